@@ -1,0 +1,2 @@
+//! A deterministic discrete-event simulator of the Kubernetes pod lifecycle.
+pub mod engine;

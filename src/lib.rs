@@ -1,2 +1,8 @@
 //! A deterministic discrete-event simulator of the Kubernetes pod lifecycle.
 pub mod engine;
+
+pub mod api;
+
+pub mod components;
+
+pub mod report;

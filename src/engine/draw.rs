@@ -100,7 +100,7 @@ impl Draw {
 
     /// An integer in [0, n), each equally likely but for a bias below 2⁻⁶⁴·n.
     pub fn below(&mut self, n: u64) -> u64 {
-        (u128::from(self.bits()) * u128::from(n) >> 64) as u64
+        ((u128::from(self.bits()) * u128::from(n)) >> 64) as u64
     }
 
     /// A span in [shortest, longest), or `shortest` where that is empty.

@@ -1,1 +1,38 @@
 //! What is known: the objects of the cluster, their versions and watches. Every write enters here.
+//!
+//! Objects are typed records whose names are interned ([`Name`]). A manifest is parsed by the types of `k8s-openapi`
+//! and lowered to such a record; what has no effect in the simulation stays with it as text and is printed with it.
+//! Versions are immutable: a write puts a new one into the [`Store`], and those who watch are handed that version,
+//! perhaps late.
+
+mod clock;
+mod event;
+mod labels;
+mod meta;
+mod name;
+mod node;
+mod object;
+mod pod;
+mod policy;
+mod request;
+mod resources;
+mod service;
+mod storage;
+mod store;
+mod workload;
+
+pub use clock::*;
+pub use event::*;
+pub use labels::*;
+pub use meta::*;
+pub use name::{EMPTY, FastMap, List, Name, Text};
+pub use node::*;
+pub use object::{ApiObject, Kind, Object};
+pub use pod::*;
+pub use policy::*;
+pub use request::*;
+pub use resources::*;
+pub use service::*;
+pub use storage::*;
+pub use store::*;
+pub use workload::*;

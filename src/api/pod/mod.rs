@@ -1,0 +1,134 @@
+//! Pods: what was asked for ([`PodSpec`]) and what is known ([`PodStatus`]).
+
+mod container;
+mod probe;
+mod scheduling;
+mod status;
+mod volume;
+
+pub use container::*;
+pub use probe::*;
+pub use scheduling::*;
+pub use status::*;
+pub use volume::*;
+
+use super::{Labels, Metadata, Name, ResourceList, Resources, Text};
+use std::sync::Arc;
+
+/// `v1.Pod`. Immutable: every write makes a new version, and versions share what did not change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pod {
+    /// Names and versions.
+    pub meta: Metadata,
+    /// What was asked for; shared by all pods of a template.
+    pub spec: Arc<PodSpec>,
+    /// `spec.nodeName`: empty until the pod is bound.
+    pub node_name: Name,
+    /// What is known; shared by versions that differ elsewhere.
+    pub status: Arc<PodStatus>,
+}
+
+impl Pod {
+    /// Whether the phase is Succeeded or Failed.
+    pub fn is_terminal(&self) -> bool {
+        self.status.phase.is_terminal()
+    }
+
+    /// Whether it is neither finished nor on its way out (`pkg/controller/controller_utils.go`, `IsPodActive`).
+    pub fn is_active(&self) -> bool {
+        !self.is_terminal() && !self.meta.is_terminating()
+    }
+}
+
+/// `v1.PodSpec`, lowered: parsed, defaulted and admitted.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PodSpec {
+    /// Regular containers.
+    pub containers: Vec<Container>,
+    /// Init containers and sidecars, in order.
+    pub init_containers: Vec<Container>,
+    /// Ephemeral containers, in order of their addition.
+    pub ephemeral_containers: Vec<Container>,
+    /// Whether containers are started again.
+    pub restart_policy: RestartPolicy,
+    /// Seconds between stop signal and kill; negative counts as 1.
+    pub termination_grace_period: i64,
+    /// Seconds after which the pod fails.
+    pub active_deadline: Option<i64>,
+    /// Labels that the node must have.
+    pub node_selector: Labels,
+    /// Further wishes about the place; boxed because most pods have none.
+    pub affinity: Option<Box<Affinity>>,
+    /// Taints that the pod bears.
+    pub tolerations: Vec<Toleration>,
+    /// How the pod's kind is to be spread.
+    pub topology_spread: Vec<TopologySpreadConstraint>,
+    /// Who places it.
+    pub scheduler_name: Name,
+    /// What must be removed before it is placed.
+    pub scheduling_gates: Vec<Name>,
+    /// The number behind the priority class.
+    pub priority: i32,
+    /// The priority class; empty for none.
+    pub priority_class: Name,
+    /// Whether it may push others out.
+    pub never_preempts: bool,
+    /// Whether it uses the node's network.
+    pub host_network: bool,
+    /// Whether the containers see each other's processes (and `pause` is PID 1).
+    pub share_process_namespace: bool,
+    /// The identity of its processes.
+    pub service_account: Name,
+    /// Whether a token volume is mounted.
+    pub token_volume: bool,
+    /// The volumes.
+    pub volumes: Vec<Volume>,
+    /// What the runtime class adds to the requests.
+    pub overhead: ResourceList,
+    /// The runtime class; empty for the default.
+    pub runtime_class: Name,
+    /// Pod-level requests and limits, if given.
+    pub resources: Option<(ResourceList, ResourceList)>,
+    /// Conditions that others must set before the pod is ready.
+    pub readiness_gates: Vec<Name>,
+    /// Secrets for pulling images.
+    pub image_pull_secrets: Vec<Name>,
+    /// Host name and subdomain, if set.
+    pub hostname: Name,
+    /// The headless Service that gives it a name.
+    pub subdomain: Name,
+    /// `spec.os.name`, if set.
+    pub os: Name,
+    /// Effective requests, by the arithmetic that the scheduler uses; kept with the spec because it never changes.
+    pub requests: Resources,
+    /// The same with 100m and 200Mi for containers that state nothing: what scores are computed from.
+    pub non_zero_requests: (i64, i64),
+    /// The whole spec as accepted, as JSON text; what has no effect here is still printed.
+    pub source: Text,
+}
+
+impl PodSpec {
+    /// The init containers that are not sidecars.
+    pub fn plain_init_containers(&self) -> impl Iterator<Item = &Container> {
+        self.init_containers.iter().filter(|container| !container.is_sidecar())
+    }
+
+    /// The sidecars, in order.
+    pub fn sidecars(&self) -> impl DoubleEndedIterator<Item = &Container> {
+        self.init_containers.iter().filter(|container| container.is_sidecar())
+    }
+
+    /// A container of any kind by name.
+    pub fn container(&self, name: Name) -> Option<&Container> {
+        self.init_containers
+            .iter()
+            .chain(&self.containers)
+            .chain(&self.ephemeral_containers)
+            .find(|container| container.name == name)
+    }
+
+    /// The effective restart policy of a container.
+    pub fn restart_policy_of(&self, container: &Container) -> RestartPolicy {
+        container.restart_policy.unwrap_or(self.restart_policy)
+    }
+}

@@ -1,0 +1,342 @@
+//! What is known of a pod: phase, conditions and the states of its containers, which are three different things.
+
+use crate::api::name::names;
+use crate::api::{List, Name, ResourceList, Text, Timestamp};
+use serde::Serialize;
+use std::fmt;
+use std::net::Ipv4Addr;
+
+names! {
+    POD_SCHEDULED = "PodScheduled";
+    POD_READY_TO_START_CONTAINERS = "PodReadyToStartContainers";
+    INITIALIZED = "Initialized";
+    CONTAINERS_READY = "ContainersReady";
+    READY = "Ready";
+    DISRUPTION_TARGET = "DisruptionTarget";
+    ALL_CONTAINERS_RESTARTING = "AllContainersRestarting";
+    POD_RESIZE_PENDING = "PodResizePending";
+    POD_RESIZE_IN_PROGRESS = "PodResizeInProgress";
+}
+
+/// `v1.PodStatus`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct PodStatus {
+    /// Where the pod is in its life.
+    pub phase: PodPhase,
+    /// Why it failed, if the whole pod did.
+    pub reason: Name,
+    /// The same for people.
+    pub message: Text,
+    /// The conditions, in the order in which they were first written.
+    pub conditions: Vec<Condition>,
+    /// Init containers and sidecars, in spec order.
+    pub init_containers: Vec<ContainerStatus>,
+    /// Regular containers, by name.
+    pub containers: Vec<ContainerStatus>,
+    /// Ephemeral containers, by name.
+    pub ephemeral_containers: Vec<ContainerStatus>,
+    /// The pod's address.
+    pub pod_ip: Option<Ipv4Addr>,
+    /// The node's address.
+    pub host_ip: Option<Ipv4Addr>,
+    /// When the kubelet first saw it.
+    pub start_time: Option<Timestamp>,
+    /// Fixed at creation.
+    pub qos_class: QosClass,
+    /// The node on which room is being made for it.
+    pub nominated_node_name: Name,
+    /// The generation that the kubelet had seen.
+    pub observed_generation: i64,
+    /// Pod-level resources that the kubelet allocated, if the pod has any.
+    pub allocated_resources: Option<ResourceList>,
+    /// Pod-level requests and limits in force, if the pod has any.
+    pub resources: Option<(ResourceList, ResourceList)>,
+}
+
+impl PodStatus {
+    /// A condition by type.
+    pub fn condition(&self, kind: Name) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.kind == kind)
+    }
+
+    /// Whether a condition is True.
+    pub fn is_true(&self, kind: Name) -> bool {
+        self.condition(kind).is_some_and(|condition| condition.status == ConditionStatus::True)
+    }
+
+    /// Whether the Ready condition is True.
+    pub fn is_ready(&self) -> bool {
+        self.is_true(*READY)
+    }
+
+    /// Sets a condition; its transition time moves only when its status does.
+    pub fn set_condition(&mut self, condition: Condition) {
+        match self.conditions.iter_mut().find(|have| have.kind == condition.kind) {
+            Some(have) => {
+                let since = have.last_transition_time;
+                let same = have.status == condition.status;
+                *have = condition;
+                if same {
+                    have.last_transition_time = since;
+                }
+            }
+            None => self.conditions.push(condition),
+        }
+    }
+
+    /// The statuses of all containers: init, regular, ephemeral.
+    pub fn all_containers(&self) -> impl Iterator<Item = &ContainerStatus> {
+        self.init_containers.iter().chain(&self.containers).chain(&self.ephemeral_containers)
+    }
+}
+
+/// `v1.PodPhase`. No component of 1.36 writes `Unknown`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+pub enum PodPhase {
+    /// Not everything that must run first has run.
+    #[default]
+    Pending,
+    /// Something runs or is about to run again.
+    Running,
+    /// Every container ended well; for ever.
+    Succeeded,
+    /// Some container did not; for ever.
+    Failed,
+    /// Only in objects from elsewhere.
+    Unknown,
+}
+
+impl PodPhase {
+    /// Whether the phase never changes again.
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed)
+    }
+}
+
+impl fmt::Display for PodPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// `v1.PodQOSClass`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+pub enum QosClass {
+    /// Every container has limits, and its requests equal them.
+    Guaranteed,
+    /// Something is requested.
+    Burstable,
+    /// Nothing is requested.
+    #[default]
+    BestEffort,
+}
+
+impl fmt::Display for QosClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// A condition of a pod, a node or a workload.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Condition {
+    /// What it is about.
+    pub kind: Name,
+    /// Whether it holds.
+    pub status: ConditionStatus,
+    /// Why, in one word.
+    pub reason: Name,
+    /// Why, for people.
+    pub message: Text,
+    /// When the status last changed.
+    pub last_transition_time: Timestamp,
+    /// When it was last confirmed (nodes: heartbeat; Deployments: update; Jobs: probe).
+    pub last_update_time: Option<Timestamp>,
+    /// The generation of the pod that it was written for; zero if not stated.
+    pub observed_generation: i64,
+}
+
+impl Condition {
+    /// A condition that changed now.
+    pub fn new(kind: Name, status: ConditionStatus, now: Timestamp) -> Self {
+        Self {
+            kind,
+            status,
+            reason: Name::default(),
+            message: Text::default(),
+            last_transition_time: now,
+            last_update_time: None,
+            observed_generation: 0,
+        }
+    }
+
+    /// The same with a reason.
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<Name>, message: impl Into<Text>) -> Self {
+        self.reason = reason.into();
+        self.message = message.into();
+        self
+    }
+}
+
+/// `v1.ConditionStatus`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not.
+    False,
+    /// Nobody can tell.
+    Unknown,
+}
+
+impl From<bool> for ConditionStatus {
+    fn from(holds: bool) -> Self {
+        if holds { Self::True } else { Self::False }
+    }
+}
+
+impl fmt::Display for ConditionStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// `v1.ContainerStatus`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct ContainerStatus {
+    /// The container.
+    pub name: Name,
+    /// What it is doing.
+    pub state: ContainerState,
+    /// How its previous instance ended.
+    pub last_state: Option<Terminated>,
+    /// Whether it counts for the pod's readiness.
+    pub ready: bool,
+    /// Whether its startup is over; absent for ephemeral containers.
+    pub started: Option<bool>,
+    /// How often it was started again.
+    pub restart_count: u32,
+    /// The image, as the runtime names it once it runs.
+    pub image: Name,
+    /// The image's identity, once it runs.
+    pub image_id: Name,
+    /// The instance, once there is one.
+    pub container_id: ContainerId,
+    /// What the kubelet allocated for it.
+    pub allocated_resources: Option<ResourceList>,
+    /// Requests and limits in force.
+    pub resources: Option<(ResourceList, ResourceList)>,
+}
+
+/// The identity of a container instance or a sandbox; printed as the runtime's hexadecimal name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+pub struct ContainerId(u64);
+
+impl ContainerId {
+    /// No instance yet.
+    pub const NONE: Self = Self(0);
+
+    /// An identity by its bits, which must not be zero.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The bits.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// Whether there is no instance.
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl fmt::Display for ContainerId {
+    /// 64 hexadecimal digits, as runtimes print them; the first 16 are the identity.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bits = self.0;
+        for _ in 0..4 {
+            write!(f, "{bits:016x}")?;
+            bits = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ContainerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0 >> 32)
+    }
+}
+
+/// What `kubectl describe pod` shows under "State".
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub enum ContainerState {
+    /// Not running, and meant to.
+    Waiting {
+        /// Why, in one word; may be empty.
+        reason: Name,
+        /// Why, for people.
+        message: Text,
+    },
+    /// Running.
+    Running {
+        /// Since when.
+        started_at: Timestamp,
+    },
+    /// Ended.
+    Terminated(Terminated),
+}
+
+impl ContainerState {
+    /// Whether it runs.
+    pub const fn is_running(&self) -> bool {
+        matches!(self, Self::Running { .. })
+    }
+
+    /// How it ended, if it did.
+    pub const fn terminated(&self) -> Option<&Terminated> {
+        match self {
+            Self::Terminated(end) => Some(end),
+            Self::Waiting { .. } | Self::Running { .. } => None,
+        }
+    }
+
+    /// Why it waits, if it does.
+    pub const fn waiting_reason(&self) -> Option<Name> {
+        match self {
+            Self::Waiting { reason, .. } => Some(*reason),
+            Self::Running { .. } | Self::Terminated(_) => None,
+        }
+    }
+}
+
+impl Default for ContainerState {
+    fn default() -> Self {
+        Self::Waiting { reason: Name::default(), message: Text::default() }
+    }
+}
+
+/// `v1.ContainerStateTerminated`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize)]
+pub struct Terminated {
+    /// What the process returned, or 128 plus the signal.
+    pub exit_code: i32,
+    /// The signal, where the runtime tells.
+    pub signal: i32,
+    /// Such as `Completed`, `Error`, `OOMKilled`.
+    pub reason: Name,
+    /// The termination message.
+    pub message: Text,
+    /// When the process began; `None` where nobody knows.
+    pub started_at: Option<Timestamp>,
+    /// When it ended; `None` where nobody knows.
+    pub finished_at: Option<Timestamp>,
+    /// The instance.
+    pub container_id: ContainerId,
+}
+
+/// A list of nothing, to borrow where a pod has no ephemeral containers.
+pub const NO_STATUSES: List<ContainerStatus> = List::EMPTY;

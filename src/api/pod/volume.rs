@@ -1,0 +1,95 @@
+//! The volumes of a pod.
+
+use crate::api::{List, Name};
+
+/// `v1.Volume`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Volume {
+    /// Unique in the pod.
+    pub name: Name,
+    /// Where its content comes from.
+    pub source: VolumeSource,
+}
+
+/// `v1.VolumeSource`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum VolumeSource {
+    /// A directory that lives as long as the pod.
+    EmptyDir {
+        /// Bytes after which the pod is evicted.
+        size_limit: Option<i64>,
+        /// Whether it is in memory.
+        in_memory: bool,
+    },
+    /// A directory of the node.
+    HostPath {
+        /// The path.
+        path: Name,
+        /// What must be there, such as `Directory`; empty for no check.
+        kind: Name,
+    },
+    /// The keys of a ConfigMap as files.
+    ConfigMap(ObjectFiles),
+    /// The keys of a Secret as files.
+    Secret(ObjectFiles),
+    /// Several sources in one directory.
+    Projected {
+        /// ConfigMaps among them.
+        config_maps: List<ObjectFiles>,
+        /// Secrets among them.
+        secrets: List<ObjectFiles>,
+        /// Whether a service-account token is among them.
+        token: bool,
+    },
+    /// Fields of the pod as files: path and field.
+    DownwardApi(List<(Name, Name)>),
+    /// A claim, by name.
+    Claim {
+        /// The PersistentVolumeClaim.
+        name: Name,
+        /// Whether writes are refused.
+        read_only: bool,
+    },
+    /// A claim that is made for the pod, named after pod and volume.
+    Ephemeral {
+        /// The claim's manifest, as JSON.
+        template: crate::api::Text,
+    },
+    /// The content of an image.
+    Image {
+        /// The image.
+        reference: Name,
+        /// When it is pulled.
+        pull_policy: super::ImagePullPolicy,
+    },
+    /// A disk known to the scheduler by its identity: two pods may share it read-only only.
+    Disk {
+        /// The field, such as `gcePersistentDisk`.
+        kind: Name,
+        /// What tells two disks apart.
+        identity: Name,
+        /// Whether writes are refused.
+        read_only: bool,
+    },
+    /// An inline volume of a CSI driver.
+    Csi {
+        /// The driver.
+        driver: Name,
+    },
+    /// Anything else, mounted without further effect.
+    Other {
+        /// The field, such as `nfs`.
+        kind: Name,
+    },
+}
+
+/// A ConfigMap or Secret whose keys become files.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct ObjectFiles {
+    /// The object.
+    pub name: Name,
+    /// Whether it, or a key, may be missing.
+    pub optional: bool,
+    /// Keys and paths; empty for all keys under their own names.
+    pub items: List<(Name, Name)>,
+}

@@ -1,0 +1,111 @@
+//! Services and the addresses behind them.
+
+use super::{IntOrPercent, Labels, List, Metadata, Name, Port, Text, Uid};
+use serde::Serialize;
+use std::net::Ipv4Addr;
+
+/// `v1.Service`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    /// Names and versions.
+    pub meta: Metadata,
+    /// The pods behind it; `None` means that somebody else keeps its endpoints.
+    pub selector: Option<Labels>,
+    /// What it listens on.
+    pub ports: Vec<ServicePort>,
+    /// Its address; `None` for headless ones.
+    pub cluster_ip: Option<Ipv4Addr>,
+    /// `ClusterIP`, `NodePort`, `LoadBalancer` or `ExternalName`.
+    pub kind: Name,
+    /// Whether pods are listed before they are ready.
+    pub publish_not_ready: bool,
+    /// The spec as accepted, as JSON text.
+    pub source: Text,
+}
+
+/// `v1.ServicePort`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ServicePort {
+    /// Empty if there is only one.
+    pub name: Name,
+    /// The Service's port.
+    pub port: u16,
+    /// The pods' port.
+    pub target: Port,
+    /// TCP, UDP or SCTP.
+    pub protocol: Name,
+    /// The port on every node; zero for none.
+    pub node_port: u16,
+}
+
+/// `discovery/v1.EndpointSlice`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointSlice {
+    /// Names and versions; the label `kubernetes.io/service-name` says whose it is.
+    pub meta: Metadata,
+    /// The addresses.
+    pub endpoints: Vec<Endpoint>,
+    /// The ports, resolved: name, protocol, number.
+    pub ports: List<(Name, Name, u16)>,
+}
+
+/// `discovery/v1.Endpoint`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Endpoint {
+    /// The pod's address.
+    pub address: Ipv4Addr,
+    /// Whether new traffic may go there.
+    pub ready: bool,
+    /// Whether it answers, terminating or not.
+    pub serving: bool,
+    /// Whether its pod is on its way out.
+    pub terminating: bool,
+    /// The pod.
+    pub pod: Name,
+    /// The pod's identity.
+    pub pod_uid: Uid,
+    /// The pod's node.
+    pub node_name: Name,
+    /// The node's zone.
+    pub zone: Name,
+    /// The pod's host name, for headless Services.
+    pub hostname: Name,
+}
+
+/// `policy/v1.PodDisruptionBudget`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PodDisruptionBudget {
+    /// Names and versions.
+    pub meta: Metadata,
+    /// The pods that it protects; `None` matches nothing.
+    pub selector: Option<super::Selector>,
+    /// How many must stay.
+    pub min_available: Option<IntOrPercent>,
+    /// How many may go.
+    pub max_unavailable: Option<IntOrPercent>,
+    /// Whether unhealthy pods may always be evicted.
+    pub always_evict_unhealthy: bool,
+    /// What there is.
+    pub status: PodDisruptionBudgetStatus,
+    /// The spec as accepted, as JSON text.
+    pub source: Text,
+}
+
+/// `policy/v1.PodDisruptionBudgetStatus`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct PodDisruptionBudgetStatus {
+    /// The generation that this status is about.
+    pub observed_generation: i64,
+    /// Pods evicted whose going is yet to be seen, and when.
+    pub disrupted_pods: List<(Name, super::Timestamp)>,
+    /// How many evictions are allowed now.
+    pub disruptions_allowed: i32,
+    /// Healthy pods now.
+    pub current_healthy: i32,
+    /// Healthy pods that must stay.
+    pub desired_healthy: i32,
+    /// Pods that there should be.
+    pub expected_pods: i32,
+    /// `DisruptionAllowed`.
+    pub conditions: Vec<super::Condition>,
+}

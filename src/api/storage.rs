@@ -1,0 +1,166 @@
+//! Persistent volumes, their claims and classes.
+
+use super::{Labels, List, Metadata, Name, NodeSelectorTerm, ResourceList, Selector, Text, Uid};
+use serde::Serialize;
+
+/// `v1.PersistentVolume`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PersistentVolume {
+    /// Names and versions.
+    pub meta: Metadata,
+    /// What it holds.
+    pub capacity: ResourceList,
+    /// How it may be mounted.
+    pub access_modes: List<AccessMode>,
+    /// Its class; empty for none.
+    pub storage_class: Name,
+    /// Whether it is a raw block device.
+    pub block: bool,
+    /// The claim that has it or is meant to.
+    pub claim: Option<ClaimReference>,
+    /// What happens when the claim goes: `Retain`, `Delete`, `Recycle`.
+    pub reclaim_policy: Name,
+    /// The nodes that can reach it; `None` for all.
+    pub node_affinity: Option<Vec<NodeSelectorTerm>>,
+    /// The CSI driver; empty for other sources.
+    pub csi_driver: Name,
+    /// The driver's handle, or what else identifies the medium.
+    pub volume_handle: Name,
+    /// Whether it must be attached to a node before it is mounted.
+    pub attachable: bool,
+    /// `Available`, `Bound`, `Released`, `Failed`.
+    pub phase: Name,
+    /// Why it failed, for people.
+    pub message: Text,
+    /// The spec as accepted, as JSON text.
+    pub source: Text,
+}
+
+/// `spec.claimRef` of a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct ClaimReference {
+    /// The claim's namespace.
+    pub namespace: Name,
+    /// The claim's name.
+    pub name: Name,
+    /// The claim's identity; empty while it is only meant.
+    pub uid: Uid,
+}
+
+/// `v1.PersistentVolumeClaim`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PersistentVolumeClaim {
+    /// Names and versions.
+    pub meta: Metadata,
+    /// How it is to be mounted.
+    pub access_modes: List<AccessMode>,
+    /// How much it needs.
+    pub requests: ResourceList,
+    /// The class; `None` for the default one, empty for none.
+    pub storage_class: Option<Name>,
+    /// Whether it wants a raw block device.
+    pub block: bool,
+    /// The volumes it accepts.
+    pub selector: Option<Selector>,
+    /// The volume that it got or is meant to get.
+    pub volume_name: Name,
+    /// `Pending`, `Bound`, `Lost`.
+    pub phase: Name,
+    /// What the volume holds, once bound.
+    pub capacity: ResourceList,
+    /// The spec as accepted, as JSON text.
+    pub source: Text,
+}
+
+/// `v1.PersistentVolumeAccessMode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum AccessMode {
+    /// By one node.
+    ReadWriteOnce,
+    /// By many nodes, read-only.
+    ReadOnlyMany,
+    /// By many nodes.
+    ReadWriteMany,
+    /// By one pod.
+    ReadWriteOncePod,
+}
+
+/// `storage/v1.StorageClass`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StorageClass {
+    /// Names and versions.
+    pub meta: Metadata,
+    /// Who makes volumes; `kubernetes.io/no-provisioner` makes none.
+    pub provisioner: Name,
+    /// Whether binding waits for a pod to be placed.
+    pub wait_for_first_consumer: bool,
+    /// What happens to its volumes when their claims go.
+    pub reclaim_policy: Name,
+    /// Where volumes may be made; empty for everywhere.
+    pub allowed_topologies: Vec<NodeSelectorTerm>,
+    /// The class as accepted, as JSON text.
+    pub source: Text,
+}
+
+/// `storage/v1.CSINode`: which drivers a node has, and how many volumes each may attach.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CsiNode {
+    /// Names and versions; the name is the node's.
+    pub meta: Metadata,
+    /// Driver, topology keys, limit.
+    pub drivers: Vec<(Name, List<Name>, Option<i64>)>,
+    /// The object as accepted, as JSON text.
+    pub source: Text,
+}
+
+/// `storage/v1.CSIDriver`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CsiDriver {
+    /// Names and versions; the name is the driver's.
+    pub meta: Metadata,
+    /// Whether volumes are attached before they are mounted.
+    pub attach_required: bool,
+    /// Whether the scheduler asks for free capacity.
+    pub storage_capacity: bool,
+    /// The object as accepted, as JSON text.
+    pub source: Text,
+}
+
+/// `storage/v1.CSIStorageCapacity`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CsiStorageCapacity {
+    /// Names and versions.
+    pub meta: Metadata,
+    /// The class.
+    pub storage_class: Name,
+    /// The nodes it is about; `None` for none.
+    pub node_topology: Option<Selector>,
+    /// Bytes free, if told.
+    pub capacity: Option<i64>,
+    /// The largest volume, if told.
+    pub maximum_volume_size: Option<i64>,
+    /// The object as accepted, as JSON text.
+    pub source: Text,
+}
+
+/// `storage/v1.VolumeAttachment`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VolumeAttachment {
+    /// Names and versions.
+    pub meta: Metadata,
+    /// The driver.
+    pub attacher: Name,
+    /// The node.
+    pub node_name: Name,
+    /// The volume; empty for inline ones.
+    pub volume_name: Name,
+    /// Whether it is done.
+    pub attached: bool,
+    /// The object as accepted, as JSON text.
+    pub source: Text,
+}
+
+/// Whether a class is marked as the default by its annotation.
+pub fn is_default_class(annotations: &Labels) -> bool {
+    annotations.get(Name::new("storageclass.kubernetes.io/is-default-class")).is_some_and(|value| value == "true")
+}

@@ -6,7 +6,9 @@
 //! perhaps late.
 
 mod clock;
+mod decimal;
 mod event;
+mod human_duration;
 mod labels;
 mod meta;
 mod name;
@@ -14,6 +16,7 @@ mod node;
 mod object;
 mod pod;
 mod policy;
+mod quantity;
 mod request;
 mod resources;
 mod service;
@@ -23,6 +26,7 @@ mod workload;
 
 pub use clock::*;
 pub use event::*;
+pub use human_duration::{human_duration, short_human_duration};
 pub use labels::*;
 pub use meta::*;
 pub use name::{EMPTY, FastMap, List, Name, Text};
@@ -30,6 +34,7 @@ pub use node::*;
 pub use object::{ApiObject, Kind, Object};
 pub use pod::*;
 pub use policy::*;
+pub use quantity::{ParseQuantityError, Quantity, QuantityFormat};
 pub use request::*;
 pub use resources::*;
 pub use service::*;

@@ -1,6 +1,6 @@
 //! Nodes.
 
-use super::name::names;
+use super::names;
 use super::{Condition, ConditionStatus, List, Metadata, Name, ResourceList, Taint};
 use serde::Serialize;
 use std::net::Ipv4Addr;

@@ -10,6 +10,7 @@ mod decimal;
 mod event;
 mod human_duration;
 mod labels;
+mod lower;
 mod meta;
 mod name;
 mod node;
@@ -28,6 +29,9 @@ pub use clock::*;
 pub use event::*;
 pub use human_duration::{human_duration, short_human_duration};
 pub use labels::*;
+pub use lower::{
+    CustomKind, CustomKinds, FieldValidation, INERT_KINDS, InertKind, Lowered, Lowering, ServedKind, lower, served_kind,
+};
 pub use meta::*;
 pub use name::{EMPTY, FastMap, List, Name, Text};
 pub use node::*;

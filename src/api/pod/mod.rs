@@ -2,6 +2,7 @@
 
 mod container;
 mod probe;
+pub mod requests;
 mod scheduling;
 mod status;
 mod volume;
@@ -79,6 +80,8 @@ pub struct PodSpec {
     pub share_process_namespace: bool,
     /// The identity of its processes.
     pub service_account: Name,
+    /// Whether the pod says that a token volume is mounted; else its service account does.
+    pub automount_token: Option<bool>,
     /// Whether a token volume is mounted.
     pub token_volume: bool,
     /// The volumes.

@@ -1,6 +1,7 @@
 //! What the server's types, defaults and arithmetic make of real objects: the recorded corpora, where they are at hand.
 
 use podsim::api::{Kind, Lowering, Object, Pod, PodSpec, Quantity, ResourceList, Resources, lower, requests};
+use podsim::scenario::manifest;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -134,4 +135,35 @@ fn real_objects_lower_without_a_refusal() {
         }
     }
     println!("{found:?}");
+}
+
+#[test]
+fn manifests_load_and_lower() {
+    let Some(shared) = shared() else { return };
+    let mut paths = files(&shared.join("manifests"), ".yaml");
+    paths.extend(files(&shared.join("manifests/kubernetes-docs"), ".json"));
+    paths.extend(files(&shared.join("conformance/kubernetes-1.36"), "manifest.yaml"));
+    let (mut objects, mut refused, mut no_effect) = (0, BTreeMap::new(), BTreeMap::<String, usize>::new());
+    for path in &paths {
+        let bytes = std::fs::read(path).expect("a readable file");
+        let documents = manifest::load(&bytes).unwrap_or_else(|errors| panic!("{}: {errors:?}", path.display()));
+        for document in documents {
+            objects += 1;
+            match lower(&document.value) {
+                Ok(lowered) => {
+                    lowered.no_effect.into_iter().for_each(|field| *no_effect.entry(field).or_default() += 1)
+                }
+                Err(error) => {
+                    refused.insert(error.to_string(), path.display().to_string());
+                }
+            }
+        }
+    }
+    println!("{} files, {objects} objects; without effect: {no_effect:#?}", paths.len());
+    let expected = [
+        "no matches for kind \"PodDisruptionBudget\" in version \"policy/v1beta1\"",
+        "no matches for kind \"Prometheus\" in version \"monitoring.coreos.com/v1\"",
+    ];
+    refused.retain(|message, _| !expected.contains(&message.as_str()));
+    assert!(refused.is_empty(), "{refused:#?}");
 }

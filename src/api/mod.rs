@@ -29,6 +29,7 @@ pub use clock::*;
 pub use event::*;
 pub use human_duration::{human_duration, short_human_duration};
 pub use labels::*;
+pub(crate) use lower::number;
 pub use lower::{
     CustomKind, CustomKinds, FieldValidation, INERT_KINDS, InertKind, Lowered, Lowering, ServedKind, lower, served_kind,
 };

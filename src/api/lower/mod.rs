@@ -19,7 +19,6 @@ mod status;
 mod storage;
 mod workload;
 
-pub(crate) use common::is_in_thousandths;
 pub(crate) use decode::number;
 pub use kinds::{CustomKind, CustomKinds, INERT_KINDS, InertKind, ServedKind, served_kind};
 

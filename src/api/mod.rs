@@ -10,6 +10,7 @@ mod decimal;
 mod event;
 mod human_duration;
 mod labels;
+mod lower;
 mod meta;
 mod name;
 mod node;
@@ -29,6 +30,10 @@ pub use clock::*;
 pub use event::*;
 pub use human_duration::{human_duration, short_human_duration};
 pub use labels::*;
+pub(crate) use lower::number;
+pub use lower::{
+    CustomKind, CustomKinds, FieldValidation, INERT_KINDS, InertKind, Lowered, Lowering, ServedKind, lower, served_kind,
+};
 pub use meta::*;
 pub(crate) use name::names;
 pub use name::{EMPTY, FastMap, List, Name, Text};

@@ -1,7 +1,7 @@
 //! Nodes.
 
 use super::names;
-use super::{Condition, ConditionStatus, List, Metadata, Name, ResourceList, Taint};
+use super::{Condition, ConditionStatus, List, Metadata, Name, ResourceList, Taint, Text};
 use serde::Serialize;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -42,6 +42,8 @@ pub struct Node {
     pub provider_id: Name,
     /// What its kubelet reports.
     pub status: Arc<NodeStatus>,
+    /// The rest of `spec` and `status` as accepted, as JSON text; amounts are there as written.
+    pub source: Text,
 }
 
 impl Node {

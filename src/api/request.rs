@@ -139,6 +139,8 @@ pub struct ApiError {
     pub message: Text,
     /// Seconds after which another try may help.
     pub retry_after: Option<u32>,
+    /// The fields that are to blame, where some are.
+    pub causes: Vec<FieldError>,
 }
 
 /// `metav1.StatusReason`, and the cause that clients look at where there is one.
@@ -184,7 +186,7 @@ impl ApiError {
             ErrorReason::ServiceUnavailable => 503,
             ErrorReason::Timeout => 504,
         };
-        Box::new(Self { code, reason, message: message.into(), retry_after: None })
+        Box::new(Self { code, reason, message: message.into(), retry_after: None, causes: Vec::new() })
     }
 
     /// `pods "web" not found`.
@@ -210,11 +212,22 @@ impl ApiError {
 
     /// `Pod "web" is invalid: …`, one error as it is, several in brackets.
     pub fn invalid(kind: Kind, name: &str, errors: &[FieldError]) -> Box<Self> {
-        let group = kind.group();
-        let kind = if group.is_empty() { kind.to_string() } else { format!("{kind}.{group}") };
-        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        let all = if texts.len() == 1 { texts[0].clone() } else { format!("[{}]", texts.join(", ")) };
-        Self::new(ErrorReason::Invalid, format!("{kind} {name:?} is invalid: {all}"))
+        Self::invalid_kind(kind.as_str(), kind.group(), name, errors)
+    }
+
+    /// The same for a kind without record.
+    pub fn invalid_kind(kind: &str, group: &str, name: &str, errors: &[FieldError]) -> Box<Self> {
+        let kind = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+        let mut texts: Vec<String> = Vec::new();
+        for text in errors.iter().map(ToString::to_string) {
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+        let all = if texts.len() == 1 { texts.swap_remove(0) } else { format!("[{}]", texts.join(", ")) };
+        let mut error = Self::new(ErrorReason::Invalid, format!("{kind} {name:?} is invalid: {all}"));
+        error.causes = errors.to_vec();
+        error
     }
 }
 

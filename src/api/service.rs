@@ -13,8 +13,10 @@ pub struct Service {
     pub selector: Option<Labels>,
     /// What it listens on.
     pub ports: Vec<ServicePort>,
-    /// Its address; `None` for headless ones.
+    /// Its address; `None` for those without one, and until one is assigned.
     pub cluster_ip: Option<Ipv4Addr>,
+    /// Whether it is to have no address of its own (`clusterIP: None`).
+    pub headless: bool,
     /// `ClusterIP`, `NodePort`, `LoadBalancer` or `ExternalName`.
     pub kind: Name,
     /// Whether pods are listed before they are ready.

@@ -2,7 +2,7 @@
 
 mod container;
 mod probe;
-mod requests;
+pub mod requests;
 mod scheduling;
 mod status;
 mod volume;

@@ -144,7 +144,7 @@ impl Server {
     fn prepare_pod(&mut self, now: SimTime, mut pod: Pod) -> Result<Pod, Box<ApiError>> {
         let mirror = pod.meta.annotations.get(*super::admission::MIRROR_ANNOTATION).is_some();
         pod.spec = self.admit_spec(&pod)?;
-        let mut status = PodStatus { qos_class: pod.spec.qos_class(), ..PodStatus::default() };
+        let mut status = PodStatus { qos_class: crate::api::requests::qos_class(&pod.spec), ..PodStatus::default() };
         if mirror {
             status.phase = pod.status.phase;
         }

@@ -39,6 +39,8 @@ pub struct JobSpec {
     pub suspend: bool,
     /// Whether a replacement waits until the old pod has failed entirely.
     pub replace_only_failed: bool,
+    /// Whether `selector` was given, rather than made from the Job's identity.
+    pub manual_selector: bool,
     /// What some failures mean, by exit code or condition.
     pub pod_failure_policy: Option<List<PodFailureRule>>,
     /// When some successes are enough.
@@ -172,6 +174,8 @@ pub struct CronJobSpec {
     pub job_labels: Labels,
     /// Annotations of its Jobs.
     pub job_annotations: Labels,
+    /// Finalizers of its Jobs.
+    pub job_finalizers: List<Name>,
     /// What its Jobs are.
     pub job: Arc<JobSpec>,
     /// The spec as accepted, as JSON text.

@@ -3,7 +3,7 @@
 //! Follows `plugin/pkg/admission/limitranger/admission.go`.
 
 use super::Server;
-use crate::api::{LimitRangeItem, Name, PodSpec, Quantity, QuantityFormat, ResourceList, format_amount};
+use crate::api::{LimitRangeItem, Name, PodSpec, Quantity, QuantityFormat, ResourceList, format_amount, requests};
 
 impl Server {
     /// Fills in the defaults of the namespace's LimitRanges and checks their bounds.
@@ -30,7 +30,7 @@ impl Server {
                     }
                 }
                 "Pod" => {
-                    let (requests, limits) = (spec.effective_requests(), spec.effective_limits());
+                    let (requests, limits) = (requests::requests(spec), requests::limits(spec));
                     check(item, "Pod", &requests, &limits, &mut problems);
                 }
                 _ => {}

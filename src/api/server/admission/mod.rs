@@ -76,7 +76,7 @@ impl Server {
         add_default_tolerations(&mut spec);
         self.apply_runtime_class(&mut spec).map_err(forbidden)?;
         merge_match_label_keys(&mut spec, &pod.meta.labels);
-        spec.update_requests();
+        spec.compute_requests();
         Ok(Arc::new(spec))
     }
 

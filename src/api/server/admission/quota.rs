@@ -7,7 +7,7 @@ use super::Server;
 use crate::api::names;
 use crate::api::{
     ApiError, CPU, EPHEMERAL_STORAGE, Kind, MEMORY, Name, Operator, PODS, Pod, PodAffinityTerm, QosClass, ResourceList,
-    ResourceQuota, Timestamp, format_amount,
+    ResourceQuota, Timestamp, format_amount, requests,
 };
 use crate::engine::SimTime;
 use std::collections::BTreeMap;
@@ -100,13 +100,13 @@ pub fn pod_usage(pod: &Pod, now: Timestamp) -> ResourceList {
         return object;
     }
     let mut usage = object.with(*PODS, 1);
-    for (resource, amount) in pod.spec.effective_requests().iter() {
+    for (resource, amount) in requests::requests(&pod.spec).iter() {
         usage = usage.with(Name::new(&format!("requests.{resource}")), amount);
         if resource == *CPU || resource == *MEMORY || resource == *EPHEMERAL_STORAGE {
             usage = usage.with(resource, amount);
         }
     }
-    for (resource, amount) in pod.spec.effective_limits().iter() {
+    for (resource, amount) in requests::limits(&pod.spec).iter() {
         usage = usage.with(Name::new(&format!("limits.{resource}")), amount);
     }
     usage

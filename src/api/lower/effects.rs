@@ -1,0 +1,157 @@
+//! Fields that are accepted, kept and printed, and change nothing in a simulation: the list behind podsim's warnings.
+//!
+//! To give a field an effect, delete its line. What is not listed here has one, or only describes (names, versions,
+//! timestamps). Kinds without effect are those that become [`Object::Other`](crate::api::Object::Other).
+
+use serde_json::Value;
+
+/// `Struct.field` as in the Go types, with the value at which it asks for nothing; in order.
+const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    ("CSIDriverSpec.fsGroupPolicy", "ReadWriteOnceWithFSType"),
+    ("CSIDriverSpec.nodeAllocatableUpdatePeriodSeconds", ""),
+    ("CSIDriverSpec.podInfoOnMount", "false"),
+    ("CSIDriverSpec.requiresRepublish", "false"),
+    ("CSIDriverSpec.seLinuxMount", "false"),
+    ("CSIDriverSpec.tokenRequests", ""),
+    ("CSIVolumeSource.fsType", ""),
+    ("CSIVolumeSource.nodePublishSecretRef", ""),
+    ("CSIVolumeSource.volumeAttributes", ""),
+    ("ConfigMap.binaryData", ""),
+    ("ConfigMap.immutable", "false"),
+    ("ConfigMapVolumeSource.defaultMode", "420"),
+    ("Container.stdin", ""),
+    ("Container.stdinOnce", ""),
+    ("Container.terminationMessagePath", "/dev/termination-log"),
+    ("Container.tty", ""),
+    ("DownwardAPIVolumeFile.mode", ""),
+    ("DownwardAPIVolumeSource.defaultMode", "420"),
+    ("EnvVarSource.fileKeyRef", ""),
+    ("EphemeralContainer.stdin", ""),
+    ("EphemeralContainer.stdinOnce", ""),
+    ("EphemeralContainer.terminationMessagePath", "/dev/termination-log"),
+    ("EphemeralContainer.tty", ""),
+    ("KeyToPath.mode", ""),
+    ("Lifecycle.stopSignal", ""),
+    ("NodeSpec.configSource", ""),
+    ("PersistentVolumeClaimSpec.dataSource", ""),
+    ("PersistentVolumeClaimSpec.dataSourceRef", ""),
+    ("PersistentVolumeClaimSpec.volumeAttributesClassName", ""),
+    ("PersistentVolumeSpec.mountOptions", ""),
+    ("PersistentVolumeSpec.volumeAttributesClassName", ""),
+    ("PodSecurityContext.appArmorProfile", ""),
+    ("PodSecurityContext.fsGroup", ""),
+    ("PodSecurityContext.fsGroupChangePolicy", ""),
+    ("PodSecurityContext.runAsGroup", ""),
+    ("PodSecurityContext.seLinuxChangePolicy", ""),
+    ("PodSecurityContext.seLinuxOptions", ""),
+    ("PodSecurityContext.seccompProfile", ""),
+    ("PodSecurityContext.supplementalGroups", ""),
+    ("PodSecurityContext.supplementalGroupsPolicy", ""),
+    ("PodSecurityContext.sysctls", ""),
+    ("PodSecurityContext.windowsOptions", ""),
+    ("PodSpec.dnsConfig", ""),
+    ("PodSpec.dnsPolicy", "ClusterFirst"),
+    ("PodSpec.enableServiceLinks", "true"),
+    ("PodSpec.hostAliases", ""),
+    ("PodSpec.hostIPC", ""),
+    ("PodSpec.hostPID", ""),
+    ("PodSpec.hostUsers", "true"),
+    ("PodSpec.hostnameOverride", ""),
+    ("PodSpec.resourceClaims", ""),
+    ("PodSpec.schedulingGroup", ""),
+    ("PodSpec.setHostnameAsFQDN", "false"),
+    ("ProjectedVolumeSource.defaultMode", "420"),
+    ("ResourceRequirements.claims", ""),
+    ("Secret.immutable", "false"),
+    ("SecretVolumeSource.defaultMode", "420"),
+    ("SecurityContext.allowPrivilegeEscalation", ""),
+    ("SecurityContext.appArmorProfile", ""),
+    ("SecurityContext.capabilities", ""),
+    ("SecurityContext.privileged", "false"),
+    ("SecurityContext.procMount", "Default"),
+    ("SecurityContext.readOnlyRootFilesystem", "false"),
+    ("SecurityContext.runAsGroup", ""),
+    ("SecurityContext.seLinuxOptions", ""),
+    ("SecurityContext.seccompProfile", ""),
+    ("SecurityContext.windowsOptions", ""),
+    ("ServiceAccount.secrets", ""),
+    ("ServiceSpec.allocateLoadBalancerNodePorts", "true"),
+    ("ServiceSpec.externalIPs", ""),
+    ("ServiceSpec.externalName", ""),
+    ("ServiceSpec.externalTrafficPolicy", "Cluster"),
+    ("ServiceSpec.internalTrafficPolicy", "Cluster"),
+    ("ServiceSpec.loadBalancerClass", ""),
+    ("ServiceSpec.loadBalancerIP", ""),
+    ("ServiceSpec.loadBalancerSourceRanges", ""),
+    ("ServiceSpec.sessionAffinity", "None"),
+    ("ServiceSpec.trafficDistribution", ""),
+    ("StorageClass.allowVolumeExpansion", ""),
+    ("StorageClass.mountOptions", ""),
+    ("StorageClass.parameters", ""),
+    ("Volume.cephfs", ""),
+    ("Volume.cinder", ""),
+    ("Volume.fc", ""),
+    ("Volume.flexVolume", ""),
+    ("Volume.flocker", ""),
+    ("Volume.gitRepo", ""),
+    ("Volume.glusterfs", ""),
+    ("Volume.nfs", ""),
+    ("Volume.photonPersistentDisk", ""),
+    ("Volume.portworxVolume", ""),
+    ("Volume.quobyte", ""),
+    ("Volume.scaleIO", ""),
+    ("Volume.storageos", ""),
+    ("Volume.vsphereVolume", ""),
+    ("VolumeMount.mountPropagation", "None"),
+    ("VolumeMount.recursiveReadOnly", "Disabled"),
+    ("VolumeMount.subPathExpr", ""),
+    ("VolumeProjection.clusterTrustBundle", ""),
+    ("VolumeProjection.podCertificate", ""),
+];
+
+/// The part of the list that is about one struct.
+pub(super) fn without(of: &str) -> &'static [(&'static str, &'static str)] {
+    let is_before = |(field, _): &(&str, &str)| struct_of(field) < of;
+    let is_not_after = |(field, _): &(&str, &str)| struct_of(field) <= of;
+    let (from, to) = (WITHOUT_EFFECT.partition_point(is_before), WITHOUT_EFFECT.partition_point(is_not_after));
+    &WITHOUT_EFFECT[from..to]
+}
+
+fn struct_of(field: &str) -> &str {
+    field.split_once('.').map_or(field, |(of, _)| of)
+}
+
+/// Whether a field is among a struct's fields without effect and asks for something.
+pub(super) fn applies(list: &[(&str, &str)], of: &str, name: &str, value: &Value) -> bool {
+    let is_it = |(field, _): &&(&str, &str)| field.len() == of.len() + 1 + name.len() && field.ends_with(name);
+    let Some((_, default)) = list.iter().find(is_it) else { return false };
+    match value {
+        Value::Null => false,
+        Value::String(text) => text != default,
+        Value::Bool(value) => *default != if *value { "true" } else { "false" },
+        Value::Number(number) => number.as_i64() != default.parse().ok(),
+        Value::Array(_) | Value::Object(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_list_is_in_order_and_found_by_struct() {
+        assert!(WITHOUT_EFFECT.is_sorted_by_key(|(field, _)| struct_of(field)));
+        let container = without("Container");
+        assert_eq!(container.len(), 4);
+        assert!(without("ContainerPort").is_empty());
+        for (name, value, expected) in [
+            ("tty", json!(true), true),
+            ("terminationMessagePath", json!("/dev/termination-log"), false),
+            ("terminationMessagePath", json!("/tmp/x"), true),
+            ("image", json!("nginx"), false),
+        ] {
+            assert_eq!(applies(container, "Container", name, &value), expected, "{name} {value}");
+        }
+    }
+}

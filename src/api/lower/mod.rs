@@ -1,0 +1,255 @@
+//! From the JSON of a manifest, or of a cluster's dump, to the records of this crate.
+//!
+//! As a create request does on a real server: decoded strictly, defaulted, validated, and refused in the server's
+//! words. Parsing goes through the types of `k8s-openapi`; what a record does not hold stays with it as text.
+//! What depends on other objects (namespaces, priority classes, quotas) is admission, and not done here.
+
+mod batch;
+mod common;
+mod container;
+mod decode;
+mod defaults;
+mod effects;
+mod kinds;
+mod node;
+mod pod;
+mod policy;
+mod service;
+mod status;
+mod storage;
+mod workload;
+
+pub(crate) use decode::number;
+pub use kinds::{CustomKind, CustomKinds, INERT_KINDS, InertKind, ServedKind, served_kind};
+
+use super::{ApiError, ApiObject, ErrorReason, FieldError, Kind, Metadata, Name, Object, Other, Text};
+use decode::{DecodeError, Notes};
+use k8s_openapi::Metadata as HasMetadata;
+use k8s_openapi::api::{
+    apps::v1 as apps, batch::v1 as batch_v1, core::v1, discovery::v1 as discovery, node::v1 as node_v1,
+    policy::v1 as policy_v1, scheduling::v1 as scheduling, storage::v1 as storage_v1,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// An object as the server accepts it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lowered {
+    /// The record.
+    pub object: Object,
+    /// Fields that are set and that nothing here acts on, without indexes, such as `spec.containers[].stdin`.
+    pub no_effect: Vec<String>,
+    /// What the server would warn of, such as `unknown field "spec.foo"`; empty where unknown fields are refused.
+    pub warnings: Vec<String>,
+}
+
+/// What happens to a field that the type does not have (`fieldValidation` of a request).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum FieldValidation {
+    /// It is refused, as kubectl asks for by default.
+    #[default]
+    Strict,
+    /// It is dropped with a warning.
+    Warn,
+    /// It is dropped.
+    Ignore,
+}
+
+/// How objects are read.
+#[derive(Debug, Clone, Default)]
+pub struct Lowering {
+    /// Kinds beyond those of the server itself.
+    pub custom_kinds: CustomKinds,
+    /// What happens to unknown fields.
+    pub field_validation: FieldValidation,
+    /// Whether the object comes from a server, which has validated it.
+    pub stored: bool,
+}
+
+/// Reads an object as kubectl and a server of 1.36 do when it is created.
+///
+/// ```
+/// use podsim::api::{Object, lower};
+/// let manifest = serde_json::json!({
+///     "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"},
+///     "spec": {"containers": [{"name": "web", "image": "nginx", "tty": true}]},
+/// });
+/// let lowered = lower(&manifest)?;
+/// assert_eq!(lowered.object.path(), "Pod/default/web");
+/// assert_eq!(lowered.no_effect, ["spec.containers[].tty"]);
+/// # Ok::<(), Box<podsim::api::ApiError>>(())
+/// ```
+pub fn lower(value: &Value) -> Result<Lowered, Box<ApiError>> {
+    Lowering::default().lower(value)
+}
+
+/// A type of `k8s-openapi` that becomes a record.
+trait Lower: for<'v> Deserialize<'v> + HasMetadata<Ty = ObjectMeta> {
+    type Record: ApiObject;
+
+    /// What the server fills in.
+    fn set_defaults(&mut self) {}
+
+    /// What the server does not accept, besides metadata.
+    fn validate(&self, _errors: &mut Vec<FieldError>) {}
+
+    /// The record.
+    fn record(self, meta: Metadata) -> Self::Record;
+}
+
+impl Lowering {
+    /// How the objects of a dump are read: what a server printed is not validated again.
+    pub fn of_stored() -> Self {
+        Self { field_validation: FieldValidation::Ignore, stored: true, ..Self::default() }
+    }
+
+    /// Reads an object.
+    pub fn lower(&self, value: &Value) -> Result<Lowered, Box<ApiError>> {
+        let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
+        let (api_version, kind) = (text("apiVersion"), text("kind"));
+        let missing = match (api_version, kind) {
+            ("", "") => "[apiVersion not set, kind not set]",
+            ("", _) => "apiVersion not set",
+            (_, "") => "kind not set",
+            _ => "",
+        };
+        if !missing.is_empty() {
+            let message = format!("error validating data: {missing}");
+            return Err(ApiError::new(ErrorReason::BadRequest, message));
+        }
+        let Some(served) = served_kind(api_version, kind, &self.custom_kinds) else {
+            let message = format!("no matches for kind {kind:?} in version {api_version:?}");
+            return Err(ApiError::new(ErrorReason::NotFound, message));
+        };
+        match served {
+            ServedKind::Typed(kind) => self.typed(kind, value),
+            ServedKind::Inert { namespaced, .. } => self.inert(api_version, kind, namespaced, value),
+        }
+    }
+
+    fn typed(&self, kind: Kind, value: &Value) -> Result<Lowered, Box<ApiError>> {
+        match kind {
+            Kind::Pod => self.run::<v1::Pod>(value),
+            Kind::Node => self.run::<v1::Node>(value),
+            Kind::Namespace => self.run::<v1::Namespace>(value),
+            Kind::Event => self.run::<v1::Event>(value),
+            Kind::Service => self.run::<v1::Service>(value),
+            Kind::EndpointSlice => self.run::<discovery::EndpointSlice>(value),
+            Kind::ConfigMap => self.run::<v1::ConfigMap>(value),
+            Kind::Secret => self.run::<v1::Secret>(value),
+            Kind::ServiceAccount => self.run::<v1::ServiceAccount>(value),
+            Kind::LimitRange => self.run::<v1::LimitRange>(value),
+            Kind::ResourceQuota => self.run::<v1::ResourceQuota>(value),
+            Kind::PersistentVolume => self.run::<v1::PersistentVolume>(value),
+            Kind::PersistentVolumeClaim => self.run::<v1::PersistentVolumeClaim>(value),
+            Kind::ReplicationController => self.run::<v1::ReplicationController>(value),
+            Kind::ReplicaSet => self.run::<apps::ReplicaSet>(value),
+            Kind::Deployment => self.run::<apps::Deployment>(value),
+            Kind::StatefulSet => self.run::<apps::StatefulSet>(value),
+            Kind::DaemonSet => self.run::<apps::DaemonSet>(value),
+            Kind::ControllerRevision => self.run::<apps::ControllerRevision>(value),
+            Kind::Job => self.run::<batch_v1::Job>(value),
+            Kind::CronJob => self.run::<batch_v1::CronJob>(value),
+            Kind::PodDisruptionBudget => self.run::<policy_v1::PodDisruptionBudget>(value),
+            Kind::PriorityClass => self.run::<scheduling::PriorityClass>(value),
+            Kind::RuntimeClass => self.run::<node_v1::RuntimeClass>(value),
+            Kind::StorageClass => self.run::<storage_v1::StorageClass>(value),
+            Kind::CsiNode => self.run::<storage_v1::CSINode>(value),
+            Kind::CsiDriver => self.run::<storage_v1::CSIDriver>(value),
+            Kind::CsiStorageCapacity => self.run::<storage_v1::CSIStorageCapacity>(value),
+            Kind::VolumeAttachment => self.run::<storage_v1::VolumeAttachment>(value),
+            Kind::Other => unreachable!("no manifest names the kind of kinds without record"),
+        }
+    }
+
+    fn run<K: Lower>(&self, value: &Value) -> Result<Lowered, Box<ApiError>> {
+        let kind = <K::Record as ApiObject>::KIND;
+        let (mut read, notes) =
+            decode::decode::<K>(value).map_err(|error| undecodable(kind.as_str(), kind.version(), &error))?;
+        let warnings = self.unknown_fields(kind.as_str(), kind.version(), &notes)?;
+        read.set_defaults();
+        place(read.metadata_mut(), kind.is_namespaced());
+        if !self.stored {
+            let mut errors = Vec::new();
+            read.validate(&mut errors);
+            if !errors.is_empty() {
+                let name = read.metadata().name.clone().unwrap_or_default();
+                return Err(ApiError::invalid(kind, &name, &errors));
+            }
+        }
+        let meta = common::metadata(read.metadata());
+        let object = <K::Record as ApiObject>::wrap(Arc::new(read.record(meta)));
+        Ok(Lowered { object, no_effect: notes.no_effect.into_iter().collect(), warnings })
+    }
+
+    fn inert(&self, api_version: &str, kind: &str, namespaced: bool, value: &Value) -> Result<Lowered, Box<ApiError>> {
+        let version = api_version.rsplit('/').next().unwrap_or_default();
+        let none = Value::Null;
+        let metadata = value.get("metadata").unwrap_or(&none);
+        let (mut metadata, _) =
+            decode::decode::<ObjectMeta>(metadata).map_err(|error| undecodable(kind, version, &error))?;
+        place(&mut metadata, namespaced);
+        let source = rest_of(value.clone(), &["apiVersion", "kind", "metadata"]);
+        let object = Object::Other(Arc::new(Other {
+            meta: common::metadata(&metadata),
+            api_version: Name::new(api_version),
+            kind: Name::new(kind),
+            source,
+        }));
+        Ok(Lowered { object, no_effect: Vec::new(), warnings: Vec::new() })
+    }
+
+    /// The warnings about unknown fields, unless they are a reason to refuse.
+    fn unknown_fields(&self, kind: &str, version: &str, notes: &Notes) -> Result<Vec<String>, Box<ApiError>> {
+        let texts = || notes.unknown.iter().map(|field| format!("unknown field {field:?}"));
+        match self.field_validation {
+            FieldValidation::Ignore => Ok(Vec::new()),
+            FieldValidation::Warn => Ok(texts().collect()),
+            FieldValidation::Strict if notes.unknown.is_empty() => Ok(Vec::new()),
+            FieldValidation::Strict => {
+                let all = texts().collect::<Vec<_>>().join(", ");
+                let mut error = bad_request(kind, version, format!("strict decoding error: {all}"));
+                let cause = |field: &String| FieldError { field: field.clone(), problem: "unknown field".to_owned() };
+                error.causes = notes.unknown.iter().map(cause).collect();
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Objects without namespace go where kubectl sends them; kinds without namespaces have none.
+fn place(metadata: &mut ObjectMeta, namespaced: bool) {
+    if !namespaced {
+        metadata.namespace = None;
+    } else if metadata.namespace.as_deref().is_none_or(str::is_empty) {
+        metadata.namespace = Some("default".to_owned());
+    }
+}
+
+fn bad_request(kind: &str, version: &str, why: impl std::fmt::Display) -> Box<ApiError> {
+    let message = format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}");
+    ApiError::new(ErrorReason::BadRequest, message)
+}
+
+fn undecodable(kind: &str, version: &str, error: &DecodeError) -> Box<ApiError> {
+    let mut refusal = bad_request(kind, version, error);
+    if !error.field.is_empty() {
+        refusal.causes.push(FieldError { field: error.field.clone(), problem: error.message.clone() });
+    }
+    refusal
+}
+
+/// The text of an object without a spec: all but what is elsewhere in its record.
+fn rest(object: &impl Serialize) -> Text {
+    let value = serde_json::to_value(object).expect("API types are JSON");
+    rest_of(value, &["apiVersion", "kind", "metadata", "status"])
+}
+
+fn rest_of(mut value: Value, without: &[&str]) -> Text {
+    if let Value::Object(fields) = &mut value {
+        fields.retain(|field, _| !without.contains(&field.as_str()));
+    }
+    Text::from(value.to_string())
+}

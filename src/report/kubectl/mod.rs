@@ -6,6 +6,7 @@
 //!
 //! Left out on purpose: everything that changes objects, waits for changes, or needs a file.
 
+mod describe;
 mod error;
 mod fields;
 mod flags;
@@ -13,7 +14,9 @@ mod get;
 mod go;
 mod jsonpath;
 mod objects;
+mod pod_resources;
 mod resources;
+mod revisions;
 mod selection;
 mod selector;
 mod table;
@@ -70,6 +73,7 @@ pub fn run(args: &[String], objects: &Objects, now: Timestamp) -> Printed {
     let rest: Vec<String> = args[at + 1..].iter().chain(&args[..at]).cloned().collect();
     match args[at].as_str() {
         "get" => get::run(&rest, objects, now),
+        "describe" => describe::run(&rest, objects, now),
         verb => Printed::error(Error::client(format!("unknown command {} for \"kubectl\"", go::quoted(verb)))),
     }
 }

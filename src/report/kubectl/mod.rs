@@ -8,6 +8,7 @@
 
 mod describe;
 mod error;
+mod events;
 mod fields;
 mod flags;
 mod get;
@@ -17,6 +18,7 @@ mod objects;
 mod pod_resources;
 mod resources;
 mod revisions;
+mod rollout;
 mod selection;
 mod selector;
 mod table;
@@ -74,6 +76,8 @@ pub fn run(args: &[String], objects: &Objects, now: Timestamp) -> Printed {
     match args[at].as_str() {
         "get" => get::run(&rest, objects, now),
         "describe" => describe::run(&rest, objects, now),
+        "events" => events::run(&rest, objects, now),
+        "rollout" => rollout::run(&rest, objects),
         verb => Printed::error(Error::client(format!("unknown command {} for \"kubectl\"", go::quoted(verb)))),
     }
 }

@@ -235,11 +235,10 @@ impl FieldSelector {
     }
 }
 
-/// A field as the server indexes it: booleans and numbers as text, `source` of events as its component.
+/// A field as the server indexes it: booleans and numbers as text, `source` of events as who reports it.
 fn field_text(object: &Value, field: &str) -> String {
     match field {
-        "source" => object.text("source.component").to_owned(),
-        "reportingComponent" => object.text("reportingComponent").to_owned(),
+        "source" => object.text_or("source.component", object.text("reportingComponent")).to_owned(),
         "spec.unschedulable" | "spec.hostNetwork" => object.flag(field).to_string(),
         "status.successful" => object.int("status.succeeded").to_string(),
         "status.replicas" => object.int(field).to_string(),

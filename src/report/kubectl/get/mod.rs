@@ -179,7 +179,22 @@ fn get(arguments: &Arguments, objects: &Objects, now: Timestamp) -> Result<Print
     }
     let mut printed = Printed { stderr: selection.warnings.clone(), ..Printed::default() };
     match format {
-        Format::Table { wide } => print_tables(arguments, &mut selection, wide, now, &mut printed)?,
+        Format::Table { wide } => {
+            if let Some(field) = arguments.value("sort-by") {
+                for answer in &mut selection.answers {
+                    sort_by(&mut answer.objects, field)?;
+                }
+            }
+            let default_class = storage::default_class(objects);
+            let row = |printer: &Printer, object| {
+                let mut cells = (printer.cells)(object, now);
+                if default_class.is_some_and(|class| std::ptr::eq(class, object)) {
+                    cells[0] += " (default)";
+                }
+                Row { cells, object }
+            };
+            print_tables(arguments, &selection, wide, row, &mut printed);
+        }
         format => print_generic(arguments, &selection, &format, &mut printed)?,
     }
     if let Some(error) = Error::all(selection.errors) {
@@ -228,18 +243,13 @@ impl Format {
     }
 }
 
-fn print_tables(
+fn print_tables<'a>(
     arguments: &Arguments,
-    selection: &mut Selection<'_>,
+    selection: &Selection<'a>,
     wide: bool,
-    now: Timestamp,
+    row: impl Fn(&Printer, &'a Value) -> Row<'a>,
     printed: &mut Printed,
-) -> Result<(), Error> {
-    if let Some(field) = arguments.value("sort-by") {
-        for answer in &mut selection.answers {
-            sort_by(&mut answer.objects, field)?;
-        }
-    }
+) {
     let answers = &selection.answers;
     let with_kind = arguments.is_on("show-kind") || answers.windows(2).any(|pair| pair[0].resource != pair[1].resource);
     // Tables of a kind that follow each other are one table.
@@ -255,10 +265,7 @@ fn print_tables(
             show_labels: arguments.is_on("show-labels"),
         };
         let rows = group.iter().flat_map(|answer| &answer.objects);
-        let lines: String = rows
-            .map(|object| Row { cells: (printer.cells)(object, now), object })
-            .map(|row| layout.line(resource, printer.columns, &row))
-            .collect();
+        let lines: String = rows.map(|object| layout.line(resource, printer.columns, &row(&printer, object))).collect();
         if lines.is_empty() {
             continue;
         }
@@ -271,7 +278,6 @@ fn print_tables(
     if printed.stdout.is_empty() && selection.errors.is_empty() && !arguments.is_on("ignore-not-found") {
         printed.stderr += &nothing_found(arguments, selection);
     }
-    Ok(())
 }
 
 fn nothing_found(arguments: &Arguments, selection: &Selection<'_>) -> String {
@@ -336,15 +342,16 @@ fn sort_by(objects: &mut Vec<&Value>, field: &str) -> Result<(), Error> {
         let field = go::quoted(&field);
         return Err(Error::client(format!("couldn't find any field with path {field} in the list of objects")));
     }
-    go::sort_by_less(&mut keyed, &mut |a, b| less(a.0.as_ref(), b.0.as_ref()));
+    go::sort(&mut keyed, |a, b| less(a.0.as_ref(), b.0.as_ref()));
     *objects = keyed.into_iter().map(|(_, object)| object).collect();
     Ok(())
 }
 
-/// Numbers by size, texts by size if both are amounts, else by letter; null and missing first.
+/// Numbers by size, texts by size if both are amounts, else by letter; null and missing first. What is missing even
+/// comes before what is missing: the comparison is kubectl's.
 fn less(a: Option<&Value>, b: Option<&Value>) -> bool {
     match (a, b) {
-        (None, b) => b.is_some(),
+        (None, _) => true,
         (Some(_), None) => false,
         (Some(Value::Null), Some(b)) => !b.is_null(),
         (Some(Value::String(a)), Some(Value::String(b))) => {

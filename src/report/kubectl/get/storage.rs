@@ -3,10 +3,12 @@
 //! Follows Kubernetes 1.36 `pkg/printers/internalversion/printers.go`.
 
 use super::{Columns, age, or_none, or_unset};
+use crate::report::kubectl::Objects;
 use crate::report::kubectl::fields::Fields;
 use crate::report::kubectl::table::{Column, NAME, column, wide};
 use jiff::Timestamp;
 use serde_json::Value;
+use std::cmp::Reverse;
 
 const STORAGE_CLASS_OF: Column = column("StorageClass");
 const ATTRIBUTES_CLASS_OF: Column = column("VolumeAttributesClass");
@@ -131,11 +133,16 @@ pub fn is_default_class(class: &Value) -> bool {
         .any(|key| class.entry("metadata.annotations", key) == Some("true"))
 }
 
-/// The line of a storage class.
+/// Of several default classes, the one that counts: the last one made, the first by name among equals.
+pub fn default_class(objects: &Objects) -> Option<&Value> {
+    let candidates = objects.of_kind("storage.k8s.io/v1", "StorageClass", None).filter(|class| is_default_class(class));
+    candidates.min_by_key(|class| (Reverse(class.time("metadata.creationTimestamp")), class.text("metadata.name")))
+}
+
+/// The line of a storage class, without the remark that it is the default.
 pub fn class(class: &Value, now: Timestamp) -> Vec<String> {
-    let default = if is_default_class(class) { " (default)" } else { "" };
     vec![
-        format!("{}{default}", name(class)),
+        name(class),
         class.text("provisioner").to_owned(),
         class.opt_text("reclaimPolicy").unwrap_or("Delete").to_owned(),
         class.opt_text("volumeBindingMode").unwrap_or("Immediate").to_owned(),
@@ -197,6 +204,27 @@ mod tests {
     #[test]
     fn access_modes_have_a_fixed_order() {
         assert_eq!(access_modes(&["ReadWriteOncePod", "ReadWriteOnce", "ReadWriteOnce", "Else"]), "RWO,RWOP");
+    }
+
+    #[test]
+    fn the_last_default_class_counts() {
+        let class = |name: &str, created: &str, default: &str| {
+            json!({
+                "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+                "metadata": {
+                    "name": name, "creationTimestamp": created,
+                    "annotations": {"storageclass.kubernetes.io/is-default-class": default},
+                },
+            })
+        };
+        let objects = Objects::new([
+            class("a", "2026-01-01T00:00:00Z", "true"),
+            class("c", "2026-01-02T00:00:00Z", "true"),
+            class("b", "2026-01-02T00:00:00Z", "true"),
+            class("d", "2026-01-03T00:00:00Z", "false"),
+        ]);
+        assert_eq!(default_class(&objects).map(name).as_deref(), Some("b"));
+        assert_eq!(default_class(&Objects::default()), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::flags::{Arguments, Flag};
 use super::resources;
 use super::table::escape_terminal;
 use super::tabwriter::TabWriter;
-use super::{Objects, Printed, go, yaml};
+use super::{Objects, Printed, go, go_sort, yaml};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ fn events(arguments: &Arguments, objects: &Objects, now: Timestamp) -> Result<Pr
         let place = if everywhere { String::new() } else { format!(" in {} namespace", arguments.namespace()) };
         return Ok(Printed { stderr: format!("No events found{place}.\n"), ..Printed::default() });
     }
-    found.sort_by_key(|event| last_seen(event));
+    go_sort::sort_by_key(&mut found, |event| last_seen(event));
     let stdout = match arguments.value("output").unwrap_or("") {
         "" => table(&found, arguments, &Context { objects, now, show_events: false }),
         output @ ("json" | "yaml") => {

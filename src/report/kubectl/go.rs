@@ -196,40 +196,6 @@ fn json_float(n: f64) -> String {
     text.replace("e-0", "e-")
 }
 
-/// Sorts by a `less` that need not be a consistent order: kubectl compares values of mixed types.
-///
-/// Up to twelve items end in the very order in which Go's insertion sort leaves them; longer lists are sorted stably,
-/// where Go leaves equals in any order.
-pub fn sort<T>(items: &mut Vec<T>, less: impl Fn(&T, &T) -> bool) {
-    const INSERTION_SORTED: usize = 12;
-    if items.len() > INSERTION_SORTED {
-        merge_sort(items, &|a, b| less(a, b) && !less(b, a));
-        return;
-    }
-    for i in 1..items.len() {
-        let mut at = i;
-        while at > 0 && less(&items[at], &items[at - 1]) {
-            items.swap(at, at - 1);
-            at -= 1;
-        }
-    }
-}
-
-fn merge_sort<T>(items: &mut Vec<T>, less: &impl Fn(&T, &T) -> bool) {
-    if items.len() < 2 {
-        return;
-    }
-    let mut right = items.split_off(items.len() / 2);
-    let mut left = std::mem::take(items);
-    merge_sort(&mut left, less);
-    merge_sort(&mut right, less);
-    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
-    while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
-        items.extend(if less(b, a) { right.next() } else { left.next() });
-    }
-    items.extend(left.chain(right));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,16 +234,5 @@ mod tests {
             r#"{"a":[1,{}],"b":"\u003c\u0026\u003e","c":1e-7}"#
         );
         assert_eq!(json(&json!({"a": [1], "b": []}), "    "), "{\n    \"a\": [\n        1\n    ],\n    \"b\": []\n}");
-    }
-
-    #[test]
-    fn sorting_is_stable_and_never_panics() {
-        let mut items = vec![(2, 'a'), (1, 'b'), (2, 'c'), (1, 'd')];
-        sort(&mut items, |a, b| a.0 < b.0);
-        assert_eq!(items, [(1, 'b'), (1, 'd'), (2, 'a'), (2, 'c')]);
-        sort(&mut items, |_, _| true);
-        let mut many: Vec<(i32, i32)> = (0..50).map(|n| (n * 7 % 3, n)).collect();
-        sort(&mut many, |a, b| a.0 < b.0);
-        assert!(many.is_sorted());
     }
 }

@@ -1,8 +1,7 @@
 //! What kubectl 1.36 prints about a set of objects at an instant, byte for byte.
 //!
 //! [`run`] takes the arguments that kubectl takes. It plays both parts: the API server's, which finds objects and
-//! makes tables of them, and kubectl's, which lays tables out, describes objects and words errors. Where Go sorts in no
-//! stable order, equal keys keep the order of the server's listing.
+//! makes tables of them, and kubectl's, which lays tables out, describes objects and words errors.
 //!
 //! Left out on purpose: everything that changes objects, waits for changes, or needs a file.
 
@@ -13,6 +12,7 @@ mod fields;
 mod flags;
 mod get;
 mod go;
+mod go_sort;
 mod jsonpath;
 mod objects;
 mod pod_resources;

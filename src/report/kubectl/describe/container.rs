@@ -7,6 +7,7 @@ use crate::api::Quantity;
 use crate::report::kubectl::fields::{Fields, quantity};
 use crate::report::kubectl::get::{network::host_port, yes_no};
 use crate::report::kubectl::go::{list, quoted, rfc1123z};
+use crate::report::kubectl::go_sort::sort_by_key;
 use serde_json::Value;
 
 /// Whose containers are described.
@@ -283,7 +284,7 @@ fn resource_value<'a>(container: &Value, reference: &'a Value) -> (String, &'a s
 
 fn mounts(w: &mut Writer, container: &Value) {
     let mut mounts: Vec<&Value> = container.list("volumeMounts").iter().collect();
-    mounts.sort_by_key(|mount| mount.text("mountPath"));
+    sort_by_key(&mut mounts, |mount| mount.text("mountPath"));
     let none = if mounts.is_empty() { "\t<none>" } else { "" };
     put!(w, 2, "Mounts:{none}\n");
     for mount in mounts {
@@ -295,7 +296,7 @@ fn mounts(w: &mut Writer, container: &Value) {
         put!(w, 3, "{} from {} ({mode}{path})\n", mount.text("mountPath"), mount.text("name"));
     }
     let mut devices: Vec<&Value> = container.list("volumeDevices").iter().collect();
-    devices.sort_by_key(|device| device.text("devicePath"));
+    sort_by_key(&mut devices, |device| device.text("devicePath"));
     if !devices.is_empty() {
         put!(w, 2, "Devices:{none}\n");
     }

@@ -6,6 +6,7 @@ use super::Context;
 use super::writer::{Writer, put};
 use crate::report::kubectl::fields::{Fields, controller, name, namespace};
 use crate::report::kubectl::get::since;
+use crate::report::kubectl::go_sort::sort_by_key;
 use crate::report::kubectl::selector::LabelSelector;
 use serde_json::Value;
 
@@ -95,7 +96,7 @@ pub fn controlled_by(w: &mut Writer, object: &Value) {
 /// Tolerations in order of their keys.
 pub fn tolerations(w: &mut Writer, title: &str, tolerations: &[Value]) {
     let mut tolerations: Vec<&Value> = tolerations.iter().collect();
-    tolerations.sort_by_key(|t| t.text("key"));
+    sort_by_key(&mut tolerations, |t| t.text("key"));
     let lines: Vec<String> = tolerations.into_iter().map(toleration).collect();
     lines_below(w, "", title, &lines);
 }
@@ -121,7 +122,7 @@ fn toleration(toleration: &Value) -> String {
 /// Taints in order of effect and key.
 pub fn taints(w: &mut Writer, title: &str, taints: &[Value]) {
     let mut taints: Vec<&Value> = taints.iter().collect();
-    taints.sort_by_key(|t| format!("{},{}", t.text("effect"), t.text("key")));
+    sort_by_key(&mut taints, |t| format!("{},{}", t.text("effect"), t.text("key")));
     let text = |t: &&Value| {
         let (key, value, effect) = (t.text("key"), t.text("value"), t.text("effect"));
         match (value, effect) {
@@ -137,7 +138,7 @@ pub fn taints(w: &mut Writer, title: &str, taints: &[Value]) {
 /// Spread constraints in order of their topology; nothing at all if there are none.
 pub fn topology_spread_constraints(w: &mut Writer, indent: &str, constraints: &[Value]) {
     let mut constraints: Vec<&Value> = constraints.iter().collect();
-    constraints.sort_by_key(|c| c.text("topologyKey"));
+    sort_by_key(&mut constraints, |c| c.text("topologyKey"));
     let text = |c: &&Value| {
         let (key, action, skew) = (c.text("topologyKey"), c.text("whenUnsatisfiable"), c.int("maxSkew"));
         let selector = c.at("labelSelector");
@@ -193,7 +194,7 @@ pub fn events(w: &mut Writer, context: &Context<'_>, mut events: Vec<&Value>) {
         put!(w, 0, "Events:\t<none>\n");
         return;
     }
-    events.sort_by_key(|event| event.time("lastTimestamp"));
+    sort_by_key(&mut events, |event| event.time("lastTimestamp"));
     put!(w, 0, "Events:\n  Type\tReason\tAge\tFrom\tMessage\n");
     put!(w, 1, "----\t------\t----\t----\t-------\n");
     for event in events {

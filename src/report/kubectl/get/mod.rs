@@ -23,7 +23,7 @@ use super::resources::Resource;
 use super::selection::{Selection, select};
 use super::table::{Column, Layout, Row};
 use super::tabwriter::TabWriter;
-use super::{Objects, Printed, go, yaml};
+use super::{Objects, Printed, go, go_sort, yaml};
 use crate::api::human_duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -342,7 +342,10 @@ fn sort_by(objects: &mut Vec<&Value>, field: &str) -> Result<(), Error> {
         let field = go::quoted(&field);
         return Err(Error::client(format!("couldn't find any field with path {field} in the list of objects")));
     }
-    go::sort(&mut keyed, |a, b| less(a.0.as_ref(), b.0.as_ref()));
+    // kubectl sorts what it got, and again what it prints; the second time may exchange equals once more.
+    for _ in 0..2 {
+        go_sort::sort(&mut keyed, |a, b| less(a.0.as_ref(), b.0.as_ref()));
+    }
     *objects = keyed.into_iter().map(|(_, object)| object).collect();
     Ok(())
 }

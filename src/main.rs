@@ -1,11 +1,24 @@
 //! The command line of podsim.
 
+mod cli;
+
+use clap::Parser;
 use podsim::scenario::recorded::RecordedCase;
 use podsim::simulation::Run;
 use podsim::trace::Recording;
+use std::process::ExitCode;
 use std::sync::Arc;
 
-fn main() {
+fn main() -> ExitCode {
+    // A folder of recorded cases instead of a command: until `podsim conformance` reads them.
+    if std::env::args().nth(1).is_some_and(|first| std::path::Path::new(&first).is_dir()) {
+        run_recorded_cases();
+        return ExitCode::SUCCESS;
+    }
+    cli::Cli::parse().run()
+}
+
+fn run_recorded_cases() {
     let args: Vec<String> = std::env::args().collect();
     let (corpus, out, pattern, seeds) = (&args[1], &args[2], &args[3], args[4].parse::<u64>().unwrap());
     let pattern = glob::Pattern::new(pattern).unwrap();

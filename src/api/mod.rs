@@ -23,6 +23,7 @@ mod resources;
 mod service;
 mod storage;
 mod store;
+mod validation;
 mod workload;
 
 pub use clock::*;

@@ -4,7 +4,7 @@ use super::container::quantity;
 use super::names;
 use super::scheduling::taints;
 use super::{At, Errors, Json};
-use crate::api::{FieldError, Quantity};
+use crate::api::Quantity;
 use k8s_openapi::api::{autoscaling::v2 as autoscaling, core::v1, scheduling::v1 as scheduling};
 use std::collections::BTreeMap;
 
@@ -236,8 +236,8 @@ pub(in crate::api) fn horizontal_pod_autoscaler(spec: &autoscaling::HorizontalPo
         errors.one_of(&at.child("type"), Some(&metric.type_), &kinds);
         let wanted = metric.type_[..1.min(metric.type_.len())].to_lowercase() + metric.type_.get(1..).unwrap_or("");
         if kinds.contains(&metric.type_.as_str()) && !set.contains(&(wanted.as_str(), true)) {
-            let detail = format!("must populate information for the given metric source");
-            errors.0.push(FieldError::required(at.child(&wanted).to_string(), &detail));
+            let detail = "must populate information for the given metric source";
+            errors.required(&at.child(&wanted), detail);
         }
     }
 }

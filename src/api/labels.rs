@@ -143,6 +143,17 @@ impl Selector {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// This selector and the requirement that some labels have the values that `labels` give them, or have other ones.
+    /// Keys that `labels` lack ask for nothing.
+    #[must_use]
+    pub fn with_labels_of(&self, labels: &Labels, keys: &[Name], equal: bool) -> Self {
+        let operator = if equal { Operator::In } else { Operator::NotIn };
+        let further = keys
+            .iter()
+            .filter_map(|&key| labels.get(key).map(|value| Requirement { key, operator, values: vec![value].into() }));
+        Self(self.0.iter().cloned().chain(further).collect())
+    }
 }
 
 #[cfg(test)]

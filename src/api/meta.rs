@@ -1,6 +1,7 @@
 //! What every object carries: its names, its versions, its owners and the marks of its deletion.
 
 use super::{Labels, List, Name, Timestamp};
+use crate::engine::StreamKey;
 use serde::{Serialize, Serializer};
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -95,6 +96,11 @@ impl Uid {
     /// Whether it was never set.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// The key of the object's draws: its identity is itself a function of its name and incarnation.
+    pub fn stream(self) -> StreamKey {
+        StreamKey::from_bits((self.0 >> 64) as u64 ^ self.0 as u64)
     }
 
     /// Reads the text form; what is not a UUID (a static pod's hash) gives none.

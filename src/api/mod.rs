@@ -20,6 +20,7 @@ mod policy;
 mod quantity;
 mod request;
 mod resources;
+mod server;
 mod service;
 mod storage;
 mod store;
@@ -35,6 +36,7 @@ pub use lower::{
     CustomKind, CustomKinds, FieldValidation, INERT_KINDS, InertKind, Lowered, Lowering, ServedKind, lower, served_kind,
 };
 pub use meta::*;
+pub(crate) use name::names;
 pub use name::{EMPTY, FastMap, List, Name, Text};
 pub use node::*;
 pub use object::{ApiObject, Kind, Object};
@@ -43,6 +45,7 @@ pub use policy::*;
 pub use quantity::{ParseQuantityError, Quantity, QuantityFormat};
 pub use request::*;
 pub use resources::*;
+pub use server::{FOREGROUND_DELETION, ORPHAN_DEPENDENTS, Server, pod_usage};
 pub use service::*;
 pub use storage::*;
 pub use store::*;

@@ -171,6 +171,12 @@ impl Serialize for Text {
     }
 }
 
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<str>::deserialize(deserializer).map(Self::from)
+    }
+}
+
 /// A short immutable list that objects share when they are copied; nothing is allocated for an empty one.
 #[derive(PartialEq, Eq, Hash)]
 pub struct List<T>(Option<Arc<[T]>>);

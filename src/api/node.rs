@@ -1,6 +1,6 @@
 //! Nodes.
 
-use super::name::names;
+use super::names;
 use super::{Condition, ConditionStatus, List, Metadata, Name, ResourceList, Taint, Text};
 use serde::Serialize;
 use std::net::Ipv4Addr;
@@ -30,7 +30,7 @@ names! {
 }
 
 /// `v1.Node`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Node {
     /// Names and versions.
     pub meta: Metadata,

@@ -1,7 +1,7 @@
 //! Amounts of resources, in the integers that Kubernetes computes with: CPU in thousandths, the rest in whole units.
 
-use super::name::names;
-use super::{List, Name};
+use super::names;
+use super::{List, Name, Quantity, QuantityFormat};
 use serde::Serialize;
 
 names! {
@@ -83,6 +83,18 @@ impl FromIterator<(Name, i64)> for ResourceList {
         let mut amounts: Vec<_> = amounts.into_iter().collect();
         amounts.sort();
         Self(amounts.into())
+    }
+}
+
+/// An amount as Kubernetes prints it: `500m` of CPU, `1Gi` of memory, `3` of anything else. The prefixes that quotas
+/// use (`requests.`, `limits.`) make no difference.
+pub fn format_amount(resource: Name, amount: i64) -> String {
+    let base = resource.strip_prefix("requests.").or_else(|| resource.strip_prefix("limits.")).unwrap_or(&resource);
+    match base {
+        "cpu" => Quantity::from_milli(amount, QuantityFormat::DecimalSI).to_string(),
+        "memory" | "ephemeral-storage" | "storage" => Quantity::new(amount, QuantityFormat::BinarySI).to_string(),
+        _ if base.starts_with("hugepages-") => Quantity::new(amount, QuantityFormat::BinarySI).to_string(),
+        _ => Quantity::new(amount, QuantityFormat::DecimalSI).to_string(),
     }
 }
 

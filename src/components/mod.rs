@@ -1,2 +1,14 @@
 //! Who acts: the scheduler, the kubelets, their runtimes, the controllers and the faults, each a pure state machine.
+//!
+//! A component is advanced by one message at a time and answers with messages. It hears of the cluster through its
+//! watch, perhaps late, asks for change with a call to the API server, and may lose to a conflict.
+
+pub mod controllers;
+pub mod cri;
+pub mod events;
+pub mod kubelet;
+pub mod latency;
+pub mod message;
 pub mod runtime;
+pub mod scheduler;
+pub mod token_bucket;

@@ -31,6 +31,16 @@ impl StreamKey {
         Self(xxh3_64(name.as_bytes()))
     }
 
+    /// The key of an entity whose identity is itself a hash of its stable name.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The bits of the key.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
     /// The key of a part of the entity, such as a container of a pod.
     pub fn part(self, name: &str) -> Self {
         Self(self.0.rotate_left(23) ^ xxh3_64(name.as_bytes()))

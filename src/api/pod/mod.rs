@@ -68,21 +68,25 @@ pub struct PodSpec {
     pub scheduler_name: Name,
     /// What must be removed before it is placed.
     pub scheduling_gates: Vec<Name>,
-    /// The number behind the priority class.
+    /// The number behind the priority class: decided at admission.
     pub priority: i32,
+    /// The number that the manifest gave, which must agree.
+    pub given_priority: Option<i32>,
     /// The priority class; empty for none.
     pub priority_class: Name,
-    /// Whether it may push others out.
+    /// Whether it pushes nobody out: decided at admission.
     pub never_preempts: bool,
+    /// What the manifest says about that.
+    pub given_never_preempts: Option<bool>,
     /// Whether it uses the node's network.
     pub host_network: bool,
     /// Whether the containers see each other's processes (and `pause` is PID 1).
     pub share_process_namespace: bool,
     /// The identity of its processes.
     pub service_account: Name,
-    /// Whether the pod says that a token volume is mounted; else its service account does.
+    /// Whether a token volume is wanted, if the pod says so itself.
     pub automount_token: Option<bool>,
-    /// Whether a token volume is mounted.
+    /// Whether a token volume is mounted: decided at admission.
     pub token_volume: bool,
     /// The volumes.
     pub volumes: Vec<Volume>,

@@ -1,6 +1,6 @@
 //! What is known of a pod: phase, conditions and the states of its containers, which are three different things.
 
-use crate::api::name::names;
+use crate::api::names;
 use crate::api::{List, Name, ResourceList, Text, Timestamp};
 use serde::Serialize;
 use std::fmt;
@@ -71,17 +71,7 @@ impl PodStatus {
 
     /// Sets a condition; its transition time moves only when its status does.
     pub fn set_condition(&mut self, condition: Condition) {
-        match self.conditions.iter_mut().find(|have| have.kind == condition.kind) {
-            Some(have) => {
-                let since = have.last_transition_time;
-                let same = have.status == condition.status;
-                *have = condition;
-                if same {
-                    have.last_transition_time = since;
-                }
-            }
-            None => self.conditions.push(condition),
-        }
+        set_condition(&mut self.conditions, condition);
     }
 
     /// The statuses of all containers: init, regular, ephemeral.
@@ -176,6 +166,19 @@ impl Condition {
         self.reason = reason.into();
         self.message = message.into();
         self
+    }
+}
+
+/// Sets one condition of a list; its transition time moves only when its status does.
+pub fn set_condition(conditions: &mut Vec<Condition>, mut condition: Condition) {
+    match conditions.iter_mut().find(|have| have.kind == condition.kind) {
+        Some(have) => {
+            if have.status == condition.status {
+                condition.last_transition_time = have.last_transition_time;
+            }
+            *have = condition;
+        }
+        None => conditions.push(condition),
     }
 }
 

@@ -1,1 +1,490 @@
-//! The container runtime of a node, as the kubelet sees it through the CRI, and the programs inside the containers.
+//! The container runtime of every node, as the kubelets see it through the CRI, and the programs inside the containers.
+//!
+//! A call takes its time, then changes what the runtime knows, then answers. What it knows of a pod is an immutable
+//! snapshot; every change makes a new one and tells the node's kubelet that there is something to see when it next
+//! looks. Semantics follow containerd: StopContainer sends the stop signal, waits, and kills with 137; a failed start
+//! leaves an exited container with StartError and 128; after a power cycle containers are exited with 255 and
+//! sandboxes are not ready.
+
+mod behavior;
+mod image;
+mod machine;
+mod network;
+mod process;
+
+pub use behavior::*;
+pub use network::{GrpcStatus, NetAnswer, NetRequest, NetTarget};
+
+use super::cri::{ContainerConfig, CriCall, CriError, CriReply, CriResult, InstanceState, PodKey};
+use super::latency::LatencyProfile;
+use super::message::{Message, NodeIndex};
+use crate::api::names;
+use crate::api::{ContainerId, FastMap, List, Name, Pod, Text, Uid};
+use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, StreamKey};
+use machine::Machine;
+use std::sync::Arc;
+
+names! {
+    COMPLETED = "Completed";
+    ERROR = "Error";
+    OOM_KILLED = "OOMKilled";
+    START_ERROR = "StartError";
+    UNKNOWN_REASON = "Unknown";
+    DEADLINE_EXCEEDED = "DeadlineExceeded";
+}
+
+const STEP: Purpose = Purpose::new("runtime step");
+const RUN: Purpose = Purpose::new("process run");
+const SIGNAL: Purpose = Purpose::new("signal reaction");
+const EXEC: Purpose = Purpose::new("exec duration");
+
+/// What the scripted world calls a moment: a command that nothing is said about.
+const EXEC_MOMENT: SimDuration = SimDuration::from_millis(2);
+
+/// Something that happens inside a runtime.
+#[derive(Debug, Clone)]
+pub enum RuntimeMessage {
+    /// The time of a call is over.
+    StepDone {
+        /// The kubelet's number for the call.
+        id: u32,
+    },
+    /// A process ends, unless it did before.
+    ProcessEnd {
+        /// The pod.
+        key: PodKey,
+        /// The container.
+        container: ContainerId,
+        /// How.
+        exit: Exit,
+    },
+    /// A container's time to stop is over.
+    Kill {
+        /// The pod.
+        key: PodKey,
+        /// The container.
+        container: ContainerId,
+    },
+}
+
+/// The runtimes of all nodes: machines, what runs on them, and the pod network between them.
+#[derive(Debug, Clone)]
+pub struct Runtimes {
+    machines: Vec<Machine>,
+    world: Arc<World>,
+    profile: Arc<LatencyProfile>,
+    draws: Draws,
+    /// How many pods each rule has served.
+    served: Vec<u32>,
+    /// The rule of each pod that has one.
+    rules: FastMap<Uid, Option<usize>>,
+}
+
+impl Runtimes {
+    /// Runtimes without machines.
+    pub fn new(world: Arc<World>, profile: Arc<LatencyProfile>, draws: Draws) -> Self {
+        let served = vec![0; world.pods.len()];
+        Self { machines: Vec::new(), world, profile, draws, served, rules: FastMap::default() }
+    }
+
+    /// Adds a machine and returns its place.
+    pub fn add_machine(&mut self, name: Name) -> NodeIndex {
+        let index = NodeIndex(u16::try_from(self.machines.len()).expect("fewer than 65,536 machines"));
+        self.machines.push(Machine::new(index, name));
+        index
+    }
+
+    /// Serves a call of a kubelet.
+    pub fn call(&mut self, now: SimTime, node: NodeIndex, id: u32, call: CriCall, out: &mut Outbox<Message>) {
+        let step = self.begin(now, node, id, &call, out);
+        match step {
+            Step::Takes(duration) => {
+                self.machines[node.index()].calls.insert(id, call);
+                out.after(duration, Message::Runtime(node, RuntimeMessage::StepDone { id }));
+            }
+            Step::Waits => {}
+            Step::Fails(error) => {
+                let overhead = self.sample(&self.profile.runtime_call, STEP, node, u64::from(id));
+                out.after(overhead, Message::CriDone { node, id, result: Err(error) });
+            }
+        }
+    }
+
+    /// Advances a runtime by one message.
+    pub fn handle(&mut self, now: SimTime, node: NodeIndex, message: RuntimeMessage, out: &mut Outbox<Message>) {
+        match message {
+            RuntimeMessage::StepDone { id } => {
+                // A call that was in progress when the machine lost power is never answered.
+                if let Some(call) = self.machines[node.index()].calls.remove(&id) {
+                    let result = self.finish(now, node, call, out);
+                    out.now(Message::CriDone { node, id, result });
+                }
+            }
+            RuntimeMessage::ProcessEnd { key, container, exit } => {
+                self.machines[node.index()].process_ends(now, key, container, &exit, out);
+            }
+            RuntimeMessage::Kill { key, container } => {
+                self.machines[node.index()].process_ends(now, key, container, &Exit::killed(), out);
+            }
+        }
+    }
+
+    /// The machine loses power: every process is gone, and nobody is told.
+    pub fn power_off(&mut self, node: NodeIndex) {
+        self.machines[node.index()].power_off();
+    }
+
+    /// The machine has power again; containers are found dead, sandboxes not ready.
+    pub fn power_on(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
+        self.machines[node.index()].power_on(now, out);
+    }
+
+    /// What runs on a machine.
+    pub fn machine(&self, node: NodeIndex) -> &Machine {
+        &self.machines[node.index()]
+    }
+
+    /// Starts a call: how long it takes, or what speaks against it.
+    fn begin(&mut self, now: SimTime, node: NodeIndex, id: u32, call: &CriCall, out: &mut Outbox<Message>) -> Step {
+        match call {
+            CriCall::RunPodSandbox { pod, key, .. } => self.begin_sandbox(node, pod, *key),
+            CriCall::CreateContainer { key, config, .. } => self.begin_create(node, *key, config),
+            CriCall::StartContainer { key, container } => self.begin_start(node, *key, *container),
+            CriCall::StopContainer { key, container, timeout } => {
+                self.begin_stop(node, id, *key, *container, *timeout, out)
+            }
+            CriCall::StopPodSandbox { key, .. } => {
+                let rule = self.machines[node.index()].pods.get(key).and_then(|pod| pod.rule);
+                let scripted = rule.and_then(|rule| self.world.pods[rule].sandbox_stop.as_ref());
+                Step::Takes(self.sample(scripted.unwrap_or(&self.profile.stop_sandbox), STEP, node, u64::from(id)))
+            }
+            CriCall::ExecSync { key, container, command, timeout, .. } => {
+                self.begin_exec(now, node, id, *key, *container, command, *timeout)
+            }
+            CriCall::PullImage { image, .. } => Step::Takes(self.begin_pull(node, *image)),
+            CriCall::RemovePodSandbox { .. }
+            | CriCall::RemoveContainer { .. }
+            | CriCall::RemoveImage { .. }
+            | CriCall::ImageStatus { .. }
+            | CriCall::UpdateContainerResources { .. } => {
+                Step::Takes(self.sample(&self.profile.runtime_call, STEP, node, u64::from(id)))
+            }
+        }
+    }
+
+    /// Does what a call asks, once its time is over.
+    fn finish(&mut self, now: SimTime, node: NodeIndex, call: CriCall, out: &mut Outbox<Message>) -> CriResult {
+        match call {
+            CriCall::RunPodSandbox { pod, key, attempt } => self.finish_sandbox(now, node, &pod, key, attempt, out),
+            CriCall::StopPodSandbox { key, sandbox } => {
+                self.machines[node.index()].stop_sandbox(now, key, sandbox, out);
+                Ok(CriReply::Done)
+            }
+            CriCall::RemovePodSandbox { key, sandbox } => {
+                self.machines[node.index()].remove_sandbox(key, sandbox, out);
+                Ok(CriReply::Done)
+            }
+            CriCall::PullImage { image, .. } => self.finish_pull(now, node, image),
+            CriCall::ImageStatus { image } => Ok(CriReply::Present(self.image_present(node, image))),
+            CriCall::RemoveImage { image } => {
+                self.machines[node.index()].images.remove(image);
+                Ok(CriReply::Done)
+            }
+            CriCall::CreateContainer { key, sandbox, config } => {
+                self.finish_create(now, node, key, sandbox, config, out)
+            }
+            CriCall::StartContainer { key, container } => self.finish_start(now, node, key, container, out),
+            CriCall::StopContainer { .. } => Ok(CriReply::Done),
+            CriCall::RemoveContainer { key, container } => {
+                self.machines[node.index()].remove_container(key, container, out);
+                Ok(CriReply::Done)
+            }
+            CriCall::ExecSync { key, container, command, timeout, .. } => {
+                self.finish_exec(now, node, key, container, &command, timeout)
+            }
+            CriCall::UpdateContainerResources { key, container, requests, limits } => {
+                self.machines[node.index()].update_resources(key, container, requests, limits, out);
+                Ok(CriReply::Done)
+            }
+        }
+    }
+
+    fn sample(&self, what: &Distribution, purpose: Purpose, node: NodeIndex, ordinal: u64) -> SimDuration {
+        self.draws.sample(what, purpose, self.machines[node.index()].stream, ordinal)
+    }
+
+    /// The rule of a pod: the first that matches its name and has not served all the pods that it may.
+    fn rule_of(&mut self, pod: &Pod) -> Option<usize> {
+        if let Some(known) = self.rules.get(&pod.meta.uid) {
+            return *known;
+        }
+        let free = |(place, rule): &(usize, &PodBehavior)| {
+            rule.pods.matches(&pod.meta.name) && rule.count.is_none_or(|count| self.served[*place] < count)
+        };
+        let rule = self.world.pods.iter().enumerate().find(free).map(|(place, _)| place);
+        if let Some(place) = rule {
+            self.served[place] += 1;
+        }
+        self.rules.insert(pod.meta.uid, rule);
+        rule
+    }
+
+    fn container_rule(&self, rule: Option<usize>, name: Name, image: Name) -> Option<&ContainerBehavior> {
+        self.world.pods[rule?].containers.iter().find(|container| {
+            container.name.matches(&name) && container.image.as_ref().is_none_or(|pattern| pattern.matches(&image))
+        })
+    }
+
+    fn begin_sandbox(&mut self, node: NodeIndex, pod: &Pod, key: PodKey) -> Step {
+        let rule = self.rule_of(pod);
+        let record = self.machines[node.index()].record(key, pod);
+        record.rule = rule;
+        let (stream, n) = (record.stream, record.sandboxes_begun);
+        record.sandboxes_begun += 1;
+        let scripted = rule.and_then(|rule| nth(&self.world.pods[rule].sandbox, n as usize));
+        let duration = scripted.and_then(|step| step.duration.as_ref()).unwrap_or(&self.profile.run_sandbox);
+        Step::Takes(self.draws.sample(duration, STEP, stream.part("sandbox"), u64::from(n)))
+    }
+
+    fn finish_sandbox(
+        &mut self,
+        now: SimTime,
+        node: NodeIndex,
+        pod: &Pod,
+        key: PodKey,
+        attempt: u32,
+        out: &mut Outbox<Message>,
+    ) -> CriResult {
+        let machine = &mut self.machines[node.index()];
+        let record = machine.record(key, pod);
+        let n = record.sandboxes_begun - 1;
+        let scripted = record.rule.and_then(|rule| nth(&self.world.pods[rule].sandbox, n as usize));
+        if let Some(error) = scripted.and_then(|step| step.error.as_ref()) {
+            let words = if error.is_empty() {
+                "failed to setup network for sandbox: plugin type=\"bridge\" failed (add): no IP addresses available \
+                 for pod {pod}"
+            } else {
+                error
+            };
+            return Err(CriError::unknown(words.replace("{pod}", &pod.meta.name)));
+        }
+        let (id, ip) = machine.add_sandbox(now, pod, key, attempt, out);
+        Ok(CriReply::Sandbox { id, ip })
+    }
+
+    fn begin_create(&mut self, node: NodeIndex, key: PodKey, config: &ContainerConfig) -> Step {
+        let Some(record) = self.machines[node.index()].pods.get_mut(&key) else {
+            return Step::Fails(CriError::not_found("sandbox not found"));
+        };
+        let (stream, rule) = (record.stream, record.rule);
+        let counters = record.counters(config.name);
+        let n = counters.creates;
+        counters.creates += 1;
+        let scripted = self.container_rule(rule, config.name, config.image).and_then(|c| nth(&c.create, n as usize));
+        let duration = scripted.and_then(|step| step.duration.as_ref()).unwrap_or(&self.profile.create_container);
+        Step::Takes(self.draws.sample(duration, STEP, stream.part(&config.name).part("create"), u64::from(n)))
+    }
+
+    fn finish_create(
+        &mut self,
+        now: SimTime,
+        node: NodeIndex,
+        key: PodKey,
+        sandbox: ContainerId,
+        config: Arc<ContainerConfig>,
+        out: &mut Outbox<Message>,
+    ) -> CriResult {
+        let Some(record) = self.machines[node.index()].pods.get_mut(&key) else {
+            return Err(CriError::not_found("sandbox not found"));
+        };
+        let (rule, n) = (record.rule, record.counters(config.name).creates - 1);
+        let scripted = self.container_rule(rule, config.name, config.image).and_then(|c| nth(&c.create, n as usize));
+        if let Some(error) = scripted.and_then(|step| step.error.as_ref()) {
+            let words = if error.is_empty() { "failed to create containerd container: scripted error" } else { error };
+            return Err(CriError::unknown(words));
+        }
+        let id = self.machines[node.index()].add_container(now, key, sandbox, config, out);
+        Ok(CriReply::Container(id))
+    }
+
+    fn begin_start(&mut self, node: NodeIndex, key: PodKey, container: ContainerId) -> Step {
+        let machine = &mut self.machines[node.index()];
+        let Some((record, config)) = machine.pods.get_mut(&key).and_then(|record| {
+            let config = record.instance(container)?.config.clone();
+            Some((record, config))
+        }) else {
+            return Step::Fails(CriError::not_found("container not found"));
+        };
+        let (stream, rule) = (record.stream, record.rule);
+        let counters = record.counters(config.name);
+        let n = counters.starts;
+        counters.starts += 1;
+        let scripted = self.container_rule(rule, config.name, config.image).and_then(|c| nth(&c.start, n as usize));
+        let duration = scripted.and_then(|step| step.duration.as_ref()).unwrap_or(&self.profile.start_container);
+        Step::Takes(self.draws.sample(duration, STEP, stream.part(&config.name).part("start"), u64::from(n)))
+    }
+
+    fn finish_start(
+        &mut self,
+        now: SimTime,
+        node: NodeIndex,
+        key: PodKey,
+        container: ContainerId,
+        out: &mut Outbox<Message>,
+    ) -> CriResult {
+        let machine = &mut self.machines[node.index()];
+        let Some((record, config)) = machine.pods.get_mut(&key).and_then(|record| {
+            let config = record.instance(container)?.config.clone();
+            Some((record, config))
+        }) else {
+            return Err(CriError::not_found("container not found"));
+        };
+        let (stream, rule) = (record.stream.part(&config.name), record.rule);
+        let (start, run) = {
+            let counters = record.counters(config.name);
+            (counters.starts - 1, counters.runs)
+        };
+        let scripted = self.container_rule(rule, config.name, config.image);
+        if let Some(error) = scripted.and_then(|c| nth(&c.start, start as usize)).and_then(|step| step.error.as_ref()) {
+            let words = if error.is_empty() {
+                "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create \
+                 failed: unable to start container process: exec: \"/app\": stat /app: no such file or directory"
+            } else {
+                error
+            };
+            let error = CriError::unknown(words);
+            self.machines[node.index()].fail_start(now, key, container, &error.message, out);
+            return Err(error);
+        }
+        let process = scripted.map_or_else(process::default_process, |rule| rule.run(run as usize).clone());
+        let lifetime = process.duration.as_ref().map(|d| self.draws.sample(d, RUN, stream, u64::from(run)));
+        let machine = &mut self.machines[node.index()];
+        machine.start_process(now, key, container, process, out);
+        if let Some(lifetime) = lifetime {
+            machine.end_later(key, container, lifetime, out);
+        }
+        Ok(CriReply::Done)
+    }
+
+    fn begin_stop(
+        &mut self,
+        node: NodeIndex,
+        id: u32,
+        key: PodKey,
+        container: ContainerId,
+        timeout: SimDuration,
+        out: &mut Outbox<Message>,
+    ) -> Step {
+        let machine = &mut self.machines[node.index()];
+        let Some(instance) = machine.pods.get_mut(&key).and_then(|record| record.instance_mut(container)) else {
+            return Step::Fails(CriError::not_found("container not found"));
+        };
+        if instance.status.state != InstanceState::Running {
+            let overhead = self.sample(&self.profile.runtime_call, STEP, node, u64::from(id));
+            return Step::Takes(overhead);
+        }
+        instance.stoppers.push(id);
+        let first = !std::mem::replace(&mut instance.signalled, true);
+        let process = instance.process.clone().expect("a running container has a process");
+        let name = instance.status.name;
+        if first && let OnSignal::Exit { after, code } = &process.on_sigterm {
+            let stream = machine.pods[&key].stream.part(&name);
+            let run = machine.pods.get_mut(&key).map_or(0, |record| record.counters(name).runs);
+            let after = self.draws.sample(after, SIGNAL, stream, u64::from(run));
+            let exit = Exit { code: *code, ..Exit::default() };
+            out.after(after, Message::Runtime(node, RuntimeMessage::ProcessEnd { key, container, exit }));
+        }
+        out.after(timeout, Message::Runtime(node, RuntimeMessage::Kill { key, container }));
+        Step::Waits
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one call of the CRI, and when and where it is made")]
+    fn begin_exec(
+        &mut self,
+        now: SimTime,
+        node: NodeIndex,
+        id: u32,
+        key: PodKey,
+        container: ContainerId,
+        command: &List<Text>,
+        timeout: SimDuration,
+    ) -> Step {
+        let overhead = self.sample(&self.profile.runtime_call, EXEC, node, u64::from(id));
+        let Some(step) = self.exec_step(now, node, key, container, command) else {
+            return Step::Takes(overhead.min(SimDuration::from_millis(1)));
+        };
+        let duration = match (&step.result, &step.duration) {
+            (ExecResult::Hang, _) => SimDuration::MAX,
+            (_, Some(duration)) => self.sample(duration, EXEC, node, u64::from(id)),
+            (_, None) => EXEC_MOMENT,
+        };
+        if !timeout.is_zero() && duration >= timeout {
+            return Step::Takes(timeout);
+        }
+        if duration == SimDuration::MAX { Step::Waits } else { Step::Takes(duration) }
+    }
+
+    /// The scripted answer to a command at this moment, if the container runs.
+    fn exec_step(
+        &self,
+        now: SimTime,
+        node: NodeIndex,
+        key: PodKey,
+        container: ContainerId,
+        command: &List<Text>,
+    ) -> Option<ExecStep> {
+        let instance = self.machines[node.index()].pods.get(&key)?.instance(container)?;
+        if instance.status.state != InstanceState::Running {
+            return None;
+        }
+        let process = instance.process.as_ref()?;
+        Some(process.answer(now.since(instance.status.started_at), command).0)
+    }
+
+    fn finish_exec(
+        &self,
+        now: SimTime,
+        node: NodeIndex,
+        key: PodKey,
+        container: ContainerId,
+        command: &List<Text>,
+        timeout: SimDuration,
+    ) -> CriResult {
+        let instance = self.machines[node.index()].pods.get(&key).and_then(|record| record.instance(container));
+        let Some(instance) = instance else {
+            return Err(CriError::not_found(format!("an error occurred when try to find container {container:?}")));
+        };
+        if instance.status.state != InstanceState::Running {
+            return Err(CriError::unknown("failed to exec in container: container is in CONTAINER_EXITED state"));
+        }
+        let process = instance.process.as_ref().expect("a running container has a process");
+        let age = now.since(instance.status.started_at);
+        let (step, stands_for) = process.answer(age, command);
+        let stands_until = if stands_for == SimDuration::MAX { SimTime::MAX } else { now + stands_for };
+        let late =
+            step.duration.as_ref().is_some_and(|d| d.median().is_some_and(|m| !timeout.is_zero() && m >= timeout));
+        if late || step.result == ExecResult::Hang {
+            let message = format!("failed to exec in container: timeout {timeout} exceeded: context deadline exceeded");
+            return Err(Box::new(CriError { code: *DEADLINE_EXCEEDED, message: message.into() }));
+        }
+        match step.result {
+            ExecResult::Success => Ok(CriReply::Exec { exit_code: 0, output: Text::default(), stands_until }),
+            ExecResult::Failure => {
+                Ok(CriReply::Exec { exit_code: 1, output: Text::from("scripted failure"), stands_until })
+            }
+            ExecResult::Exit { code, output } => Ok(CriReply::Exec { exit_code: code, output, stands_until }),
+            ExecResult::Error => Err(CriError::unknown("failed to exec in container: scripted error")),
+            ExecResult::Hang => unreachable!("handled above"),
+        }
+    }
+}
+
+/// How a call goes on.
+enum Step {
+    /// It is done after a while.
+    Takes(SimDuration),
+    /// Something else ends it.
+    Waits,
+    /// It fails at once.
+    Fails(Box<CriError>),
+}

@@ -1,0 +1,237 @@
+//! Creation: names, identity, admission, and what each kind starts with.
+
+use super::{IDENTITY, NAME_SUFFIX, Server, has_generation, respond};
+use crate::api::names;
+use crate::api::object::with_object;
+use crate::api::{
+    ApiError, ApiObject, Condition, ConditionStatus, ConfigMap, EndpointSlice, ErrorReason, Kind, Labels, List,
+    Metadata, Name, Namespace, Node, Object, POD_SCHEDULED, Pod, PodStatus, Response, Service, ServiceAccount,
+    TAINT_NOT_READY, Taint, TaintEffect, Text, Uid,
+};
+use crate::engine::SimTime;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+names! {
+    DEFAULT = "default";
+    ROOT_CA = "kube-root-ca.crt";
+    PVC_PROTECTION = "kubernetes.io/pvc-protection";
+    PV_PROTECTION = "kubernetes.io/pv-protection";
+    KUBERNETES_FINALIZER = "kubernetes";
+    NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name";
+}
+
+/// The letters of generated names: no vowels, no digits that look like letters (`storage/names/generate.go`).
+const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+/// A generated name's base is cut to this length, to leave room for the suffix.
+const LONGEST_BASE: usize = 58;
+/// How often the server tries another suffix (gate `RetryGenerateName`).
+const NAME_ATTEMPTS: u32 = 8;
+
+impl Server {
+    pub(super) fn create(&mut self, now: SimTime, object: Object) -> Response {
+        let kind = object.kind();
+        with_object!(object, version => {
+            let object = Arc::unwrap_or_clone(version);
+            let created = self.create_one(now, object)?;
+            self.note_policy(kind);
+            Ok(respond(created))
+        })
+    }
+
+    fn create_one<T: ApiObject>(&mut self, now: SimTime, mut object: T) -> Result<Arc<T>, Box<ApiError>> {
+        self.check_namespace(&object)?;
+        self.name(&mut object)?;
+        let (namespace, name) = (object.meta().namespace, object.meta().name);
+        let ordinal = self.ordinal(T::KIND, namespace, name);
+        let mut identity = self.draw(IDENTITY, T::KIND, namespace, name, ordinal);
+        let stamp = self.stamp(now);
+        let meta = object.meta_mut();
+        if meta.uid.is_empty() {
+            meta.uid = Uid::from_random(identity.bits(), identity.bits());
+        }
+        meta.creation_timestamp = stamp;
+        meta.deletion_timestamp = None;
+        meta.deletion_grace_period = None;
+        meta.generation = i64::from(has_generation(T::KIND));
+        let object = T::unwrap(&self.prepare(now, T::wrap(Arc::new(object)))?).expect("the kind stays").clone();
+        let created = self.store.insert(Arc::unwrap_or_clone(object));
+        self.furnish(now, &T::wrap(created.clone()));
+        Ok(created)
+    }
+
+    /// Refuses an object whose namespace is missing or on its way out (admission plug-in NamespaceLifecycle).
+    fn check_namespace<T: ApiObject>(&self, object: &T) -> Result<(), Box<ApiError>> {
+        let meta = object.meta();
+        if !T::KIND.is_namespaced() || T::KIND == Kind::Other && meta.namespace.is_empty() {
+            return Ok(());
+        }
+        match self.store.namespaces.find(Name::default(), meta.namespace) {
+            None => Err(ApiError::not_found(Kind::Namespace, &meta.namespace)),
+            Some(namespace) if namespace.terminating && T::KIND != Kind::Event => {
+                let why = format!(
+                    "unable to create new content in namespace {} because it is being terminated",
+                    meta.namespace
+                );
+                let mut error = ApiError::forbidden(T::KIND, &meta.name, why);
+                error.reason = ErrorReason::NamespaceTerminating;
+                Err(error)
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Checks that the name is free, or makes one up.
+    fn name<T: ApiObject>(&mut self, object: &mut T) -> Result<(), Box<ApiError>> {
+        let meta = object.meta();
+        let (namespace, base) = (meta.namespace, meta.generate_name);
+        if !meta.name.is_empty() {
+            return match T::table(&self.store).find(namespace, meta.name) {
+                Some(_) => Err(ApiError::already_exists(T::KIND, &meta.name)),
+                None => Ok(()),
+            };
+        }
+        for _ in 0..NAME_ATTEMPTS {
+            let ordinal = self.ordinal(T::KIND, namespace, base);
+            let mut draw = self.draw(NAME_SUFFIX, T::KIND, namespace, base, ordinal);
+            let cut = base.len().min(LONGEST_BASE);
+            let mut name = base[..cut].to_owned();
+            for _ in 0..5 {
+                name.push(char::from(ALPHABET[draw.below(ALPHABET.len() as u64) as usize]));
+            }
+            let name = Name::new(&name);
+            if T::table(&self.store).find(namespace, name).is_none() {
+                object.meta_mut().name = name;
+                return Ok(());
+            }
+        }
+        Err(ApiError::already_exists(T::KIND, &base))
+    }
+
+    /// Admission and the kind's own create strategy.
+    fn prepare(&mut self, now: SimTime, object: Object) -> Response {
+        Ok(match object {
+            Object::Pod(pod) => Object::Pod(Arc::new(self.prepare_pod(now, Arc::unwrap_or_clone(pod))?)),
+            Object::Node(node) => Object::Node(Arc::new(prepare_node(Arc::unwrap_or_clone(node)))),
+            Object::Service(service) => Object::Service(Arc::new(self.prepare_service(Arc::unwrap_or_clone(service)))),
+            Object::Namespace(namespace) => {
+                let mut namespace = Arc::unwrap_or_clone(namespace);
+                namespace.finalizers = vec![*KUBERNETES_FINALIZER].into();
+                namespace.meta.labels = namespace.meta.labels.with(*NAMESPACE_NAME_LABEL, namespace.meta.name);
+                Object::Namespace(Arc::new(namespace))
+            }
+            Object::PersistentVolumeClaim(claim) => {
+                let mut claim = Arc::unwrap_or_clone(claim);
+                claim.meta.finalizers = claim.meta.finalizers.with(*PVC_PROTECTION);
+                claim.phase = Name::new("Pending");
+                if claim.storage_class.is_none() {
+                    claim.storage_class = self.default_storage_class();
+                }
+                Object::PersistentVolumeClaim(Arc::new(claim))
+            }
+            Object::PersistentVolume(volume) => {
+                let mut volume = Arc::unwrap_or_clone(volume);
+                volume.meta.finalizers = volume.meta.finalizers.with(*PV_PROTECTION);
+                volume.phase = Name::new("Pending");
+                Object::PersistentVolume(Arc::new(volume))
+            }
+            Object::Job(job) => Object::Job(Arc::new(super::admission::label_job(Arc::unwrap_or_clone(job)))),
+            other => other,
+        })
+    }
+
+    /// Admission of a pod in the order of the plug-ins, its strategy, and the quota last.
+    fn prepare_pod(&mut self, now: SimTime, mut pod: Pod) -> Result<Pod, Box<ApiError>> {
+        let mirror = pod.meta.annotations.get(*super::admission::MIRROR_ANNOTATION).is_some();
+        pod.spec = self.admit_spec(&pod)?;
+        let mut status = PodStatus { qos_class: crate::api::requests::qos_class(&pod.spec), ..PodStatus::default() };
+        if mirror {
+            status.phase = pod.status.phase;
+        }
+        if !pod.spec.scheduling_gates.is_empty() {
+            let gated = Condition::new(*POD_SCHEDULED, ConditionStatus::False, self.stamp(now))
+                .because("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates");
+            status.conditions.push(gated);
+        }
+        pod.status = Arc::new(status);
+        self.charge_quota(now, &pod)?;
+        Ok(pod)
+    }
+
+    fn prepare_service(&mut self, mut service: Service) -> Service {
+        let headless = service.kind == "ExternalName" || service.is_headless();
+        if service.cluster_ip.is_none() && !headless {
+            service.cluster_ip = Some(Ipv4Addr::from(self.next_cluster_ip));
+            self.next_cluster_ip += 1;
+        }
+        service
+    }
+
+    fn default_storage_class(&self) -> Option<Name> {
+        let marked = self.store.storage_classes.iter().filter(|c| crate::api::is_default_class(&c.meta.annotations));
+        // The newest default wins (`pkg/volume/util/storageclass.go`); among equals the first name.
+        marked
+            .min_by_key(|class| (std::cmp::Reverse(class.meta.creation_timestamp), class.meta.name))
+            .map(|class| class.meta.name)
+    }
+
+    /// What the controllers that furnish a namespace put there at once: the default service account and the root
+    /// certificate. Admission and kubelets wait for both, so that their small delay is never seen.
+    fn furnish(&mut self, now: SimTime, created: &Object) {
+        let Object::Namespace(namespace) = created else { return };
+        let meta = |name| Metadata { namespace: namespace.meta.name, name, ..Metadata::default() };
+        let account = ServiceAccount {
+            meta: meta(*DEFAULT),
+            automount_token: None,
+            image_pull_secrets: List::EMPTY,
+            source: Text::default(),
+        };
+        let certificate = ConfigMap {
+            meta: meta(*ROOT_CA),
+            data: vec![(Name::new("ca.crt"), Text::from("-----BEGIN CERTIFICATE-----"))].into(),
+            source: Text::default(),
+        };
+        self.create_one(now, account).expect("a new namespace is empty");
+        self.create_one(now, certificate).expect("a new namespace is empty");
+    }
+
+    /// Makes a namespace if there is none, as `kubectl create namespace` would.
+    pub fn ensure_namespace(&mut self, now: SimTime, name: Name) {
+        if self.store.namespaces.find(Name::default(), name).is_some() {
+            return;
+        }
+        let meta = Metadata { name, ..Metadata::default() };
+        let namespace = Namespace { meta, terminating: false, finalizers: List::EMPTY };
+        self.create_one(now, namespace).expect("the name was free");
+        self.note_policy(Kind::Namespace);
+    }
+}
+
+/// A node starts tainted until its readiness is known (admission plug-in TaintNodesByCondition).
+fn prepare_node(mut node: Node) -> Node {
+    if !node.taints.iter().any(|taint| taint.key == *TAINT_NOT_READY && taint.effect == TaintEffect::NoSchedule) {
+        let taint =
+            Taint { key: *TAINT_NOT_READY, value: Name::default(), effect: TaintEffect::NoSchedule, time_added: None };
+        node.taints = node.taints.with(taint);
+    }
+    node
+}
+
+impl Service {
+    /// Whether it has no address on purpose.
+    pub fn is_headless(&self) -> bool {
+        self.cluster_ip == Some(Ipv4Addr::UNSPECIFIED)
+    }
+}
+
+impl EndpointSlice {
+    /// The Service that it belongs to.
+    pub fn service_name(&self) -> Name {
+        self.meta.labels.get(Name::new("kubernetes.io/service-name")).unwrap_or_default()
+    }
+}
+
+/// Labels that a set of names has in common with another: a selector by equality.
+pub fn selects(selector: &Labels, labels: &Labels) -> bool {
+    !selector.is_empty() && selector.all_in(labels)
+}

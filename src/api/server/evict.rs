@@ -1,0 +1,108 @@
+//! The eviction sub-resource: a delete that asks the disruption budget first.
+//!
+//! Follows `pkg/registry/core/pod/storage/eviction.go`.
+
+use super::Server;
+use crate::api::{
+    ApiError, Condition, ConditionStatus, DISRUPTION_TARGET, DeleteOptions, ErrorReason, Kind, Name, Object, Pod,
+    PodDisruptionBudget, PodPhase, Response, set_condition,
+};
+use crate::engine::SimTime;
+use std::sync::Arc;
+
+/// Entries in `status.disruptedPods` above which no eviction is accepted.
+const MOST_DISRUPTED_PODS: usize = 2_000;
+
+impl Server {
+    pub(super) fn evict(&mut self, now: SimTime, namespace: Name, name: Name, options: DeleteOptions) -> Response {
+        let Some(pod) = self.store.pods.find(namespace, name).cloned() else {
+            return Err(ApiError::not_found(Kind::Pod, &name));
+        };
+        if !ignores_budgets(&pod) {
+            let budgets: Vec<_> = self.budgets_of(&pod).cloned().collect();
+            match budgets.as_slice() {
+                [] => {}
+                [budget] => self.ask(now, &pod, budget)?,
+                _ => {
+                    let message = "This pod has more than one PodDisruptionBudget, which the eviction subresource does \
+                                   not support.";
+                    return Err(ApiError::new(ErrorReason::InternalError, message));
+                }
+            }
+        }
+        self.mark_disrupted(now, &pod);
+        self.delete::<Pod>(now, namespace, name, options)
+    }
+
+    fn budgets_of<'a>(&'a self, pod: &'a Pod) -> impl Iterator<Item = &'a Arc<PodDisruptionBudget>> {
+        self.store.pod_disruption_budgets.iter().filter(|budget| {
+            budget.meta.namespace == pod.meta.namespace
+                && budget.selector.as_ref().is_some_and(|selector| selector.matches(&pod.meta.labels))
+        })
+    }
+
+    /// Charges the budget, or refuses.
+    fn ask(&mut self, now: SimTime, pod: &Pod, budget: &PodDisruptionBudget) -> Result<(), Box<ApiError>> {
+        let status = &budget.status;
+        if !pod.status.is_ready() {
+            let enough = status.current_healthy >= status.desired_healthy && status.desired_healthy > 0;
+            if budget.always_evict_unhealthy || enough {
+                return Ok(());
+            }
+        }
+        if status.observed_generation < budget.meta.generation {
+            let message = "Cannot evict pod as it would violate the pod's disruption budget.";
+            let mut error = ApiError::new(ErrorReason::TooManyRequests, message);
+            error.retry_after = Some(10);
+            return Err(error);
+        }
+        if status.disrupted_pods.len() > MOST_DISRUPTED_PODS {
+            let why = "DisruptedPods map too big - too many evictions not confirmed by PDB controller";
+            return Err(ApiError::forbidden(Kind::PodDisruptionBudget, &budget.meta.name, why));
+        }
+        if status.disruptions_allowed <= 0 {
+            let message = "Cannot evict pod as it would violate the pod's disruption budget.";
+            return Err(ApiError::new(ErrorReason::DisruptionBudget, message));
+        }
+        let mut charged = budget.clone();
+        charged.status.disruptions_allowed -= 1;
+        charged.status.disrupted_pods =
+            charged.status.disrupted_pods.with((pod.meta.name, self.clock.at(now).truncated()));
+        if charged.status.disruptions_allowed == 0 {
+            let stamp = self.stamp(now);
+            let generation = budget.meta.generation;
+            let mut condition = Condition::new(Name::new("DisruptionAllowed"), ConditionStatus::False, stamp)
+                .because("InsufficientPods", "");
+            condition.observed_generation = generation;
+            set_condition(&mut charged.status.conditions, condition);
+        }
+        self.store.replace(charged);
+        Ok(())
+    }
+
+    fn mark_disrupted(&mut self, now: SimTime, pod: &Pod) {
+        let mut marked = pod.clone();
+        let mut condition = Condition::new(*DISRUPTION_TARGET, ConditionStatus::True, self.stamp(now))
+            .because("EvictionByEvictionAPI", "Eviction API: evicting");
+        condition.observed_generation = pod.meta.generation;
+        Arc::make_mut(&mut marked.status).set_condition(condition);
+        if marked != *pod {
+            self.store.replace(marked);
+        }
+    }
+}
+
+/// Pods that no budget protects: finished, not yet running, or on their way out.
+fn ignores_budgets(pod: &Pod) -> bool {
+    pod.is_terminal() || pod.status.phase == PodPhase::Pending || pod.meta.is_terminating()
+}
+
+impl Object {
+    /// The pod behind an object, if it is one.
+    pub fn pod(&self) -> Option<&Arc<Pod>> {
+        match self {
+            Self::Pod(pod) => Some(pod),
+            _ => None,
+        }
+    }
+}

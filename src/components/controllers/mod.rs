@@ -1,0 +1,8 @@
+//! The controllers: each brings one kind of object nearer to what its spec says.
+
+/// Something that happens inside a controller.
+#[derive(Debug, Clone)]
+pub enum ControllerMessage {
+    /// A controller starts.
+    Start,
+}

@@ -1,0 +1,263 @@
+//! How components tell people: the event recorder of client-go, with aggregation, counting and a spam filter.
+//!
+//! Follows `staging/src/k8s.io/client-go/tools/record/events_cache.go` of Kubernetes 1.36. The scheduler's recorder of
+//! the newer API is the scheduler's own.
+
+use super::token_bucket::TokenBucket;
+use crate::api::{
+    Event, EventType, FastMap, Kind, Metadata, Name, Object, ObjectReference, Part, Request, Text, WallTime,
+};
+use crate::engine::{SimDuration, SimTime};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// So many different messages of one kind are told apart; the next are told as one.
+const SIMILAR_EVENTS: usize = 10;
+/// Messages further apart than this are not similar.
+const SIMILAR_WITHIN: SimDuration = SimDuration::from_secs(600);
+/// Events about one object from one source: so many at once, …
+const SPAM_BURST: u32 = 25;
+/// … and one more each time this has passed.
+const SPAM_REFILL: SimDuration = SimDuration::from_secs(300);
+
+/// What is told: the object, how grave, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// What it is about.
+    pub about: ObjectReference,
+    /// How grave it is.
+    pub kind: EventType,
+    /// Why, in one word.
+    pub reason: Name,
+    /// Why, for people.
+    pub message: Text,
+}
+
+/// Everything but the message: what makes events similar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Similar {
+    about: (Name, Name, Name, crate::api::Uid, Name),
+    kind: EventType,
+    reason: Name,
+}
+
+/// The event recorder of one component on one machine.
+#[derive(Debug, Clone)]
+pub struct EventRecorder {
+    component: Name,
+    host: Name,
+    similar: FastMap<Similar, Aggregate>,
+    seen: FastMap<(Similar, Option<Text>), Seen>,
+    spam: FastMap<(Name, Name, Name, crate::api::Uid, EventType), SpamBucket>,
+    /// How many events were told, so that names differ.
+    told: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Aggregate {
+    messages: BTreeSet<Text>,
+    last: SimTime,
+}
+
+/// An event that the server has, and how often it was told.
+#[derive(Debug, Clone)]
+struct Seen {
+    event: Arc<Event>,
+    count: u32,
+    created: bool,
+}
+
+/// A token bucket that refills slower than once a second.
+#[derive(Debug, Clone, Copy)]
+struct SpamBucket {
+    due: SimTime,
+}
+
+impl EventRecorder {
+    /// A recorder that signs as a component, on a host or (empty) on none.
+    pub fn new(component: Name, host: Name) -> Self {
+        Self {
+            component,
+            host,
+            similar: FastMap::default(),
+            seen: FastMap::default(),
+            spam: FastMap::default(),
+            told: 0,
+        }
+    }
+
+    /// The call that tells people, unless they have been told too much already.
+    pub fn tell(&mut self, now: SimTime, wall: WallTime, told: Told) -> Option<Request> {
+        let about = &told.about;
+        let object = (about.kind, about.namespace, about.name, about.uid, about.field_path);
+        let similar = Similar { about: object, kind: told.kind, reason: told.reason };
+        let (key, message) = self.aggregate(now, similar, told.message);
+        let stamp = wall.truncated();
+        let fresh = Seen {
+            event: Arc::new(self.fresh(wall, &told.about, told.kind, told.reason, &message)),
+            count: 0,
+            created: false,
+        };
+        let seen = self.seen.entry(key).or_insert(fresh);
+        seen.count += 1;
+        let source = (about.kind, about.namespace, about.name, about.uid, told.kind);
+        if !self.spam.entry(source).or_insert(SpamBucket { due: SimTime::ZERO }).take(now) {
+            return None;
+        }
+        let event = Arc::make_mut(&mut seen.event);
+        event.count = seen.count;
+        event.message = message;
+        event.last_timestamp = Some(stamp);
+        let object = Object::Event(seen.event.clone());
+        if std::mem::replace(&mut seen.created, true) {
+            Some(Request::Update { object, part: Part::Main })
+        } else {
+            Some(Request::Create(object))
+        }
+    }
+
+    /// Tells apart up to nine messages of a kind; from the tenth on they are one.
+    fn aggregate(&mut self, now: SimTime, similar: Similar, message: Text) -> ((Similar, Option<Text>), Text) {
+        let record = self.similar.entry(similar).or_insert_with(|| Aggregate { messages: BTreeSet::new(), last: now });
+        if now.since(record.last) > SIMILAR_WITHIN {
+            record.messages.clear();
+        }
+        record.last = now;
+        record.messages.insert(message.clone());
+        if record.messages.len() < SIMILAR_EVENTS {
+            return ((similar, Some(message.clone())), message);
+        }
+        record.messages.pop_first();
+        ((similar, None), format!("(combined from similar events): {message}").into())
+    }
+
+    fn fresh(
+        &mut self,
+        wall: WallTime,
+        about: &ObjectReference,
+        kind: EventType,
+        reason: Name,
+        message: &Text,
+    ) -> Event {
+        self.told += 1;
+        let namespace = if about.namespace.is_empty() { Name::new("default") } else { about.namespace };
+        let unique = wall.unix_nanos() as u64 + self.told % 1_000;
+        let meta =
+            Metadata { name: Name::new(&format!("{}.{unique:x}", about.name)), namespace, ..Metadata::default() };
+        Event {
+            meta,
+            involved: *about,
+            kind,
+            reason,
+            message: message.clone(),
+            component: self.component,
+            host: self.host,
+            first_timestamp: Some(wall.truncated()),
+            last_timestamp: Some(wall.truncated()),
+            count: 1,
+            event_time: None,
+            series: None,
+            action: Name::default(),
+        }
+    }
+}
+
+impl SpamBucket {
+    fn take(&mut self, now: SimTime) -> bool {
+        let slack = SPAM_REFILL * u64::from(SPAM_BURST - 1);
+        let there = self.due.since(now) <= slack;
+        if there {
+            self.due = self.due.max(now) + SPAM_REFILL;
+        }
+        there
+    }
+}
+
+/// The queue of a recorder: events are sent one after the other, at the pace of their client.
+#[derive(Debug, Clone, Copy)]
+pub struct EventSink {
+    limit: TokenBucket,
+    free_at: SimTime,
+}
+
+impl EventSink {
+    /// A sink whose client makes so many calls.
+    pub const fn new(qps: u32, burst: u32) -> Self {
+        Self { limit: TokenBucket::new(qps, burst), free_at: SimTime::ZERO }
+    }
+
+    /// How long an event waits before it is sent, if making it takes `making` and a call takes `call`.
+    pub fn wait(&mut self, now: SimTime, making: SimDuration, call: SimDuration) -> SimDuration {
+        let ready = (now + making).max(self.free_at);
+        let sent = ready + self.limit.take(ready);
+        self.free_at = sent + call;
+        sent.since(now)
+    }
+}
+
+/// The kind of an object that events are about, as a name.
+pub fn kind_name(kind: Kind) -> Name {
+    kind.name()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(message: &str) -> Told {
+        Told {
+            about: ObjectReference { name: Name::new("web"), namespace: Name::new("default"), ..Default::default() },
+            kind: EventType::Warning,
+            reason: Name::new("Unhealthy"),
+            message: message.into(),
+        }
+    }
+
+    fn event(request: Option<Request>) -> Option<(bool, u32, String)> {
+        match request? {
+            Request::Create(Object::Event(event)) => Some((true, event.count, event.message.to_string())),
+            Request::Update { object: Object::Event(event), .. } => {
+                Some((false, event.count, event.message.to_string()))
+            }
+            other => panic!("{other:?} is no event"),
+        }
+    }
+
+    #[test]
+    fn the_same_message_is_counted() {
+        let mut recorder = EventRecorder::new(Name::new("kubelet"), Name::new("n"));
+        let mut tell = |secs, message: &str| {
+            event(recorder.tell(SimTime::from_secs(secs), WallTime::from_unix_nanos(secs as i64), told(message)))
+        };
+        assert_eq!(tell(0, "a"), Some((true, 1, "a".into())));
+        assert_eq!(tell(1, "a"), Some((false, 2, "a".into())));
+        assert_eq!(tell(2, "b"), Some((true, 1, "b".into())));
+    }
+
+    #[test]
+    fn ten_similar_messages_become_one() {
+        // `TestEventCorrelator`: from the tenth different message within ten minutes on.
+        let mut recorder = EventRecorder::new(Name::new("kubelet"), Name::new("n"));
+        for n in 0..9 {
+            let got = event(recorder.tell(SimTime::from_secs(n), WallTime::default(), told(&format!("m{n}"))));
+            assert_eq!(got, Some((true, 1, format!("m{n}"))));
+        }
+        let got = event(recorder.tell(SimTime::from_secs(9), WallTime::default(), told("m9")));
+        assert_eq!(got, Some((true, 1, "(combined from similar events): m9".into())));
+        let got = event(recorder.tell(SimTime::from_secs(10), WallTime::default(), told("m10")));
+        assert_eq!(got, Some((false, 2, "(combined from similar events): m10".into())));
+    }
+
+    #[test]
+    fn a_flood_is_dropped_but_counted() {
+        // `TestEventSpamFilter`: 25 at once, then one every five minutes.
+        let mut recorder = EventRecorder::new(Name::new("kubelet"), Name::new("n"));
+        let mut sent = 0;
+        for _ in 0..40 {
+            sent += u32::from(recorder.tell(SimTime::from_secs(1), WallTime::default(), told("x")).is_some());
+        }
+        assert_eq!(sent, 25);
+        let got = event(recorder.tell(SimTime::from_secs(302), WallTime::default(), told("x")));
+        assert_eq!(got, Some((false, 41, "x".into())));
+    }
+}

@@ -1,0 +1,169 @@
+//! Admission on the node: what a kubelet checks before it takes a pod that it was given.
+//!
+//! Follows `pkg/kubelet/lifecycle/predicate.go` and `pkg/kubelet/allocation/allocation_manager.go` of Kubernetes 1.36.
+
+use super::Kubelet;
+use crate::api::{CPU, EventType, MEMORY, Name, Node, PODS, Pod, PodPhase, PodStatus, Resources, TaintEffect, Text};
+use crate::components::cri::PodKey;
+use crate::components::message::Message;
+use crate::engine::{Outbox, SimTime};
+
+/// Why a pod is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    reason: Name,
+    message: Text,
+}
+
+impl Kubelet {
+    /// Admits a pod, or refuses it for good; returns whether it was admitted.
+    pub(super) fn admit(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) -> bool {
+        let Some(refusal) = self.refusal(key) else { return true };
+        self.tell_pod(now, key, EventType::Warning, &refusal.reason, &*refusal.message, out);
+        let Some(state) = self.pods.get(&key) else { return false };
+        let status = PodStatus {
+            phase: PodPhase::Failed,
+            reason: refusal.reason,
+            message: format!("Pod was rejected: {}", refusal.message).into(),
+            qos_class: state.pod.status.qos_class,
+            start_time: Some(self.clock.at(now).truncated()),
+            observed_generation: state.pod.meta.generation,
+            ..PodStatus::default()
+        };
+        self.set_pod_status(now, key, status, out);
+        false
+    }
+
+    /// The first thing that speaks against a pod.
+    fn refusal(&self, key: PodKey) -> Option<Refusal> {
+        let node = self.node_object.as_ref()?;
+        let pod = &self.pods.get(&key)?.pod;
+        let others = || {
+            self.pods.iter().filter(|(other, state)| **other != key && state.is_active()).map(|(_, state)| &state.pod)
+        };
+        fit_refusal(node, pod, others().map(|pod| &**pod))
+            .or_else(|| place_refusal(node, pod, key.is_static()))
+            .or_else(|| port_refusal(pod, others().map(|pod| &**pod)))
+            .or_else(|| taint_refusal(node, pod, key.is_static()))
+    }
+
+    /// Bytes of memory that the node's pods may be promised.
+    pub(super) fn node_memory(&self) -> i64 {
+        self.node_object.as_ref().map_or(0, |node| node.status.capacity.memory())
+    }
+}
+
+fn refuse(reason: &str, message: String) -> Option<Refusal> {
+    Some(Refusal { reason: Name::new(reason), message: message.into() })
+}
+
+/// Resources: the number of pods, then CPU, memory, ephemeral storage, then the others by name.
+fn fit_refusal<'a>(node: &Node, pod: &Pod, others: impl Iterator<Item = &'a Pod>) -> Option<Refusal> {
+    let mut used = Resources::default();
+    let mut count = 0;
+    for other in others {
+        used.add(&other.spec.requests);
+        count += 1;
+    }
+    let allocatable = &node.status.allocatable;
+    let insufficient = |resource: &str, requested: i64, used: i64, capacity: i64| {
+        refuse(
+            &format!("OutOf{resource}"),
+            format!(
+                "Node didn't have enough resource: {resource}, requested: {requested}, used: {used}, capacity: \
+                 {capacity}"
+            ),
+        )
+    };
+    let allowed = allocatable.get(*PODS).unwrap_or(i64::MAX);
+    if count + 1 > allowed {
+        return insufficient("pods", 1, count, allowed);
+    }
+    let requests = &pod.spec.requests;
+    let fixed = [
+        ("cpu", requests.milli_cpu, used.milli_cpu, allocatable.get(*CPU).unwrap_or(0)),
+        ("memory", requests.memory, used.memory, allocatable.get(*MEMORY).unwrap_or(0)),
+        (
+            "ephemeral-storage",
+            requests.ephemeral_storage,
+            used.ephemeral_storage,
+            allocatable.get(*crate::api::EPHEMERAL_STORAGE).unwrap_or(0),
+        ),
+    ];
+    for (resource, requested, used, capacity) in fixed {
+        if requested > 0 && requested > capacity - used {
+            return insufficient(resource, requested, used, capacity);
+        }
+    }
+    requests.scalars.iter().find_map(|&(name, requested)| {
+        // A resource that the node does not advertise is none of the kubelet's business.
+        let capacity = allocatable.get(name)?;
+        let used = used.get(name);
+        (requested > capacity - used).then(|| insufficient(&name, requested, used, capacity)).flatten()
+    })
+}
+
+fn predicate(name: &str, text: &str) -> Option<Refusal> {
+    refuse(name, format!("Predicate {name} failed: {text}"))
+}
+
+fn place_refusal(node: &Node, pod: &Pod, _static: bool) -> Option<Refusal> {
+    let (name, labels) = (node.meta.name, &node.meta.labels);
+    let required = pod.spec.affinity.as_ref().and_then(|affinity| affinity.required_node_terms.as_ref());
+    let fits = pod.spec.node_selector.all_in(labels)
+        && required.is_none_or(|terms| terms.iter().any(|term| term.matches(name, labels)));
+    if !fits {
+        return predicate("NodeAffinity", "node(s) didn't match Pod's node affinity/selector");
+    }
+    if pod.node_name != name && !pod.node_name.is_empty() {
+        return predicate("NodeName", "node(s) didn't match the requested node name");
+    }
+    None
+}
+
+fn port_refusal<'a>(pod: &Pod, others: impl Iterator<Item = &'a Pod>) -> Option<Refusal> {
+    let wanted: Vec<_> = host_ports(pod).collect();
+    if wanted.is_empty() {
+        return None;
+    }
+    let taken: Vec<_> = others.flat_map(host_ports).collect();
+    let conflicts = wanted.iter().any(|want| taken.iter().any(|have| ports_conflict(*want, *have)));
+    if conflicts {
+        return predicate("NodePorts", "node(s) didn't have free ports for the requested pod ports");
+    }
+    None
+}
+
+/// The ports that a pod takes on its node: protocol, port, address.
+fn host_ports(pod: &Pod) -> impl Iterator<Item = (Name, u16, Name)> + '_ {
+    let containers = pod.spec.containers.iter().chain(pod.spec.sidecars());
+    let ports = containers.flat_map(|container| &container.ports).filter(|port| port.host_port > 0);
+    ports.map(|port| (port.protocol, port.host_port, port.host_ip))
+}
+
+fn ports_conflict(a: (Name, u16, Name), b: (Name, u16, Name)) -> bool {
+    let any = |ip: Name| ip.is_empty() || ip == "0.0.0.0";
+    a.0 == b.0 && a.1 == b.1 && (any(a.2) || any(b.2) || a.2 == b.2)
+}
+
+fn taint_refusal(node: &Node, pod: &Pod, is_static: bool) -> Option<Refusal> {
+    let repelled = node
+        .taints
+        .iter()
+        .filter(|taint| taint.effect == TaintEffect::NoExecute)
+        .any(|taint| !pod.spec.tolerations.iter().any(|toleration| toleration.tolerates(taint, false)));
+    if repelled && !is_static {
+        return predicate("TaintToleration", "node(s) had taints that the pod didn't tolerate");
+    }
+    None
+}
+
+impl super::PodState {
+    /// Whether the pod still uses what it was promised: it is neither finished nor refused.
+    pub(super) fn is_active(&self) -> bool {
+        let ended = self.worker.as_ref().is_some_and(super::pod_worker::Worker::is_terminated);
+        let refused =
+            self.status.as_ref().is_some_and(|tracked| tracked.status.phase.is_terminal()) && self.worker.is_none();
+        !ended && !refused && !self.pod.is_terminal()
+    }
+}

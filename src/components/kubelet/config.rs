@@ -1,0 +1,101 @@
+//! What a kubelet is set to: the fields of KubeletConfiguration that pods feel, and the constants behind them.
+//!
+//! Defaults follow `pkg/kubelet/apis/config/v1beta1/defaults.go` and `pkg/kubelet/kubelet.go` of Kubernetes 1.36.
+
+use crate::engine::SimDuration;
+
+const fn secs(secs: u64) -> SimDuration {
+    SimDuration::from_secs(secs)
+}
+
+/// The sync loop looks at its work queue so often.
+pub const SYNC_TICK: SimDuration = secs(1);
+/// Housekeeping runs so often.
+pub const HOUSEKEEPING_PERIOD: SimDuration = secs(2);
+/// A failed sync is tried again after this, and up to half as long again.
+pub const BACK_OFF_PERIOD: SimDuration = secs(10);
+/// A sync that failed because the network is not ready is tried again after this.
+pub const NETWORK_BACK_OFF: SimDuration = secs(1);
+/// A relist begins so long after the last one ended.
+pub const RELIST_PERIOD: SimDuration = secs(1);
+/// The status manager reconciles so often.
+pub const STATUS_SYNC_PERIOD: SimDuration = secs(10);
+/// The volume manager's loops run so often.
+pub const VOLUME_LOOP: SimDuration = SimDuration::from_millis(100);
+/// A sync that waits for volumes looks so often.
+pub const VOLUME_POLL: SimDuration = SimDuration::from_millis(300);
+/// A sync waits so long for volumes.
+pub const VOLUME_TIMEOUT: SimDuration = secs(123);
+/// A volume operation that failed is tried again after this, doubling.
+pub const VOLUME_BACK_OFF: SimDuration = SimDuration::from_millis(500);
+/// The longest wait between two tries of a volume operation.
+pub const VOLUME_BACK_OFF_CAP: SimDuration = secs(122);
+/// No process is killed earlier than this after the stop signal.
+pub const MINIMUM_GRACE: i64 = 2;
+/// A container's exit further back than this no longer counts against it.
+pub const BACK_OFF_EXPIRY: SimDuration = secs(600);
+/// A container that started so long before the kubelet did is one that it found.
+pub const RESTART_MARGIN: SimDuration = secs(10);
+
+/// The settings of a kubelet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KubeletConfig {
+    /// A healthy pod is synced again after this, and up to half as long again.
+    pub sync_frequency: SimDuration,
+    /// The first delay of a container that keeps crashing.
+    pub crash_loop_base: SimDuration,
+    /// The longest delay of a container that keeps crashing.
+    pub crash_loop_cap: SimDuration,
+    /// The first delay of an image that cannot be pulled.
+    pub image_back_off_base: SimDuration,
+    /// The longest delay of an image that cannot be pulled.
+    pub image_back_off_cap: SimDuration,
+    /// Whether one image is pulled at a time.
+    pub serialize_image_pulls: bool,
+    /// How many images are pulled at a time otherwise; `None` for any number.
+    pub max_parallel_image_pulls: Option<u32>,
+    /// Pulls a second.
+    pub registry_pull_qps: u32,
+    /// Pulls at once.
+    pub registry_burst: u32,
+    /// Calls a second to the API server.
+    pub kube_api_qps: u32,
+    /// Calls at once.
+    pub kube_api_burst: u32,
+    /// Events a second.
+    pub event_record_qps: u32,
+    /// Events at once.
+    pub event_burst: u32,
+    /// How often the node's status is computed.
+    pub node_status_update_frequency: SimDuration,
+    /// How often it is reported if nothing changed.
+    pub node_status_report_frequency: SimDuration,
+    /// How long a lease is good for; renewed after a quarter of it.
+    pub node_lease_duration: SimDuration,
+    /// How often the directory of static pods is read.
+    pub file_check_frequency: SimDuration,
+}
+
+impl Default for KubeletConfig {
+    fn default() -> Self {
+        Self {
+            sync_frequency: secs(60),
+            crash_loop_base: secs(10),
+            crash_loop_cap: secs(300),
+            image_back_off_base: secs(10),
+            image_back_off_cap: secs(300),
+            serialize_image_pulls: true,
+            max_parallel_image_pulls: None,
+            registry_pull_qps: 5,
+            registry_burst: 10,
+            kube_api_qps: 50,
+            kube_api_burst: 100,
+            event_record_qps: 50,
+            event_burst: 100,
+            node_status_update_frequency: secs(10),
+            node_status_report_frequency: secs(300),
+            node_lease_duration: secs(40),
+            file_check_frequency: secs(20),
+        }
+    }
+}

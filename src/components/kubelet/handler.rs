@@ -1,0 +1,107 @@
+//! Running a probe or a hook: a command, a request over the network, or a pause.
+//!
+//! Follows `pkg/probe` and `pkg/kubelet/lifecycle/handlers.go` of Kubernetes 1.36.
+
+use super::{Kubelet, KubeletMessage, PendingCri};
+use crate::api::{ContainerId, Handler, Name, Text};
+use crate::components::cri::{CriCall, CriReply, CriResult, PodKey};
+use crate::components::message::Message;
+use crate::engine::{Outbox, SimDuration, SimTime};
+
+/// Who waits for a handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum HandlerRun {
+    /// A probe worker.
+    Probe { key: PodKey, worker: usize },
+    /// The start of a container.
+    PostStart { key: PodKey, turn: u32 },
+    /// The stopping of a container.
+    PreStop { key: PodKey, turn: u32, container: ContainerId },
+}
+
+/// What a handler came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum HandlerOutcome {
+    /// It did what it should, and would again until then.
+    Success { stands_until: SimTime },
+    /// It did, but people should know something.
+    Warning(Text),
+    /// It did not.
+    Failure(Text),
+    /// It could not be run: it says nothing about the container.
+    Error(Text),
+}
+
+impl Kubelet {
+    /// Runs a handler against an instance of a container.
+    #[allow(clippy::too_many_arguments, reason = "what is run, where, for whom, and how long it may take")]
+    pub(super) fn run_handler(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        _container: Name,
+        id: ContainerId,
+        handler: &Handler,
+        timeout: SimDuration,
+        run: HandlerRun,
+        out: &mut Outbox<Message>,
+    ) {
+        self.calls += 1;
+        let number = self.calls;
+        let probe = matches!(run, HandlerRun::Probe { .. });
+        self.handlers.insert(number, run);
+        match handler {
+            Handler::Exec { command } => {
+                let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream.part("exec"));
+                let delay = self.latency(|profile| &profile.runtime_call, now, stream);
+                let call = CriCall::ExecSync { key, container: id, command: command.clone(), timeout, probe };
+                self.call_runtime(delay, call, PendingCri::Handler(number), out);
+            }
+            Handler::Sleep { seconds } => {
+                let pause = SimDuration::from_secs(*seconds);
+                out.after(pause, self.message(KubeletMessage::HandlerDone { run: number }));
+            }
+            Handler::HttpGet { .. } | Handler::TcpSocket { .. } | Handler::Grpc { .. } => {
+                out.now(self.message(KubeletMessage::HandlerDone { run: number }));
+            }
+        }
+    }
+
+    /// A pause is over.
+    pub(super) fn handler_done(&mut self, now: SimTime, run: u32, out: &mut Outbox<Message>) {
+        self.handler_outcome(now, run, HandlerOutcome::Success { stands_until: SimTime::MAX }, out);
+    }
+
+    /// A command has ended.
+    pub(super) fn handler_answered(&mut self, now: SimTime, run: u32, result: CriResult, out: &mut Outbox<Message>) {
+        let outcome = match result {
+            Ok(CriReply::Exec { exit_code: 0, stands_until, .. }) => HandlerOutcome::Success { stands_until },
+            Ok(CriReply::Exec { output, .. }) => HandlerOutcome::Failure(output),
+            Ok(_) => unreachable!("ExecSync answers with an exit code"),
+            Err(error) if error.code == "DeadlineExceeded" => HandlerOutcome::Failure(self.timeout_text(run)),
+            Err(error) => HandlerOutcome::Error(error.rpc_text().into()),
+        };
+        self.handler_outcome(now, run, outcome, out);
+    }
+
+    /// What is said of a command that took too long (`pkg/probe/exec`).
+    fn timeout_text(&self, run: u32) -> Text {
+        let Some(HandlerRun::Probe { key, worker }) = self.handlers.get(&run) else { return Text::default() };
+        let Some(state) = self.pods.get(key) else { return Text::default() };
+        let Some((command, timeout)) = state.probes.command_of(*worker) else { return Text::default() };
+        format!("command timed out: \"{command}\" timed out after {timeout}").into()
+    }
+
+    fn handler_outcome(&mut self, now: SimTime, run: u32, outcome: HandlerOutcome, out: &mut Outbox<Message>) {
+        match self.handlers.remove(&run) {
+            Some(HandlerRun::Probe { key, worker }) => self.probe_answered(now, key, worker, outcome, out),
+            Some(HandlerRun::PostStart { key, turn }) if self.turn(key) == turn => {
+                self.post_start_done(now, key, outcome, out);
+            }
+            Some(HandlerRun::PreStop { key, turn, container }) => {
+                self.pre_stop_done(now, key, turn, container, outcome, out);
+            }
+            Some(HandlerRun::PostStart { .. }) | None => {}
+        }
+    }
+}

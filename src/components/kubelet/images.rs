@@ -1,0 +1,292 @@
+//! Getting images: policies, the pull back-off, and one puller for the whole node.
+//!
+//! Follows `pkg/kubelet/images/image_manager.go`, `puller.go` and `helpers.go` of Kubernetes 1.36.
+
+use super::back_off::BackOff;
+use super::config::KubeletConfig;
+use super::container_start::go_duration;
+use super::{Kubelet, PendingCri};
+use crate::api::names;
+use crate::api::{EventType, FastMap, ImagePullPolicy, Name, Text};
+use crate::components::cri::{CriCall, CriReply, CriResult, PodKey};
+use crate::components::message::Message;
+use crate::components::token_bucket::TokenBucket;
+use crate::engine::{Outbox, SimDuration, SimTime};
+use std::collections::VecDeque;
+
+names! {
+    ERR_IMAGE_PULL = "ErrImagePull";
+    IMAGE_PULL_BACK_OFF = "ImagePullBackOff";
+    ERR_IMAGE_NEVER_PULL = "ErrImageNeverPull";
+    INVALID_IMAGE_NAME = "InvalidImageName";
+    REGISTRY_UNAVAILABLE = "RegistryUnavailable";
+}
+
+/// What became of the image of a container that is being started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ImageOutcome {
+    /// It is there.
+    There,
+    /// It cannot be had.
+    Failed { reason: Name, message: Text },
+}
+
+/// The puller and what is remembered of failed pulls.
+#[derive(Debug, Clone)]
+pub(super) struct ImageManager {
+    queue: VecDeque<Pull>,
+    /// Pulls under way: one, or as many as are allowed.
+    pulling: Vec<Pull>,
+    limit: TokenBucket,
+    back_off: FastMap<(PodKey, Name), Failed>,
+}
+
+/// A pull that a container start waits for.
+#[derive(Debug, Clone, Copy)]
+struct Pull {
+    key: PodKey,
+    turn: u32,
+    image: Name,
+    asked_at: SimTime,
+    began_at: SimTime,
+}
+
+/// What is remembered of a failed pull.
+#[derive(Debug, Clone)]
+struct Failed {
+    back_off: BackOff,
+    error: Text,
+}
+
+impl ImageManager {
+    pub(super) fn new(config: &KubeletConfig) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            pulling: Vec::new(),
+            limit: TokenBucket::new(config.registry_pull_qps, config.registry_burst),
+            back_off: FastMap::default(),
+        }
+    }
+}
+
+impl Kubelet {
+    /// Looks for the image of a container that is being started.
+    pub(super) fn ensure_image(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        container: Name,
+        image: Name,
+        policy: ImagePullPolicy,
+        out: &mut Outbox<Message>,
+    ) {
+        if let Some(problem) = invalid_image_name(&image) {
+            let text = format!("Failed to apply default image tag {:?}: {problem}", image.as_str());
+            self.tell_container(now, key, container, EventType::Warning, "InspectFailed", &text, out);
+            let outcome = ImageOutcome::Failed { reason: *INVALID_IMAGE_NAME, message: text.into() };
+            return self.image_ensured(now, key, outcome, out);
+        }
+        match policy {
+            ImagePullPolicy::Always => self.pull_unless_backing_off(now, key, container, image, out),
+            ImagePullPolicy::IfNotPresent | ImagePullPolicy::Never => {
+                self.call_for_image(now, key, CriCall::ImageStatus { image }, out);
+            }
+        }
+    }
+
+    /// The runtime has said whether the image is there.
+    pub(super) fn image_step_answered(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        result: CriResult,
+        out: &mut Outbox<Message>,
+    ) {
+        let Some((container, image, policy)) = self.starting(key) else { return };
+        match result {
+            Ok(CriReply::Present(true)) => {
+                let text = format!(
+                    "Container image {:?} already present on machine and can be accessed by the pod",
+                    image.as_str()
+                );
+                self.tell_container(now, key, container, EventType::Normal, "Pulled", text, out);
+                self.image_ensured(now, key, ImageOutcome::There, out);
+            }
+            Ok(CriReply::Present(false)) if policy == ImagePullPolicy::Never => {
+                let text = format!("Container image {:?} is not present with pull policy of Never", image.as_str());
+                self.tell_container(now, key, container, EventType::Warning, "ErrImageNeverPull", &text, out);
+                let outcome = ImageOutcome::Failed { reason: *ERR_IMAGE_NEVER_PULL, message: text.into() };
+                self.image_ensured(now, key, outcome, out);
+            }
+            _ => self.pull_unless_backing_off(now, key, container, image, out),
+        }
+    }
+
+    fn pull_unless_backing_off(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        container: Name,
+        image: Name,
+        out: &mut Outbox<Message>,
+    ) {
+        if let Some(failed) = self.images.back_off.get(&(key, image))
+            && failed.back_off.blocks_since_update(now).is_some()
+        {
+            let text = format!("Back-off pulling image {:?}", image.as_str());
+            let message = format!("{text}: {}", failed.error);
+            self.tell_container(now, key, container, EventType::Normal, "BackOff", text, out);
+            let outcome = ImageOutcome::Failed { reason: *IMAGE_PULL_BACK_OFF, message: message.into() };
+            return self.image_ensured(now, key, outcome, out);
+        }
+        let text = format!("Pulling image {:?}", image.as_str());
+        self.tell_container(now, key, container, EventType::Normal, "Pulling", text, out);
+        let pull = Pull { key, turn: self.turn(key), image, asked_at: now, began_at: now };
+        self.images.queue.push_back(pull);
+        self.pull_next(now, out);
+    }
+
+    /// Begins the next pull of the queue, if the puller is free.
+    fn pull_next(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        let most = match (self.config.serialize_image_pulls, self.config.max_parallel_image_pulls) {
+            (true, _) => 1,
+            (false, Some(most)) => most.max(1) as usize,
+            (false, None) => usize::MAX,
+        };
+        while self.images.pulling.len() < most {
+            let Some(mut pull) = self.images.queue.pop_front() else { return };
+            if !self.images.limit.try_take(now) {
+                self.pull_failed(now, pull, "pull QPS exceeded", out);
+                continue;
+            }
+            pull.began_at = now;
+            self.images.pulling.push(pull);
+            let (key, image) = (pull.key, pull.image);
+            let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream.part("pull"));
+            let delay = self.latency(|profile| &profile.sync_step, now, stream);
+            self.call_runtime(delay, CriCall::PullImage { key, image }, PendingCri::Pull { image }, out);
+        }
+    }
+
+    /// A pull has ended.
+    pub(super) fn pulled(&mut self, now: SimTime, image: Name, result: CriResult, out: &mut Outbox<Message>) {
+        let Some(place) = self.images.pulling.iter().position(|pull| pull.image == image) else { return };
+        let pull = self.images.pulling.remove(place);
+        match result {
+            Ok(CriReply::Image(size)) => self.pull_succeeded(now, pull, size, out),
+            Ok(_) => unreachable!("PullImage answers with an image"),
+            Err(error) if error.code == "Unknown" => self.pull_failed(now, pull, &error.message, out),
+            Err(error) => self.pull_failed(now, pull, &error.rpc_text(), out),
+        }
+        self.pull_next(now, out);
+    }
+
+    fn pull_succeeded(&mut self, now: SimTime, pull: Pull, size: i64, out: &mut Outbox<Message>) {
+        self.images.back_off.remove(&(pull.key, pull.image));
+        if self.turn(pull.key) != pull.turn {
+            return;
+        }
+        let Some((container, image, _)) = self.starting(pull.key) else { return };
+        let (took, waited) = (now.since(pull.began_at), now.since(pull.asked_at));
+        let text = format!(
+            "Successfully pulled image {:?} in {} ({} including waiting). Image size: {size} bytes.",
+            image.as_str(),
+            short_duration(took),
+            short_duration(waited)
+        );
+        self.tell_container(now, pull.key, container, EventType::Normal, "Pulled", text, out);
+        self.image_ensured(now, pull.key, ImageOutcome::There, out);
+    }
+
+    fn pull_failed(&mut self, now: SimTime, pull: Pull, error: &str, out: &mut Outbox<Message>) {
+        let (base, cap) = (self.config.image_back_off_base, self.config.image_back_off_cap);
+        let before = self.images.back_off.get(&(pull.key, pull.image)).map(|failed| failed.back_off);
+        let back_off = BackOff::next(before, base, cap, now, now);
+        let unavailable = error.starts_with(REGISTRY_UNAVAILABLE.as_str());
+        let reason = if unavailable { *REGISTRY_UNAVAILABLE } else { *ERR_IMAGE_PULL };
+        let failed = Failed { back_off, error: format!("{reason}: {error}").into() };
+        self.images.back_off.insert((pull.key, pull.image), failed);
+        if self.turn(pull.key) != pull.turn {
+            return;
+        }
+        let Some((container, image, _)) = self.starting(pull.key) else { return };
+        let text = format!("Failed to pull image {:?}: {error}", image.as_str());
+        self.tell_container(now, pull.key, container, EventType::Warning, "Failed", text, out);
+        let outcome = ImageOutcome::Failed { reason, message: error.into() };
+        self.image_ensured(now, pull.key, outcome, out);
+    }
+}
+
+/// A duration in milliseconds as Go prints it: `350ms`, `2.2s`, `1m5.2s`.
+fn short_duration(span: SimDuration) -> String {
+    let millis = span.as_millis();
+    if millis < 1_000 {
+        return format!("{millis}ms");
+    }
+    let whole = go_duration(SimDuration::from_secs(millis / 1_000));
+    let rest = millis % 1_000;
+    if rest == 0 {
+        return whole;
+    }
+    let fraction = format!("{rest:03}");
+    format!("{}.{}s", whole.trim_end_matches('s'), fraction.trim_end_matches('0'))
+}
+
+/// What is wrong with an image reference, if anything (`distribution/reference`).
+fn invalid_image_name(image: &str) -> Option<String> {
+    let invalid = |why: &str| Some(format!("couldn't parse image name {image:?}: invalid reference format{why}"));
+    let name = image.split('@').next().unwrap_or(image);
+    let after_slash = name.rfind('/').map_or(0, |slash| slash + 1);
+    let (path, tag) = match name[after_slash..].find(':') {
+        Some(colon) => (&name[..after_slash + colon], Some(&name[after_slash + colon + 1..])),
+        None => (name, None),
+    };
+    let mut components: Vec<&str> = path.split('/').collect();
+    let is_domain = |part: &str| part.contains('.') || part.contains(':') || part == "localhost";
+    if components.len() > 1 && (is_domain(components[0]) || components[0].chars().any(|c| c.is_ascii_uppercase())) {
+        components.remove(0);
+    }
+    let repository = components.join("/");
+    if repository.chars().any(|c| c.is_ascii_uppercase()) {
+        return invalid(&format!(": repository name ({repository}) must be lowercase"));
+    }
+    let component_ok = |part: &&str| {
+        let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        !part.is_empty()
+            && part.starts_with(letters)
+            && part.ends_with(letters)
+            && part.chars().all(|c| letters(c) || matches!(c, '.' | '_' | '-'))
+    };
+    let tag_ok = |tag: &str| {
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        tag.len() <= 128 && tag.starts_with(word) && tag.chars().all(|c| word(c) || matches!(c, '.' | '-'))
+    };
+    if !components.iter().all(component_ok) || tag.is_some_and(|tag| !tag_ok(tag)) {
+        return invalid("");
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn image_references_are_checked_as_the_kubelet_does() {
+        for image in ["nginx", "nginx:1.27", "registry.test:5000/a/b-c_d:V1", "a/b@sha256:0123", "localhost/x"] {
+            assert_eq!(invalid_image_name(image), None, "{image}");
+        }
+        let why = invalid_image_name("registry.test/Bad_Name:1").unwrap();
+        assert!(why.ends_with("invalid reference format: repository name (Bad_Name) must be lowercase"), "{why}");
+        for image in ["", "UPPER/", "a//b", "a:b:c", "nginx:", "-x"] {
+            assert!(invalid_image_name(image).is_some(), "{image:?}");
+        }
+    }
+
+    #[test]
+    fn pull_times_print_as_go_prints_them() {
+        for (millis, text) in [(0, "0ms"), (350, "350ms"), (2_200, "2.2s"), (61_005, "1m1.005s"), (60_000, "1m0s")] {
+            assert_eq!(short_duration(SimDuration::from_millis(millis)), text);
+        }
+    }
+}

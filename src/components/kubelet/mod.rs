@@ -1,0 +1,599 @@
+//! The kubelet of a node: from a pod that is bound to a status that says so, and back to nothing.
+//!
+//! Its parts are those of the real one, a file each: the sync loop here; pod workers ([`pod_worker`]); what a sync does
+//! ([`sync_pod`], decided in [`actions`]); stopping ([`termination`]); relisting the runtime ([`pleg`]); probes
+//! ([`probe`]); the status that is reported ([`status`]) and its writer ([`status_manager`]); images, volumes,
+//! admission. Goroutines that would only find nothing to do are not run: tickers keep their phase and are caught up
+//! with when something changes, and an API watcher sees the same as if they had run.
+//!
+//! Everything follows `pkg/kubelet` of Kubernetes 1.36; constants are in [`config`].
+
+mod actions;
+mod admission;
+mod back_off;
+mod config;
+mod container_start;
+mod handler;
+mod images;
+mod pleg;
+mod pod_worker;
+mod probe;
+mod status;
+mod status_manager;
+mod sync_pod;
+mod termination;
+mod volumes;
+
+pub use back_off::BackOff;
+pub use config::KubeletConfig;
+pub use probe::Verdict;
+
+use super::cri::{CriCall, CriResult, PodKey, RuntimePod, pod_stream};
+use super::events::{EventRecorder, EventSink, Told};
+use super::latency::LatencyProfile;
+use super::message::{Client, Message, NodeIndex};
+use super::token_bucket::TokenBucket;
+use crate::api::{
+    Change, ChangeKind, ContainerId, EventType, FastMap, Kind, Name, Node, Object, ObjectReference, Pod, ProbeKind,
+    Request, Response, Target, WallClock,
+};
+use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, StreamKey};
+use handler::HandlerRun;
+use images::ImageManager;
+use pleg::Pleg;
+use pod_worker::{UpdateKind, Worker};
+use probe::PodProbes;
+use status::StartError;
+use status_manager::{StatusManager, TrackedStatus};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use volumes::PodVolumes;
+
+const STEP: Purpose = Purpose::new("kubelet step");
+const JITTER: Purpose = Purpose::new("kubelet jitter");
+const PHASE: Purpose = Purpose::new("kubelet phase");
+
+/// Something that happens inside a kubelet.
+#[derive(Debug, Clone)]
+pub enum KubeletMessage {
+    /// The process starts.
+    Start,
+    /// A pod worker wakes up.
+    WorkerWakes {
+        /// The pod.
+        key: PodKey,
+        /// Stale unless the worker's.
+        turn: u32,
+    },
+    /// The tick of the sync loop at which a pod's time in the work queue is over.
+    WorkQueueTick {
+        /// The pod.
+        key: PodKey,
+        /// Stale unless the queue's.
+        due: SimTime,
+    },
+    /// The tick of the sync loop at which a pod has been active for too long.
+    DeadlineTick {
+        /// The pod.
+        key: PodKey,
+    },
+    /// A wait within the stopping of a container is over.
+    StopTimer {
+        /// The pod.
+        key: PodKey,
+        /// Stale unless the worker's.
+        turn: u32,
+        /// The container.
+        container: ContainerId,
+        /// Stale unless the stop's.
+        stage: u8,
+    },
+    /// The runtime is listed.
+    Relist,
+    /// The runtime was listed.
+    Relisted {
+        /// When listing began.
+        began: SimTime,
+    },
+    /// One pod of the runtime is inspected, right after a sync that did something.
+    RelistPod {
+        /// The pod.
+        key: PodKey,
+    },
+    /// An event of a relist reaches the main loop.
+    PodLifecycleEvent {
+        /// The pod.
+        key: PodKey,
+    },
+    /// A probe worker's turn.
+    ProbeDue {
+        /// The pod.
+        key: PodKey,
+        /// The worker.
+        worker: usize,
+        /// Stale unless the worker's.
+        timer: u32,
+    },
+    /// A verdict of a probe reaches the main loop.
+    ProbeNews {
+        /// The pod.
+        key: PodKey,
+        /// The instance.
+        id: ContainerId,
+        /// The kind of probe.
+        kind: ProbeKind,
+        /// The verdict.
+        verdict: Verdict,
+    },
+    /// A pause in a hook is over, or a request over the network is answered.
+    HandlerDone {
+        /// Stale unless still waited for.
+        run: u32,
+    },
+    /// The status writer looks for work.
+    StatusBatch,
+    /// The status writer reconciles.
+    StatusReconcile,
+    /// A pod's volumes are looked at.
+    VolumePoll {
+        /// The pod.
+        key: PodKey,
+        /// Stale unless the worker's.
+        turn: u32,
+    },
+    /// A volume operation of a pod is over.
+    Mounted {
+        /// The pod.
+        key: PodKey,
+        /// The volume, by place.
+        volume: usize,
+    },
+    /// Workers of pods that are gone are forgotten.
+    Housekeeping,
+}
+
+/// A call to the runtime that is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PendingCri {
+    /// By the worker's present step.
+    Step { key: PodKey, turn: u32 },
+    /// By the stopping of a container.
+    Stop { key: PodKey, turn: u32, container: ContainerId },
+    /// By a probe or a hook.
+    Handler(u32),
+    /// By the image puller.
+    Pull { image: Name },
+    /// By nobody: what it came to does not matter.
+    Nobody,
+}
+
+/// A call to the API server that is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PendingCall {
+    /// The pod whose status is to be written.
+    StatusRead { key: PodKey },
+    /// The status.
+    StatusWrite { key: PodKey },
+    /// The final delete.
+    StatusDelete { key: PodKey },
+    /// An object that a volume or a container needs.
+    Volume { key: PodKey, volume: usize, target: Target },
+    /// By nobody.
+    Nobody,
+}
+
+/// When a process started; it may have run for a while before virtual time did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StartedAt {
+    at: SimTime,
+    before: SimDuration,
+}
+
+impl StartedAt {
+    fn uptime(self, now: SimTime) -> SimDuration {
+        now.since(self.at) + self.before
+    }
+}
+
+/// A kubelet and everything that it knows.
+#[derive(Debug, Clone)]
+pub struct Kubelet {
+    node: NodeIndex,
+    name: Name,
+    address: Ipv4Addr,
+    config: Arc<KubeletConfig>,
+    profile: Arc<LatencyProfile>,
+    clock: WallClock,
+    draws: Draws,
+    stream: StreamKey,
+    up: bool,
+    started_at: StartedAt,
+    /// The phase of the sync loop's ticker.
+    tick_phase: SimTime,
+    /// Whether every probe is run, also those that are sure to change nothing.
+    every_probe: bool,
+    pods: BTreeMap<PodKey, PodState>,
+    pleg: Pleg,
+    statuses: StatusManager,
+    images: ImageManager,
+    events: EventRecorder,
+    event_sink: EventSink,
+    api_limit: TokenBucket,
+    cri_calls: FastMap<u32, PendingCri>,
+    api_calls: FastMap<u32, PendingCall>,
+    handlers: FastMap<u32, HandlerRun>,
+    calls: u32,
+    /// The node as the kubelet's own informer has it.
+    node_object: Option<Arc<Node>>,
+    /// ConfigMaps and Secrets that were read, and are watched from then on; `None` for what is not there.
+    objects: FastMap<(Kind, Name, Name), Option<Object>>,
+    housekeeping_due: bool,
+}
+
+/// Everything that a kubelet has of a pod.
+#[derive(Debug, Clone)]
+struct PodState {
+    stream: StreamKey,
+    /// The newest version that the kubelet was told of.
+    pod: Arc<Pod>,
+    /// Whether it is still there, as far as the kubelet was told.
+    configured: bool,
+    worker: Option<Worker>,
+    /// What the runtime would say now.
+    runtime: Arc<RuntimePod>,
+    /// What the runtime said when it was last listed.
+    listed: Arc<RuntimePod>,
+    /// What workers go by, and when it was observed.
+    cached: Arc<RuntimePod>,
+    observed_at: Option<SimTime>,
+    status: Option<TrackedStatus>,
+    probes: PodProbes,
+    /// The pod as the probe workers know it: the version that they were started with.
+    probed: Option<Arc<Pod>>,
+    volumes: PodVolumes,
+    start_errors: Vec<StartError>,
+    crash_back_off: Vec<(StreamKey, BackOff)>,
+}
+
+impl PodState {
+    fn new(key: PodKey, pod: Arc<Pod>) -> Self {
+        let nothing = Arc::new(RuntimePod { key, sandboxes: Vec::new(), containers: Vec::new() });
+        Self {
+            stream: pod_stream(&pod),
+            pod,
+            configured: true,
+            worker: None,
+            runtime: nothing.clone(),
+            listed: nothing.clone(),
+            cached: nothing,
+            observed_at: None,
+            status: None,
+            probes: PodProbes::default(),
+            probed: None,
+            volumes: PodVolumes::default(),
+            start_errors: Vec::new(),
+            crash_back_off: Vec::new(),
+        }
+    }
+
+    fn probed_pod(&self) -> Arc<Pod> {
+        self.probed.clone().unwrap_or_else(|| self.pod.clone())
+    }
+}
+
+/// What a kubelet is made from.
+#[derive(Debug, Clone)]
+pub struct KubeletSetup {
+    /// Its machine.
+    pub node: NodeIndex,
+    /// Its node's name.
+    pub name: Name,
+    /// The node's address.
+    pub address: Ipv4Addr,
+    /// Its settings.
+    pub config: Arc<KubeletConfig>,
+    /// How long its steps take.
+    pub profile: Arc<LatencyProfile>,
+    /// The node's clock.
+    pub clock: WallClock,
+    /// The source of chance.
+    pub draws: Draws,
+    /// Whether every probe is run, also those that are sure to change nothing.
+    pub every_probe: bool,
+}
+
+impl Kubelet {
+    /// A kubelet that is not running.
+    pub fn new(setup: KubeletSetup) -> Self {
+        let KubeletSetup { node, name, address, config, profile, clock, draws, every_probe } = setup;
+        let stream = StreamKey::new(&name);
+        Self {
+            node,
+            name,
+            address,
+            clock,
+            draws,
+            stream,
+            up: false,
+            started_at: StartedAt { at: SimTime::ZERO, before: SimDuration::ZERO },
+            tick_phase: SimTime::ZERO,
+            every_probe,
+            pods: BTreeMap::new(),
+            pleg: Pleg::default(),
+            statuses: StatusManager::default(),
+            images: ImageManager::new(&config),
+            events: EventRecorder::new(Name::new("kubelet"), name),
+            event_sink: EventSink::new(config.event_record_qps, config.event_burst),
+            api_limit: TokenBucket::new(config.kube_api_qps, config.kube_api_burst),
+            cri_calls: FastMap::default(),
+            api_calls: FastMap::default(),
+            handlers: FastMap::default(),
+            calls: 0,
+            node_object: None,
+            objects: FastMap::default(),
+            housekeeping_due: false,
+            config,
+            profile,
+        }
+    }
+
+    /// Starts the process; it counts as having run for `before` already.
+    pub fn start(&mut self, now: SimTime, before: SimDuration) {
+        self.up = true;
+        self.started_at = StartedAt { at: now, before };
+        let mut draw = self.draws.draw(PHASE, self.stream, now.as_nanos());
+        let mut phase = |period: SimDuration| now + SimDuration::from_nanos(draw.below(period.as_nanos().max(1)));
+        self.tick_phase = phase(config::SYNC_TICK);
+        self.pleg.start(phase(config::RELIST_PERIOD));
+        self.statuses.start(phase(config::STATUS_SYNC_PERIOD));
+    }
+
+    /// Whether the process runs.
+    pub const fn is_up(&self) -> bool {
+        self.up
+    }
+
+    /// The node's name.
+    pub const fn name(&self) -> Name {
+        self.name
+    }
+
+    /// Advances this kubelet by one message. Everything that it wants done leaves through `out`.
+    pub fn handle(&mut self, now: SimTime, message: KubeletMessage, out: &mut Outbox<Message>) {
+        if !self.up {
+            return;
+        }
+        match message {
+            KubeletMessage::Start => {}
+            KubeletMessage::WorkerWakes { key, turn } => self.worker_wakes(now, key, turn, out),
+            KubeletMessage::WorkQueueTick { key, due } => self.work_queue_tick(now, key, due, out),
+            KubeletMessage::DeadlineTick { key } => self.deadline_tick(now, key, out),
+            KubeletMessage::StopTimer { key, turn, container, stage } => {
+                self.stop_timer(now, key, turn, container, stage, out);
+            }
+            KubeletMessage::Relist => self.relist(now, out),
+            KubeletMessage::Relisted { began } => self.relisted(now, began, out),
+            KubeletMessage::RelistPod { key } => self.relist_pod(now, key, out),
+            KubeletMessage::PodLifecycleEvent { key } => self.sync_soon(now, key, out),
+            KubeletMessage::ProbeDue { key, worker, timer } => self.probe_due(now, key, worker, timer, out),
+            KubeletMessage::ProbeNews { key, id, kind, verdict } => self.probe_news(now, key, id, kind, verdict, out),
+            KubeletMessage::HandlerDone { run } => self.handler_done(now, run, out),
+            KubeletMessage::StatusBatch => self.status_batch(now, out),
+            KubeletMessage::StatusReconcile => self.status_reconcile(now, out),
+            KubeletMessage::VolumePoll { key, turn } => self.volume_poll(now, key, turn, out),
+            KubeletMessage::Mounted { key, volume } => self.mounted(now, key, volume, out),
+            KubeletMessage::Housekeeping => self.housekeeping(now, out),
+        }
+    }
+
+    /// The kubelet's watch tells of a change.
+    pub fn watched(&mut self, now: SimTime, change: Change, out: &mut Outbox<Message>) {
+        if !self.up {
+            return;
+        }
+        match change.object {
+            Object::Pod(pod) => self.pod_changed(now, change.kind, pod, out),
+            Object::Node(node) => self.node_object = (change.kind != ChangeKind::Deleted).then_some(node),
+            object => self.object_changed(change.kind == ChangeKind::Deleted, &object),
+        }
+    }
+
+    /// The runtime's knowledge of a pod changed: seen when the runtime is next listed.
+    pub fn runtime_changed(&mut self, now: SimTime, pod: Arc<RuntimePod>, out: &mut Outbox<Message>) {
+        if !self.up {
+            return;
+        }
+        let key = pod.key;
+        if let Some(state) = self.pods.get_mut(&key) {
+            state.runtime = pod;
+        }
+        self.want_relist(now, out);
+    }
+
+    /// The runtime answers a call.
+    pub fn cri_done(&mut self, now: SimTime, id: u32, result: CriResult, out: &mut Outbox<Message>) {
+        if !self.up {
+            return;
+        }
+        match self.cri_calls.remove(&id) {
+            Some(PendingCri::Step { key, turn }) => self.step_answered(now, key, turn, result, out),
+            Some(PendingCri::Stop { key, turn, container }) => self.stopped(now, key, turn, container, result, out),
+            Some(PendingCri::Handler(run)) => self.handler_answered(now, run, result, out),
+            Some(PendingCri::Pull { image }) => self.pulled(now, image, result, out),
+            Some(PendingCri::Nobody) | None => {}
+        }
+    }
+
+    /// The API server answers a call.
+    pub fn replied(&mut self, now: SimTime, id: u32, response: Response, out: &mut Outbox<Message>) {
+        if !self.up {
+            return;
+        }
+        match self.api_calls.remove(&id) {
+            Some(PendingCall::StatusRead { key }) => self.status_read(now, key, response, out),
+            Some(PendingCall::StatusWrite { key }) => self.status_written(now, key, response, out),
+            Some(PendingCall::StatusDelete { key }) => self.status_deleted(now, key, response, out),
+            Some(PendingCall::Volume { key, volume, target }) => {
+                self.object_read(now, key, volume, target, response, out);
+            }
+            Some(PendingCall::Nobody) | None => {}
+        }
+    }
+
+    /// Pods come, change and go (`syncLoopIteration`, configCh).
+    fn pod_changed(&mut self, now: SimTime, kind: ChangeKind, pod: Arc<Pod>, out: &mut Outbox<Message>) {
+        let key = PodKey::of(crate::api::ApiObject::id(&*pod));
+        match kind {
+            ChangeKind::Deleted => self.pod_removed(now, key, out),
+            ChangeKind::Added | ChangeKind::Modified => match self.pods.get_mut(&key) {
+                None => self.pod_added(now, key, pod, out),
+                Some(state) => {
+                    let before = std::mem::replace(&mut state.pod, pod.clone());
+                    if semantically_different(&before, &pod) {
+                        self.update_pod(now, key, UpdateKind::Update, out);
+                    } else {
+                        self.pod_reconciled(now, key, out);
+                    }
+                }
+            },
+        }
+    }
+
+    /// A status changed that somebody else wrote: only readiness gates make that the kubelet's business.
+    fn pod_reconciled(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let Some(state) = self.pods.get(&key) else { return };
+        if state.pod.spec.readiness_gates.is_empty() {
+            return;
+        }
+        let wall = self.clock.at(now).truncated();
+        let wanted = status::ready_condition(&state.pod.spec, &state.pod.status.conditions, &state.pod.status, wall);
+        let have = state.pod.status.condition(*crate::api::READY);
+        if have.is_none_or(|have| have.status != wanted.status || have.message != wanted.message) {
+            self.update_pod(now, key, UpdateKind::Sync, out);
+        }
+    }
+
+    fn message(&self, message: KubeletMessage) -> Message {
+        Message::Kubelet(self.node, message)
+    }
+
+    /// How long a step takes, by the profile, for a pod at this moment.
+    fn latency(&self, what: fn(&LatencyProfile) -> &Distribution, now: SimTime, stream: StreamKey) -> SimDuration {
+        self.draws.sample(what(&self.profile), STEP, stream, now.as_nanos())
+    }
+
+    /// Between two messages of the main loop.
+    fn main_loop_delay(&self, now: SimTime, key: PodKey) -> SimDuration {
+        let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream);
+        self.latency(|profile| &profile.main_loop_step, now, stream.part("main loop"))
+    }
+
+    /// A duration and up to half as much again (`wait.Jitter(d, 0.5)`).
+    fn jitter(&self, now: SimTime, key: PodKey, span: SimDuration) -> SimDuration {
+        let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream);
+        let most = span.mul_ratio(3, 2);
+        self.draws.draw(JITTER, stream, now.as_nanos()).between(span, most)
+    }
+
+    /// Calls the runtime after a moment's thought.
+    fn call_runtime(&mut self, delay: SimDuration, call: CriCall, pending: PendingCri, out: &mut Outbox<Message>) {
+        self.calls += 1;
+        let id = self.calls;
+        self.cri_calls.insert(id, pending);
+        out.after(delay, Message::Cri { node: self.node, id, call: Box::new(call) });
+    }
+
+    /// Calls the API server, at the pace that the client allows itself.
+    fn call_api(&mut self, now: SimTime, request: Request, pending: PendingCall, out: &mut Outbox<Message>) {
+        self.calls += 1;
+        let id = self.calls;
+        self.api_calls.insert(id, pending);
+        let wait = self.api_limit.take(now);
+        out.after(wait, Message::Call { client: Client::Kubelet(self.node), id, request: Box::new(request) });
+    }
+
+    /// Tells people something about a pod.
+    fn tell_pod(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        kind: EventType,
+        reason: &str,
+        message: impl AsRef<str>,
+        out: &mut Outbox<Message>,
+    ) {
+        self.tell_part(now, key, Name::default(), kind, reason, message, out);
+    }
+
+    /// Tells people something about a container.
+    #[allow(clippy::too_many_arguments, reason = "what, about whom, how grave, and when")]
+    fn tell_container(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        container: Name,
+        kind: EventType,
+        reason: &str,
+        message: impl AsRef<str>,
+        out: &mut Outbox<Message>,
+    ) {
+        let Some(state) = self.pods.get(&key) else { return };
+        let spec = &state.pod.spec;
+        let group = if spec.containers.iter().any(|c| c.name == container) {
+            "containers"
+        } else if spec.init_containers.iter().any(|c| c.name == container) {
+            "initContainers"
+        } else {
+            "ephemeralContainers"
+        };
+        let path = Name::new(&format!("spec.{group}{{{container}}}"));
+        self.tell_part(now, key, path, kind, reason, message, out);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "what, about whom, how grave, and when")]
+    fn tell_part(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        field_path: Name,
+        kind: EventType,
+        reason: &str,
+        message: impl AsRef<str>,
+        out: &mut Outbox<Message>,
+    ) {
+        let Some(state) = self.pods.get(&key) else { return };
+        let meta = &state.pod.meta;
+        let about = ObjectReference {
+            kind: Name::new("Pod"),
+            api_version: Name::new("v1"),
+            namespace: meta.namespace,
+            name: meta.name,
+            uid: meta.uid,
+            field_path,
+            resource_version: meta.resource_version,
+        };
+        let told = Told { about, kind, reason: Name::new(reason), message: message.as_ref().into() };
+        self.tell(now, told, out);
+    }
+
+    fn tell(&mut self, now: SimTime, told: Told, out: &mut Outbox<Message>) {
+        let stream = told.about.uid.stream().part(&told.reason);
+        let Some(request) = self.events.tell(now, self.clock.at(now), told) else { return };
+        let making = self.latency(|profile| &profile.event, now, stream);
+        let call = self.latency(|profile| &profile.api_write, now, stream);
+        let wait = self.event_sink.wait(now, making, call);
+        self.calls += 1;
+        let message = Message::Call { client: Client::Kubelet(self.node), id: self.calls, request: Box::new(request) };
+        out.after(wait, message);
+    }
+}
+
+/// Whether a change is one of what is wanted rather than of what is known (`podsDifferSemantically`).
+fn semantically_different(before: &Pod, after: &Pod) -> bool {
+    !Arc::ptr_eq(&before.spec, &after.spec) && before.spec != after.spec
+        || before.meta.labels != after.meta.labels
+        || before.meta.annotations != after.meta.annotations
+        || before.meta.deletion_timestamp != after.meta.deletion_timestamp
+        || before.meta.deletion_grace_period != after.meta.deletion_grace_period
+}

@@ -1,0 +1,198 @@
+//! Looking at the runtime: the relist once a second, the look at one pod after a sync that did something, and the
+//! events that tell workers what they found.
+//!
+//! Follows `pkg/kubelet/pleg/generic.go` and `pkg/kubelet/container/cache.go` of Kubernetes 1.36. A relist that would
+//! find nothing new, and for which nobody waits, is skipped; the phase of the next one is kept.
+
+use super::config::RELIST_PERIOD;
+use super::{Kubelet, KubeletMessage};
+use crate::api::ContainerId;
+use crate::components::cri::{InstanceState, PodKey, RuntimePod};
+use crate::components::message::Message;
+use crate::engine::{Outbox, SimDuration, SimTime};
+use std::sync::Arc;
+
+/// What an idle relist takes: it lengthens the period.
+const IDLE_RELIST: SimDuration = SimDuration::from_millis(2);
+
+/// The relist loop.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pleg {
+    /// A moment at which a relist began, from which the others are counted.
+    phase: SimTime,
+    /// When the last relist that counts began.
+    relisted_at: Option<SimTime>,
+    /// Whether the next relist is planned or under way.
+    planned: bool,
+    /// What the relist under way has found.
+    found: Vec<Arc<RuntimePod>>,
+}
+
+impl Pleg {
+    pub(super) fn start(&mut self, phase: SimTime) {
+        *self = Self { phase, relisted_at: Some(SimTime::ZERO), planned: false, found: Vec::new() };
+    }
+
+    pub(super) const fn relisted_at(&self) -> Option<SimTime> {
+        self.relisted_at
+    }
+}
+
+impl Kubelet {
+    /// Plans the next relist, unless it is.
+    pub(super) fn want_relist(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        if std::mem::replace(&mut self.pleg.planned, true) {
+            return;
+        }
+        let after = now + SimDuration::from_nanos(1);
+        let due = after.next_tick(self.pleg.phase, RELIST_PERIOD + IDLE_RELIST);
+        // Relists in between found nothing new; the last of them still proved that what was known holds.
+        self.pleg.relisted_at = self.pleg.relisted_at.max(Some(due - (RELIST_PERIOD + IDLE_RELIST)));
+        out.after(due.since(now), self.message(KubeletMessage::Relist));
+    }
+
+    /// A relist begins: what it lists is what the runtime says now.
+    pub(super) fn relist(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        self.pleg.found = self
+            .pods
+            .values()
+            .filter(|state| !Arc::ptr_eq(&state.runtime, &state.listed) && state.runtime != state.listed)
+            .map(|state| state.runtime.clone())
+            .collect();
+        let each = self.latency(|profile| &profile.relist, now, self.stream.part("relist"));
+        let took = each + each * self.pleg.found.len() as u64 / 4;
+        out.after(took, self.message(KubeletMessage::Relisted { began: now }));
+    }
+
+    /// A relist is over: the cache is renewed, events are sent, and workers that waited go on.
+    pub(super) fn relisted(&mut self, now: SimTime, began: SimTime, out: &mut Outbox<Message>) {
+        self.pleg.phase = now + RELIST_PERIOD;
+        self.pleg.planned = false;
+        let found = std::mem::take(&mut self.pleg.found);
+        let mut place = 0;
+        for pod in found {
+            self.observe(now, began, pod, &mut place, out);
+        }
+        self.pleg.relisted_at = Some(began);
+        self.resume_fresh_workers(now, None, out);
+        let more = self.pods.values().any(|state| !Arc::ptr_eq(&state.runtime, &state.listed));
+        if more || self.any_worker_waits() {
+            self.want_relist(now, out);
+        }
+    }
+
+    /// After a sync that did something its pod is looked at, without waiting for the next relist.
+    pub(super) fn relist_soon(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream.part("relist"));
+        let delay = self.latency(|profile| &profile.relist, now, stream);
+        out.after(delay, self.message(KubeletMessage::RelistPod { key }));
+    }
+
+    /// One pod is looked at.
+    pub(super) fn relist_pod(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let Some(state) = self.pods.get(&key) else { return };
+        let pod = state.runtime.clone();
+        let mut place = 0;
+        self.observe(now, now, pod, &mut place, out);
+        self.resume_fresh_workers(now, Some(key), out);
+    }
+
+    /// Renews the cache for a pod and sends an event for each container and sandbox that changed.
+    fn observe(
+        &mut self,
+        now: SimTime,
+        began: SimTime,
+        pod: Arc<RuntimePod>,
+        place: &mut u64,
+        out: &mut Outbox<Message>,
+    ) {
+        let key = pod.key;
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        let events = lifecycle_events(&state.listed, &pod);
+        let died = has_died(&state.listed, &pod);
+        state.listed = pod.clone();
+        state.cached = pod;
+        state.observed_at = Some(began.max(state.observed_at.unwrap_or(SimTime::ZERO)));
+        let step = self.main_loop_delay(now, key);
+        for _ in 0..events {
+            *place += 1;
+            out.after(step * *place, self.message(KubeletMessage::PodLifecycleEvent { key }));
+        }
+        if died {
+            self.collect_dead_instances(now, key, out);
+        }
+    }
+
+    /// After a death, older dead instances of the same name are removed; one is kept.
+    fn collect_dead_instances(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let Some(state) = self.pods.get(&key) else { return };
+        let gone = state
+            .worker
+            .as_ref()
+            .is_some_and(|worker| worker.evicted || state.pod.meta.is_terminating() && worker.is_terminated());
+        let keep = usize::from(!gone);
+        let mut doomed = Vec::new();
+        let mut names: Vec<_> = state.cached.containers.iter().map(|instance| instance.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        for name in names {
+            let dead = state.cached.instances(name).filter(|instance| instance.state == InstanceState::Exited);
+            doomed.extend(dead.skip(keep).map(|instance| instance.id));
+        }
+        let delay = self.latency(|profile| &profile.runtime_call, now, self.stream.part("collect"));
+        for container in doomed {
+            let call = crate::components::cri::CriCall::RemoveContainer { key, container };
+            self.call_runtime(delay, call, super::PendingCri::Nobody, out);
+        }
+    }
+}
+
+/// What the relist makes of a state: created counts as unknown, of which nobody is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Nothing,
+    Unknown,
+    Running,
+    Exited,
+}
+
+/// How many events the change from one listing to the next is worth (`generateEvents`), removals left out.
+fn lifecycle_events(old: &RuntimePod, new: &RuntimePod) -> u64 {
+    let mut ids: Vec<ContainerId> = Vec::new();
+    for pod in [old, new] {
+        let sandboxes = pod.sandboxes.iter().map(|sandbox| sandbox.id);
+        for id in pod.containers.iter().map(|instance| instance.id).chain(sandboxes) {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+    }
+    let news = |id: &ContainerId| {
+        let (before, after) = (seen(old, *id), seen(new, *id));
+        match after {
+            _ if before == after => 0,
+            Seen::Running | Seen::Exited => 1,
+            Seen::Nothing if before != Seen::Exited => 1,
+            Seen::Nothing | Seen::Unknown => 0,
+        }
+    };
+    ids.iter().map(news).sum()
+}
+
+fn has_died(old: &RuntimePod, new: &RuntimePod) -> bool {
+    new.containers
+        .iter()
+        .any(|instance| instance.state == InstanceState::Exited && seen(old, instance.id) != Seen::Exited)
+}
+
+fn seen(pod: &RuntimePod, id: ContainerId) -> Seen {
+    if let Some(sandbox) = pod.sandboxes.iter().find(|sandbox| sandbox.id == id) {
+        return if sandbox.ready { Seen::Running } else { Seen::Exited };
+    }
+    match pod.containers.iter().find(|instance| instance.id == id).map(|instance| instance.state) {
+        None => Seen::Nothing,
+        Some(InstanceState::Running) => Seen::Running,
+        Some(InstanceState::Exited) => Seen::Exited,
+        Some(InstanceState::Created | InstanceState::Unknown) => Seen::Unknown,
+    }
+}

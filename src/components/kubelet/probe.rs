@@ -1,0 +1,594 @@
+//! Probe workers: when a container is asked, what its answers add up to, and what the pod's status makes of them.
+//!
+//! Follows `pkg/kubelet/prober/worker.go`, `prober_manager.go` and `prober.go` of Kubernetes 1.36. A worker belongs to
+//! the pod, not to the container instance: its ticker starts when the pod arrives and survives restarts.
+
+use super::actions::restarts_after;
+use super::handler::{HandlerOutcome, HandlerRun};
+use super::{Kubelet, KubeletMessage};
+use crate::api::{
+    Container, ContainerId, ContainerState, ContainerStatus, EventType, Handler, Name, Pod, PodSpec, PodStatus, Probe,
+    ProbeKind, RestartPolicy,
+};
+use crate::components::cri::PodKey;
+use crate::components::message::Message;
+use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
+
+const START_DELAY: Purpose = Purpose::new("probe start delay");
+/// So often a probe that could not be run is tried again at once.
+const TRIES: u32 = 3;
+
+/// What a container's answers add up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It does what it should.
+    Success,
+    /// It does not.
+    Failure,
+    /// Nobody has asked yet (startup probes only).
+    Unknown,
+}
+
+/// The probe workers of a pod and the verdicts that stand.
+#[derive(Debug, Clone, Default)]
+pub struct PodProbes {
+    workers: Vec<ProbeWorker>,
+    verdicts: Vec<(ContainerId, ProbeKind, Verdict)>,
+    /// Containers that the kubelet found running when it started: what the API said of them stands.
+    found: Vec<Found>,
+}
+
+/// A container that ran before the kubelet did.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    id: ContainerId,
+    pod_was_ready: bool,
+}
+
+/// One worker: asks one container with one kind of probe.
+#[derive(Debug, Clone)]
+pub struct ProbeWorker {
+    container: Name,
+    kind: ProbeKind,
+    probe: Probe,
+    /// The ticker's start, which every manual run moves.
+    anchor: SimTime,
+    instance: ContainerId,
+    last: Verdict,
+    run_length: u32,
+    on_hold: bool,
+    /// Timers of an earlier setting are stale.
+    timer: u32,
+    state: WorkerState,
+    /// A run was asked for while another was under way.
+    poked: bool,
+    /// Until when the last answer is sure to repeat.
+    stands_until: SimTime,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum WorkerState {
+    /// Waiting for the ticker.
+    Idle,
+    /// Asking, since when, for the n-th time.
+    Asking { since: SimTime, tries: u32 },
+    /// Done for good.
+    Stopped,
+}
+
+/// The verdicts that decide what a sync does.
+pub struct ProbeVerdicts<'a> {
+    pub(super) probes: &'a PodProbes,
+    pub(super) resized: &'a [Name],
+}
+
+impl ProbeVerdicts<'_> {
+    /// Whether the liveness probe has failed for good.
+    pub fn liveness_failed(&self, id: ContainerId) -> bool {
+        self.probes.verdict(id, ProbeKind::Liveness) == Some(Verdict::Failure)
+    }
+
+    /// Whether the startup probe has failed for good.
+    pub fn startup_failed(&self, id: ContainerId) -> bool {
+        self.probes.verdict(id, ProbeKind::Startup) == Some(Verdict::Failure)
+    }
+
+    /// Whether the startup probe has succeeded.
+    pub fn startup_succeeded(&self, id: ContainerId) -> bool {
+        self.probes.verdict(id, ProbeKind::Startup) == Some(Verdict::Success)
+    }
+
+    /// Whether new resources want the container restarted.
+    pub fn resize_restarts(&self, container: Name) -> bool {
+        self.resized.contains(&container)
+    }
+}
+
+impl PodProbes {
+    /// What stands for an instance.
+    pub fn verdict(&self, id: ContainerId, kind: ProbeKind) -> Option<Verdict> {
+        self.verdicts.iter().find(|(i, k, _)| *i == id && *k == kind).map(|(_, _, verdict)| *verdict)
+    }
+
+    /// Sets what stands; returns whether that is news.
+    fn set(&mut self, id: ContainerId, kind: ProbeKind, verdict: Verdict) -> bool {
+        match self.verdicts.iter_mut().find(|(i, k, _)| *i == id && *k == kind) {
+            Some((_, _, have)) => std::mem::replace(have, verdict) != verdict,
+            None => {
+                self.verdicts.push((id, kind, verdict));
+                true
+            }
+        }
+    }
+
+    fn forget(&mut self, id: ContainerId, kind: ProbeKind) {
+        self.verdicts.retain(|(i, k, _)| (*i, *k) != (id, kind));
+    }
+
+    /// Puts a new worker where an old one of its kind has stopped, or at the end.
+    fn place(&mut self, mut worker: ProbeWorker) -> (usize, u32) {
+        let same = |old: &ProbeWorker| old.container == worker.container && old.kind == worker.kind;
+        match self.workers.iter().position(same) {
+            Some(place) => {
+                worker.timer = self.workers[place].timer + 1;
+                let timer = worker.timer;
+                self.workers[place] = worker;
+                (place, timer)
+            }
+            None => {
+                self.workers.push(worker);
+                (self.workers.len() - 1, 0)
+            }
+        }
+    }
+
+    fn has_worker(&self, container: Name, kind: ProbeKind) -> bool {
+        self.workers
+            .iter()
+            .any(|worker| worker.container == container && worker.kind == kind && worker.state != WorkerState::Stopped)
+    }
+
+    /// Sets `started` and `ready` of every container (`prober_manager.go`, `UpdatePodStatus`).
+    pub fn mark(&self, spec: &PodSpec, status: &mut PodStatus) {
+        for container in &mut status.containers {
+            self.mark_one(container);
+        }
+        for (container, status) in spec.init_containers.iter().zip(&mut status.init_containers) {
+            if container.is_sidecar() {
+                self.mark_one(status);
+                continue;
+            }
+            status.started = Some(self.is_started(status));
+            status.ready = status.state.terminated().is_some_and(|end| end.exit_code == 0);
+        }
+    }
+
+    fn mark_one(&self, status: &mut ContainerStatus) {
+        let started = self.is_started(status);
+        status.started = Some(started);
+        status.ready = started && status.state.is_running() && self.is_ready(status);
+    }
+
+    fn is_started(&self, status: &ContainerStatus) -> bool {
+        if !status.state.is_running() {
+            return false;
+        }
+        match self.verdict(status.container_id, ProbeKind::Startup) {
+            Some(verdict) => verdict == Verdict::Success,
+            None => {
+                let found = self.found.iter().any(|found| found.id == status.container_id);
+                found || !self.has_worker(status.name, ProbeKind::Startup)
+            }
+        }
+    }
+
+    fn is_ready(&self, status: &ContainerStatus) -> bool {
+        match self.verdict(status.container_id, ProbeKind::Readiness) {
+            Some(verdict) => verdict == Verdict::Success,
+            None if !self.has_worker(status.name, ProbeKind::Readiness) => true,
+            None => self.found.iter().any(|found| found.id == status.container_id && found.pod_was_ready),
+        }
+    }
+
+    /// The readiness workers to be poked: those of running, started containers that are not known to be ready.
+    fn unready_workers(&self, status: &PodStatus) -> Vec<usize> {
+        let wants = |worker: &ProbeWorker| {
+            let statuses = status.init_containers.iter().chain(&status.containers);
+            let found = statuses.into_iter().find(|status| status.name == worker.container);
+            found.is_some_and(|status| {
+                status.state.is_running()
+                    && status.started == Some(true)
+                    && self.verdict(status.container_id, ProbeKind::Readiness) != Some(Verdict::Success)
+            })
+        };
+        (0..self.workers.len())
+            .filter(|&place| {
+                let worker = &self.workers[place];
+                worker.kind == ProbeKind::Readiness && worker.state != WorkerState::Stopped && wants(worker)
+            })
+            .collect()
+    }
+
+    /// Whether no worker was ever started.
+    pub(super) fn is_empty(&self) -> bool {
+        self.workers.is_empty()
+    }
+
+    /// The command and timeout of a worker whose probe is a command.
+    pub(super) fn command_of(&self, worker: usize) -> Option<(String, SimDuration)> {
+        let probe = &self.workers.get(worker)?.probe;
+        let Handler::Exec { command } = &probe.handler else { return None };
+        Some((command.iter().map(|word| &**word).collect::<Vec<_>>().join(" "), probe.timeout))
+    }
+
+    /// Notes the containers that ran before the kubelet did.
+    pub(super) fn note_found(&mut self, id: ContainerId, pod_was_ready: bool) {
+        self.found.push(Found { id, pod_was_ready });
+    }
+}
+
+impl Kubelet {
+    /// Starts the workers of a pod, unless it has them (`prober_manager.go`, `AddPod`).
+    pub(super) fn add_probes(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let started = self.started_at;
+        let draws = self.draws;
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        let spec = state.pod.spec.clone();
+        let sidecars = spec.init_containers.iter().filter(|container| container.is_sidecar());
+        let mut due = Vec::new();
+        for container in spec.containers.iter().chain(sidecars) {
+            for (kind, probe) in [
+                (ProbeKind::Startup, &container.startup),
+                (ProbeKind::Readiness, &container.readiness),
+                (ProbeKind::Liveness, &container.liveness),
+            ] {
+                let Some(probe) = probe else { continue };
+                if state.probes.has_worker(container.name, kind) {
+                    self.wake_new_workers(key, due, out);
+                    return; // Meeting a worker ends the whole registration.
+                }
+                let delay = if probe.period > started.uptime(now) {
+                    let stream = state.stream.part(&container.name).part(&kind.to_string());
+                    let ordinal = state.probes.workers.len() as u64;
+                    draws.draw(START_DELAY, stream, ordinal).between(Default::default(), probe.period)
+                } else {
+                    Default::default()
+                };
+                let worker = ProbeWorker {
+                    container: container.name,
+                    kind,
+                    probe: probe.clone(),
+                    anchor: now + delay,
+                    instance: ContainerId::NONE,
+                    last: Verdict::Success,
+                    run_length: 0,
+                    on_hold: false,
+                    timer: 0,
+                    state: WorkerState::Idle,
+                    poked: false,
+                    stands_until: SimTime::ZERO,
+                };
+                due.push((state.probes.place(worker), delay));
+            }
+        }
+        self.wake_new_workers(key, due, out);
+    }
+
+    fn wake_new_workers(&self, key: PodKey, due: Vec<((usize, u32), SimDuration)>, out: &mut Outbox<Message>) {
+        for ((worker, timer), delay) in due {
+            out.after(delay, self.message(KubeletMessage::ProbeDue { key, worker, timer }));
+        }
+    }
+
+    /// Stops the workers of a pod: those of regular containers that could kill (`StopLivenessAndStartup`), or all.
+    pub(super) fn stop_probes(&mut self, key: PodKey, all: bool) {
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        let spec = state.pod.spec.clone();
+        let mut forgotten = Vec::new();
+        for worker in &mut state.probes.workers {
+            let regular = spec.containers.iter().any(|container| container.name == worker.container);
+            if all || regular && worker.kind != ProbeKind::Readiness {
+                worker.state = WorkerState::Stopped;
+                forgotten.push((worker.instance, worker.kind));
+            }
+        }
+        for (instance, kind) in forgotten {
+            state.probes.forget(instance, kind);
+        }
+        if all {
+            state.probes.workers.clear();
+        }
+    }
+
+    /// A worker's ticker fires.
+    pub(super) fn probe_due(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        worker: usize,
+        timer: u32,
+        out: &mut Outbox<Message>,
+    ) {
+        let Some(found) = self.pods.get_mut(&key).and_then(|state| state.probes.workers.get_mut(worker)) else {
+            return;
+        };
+        if found.timer == timer && found.state == WorkerState::Idle {
+            self.probe(now, key, worker, out);
+        }
+    }
+
+    /// Pokes the readiness workers of containers that the status shows running but not ready.
+    pub(super) fn poke_unready(&mut self, now: SimTime, key: PodKey, status: &PodStatus, out: &mut Outbox<Message>) {
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        for place in state.probes.unready_workers(status) {
+            let worker = &mut state.probes.workers[place];
+            if worker.state == WorkerState::Idle {
+                worker.timer += 1;
+                worker.anchor = now;
+                let timer = worker.timer;
+                let message = KubeletMessage::ProbeDue { key, worker: place, timer };
+                out.now(Message::Kubelet(self.node, message));
+            } else {
+                worker.poked = true;
+            }
+        }
+    }
+
+    /// One turn of a worker (`doProbe`).
+    fn probe(&mut self, now: SimTime, key: PodKey, place: usize, out: &mut Outbox<Message>) {
+        let clock = self.clock;
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        let Some(status) = state.status.as_ref().map(|tracked| tracked.status.clone()) else {
+            return self.next_tick(now, key, place, out);
+        };
+        let pod = state.probed_pod();
+        let worker = &mut state.probes.workers[place];
+        if status.phase.is_terminal() {
+            return self.stop_worker(key, place);
+        }
+        let container = status.containers.iter().chain(&status.init_containers).find(|c| c.name == worker.container);
+        let Some(container) = container.filter(|container| !container.container_id.is_none()) else {
+            return self.next_tick(now, key, place, out);
+        };
+        let (id, kind) = (container.container_id, worker.kind);
+        if worker.instance != id {
+            let before = std::mem::replace(&mut worker.instance, id);
+            worker.on_hold = false;
+            worker.stands_until = SimTime::ZERO;
+            state.probes.forget(before, kind);
+            self.first_verdict(now, key, id, kind, container, out);
+        }
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        let worker = &state.probes.workers[place];
+        if worker.on_hold {
+            return self.next_tick(now, key, place, out);
+        }
+        let ContainerState::Running { started_at } = &container.state else {
+            self.publish(now, key, id, kind, Verdict::Failure, out);
+            let spec = find_container(&pod.spec, container.name);
+            let ended = matches!(container.state, ContainerState::Terminated(_));
+            let over = ended && spec.is_some_and(|spec| !restarts_some_day(&pod, spec, container));
+            return if over { self.stop_worker(key, place) } else { self.next_tick(now, key, place, out) };
+        };
+        if pod.meta.is_terminating() && kind != ProbeKind::Readiness {
+            self.publish(now, key, id, kind, Verdict::Success, out);
+            return self.stop_worker(key, place);
+        }
+        let running_for = clock.at(now).since(started_at.wall());
+        let started = container.started == Some(true);
+        if running_for.as_secs() < worker.probe.initial_delay.as_secs() || started == (kind == ProbeKind::Startup) {
+            return self.next_tick(now, key, place, out);
+        }
+        self.ask(now, key, place, 1, out);
+    }
+
+    /// What stands for an instance before it was first asked.
+    fn first_verdict(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        id: ContainerId,
+        kind: ProbeKind,
+        container: &ContainerStatus,
+        out: &mut Outbox<Message>,
+    ) {
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        if state.probes.found.iter().any(|found| found.id == id) {
+            let sidecar = state.pod.spec.sidecars().any(|sidecar| sidecar.name == container.name);
+            if kind == ProbeKind::Startup && sidecar && container.started == Some(true) {
+                self.publish(now, key, id, kind, Verdict::Success, out);
+            }
+            return;
+        }
+        let verdict = match kind {
+            ProbeKind::Liveness => Verdict::Success,
+            ProbeKind::Readiness => Verdict::Failure,
+            ProbeKind::Startup => Verdict::Unknown,
+        };
+        self.publish(now, key, id, kind, verdict, out);
+    }
+
+    fn ask(&mut self, now: SimTime, key: PodKey, place: usize, tries: u32, out: &mut Outbox<Message>) {
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        let worker = &mut state.probes.workers[place];
+        let since = match worker.state {
+            WorkerState::Asking { since, .. } => since,
+            WorkerState::Idle | WorkerState::Stopped => now,
+        };
+        worker.state = WorkerState::Asking { since, tries };
+        let (handler, timeout, container, id) =
+            (worker.probe.handler.clone(), worker.probe.timeout, worker.container, worker.instance);
+        let run = HandlerRun::Probe { key, worker: place };
+        self.run_handler(now, key, container, id, &handler, timeout, run, out);
+    }
+
+    /// An answer has come.
+    pub(super) fn probe_answered(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        place: usize,
+        outcome: HandlerOutcome,
+        out: &mut Outbox<Message>,
+    ) {
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        let Some(worker) = state.probes.workers.get_mut(place) else { return };
+        let WorkerState::Asking { tries, .. } = worker.state else { return };
+        let (kind, container, id) = (worker.kind, worker.container, worker.instance);
+        let verdict = match outcome {
+            HandlerOutcome::Error(_) if tries < TRIES => return self.ask(now, key, place, tries + 1, out),
+            HandlerOutcome::Error(error) => {
+                let text = format!("{kind} probe errored and resulted in unknown state: {error}");
+                self.tell_container(now, key, container, EventType::Warning, "Unhealthy", text, out);
+                return self.next_tick(now, key, place, out);
+            }
+            HandlerOutcome::Success { stands_until } => {
+                worker.stands_until = stands_until;
+                Verdict::Success
+            }
+            HandlerOutcome::Warning(text) => {
+                let text = format!("{kind} probe warning: {text}");
+                self.tell_container(now, key, container, EventType::Warning, "ProbeWarning", text, out);
+                Verdict::Success
+            }
+            HandlerOutcome::Failure(text) => {
+                let text = format!("{kind} probe failed: {text}");
+                self.tell_container(now, key, container, EventType::Warning, "Unhealthy", text, out);
+                Verdict::Failure
+            }
+        };
+        let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.probes.workers.get_mut(place)) else {
+            return;
+        };
+        if worker.last == verdict {
+            worker.run_length += 1;
+        } else {
+            worker.last = verdict;
+            worker.run_length = 1;
+        }
+        let threshold = match verdict {
+            Verdict::Failure => worker.probe.failure_threshold,
+            Verdict::Success | Verdict::Unknown => worker.probe.success_threshold,
+        };
+        if worker.run_length >= threshold {
+            if kind == ProbeKind::Startup || kind == ProbeKind::Liveness && verdict == Verdict::Failure {
+                worker.on_hold = true;
+                worker.run_length = 0;
+            }
+            self.publish(now, key, id, kind, verdict, out);
+        }
+        self.next_tick(now, key, place, out);
+    }
+
+    /// Sets a verdict and tells the main loop if it is news.
+    fn publish(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        id: ContainerId,
+        kind: ProbeKind,
+        verdict: Verdict,
+        out: &mut Outbox<Message>,
+    ) {
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        if state.probes.set(id, kind, verdict) {
+            let delay = self.main_loop_delay(now, key);
+            out.after(delay, self.message(KubeletMessage::ProbeNews { key, id, kind, verdict }));
+        }
+    }
+
+    /// The main loop hears of a verdict.
+    pub(super) fn probe_news(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        id: ContainerId,
+        kind: ProbeKind,
+        verdict: Verdict,
+        out: &mut Outbox<Message>,
+    ) {
+        match kind {
+            ProbeKind::Liveness if verdict != Verdict::Failure => return,
+            ProbeKind::Liveness => {}
+            ProbeKind::Readiness => self.set_container_ready(now, key, id, verdict == Verdict::Success, out),
+            ProbeKind::Startup => self.set_container_started(now, key, id, verdict == Verdict::Success, out),
+        }
+        self.sync_soon(now, key, out);
+    }
+
+    /// Waits for the next tick, or runs at once if one went by or was asked for while the worker was busy.
+    fn next_tick(&mut self, now: SimTime, key: PodKey, place: usize, out: &mut Outbox<Message>) {
+        let every = self.every_probe;
+        let node = self.node;
+        let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.probes.workers.get_mut(place)) else {
+            return;
+        };
+        if worker.state == WorkerState::Stopped {
+            return;
+        }
+        let since = match std::mem::replace(&mut worker.state, WorkerState::Idle) {
+            WorkerState::Asking { since, .. } => since,
+            WorkerState::Idle | WorkerState::Stopped => now,
+        };
+        worker.timer += 1;
+        let missed = (since + SimDuration::from_nanos(1)).next_tick(worker.anchor, worker.probe.period);
+        let mut due = if std::mem::take(&mut worker.poked) {
+            worker.anchor = now;
+            now
+        } else if missed <= now {
+            now
+        } else {
+            missed
+        };
+        let settled = worker.last == Verdict::Success && worker.run_length >= worker.probe.success_threshold;
+        if !every && due > now && settled && !worker.on_hold && worker.stands_until > due {
+            due = worker.stands_until.next_tick(worker.anchor, worker.probe.period);
+        }
+        if worker.on_hold && !every && due > now {
+            return; // Nothing happens until a new instance is seen; its status wakes the worker.
+        }
+        let message = KubeletMessage::ProbeDue { key, worker: place, timer: worker.timer };
+        out.after(due.since(now), Message::Kubelet(node, message));
+    }
+
+    fn stop_worker(&mut self, key: PodKey, place: usize) {
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        let worker = &mut state.probes.workers[place];
+        worker.state = WorkerState::Stopped;
+        let (instance, kind) = (worker.instance, worker.kind);
+        state.probes.forget(instance, kind);
+    }
+
+    /// Wakes workers that sleep because nothing could change: the container they watch has changed.
+    pub(super) fn wake_probes(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let node = self.node;
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        for (place, worker) in state.probes.workers.iter_mut().enumerate() {
+            if worker.state != WorkerState::Idle {
+                continue;
+            }
+            worker.timer += 1;
+            worker.stands_until = SimTime::ZERO;
+            let after = now + SimDuration::from_nanos(1);
+            let due = after.next_tick(worker.anchor, worker.probe.period);
+            let message = KubeletMessage::ProbeDue { key, worker: place, timer: worker.timer };
+            out.after(due.since(now), Message::Kubelet(node, message));
+        }
+    }
+}
+
+fn find_container(spec: &PodSpec, name: Name) -> Option<&Container> {
+    spec.init_containers.iter().chain(&spec.containers).find(|container| container.name == name)
+}
+
+/// Whether a container that has ended is ever started again.
+fn restarts_some_day(pod: &Pod, container: &Container, status: &ContainerStatus) -> bool {
+    if container.is_sidecar() {
+        return true;
+    }
+    let Some(end) = status.state.terminated() else { return true };
+    if container.restart_policy.is_some() {
+        return restarts_after(&pod.spec, container, end.exit_code);
+    }
+    pod.spec.restart_policy != RestartPolicy::Never
+}

@@ -1,0 +1,380 @@
+//! The status manager: keeps the newest status of each pod and writes it, one pod after another.
+//!
+//! Follows `pkg/kubelet/status/status_manager.go` of Kubernetes 1.36. Changes that come while a batch is written
+//! collapse; each write reads the pod first, and a pod that is gone from the node is deleted once its end is reported.
+
+use super::actions::restarts_after;
+use super::config::STATUS_SYNC_PERIOD;
+use super::status::{self, containers_ready_condition, is_kubelets, ready_condition};
+use super::{Kubelet, KubeletMessage, PendingCall};
+use crate::api::{
+    ContainerId, ContainerState, ContainerStatus, DISRUPTION_TARGET, DeleteOptions, Kind, Object, Part, Pod, PodPhase,
+    PodStatus, Request, Response, Target,
+};
+use crate::components::cri::PodKey;
+use crate::components::message::Message;
+use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+const ORDER: Purpose = Purpose::new("status batch order");
+
+/// The newest status of a pod and what was written of it.
+#[derive(Debug, Clone)]
+pub(super) struct TrackedStatus {
+    pub(super) status: PodStatus,
+    version: u64,
+    written: u64,
+    /// Whether nothing of the pod is left on the node.
+    finished: bool,
+}
+
+/// The writer.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StatusManager {
+    /// A moment at which the reconcile ticker fires.
+    phase: SimTime,
+    /// Whether there is something to look at, after the batch under way.
+    signalled: bool,
+    planned: bool,
+    /// The batch under way: pods with the status that they had when it began.
+    batch: VecDeque<(PodKey, TrackedStatus)>,
+    writing: Option<(PodKey, TrackedStatus)>,
+    reconcile_planned: bool,
+    batches: u64,
+}
+
+impl StatusManager {
+    pub(super) fn start(&mut self, phase: SimTime) {
+        *self = Self { phase, ..Self::default() };
+    }
+}
+
+impl Kubelet {
+    /// Stores a status that a sync has generated.
+    pub(super) fn set_pod_status(&mut self, now: SimTime, key: PodKey, status: PodStatus, out: &mut Outbox<Message>) {
+        let force = self.pods.get(&key).is_some_and(|state| state.pod.meta.is_terminating());
+        self.update_status(now, key, status, force, false, out);
+    }
+
+    /// Stores a status, unless it says nothing new or something impossible (`updateStatusInternal`).
+    fn update_status(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        mut status: PodStatus,
+        force: bool,
+        finished: bool,
+        out: &mut Outbox<Message>,
+    ) {
+        let stamp = self.clock.at(now).truncated();
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        let old = state.status.as_ref().map_or(&*state.pod.status, |tracked| &tracked.status);
+        if !transition_is_legal(&state.pod, old, &status) {
+            return;
+        }
+        for condition in &mut status.conditions {
+            if (is_kubelets(condition.kind) || condition.kind == *DISRUPTION_TARGET)
+                && let Some(before) = old.condition(condition.kind)
+                && before.status == condition.status
+            {
+                condition.last_transition_time = before.last_transition_time;
+            }
+        }
+        status.start_time = old.start_time.or(status.start_time).or(Some(stamp));
+        status.observed_generation = status.observed_generation.max(old.observed_generation);
+        let finished = finished || state.status.as_ref().is_some_and(|tracked| tracked.finished);
+        if let Some(tracked) = &state.status
+            && !force
+            && same_for_kubelet(&tracked.status, &status)
+        {
+            return;
+        }
+        let (version, written) = state.status.as_ref().map_or((0, 0), |tracked| (tracked.version, tracked.written));
+        let woke = state.status.as_ref().is_none_or(|tracked| woke_probes(&tracked.status, &status));
+        state.status = Some(TrackedStatus { status, version: version + 1, written, finished });
+        if woke {
+            self.wake_probes(now, key, out);
+        }
+        self.signal_status_writer(now, out);
+    }
+
+    fn signal_status_writer(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        self.statuses.signalled = true;
+        if self.statuses.writing.is_none() && !std::mem::replace(&mut self.statuses.planned, true) {
+            let delay = self.latency(|profile| &profile.worker_wake, now, self.stream.part("status"));
+            out.after(delay, self.message(KubeletMessage::StatusBatch));
+        }
+    }
+
+    /// A readiness verdict goes straight into the status (`SetContainerReadiness`).
+    pub(super) fn set_container_ready(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        id: ContainerId,
+        ready: bool,
+        out: &mut Outbox<Message>,
+    ) {
+        let stamp = self.clock.at(now).truncated();
+        let Some(state) = self.pods.get(&key) else { return };
+        let Some(tracked) = &state.status else { return };
+        let spec = state.pod.spec.clone();
+        let generation = tracked.status.observed_generation;
+        let mut status = tracked.status.clone();
+        let Some(container) = find(&mut status, id) else { return };
+        if std::mem::replace(&mut container.ready, ready) == ready {
+            return;
+        }
+        let mut pod_ready = ready_condition(&spec, &status.conditions, &status, stamp);
+        let mut containers_ready = containers_ready_condition(&spec, &status, stamp);
+        pod_ready.observed_generation = generation;
+        containers_ready.observed_generation = generation;
+        status.set_condition(pod_ready);
+        status.set_condition(containers_ready);
+        self.update_status(now, key, status, false, false, out);
+    }
+
+    /// A startup verdict goes straight into the status (`SetContainerStartup`).
+    pub(super) fn set_container_started(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        id: ContainerId,
+        started: bool,
+        out: &mut Outbox<Message>,
+    ) {
+        let Some(tracked) = self.pods.get(&key).and_then(|state| state.status.as_ref()) else { return };
+        let mut status = tracked.status.clone();
+        let Some(container) = find(&mut status, id) else { return };
+        if std::mem::replace(&mut container.started, Some(started)) == Some(started) {
+            return;
+        }
+        self.update_status(now, key, status, false, false, out);
+    }
+
+    /// The last status of a pod: whatever is not known to have ended is taken as lost (`TerminatePod`).
+    pub(super) fn terminate_status(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let Some(state) = self.pods.get(&key) else { return };
+        let mut status =
+            state.status.as_ref().map_or_else(|| PodStatus::clone(&state.pod.status), |tracked| tracked.status.clone());
+        let initialised = state.pod.spec.init_containers.is_empty()
+            || status.containers.iter().any(|container| !container.container_id.is_none())
+            || status.is_true(*crate::api::INITIALIZED);
+        let lose = |container: &mut ContainerStatus| {
+            if !matches!(container.state, ContainerState::Terminated(_)) {
+                container.state = ContainerState::Terminated(status::lost(
+                    "The container could not be located when the pod was terminated",
+                ));
+            }
+        };
+        if initialised {
+            status.containers.iter_mut().for_each(lose);
+        }
+        let begun = status
+            .init_containers
+            .iter()
+            .rposition(|container| !container.container_id.is_none() || container.last_state.is_some())
+            .unwrap_or(0);
+        let init = if initialised { status.init_containers.len() } else { begun + 1 };
+        status.init_containers.iter_mut().take(init).for_each(lose);
+        if !status.phase.is_terminal() && !key.is_static() {
+            status.phase = PodPhase::Failed;
+        }
+        self.update_status(now, key, status, true, true, out);
+    }
+
+    /// The writer takes every pod whose status was not written (`syncBatch`).
+    pub(super) fn status_batch(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        self.statuses.planned = false;
+        if self.statuses.writing.is_some() || !std::mem::take(&mut self.statuses.signalled) {
+            return;
+        }
+        let wanted = |tracked: &TrackedStatus| tracked.version > tracked.written;
+        self.take_batch(now, wanted, out);
+    }
+
+    /// Every ten seconds the writer also takes pods that were not deleted, or whose last write failed.
+    pub(super) fn status_reconcile(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        self.statuses.reconcile_planned = false;
+        if self.statuses.writing.is_some() {
+            return self.want_reconcile(now, out);
+        }
+        self.take_batch(now, |tracked| tracked.version > tracked.written || tracked.finished, out);
+    }
+
+    fn take_batch(&mut self, now: SimTime, wanted: impl Fn(&TrackedStatus) -> bool, out: &mut Outbox<Message>) {
+        let mut batch: Vec<(PodKey, TrackedStatus)> = self
+            .pods
+            .iter()
+            .filter_map(|(key, state)| {
+                let tracked = state.status.as_ref().filter(|tracked| wanted(tracked))?;
+                Some((*key, tracked.clone()))
+            })
+            .collect();
+        self.statuses.batches += 1;
+        if batch.len() > 1 {
+            // The real writer walks a map, in no particular order.
+            let batches = self.statuses.batches;
+            let order = |key: &PodKey| {
+                let stream = self.pods.get(key).map_or(self.stream, |state| state.stream);
+                self.draws.draw(ORDER, stream, batches).bits()
+            };
+            batch.sort_by_cached_key(|(key, _)| order(key));
+        }
+        self.statuses.batch = batch.into();
+        self.write_next_status(now, out);
+    }
+
+    fn write_next_status(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        self.statuses.writing = self.statuses.batch.pop_front();
+        let Some((key, _)) = self.statuses.writing else {
+            if self.statuses.signalled {
+                self.statuses.planned = true;
+                out.now(self.message(KubeletMessage::StatusBatch));
+            }
+            return;
+        };
+        let Some(state) = self.pods.get(&key) else { return self.write_next_status(now, out) };
+        let meta = &state.pod.meta;
+        let target = Target { kind: Kind::Pod, namespace: meta.namespace, name: meta.name };
+        self.call_api(now, Request::Get(target), PendingCall::StatusRead { key }, out);
+    }
+
+    /// The pod whose status is to be written has been read.
+    pub(super) fn status_read(&mut self, now: SimTime, key: PodKey, response: Response, out: &mut Outbox<Message>) {
+        let Some((writing, tracked)) = self.statuses.writing.clone() else { return };
+        let Some(state) = self.pods.get(&key).filter(|_| writing == key) else {
+            return self.write_next_status(now, out);
+        };
+        let stored = match response {
+            Ok(Object::Pod(pod)) if pod.meta.uid == state.pod.meta.uid => pod,
+            Ok(_) => {
+                // Another pod of the same name: this one's status has no home any more.
+                if let Some(state) = self.pods.get_mut(&key) {
+                    state.status = None;
+                }
+                return self.write_next_status(now, out);
+            }
+            Err(error) => {
+                if error.code != 404 {
+                    self.want_reconcile(now, out);
+                }
+                return self.write_next_status(now, out);
+            }
+        };
+        let could_run = self.could_run(key);
+        let merged = status::merge(&stored, &stored.status, &tracked.status, could_run, self.clock.at(now).truncated());
+        if merged == *stored.status {
+            return self.status_settled(now, key, tracked.version, &stored, out);
+        }
+        let mut pod = Pod::clone(&stored);
+        pod.status = Arc::new(merged);
+        pod.meta.resource_version = 0;
+        let request = Request::Update { object: Object::Pod(Arc::new(pod)), part: Part::Status };
+        self.call_api(now, request, PendingCall::StatusWrite { key }, out);
+    }
+
+    /// The status has been written.
+    pub(super) fn status_written(&mut self, now: SimTime, key: PodKey, response: Response, out: &mut Outbox<Message>) {
+        let Some((_, tracked)) = self.statuses.writing.clone() else { return };
+        match response {
+            Ok(Object::Pod(pod)) => self.status_settled(now, key, tracked.version, &pod, out),
+            _ => {
+                self.want_reconcile(now, out);
+                self.write_next_status(now, out);
+            }
+        }
+    }
+
+    /// A version is in the API: a pod that is finished and being deleted is deleted for good.
+    fn status_settled(&mut self, now: SimTime, key: PodKey, version: u64, stored: &Pod, out: &mut Outbox<Message>) {
+        let Some(state) = self.pods.get_mut(&key) else { return self.write_next_status(now, out) };
+        let Some(tracked) = &mut state.status else { return self.write_next_status(now, out) };
+        tracked.written = tracked.written.max(version);
+        let finished = self.statuses.writing.as_ref().is_some_and(|(_, tracked)| tracked.finished);
+        if !(stored.meta.is_terminating() && stored.is_terminal() && finished) {
+            return self.write_next_status(now, out);
+        }
+        let target = Target { kind: Kind::Pod, namespace: stored.meta.namespace, name: stored.meta.name };
+        let options = DeleteOptions { grace_period: Some(0), uid: Some(stored.meta.uid), ..DeleteOptions::default() };
+        self.call_api(now, Request::Delete { target, options }, PendingCall::StatusDelete { key }, out);
+    }
+
+    /// The pod has been deleted.
+    pub(super) fn status_deleted(&mut self, now: SimTime, key: PodKey, response: Response, out: &mut Outbox<Message>) {
+        match response {
+            Ok(_) => {
+                if let Some(state) = self.pods.get_mut(&key) {
+                    state.status = None;
+                }
+            }
+            Err(error) if error.code == 404 => {}
+            Err(_) => self.want_reconcile(now, out),
+        }
+        self.write_next_status(now, out);
+    }
+
+    fn want_reconcile(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        if std::mem::replace(&mut self.statuses.reconcile_planned, true) {
+            return;
+        }
+        let due = (now + SimDuration::from_nanos(1)).next_tick(self.statuses.phase, STATUS_SYNC_PERIOD);
+        out.after(due.since(now), self.message(KubeletMessage::StatusReconcile));
+    }
+}
+
+fn find(status: &mut PodStatus, id: ContainerId) -> Option<&mut ContainerStatus> {
+    status.containers.iter_mut().chain(&mut status.init_containers).find(|container| container.container_id == id)
+}
+
+/// Whether probe workers have something new to look at: another instance, or one that started or ended.
+fn woke_probes(old: &PodStatus, new: &PodStatus) -> bool {
+    let look = |status: &PodStatus| {
+        status
+            .all_containers()
+            .map(|container| (container.container_id, std::mem::discriminant(&container.state), container.started))
+            .collect::<Vec<_>>()
+    };
+    old.phase != new.phase || look(old) != look(new)
+}
+
+/// Whether two statuses are the same in what kubelets own (`isPodStatusByKubeletEqual`).
+fn same_for_kubelet(old: &PodStatus, new: &PodStatus) -> bool {
+    let own = |status: &PodStatus| {
+        let mut own: Vec<_> = status
+            .conditions
+            .iter()
+            .filter(|condition| is_kubelets(condition.kind) || condition.kind == *DISRUPTION_TARGET)
+            .cloned()
+            .collect();
+        own.sort_by_key(|condition| condition.kind);
+        own
+    };
+    let rest = |status: &PodStatus| PodStatus { conditions: Vec::new(), ..status.clone() };
+    own(old) == own(new) && rest(old) == rest(new)
+}
+
+/// Whether containers only go where they may: one that has ended for good stays ended (`checkContainerStateTransition`).
+fn transition_is_legal(pod: &Pod, old: &PodStatus, new: &PodStatus) -> bool {
+    let spec = &pod.spec;
+    if super::actions::may_restart_all(spec) {
+        return true;
+    }
+    let regular = spec.containers.iter().map(|container| (container, &old.containers, &new.containers));
+    let init = spec
+        .init_containers
+        .iter()
+        .filter(|container| !container.is_sidecar())
+        .map(|container| (container, &old.init_containers, &new.init_containers));
+    regular.chain(init).all(|(container, old, new)| {
+        let before = old.iter().find(|status| status.name == container.name);
+        let after = new.iter().find(|status| status.name == container.name);
+        let (Some(before), Some(after)) = (before, after) else { return true };
+        match (&before.state, &after.state) {
+            (ContainerState::Terminated(_), ContainerState::Terminated(_)) => true,
+            (ContainerState::Terminated(end), _) => restarts_after(spec, container, end.exit_code),
+            _ => true,
+        }
+    })
+}

@@ -1,0 +1,432 @@
+//! Volumes on the node: mounted a moment after the pod arrives, waited for by its first sync, unmounted after its end.
+//!
+//! Follows `pkg/kubelet/volumemanager` of Kubernetes 1.36: a populator and a reconciler look every 100 ms, a sync that
+//! waits looks every 300 ms, and an operation that failed is tried again after 500 ms, doubling.
+
+use super::config::{VOLUME_BACK_OFF, VOLUME_BACK_OFF_CAP, VOLUME_LOOP, VOLUME_POLL};
+use super::pod_worker::{Activity, TurnEnd};
+use super::sync_pod::Stage;
+use super::{Kubelet, KubeletMessage, PendingCall};
+use crate::api::names;
+use crate::api::{
+    Container, EnvValue, EventType, Kind, Name, Object, ObjectFiles, Pod, Request, Response, Target, Text, VolumeSource,
+};
+use crate::components::cri::PodKey;
+use crate::components::message::Message;
+use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
+
+const LOOPS: Purpose = Purpose::new("volume loops");
+
+names! {
+    TOKEN_VOLUME = "kube-api-access";
+    ROOT_CA = "kube-root-ca.crt";
+}
+
+/// The volumes of a pod that its containers use.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PodVolumes {
+    known: bool,
+    volumes: Vec<VolumeState>,
+    /// When everything is unmounted, once that began.
+    gone_at: Option<SimTime>,
+}
+
+#[derive(Debug, Clone)]
+struct VolumeState {
+    name: Name,
+    /// The ConfigMaps and Secrets that it shows.
+    needs: Vec<(Kind, Name, bool)>,
+    mounted: bool,
+    back_off: SimDuration,
+}
+
+impl Kubelet {
+    /// The volume manager hears of a pod: its volumes are mounted at the next turns of its loops.
+    pub(super) fn add_volumes(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let draws = self.draws;
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        if std::mem::replace(&mut state.volumes.known, true) {
+            return;
+        }
+        let pod = state.pod.clone();
+        state.volumes.volumes = volumes_in_use(&pod);
+        let mut draw = draws.draw(LOOPS, state.stream, now.as_nanos());
+        let turns = draw.between(SimDuration::ZERO, VOLUME_LOOP) + draw.between(SimDuration::ZERO, VOLUME_LOOP);
+        for volume in 0..self.pods[&key].volumes.volumes.len() {
+            self.mount_after(now, key, volume, turns, out);
+        }
+        self.watch_environment(now, key, &pod, out);
+    }
+
+    fn mount_after(&mut self, now: SimTime, key: PodKey, volume: usize, wait: SimDuration, out: &mut Outbox<Message>) {
+        let stream = self.pods[&key].stream.part("mount");
+        let took = self.latency(|profile| &profile.mount, now + wait, stream.part(&volume.to_string()));
+        out.after(wait + took, self.message(KubeletMessage::Mounted { key, volume }));
+    }
+
+    /// A volume operation is over: everything that it needs is there, or it is tried again.
+    pub(super) fn mounted(&mut self, now: SimTime, key: PodKey, volume: usize, out: &mut Outbox<Message>) {
+        let Some(state) = self.pods.get(&key) else { return };
+        if state.volumes.gone_at.is_some()
+            || state.worker.as_ref().is_some_and(super::pod_worker::Worker::is_terminated)
+        {
+            return;
+        }
+        let Some(found) = state.volumes.volumes.get(volume) else { return };
+        if found.mounted {
+            return;
+        }
+        let namespace = state.pod.meta.namespace;
+        let (name, needs) = (found.name, found.needs.clone());
+        let unknown =
+            needs.iter().copied().find(|(kind, object, _)| !self.objects.contains_key(&(*kind, namespace, *object)));
+        if let Some((kind, object, _)) = unknown {
+            let target = Target { kind, namespace, name: object };
+            let pending = PendingCall::Volume { key, volume, target };
+            return self.call_api(now, Request::Get(target), pending, out);
+        }
+        let missing = needs.iter().find(|(kind, object, optional)| {
+            !optional && self.objects.get(&(*kind, namespace, *object)).is_none_or(Option::is_none)
+        });
+        let Some(&(kind, object, _)) = missing else {
+            if let Some(state) = self.pods.get_mut(&key) {
+                state.volumes.volumes[volume].mounted = true;
+            }
+            return;
+        };
+        let text = format!(
+            "MountVolume.SetUp failed for volume {:?} : {} {:?} not found",
+            name.as_str(),
+            kind.as_str().to_lowercase(),
+            object.as_str()
+        );
+        self.tell_pod(now, key, EventType::Warning, "FailedMount", text, out);
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        let found = &mut state.volumes.volumes[volume];
+        found.back_off =
+            if found.back_off.is_zero() { VOLUME_BACK_OFF } else { (found.back_off * 2).min(VOLUME_BACK_OFF_CAP) };
+        let mut draw = self.draws.draw(LOOPS, self.pods[&key].stream, now.as_nanos());
+        let wait = self.pods[&key].volumes.volumes[volume].back_off + draw.between(SimDuration::ZERO, VOLUME_LOOP);
+        self.mount_after(now, key, volume, wait, out);
+    }
+
+    /// The server has answered about an object that a volume or a container needs.
+    pub(super) fn object_read(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        volume: usize,
+        target: Target,
+        response: Response,
+        out: &mut Outbox<Message>,
+    ) {
+        self.objects.insert((target.kind, target.namespace, target.name), response.ok());
+        self.mounted(now, key, volume, out);
+    }
+
+    /// An object that this kubelet has read changed.
+    pub(super) fn object_changed(&mut self, deleted: bool, object: &Object) {
+        let meta = object.meta();
+        let entry = (object.kind(), meta.namespace, meta.name);
+        if let Some(have) = self.objects.get_mut(&entry) {
+            *have = (!deleted).then(|| object.clone());
+        }
+    }
+
+    /// A sync begins to wait for volumes.
+    pub(super) fn wait_for_volumes(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        self.add_volumes(now, key, out);
+        let turn = self.turn(key);
+        self.volume_poll(now, key, turn, out);
+    }
+
+    /// A sync, or a clean-up, looks at the pod's volumes.
+    pub(super) fn volume_poll(&mut self, now: SimTime, key: PodKey, turn: u32, out: &mut Outbox<Message>) {
+        if self.turn(key) != turn {
+            return;
+        }
+        let Some(state) = self.pods.get(&key) else { return };
+        let ready = state.volumes.volumes.iter().all(|volume| volume.mounted);
+        let deadline = match state.worker.as_ref().map(|worker| &worker.activity) {
+            Some(Activity::Syncing(sync)) => match sync.stage {
+                Stage::Volumes { deadline } => deadline,
+                _ => return,
+            },
+            Some(Activity::CleaningUp) => return self.cleanup_step(now, key, turn, out),
+            _ => return,
+        };
+        if ready {
+            self.volumes_ready(now, key, out);
+        } else if now >= deadline {
+            self.turn_ended(now, key, TurnEnd::Failed, out);
+        } else {
+            out.after(VOLUME_POLL, self.message(KubeletMessage::VolumePoll { key, turn }));
+        }
+    }
+
+    /// Every container has stopped: the volumes are unmounted at the next turns of the loops.
+    pub(super) fn unmount_volumes(&mut self, now: SimTime, key: PodKey) {
+        let draws = self.draws;
+        let Some(state) = self.pods.get(&key) else { return };
+        let took = self.latency(|profile| &profile.mount, now, state.stream.part("unmount"));
+        let mut draw = draws.draw(LOOPS, state.stream.part("unmount"), now.as_nanos());
+        let turns = draw.between(SimDuration::ZERO, VOLUME_LOOP) + draw.between(SimDuration::ZERO, VOLUME_LOOP);
+        let nothing = state.volumes.volumes.is_empty();
+        let gone_at = if nothing { now } else { now + turns + took };
+        if let Some(state) = self.pods.get_mut(&key) {
+            state.volumes.gone_at = Some(gone_at);
+        }
+    }
+
+    /// Whether nothing of the pod is mounted any more.
+    pub(super) fn volumes_gone(&mut self, now: SimTime, key: PodKey) -> bool {
+        if self.pods.get(&key).is_some_and(|state| state.volumes.gone_at.is_none()) {
+            self.unmount_volumes(now, key);
+        }
+        self.pods.get(&key).is_none_or(|state| state.volumes.gone_at.is_some_and(|gone_at| now >= gone_at))
+    }
+
+    /// Reads, and from then on watches, the objects that the containers' environments need.
+    fn watch_environment(&mut self, now: SimTime, key: PodKey, pod: &Pod, out: &mut Outbox<Message>) {
+        let namespace = pod.meta.namespace;
+        let mut targets: Vec<Target> = Vec::new();
+        for container in pod.spec.init_containers.iter().chain(&pod.spec.containers) {
+            for (kind, name) in environment_objects(container) {
+                let target = Target { kind, namespace, name };
+                if !self.objects.contains_key(&(kind, namespace, name)) && !targets.contains(&target) {
+                    targets.push(target);
+                }
+            }
+        }
+        for target in targets {
+            let pending = PendingCall::Volume { key, volume: usize::MAX, target };
+            self.call_api(now, Request::Get(target), pending, out);
+        }
+    }
+
+    /// The environment of a container, resolved (`makeEnvironmentVariables`).
+    pub(super) fn environment(&self, key: PodKey, pod: &Pod, container: &Container) -> Result<Vec<(Name, Text)>, Text> {
+        let namespace = pod.meta.namespace;
+        let mut env: Vec<(Name, Text)> = Vec::new();
+        for from in &container.env_from {
+            let kind = if from.secret { Kind::Secret } else { Kind::ConfigMap };
+            let data = self.object_data(kind, namespace, from.name);
+            let Some(data) = data else {
+                if from.optional {
+                    continue;
+                }
+                return Err(not_found(kind, from.name));
+            };
+            for (name, value) in data {
+                set(&mut env, Name::new(&format!("{}{name}", from.prefix)), value.clone());
+            }
+        }
+        for variable in &container.env {
+            let value = match &variable.value {
+                EnvValue::Literal(text) => Some(expand(text, &env)),
+                EnvValue::Field(path) => Some(self.field(key, pod, path)),
+                EnvValue::Resource { container: of, resource } => {
+                    let of = if of.is_empty() { container.name } else { *of };
+                    Some(resource_text(pod, of, resource))
+                }
+                EnvValue::ConfigMapKey(reference) => self.key_value(Kind::ConfigMap, namespace, reference, pod)?,
+                EnvValue::SecretKey(reference) => self.key_value(Kind::Secret, namespace, reference, pod)?,
+            };
+            if let Some(value) = value {
+                set(&mut env, variable.name, value);
+            }
+        }
+        Ok(env)
+    }
+
+    fn key_value(
+        &self,
+        kind: Kind,
+        namespace: Name,
+        reference: &crate::api::KeyReference,
+        _pod: &Pod,
+    ) -> Result<Option<Text>, Text> {
+        let Some(data) = self.object_data(kind, namespace, reference.name) else {
+            return if reference.optional { Ok(None) } else { Err(not_found(kind, reference.name)) };
+        };
+        match data.iter().find(|(key, _)| *key == reference.key) {
+            Some((_, value)) => Ok(Some(value.clone())),
+            None if reference.optional => Ok(None),
+            None => {
+                Err(format!("couldn't find key {} in {} {namespace}/{}", reference.key, kind.as_str(), reference.name)
+                    .into())
+            }
+        }
+    }
+
+    fn object_data(&self, kind: Kind, namespace: Name, name: Name) -> Option<&[(Name, Text)]> {
+        match self.objects.get(&(kind, namespace, name))?.as_ref()? {
+            Object::ConfigMap(map) => Some(&map.data),
+            Object::Secret(secret) => Some(&secret.data),
+            _ => None,
+        }
+    }
+
+    /// A field of the pod, as the downward API shows it.
+    fn field(&self, key: PodKey, pod: &Pod, path: &str) -> Text {
+        let status = self.pods.get(&key).and_then(|state| state.status.as_ref()).map(|tracked| &tracked.status);
+        let keyed = |prefix: &str, labels: &crate::api::Labels| {
+            let inner = path.strip_prefix(prefix)?.strip_prefix("['")?.strip_suffix("']")?;
+            Some(labels.get(Name::new(inner)).unwrap_or_default())
+        };
+        let address = self.address.to_string();
+        match path {
+            "metadata.name" => pod.meta.name.as_str().into(),
+            "metadata.namespace" => pod.meta.namespace.as_str().into(),
+            "metadata.uid" => pod.meta.uid.to_string().into(),
+            "spec.nodeName" => pod.node_name.as_str().into(),
+            "spec.serviceAccountName" => pod.spec.service_account.as_str().into(),
+            "status.hostIP" | "status.hostIPs" => address.into(),
+            "status.podIP" | "status.podIPs" => {
+                let ip = status
+                    .and_then(|status| status.pod_ip)
+                    .or_else(|| self.pods.get(&key)?.runtime.sandboxes.first()?.ip);
+                ip.map(|ip| ip.to_string()).unwrap_or_default().into()
+            }
+            _ => keyed("metadata.labels", &pod.meta.labels)
+                .or_else(|| keyed("metadata.annotations", &pod.meta.annotations))
+                .unwrap_or_default()
+                .as_str()
+                .into(),
+        }
+    }
+}
+
+fn not_found(kind: Kind, name: Name) -> Text {
+    format!("{} {:?} not found", kind.as_str().to_lowercase(), name.as_str()).into()
+}
+
+fn set(env: &mut Vec<(Name, Text)>, name: Name, value: Text) {
+    match env.iter_mut().find(|(have, _)| *have == name) {
+        Some((_, have)) => *have = value,
+        None => env.push((name, value)),
+    }
+}
+
+/// Replaces `$(VAR)` by earlier variables; `$$` stands for `$`, and what is not known stays
+/// (`third_party/forked/golang/expansion`).
+pub(super) fn expand(text: &str, env: &[(Name, Text)]) -> Text {
+    if !text.contains('$') {
+        return text.into();
+    }
+    let mut expanded = String::new();
+    let mut rest = text;
+    while let Some(dollar) = rest.find('$') {
+        expanded.push_str(&rest[..dollar]);
+        rest = &rest[dollar + 1..];
+        if let Some(after) = rest.strip_prefix('$') {
+            expanded.push('$');
+            rest = after;
+        } else if let Some((name, after)) = rest.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
+            match env.iter().find(|(have, _)| *have == name) {
+                Some((_, value)) => expanded.push_str(value),
+                None => {
+                    expanded.push_str("$(");
+                    expanded.push_str(name);
+                    expanded.push(')');
+                }
+            }
+            rest = after;
+        } else {
+            expanded.push('$');
+        }
+    }
+    expanded.push_str(rest);
+    expanded.into()
+}
+
+fn resource_text(pod: &Pod, container: Name, resource: &str) -> Text {
+    let Some(container) = pod.spec.container(container) else { return Text::default() };
+    let (list, name) = match resource.split_once('.') {
+        Some(("limits", name)) => (&container.limits, name),
+        Some((_, name)) => (&container.requests, name),
+        None => return Text::default(),
+    };
+    let amount = list.get(Name::new(name)).unwrap_or(0);
+    // CPU is shown in whole cores, rounded up, unless a divisor says otherwise.
+    let shown = if name == "cpu" { (amount + 999) / 1000 } else { amount };
+    shown.to_string().into()
+}
+
+fn environment_objects(container: &Container) -> Vec<(Kind, Name)> {
+    let kind = |secret| if secret { Kind::Secret } else { Kind::ConfigMap };
+    let mut objects: Vec<(Kind, Name)> = container.env_from.iter().map(|from| (kind(from.secret), from.name)).collect();
+    for variable in &container.env {
+        match &variable.value {
+            EnvValue::ConfigMapKey(reference) => objects.push((Kind::ConfigMap, reference.name)),
+            EnvValue::SecretKey(reference) => objects.push((Kind::Secret, reference.name)),
+            EnvValue::Literal(_) | EnvValue::Field(_) | EnvValue::Resource { .. } => {}
+        }
+    }
+    objects
+}
+
+/// The volumes that some container uses, and what each of them needs; the token volume among them.
+fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
+    let spec = &pod.spec;
+    let used = |name: Name| {
+        spec.init_containers
+            .iter()
+            .chain(&spec.containers)
+            .chain(&spec.ephemeral_containers)
+            .any(|c| c.volume_mounts.iter().any(|m| m.name == name) || c.volume_devices.contains(&name))
+    };
+    let state = |name, needs| VolumeState { name, needs, mounted: false, back_off: SimDuration::ZERO };
+    let mut volumes: Vec<VolumeState> = spec
+        .volumes
+        .iter()
+        .filter(|volume| used(volume.name))
+        .map(|volume| state(volume.name, needs(&volume.source)))
+        .collect();
+    if spec.token_volume {
+        volumes.push(state(*TOKEN_VOLUME, Vec::new()));
+    }
+    volumes
+}
+
+fn needs(source: &VolumeSource) -> Vec<(Kind, Name, bool)> {
+    let files = |kind, files: &ObjectFiles| (kind, files.name, files.optional);
+    match source {
+        VolumeSource::ConfigMap(map) => vec![files(Kind::ConfigMap, map)],
+        VolumeSource::Secret(secret) => vec![files(Kind::Secret, secret)],
+        VolumeSource::Projected { config_maps, secrets, .. } => config_maps
+            .iter()
+            .map(|map| files(Kind::ConfigMap, map))
+            .chain(secrets.iter().map(|secret| files(Kind::Secret, secret)))
+            .collect(),
+        VolumeSource::EmptyDir { .. }
+        | VolumeSource::HostPath { .. }
+        | VolumeSource::DownwardApi(_)
+        | VolumeSource::Claim { .. }
+        | VolumeSource::Ephemeral { .. }
+        | VolumeSource::Image { .. }
+        | VolumeSource::Disk { .. }
+        | VolumeSource::Csi { .. }
+        | VolumeSource::Other { .. } => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_expand_as_kubernetes_does() {
+        let env = [(Name::new("A"), Text::from("1")), (Name::new("B"), Text::from("two"))];
+        for (text, expanded) in [
+            ("plain", "plain"),
+            ("$(A)-$(B)", "1-two"),
+            ("$(MISSING)", "$(MISSING)"),
+            ("$$(A)", "$(A)"),
+            ("$A $(A", "$A $(A"),
+            ("x$", "x$"),
+        ] {
+            assert_eq!(&*expand(text, &env), expanded, "{text}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! How long the steps take that Kubernetes does not decide: the network, the API server, the runtime, the processors.
+//!
+//! A profile is one RON file of named distributions. Two ship with the program: `ideal`, in which everything is
+//! instant, and `kubernetes-1.36`, fitted to recordings of a real cluster.
+
+use crate::engine::{Distribution, DistributionError};
+use serde::{Deserialize, Serialize};
+
+/// The named latencies of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LatencyProfile {
+    /// From a client to the server, until a read is served.
+    pub api_read: Distribution,
+    /// From a client to the server, until a write is stored.
+    pub api_write: Distribution,
+    /// From the server back to the client.
+    pub api_reply: Distribution,
+    /// From a write to its watchers.
+    pub watch: Distribution,
+    /// From a change of the queue to the end of a scheduling cycle.
+    pub scheduling_cycle: Distribution,
+    /// From a key's arrival in a controller's queue to the start of its sync.
+    pub controller_sync: Distribution,
+    /// From a kubelet's decision to wake a pod worker to the worker's first step.
+    pub worker_wake: Distribution,
+    /// Between two messages that a kubelet's main loop handles.
+    pub main_loop_step: Distribution,
+    /// What a kubelet computes between two calls to its runtime.
+    pub sync_step: Distribution,
+    /// A relist of the runtime: listing, and inspecting what changed.
+    pub relist: Distribution,
+    /// A volume operation of a kubelet: token, ConfigMap or Secret fetched and mounted.
+    pub mount: Distribution,
+    /// From an event's making to its call to the server.
+    pub event: Distribution,
+    /// `RunPodSandbox`.
+    pub run_sandbox: Distribution,
+    /// `StopPodSandbox`.
+    pub stop_sandbox: Distribution,
+    /// `CreateContainer`.
+    pub create_container: Distribution,
+    /// `StartContainer`.
+    pub start_container: Distribution,
+    /// Any other call to the runtime.
+    pub runtime_call: Distribution,
+    /// A command in a container, beyond what the command itself takes.
+    pub exec: Distribution,
+    /// A request from a kubelet to a container on its node, or between pods.
+    pub pod_network: Distribution,
+    /// A pull of an image that the scenario says nothing about.
+    pub pull: Distribution,
+}
+
+impl LatencyProfile {
+    /// Everything is instant.
+    pub fn ideal() -> Self {
+        Self::parse(include_str!("profiles/ideal.ron")).expect("the profile ships with the program")
+    }
+
+    /// As recorded from a real cluster.
+    pub fn kubernetes_1_36() -> Self {
+        Self::parse(include_str!("profiles/kubernetes-1.36.ron")).expect("the profile ships with the program")
+    }
+
+    /// Reads a profile from RON.
+    ///
+    /// # Errors
+    /// Where the text is no profile.
+    pub fn parse(text: &str) -> Result<Self, ron::error::SpannedError> {
+        ron::from_str(text)
+    }
+
+    /// Checks every distribution.
+    ///
+    /// # Errors
+    /// The name of the first latency that is wrong, and what is wrong with it.
+    pub fn validate(&self) -> Result<(), (&'static str, DistributionError)> {
+        for (name, distribution) in self.named() {
+            distribution.validate().map_err(|error| (name, error))?;
+        }
+        Ok(())
+    }
+
+    fn named(&self) -> [(&'static str, &Distribution); 20] {
+        [
+            ("api_read", &self.api_read),
+            ("api_write", &self.api_write),
+            ("api_reply", &self.api_reply),
+            ("watch", &self.watch),
+            ("scheduling_cycle", &self.scheduling_cycle),
+            ("controller_sync", &self.controller_sync),
+            ("worker_wake", &self.worker_wake),
+            ("main_loop_step", &self.main_loop_step),
+            ("sync_step", &self.sync_step),
+            ("relist", &self.relist),
+            ("mount", &self.mount),
+            ("event", &self.event),
+            ("run_sandbox", &self.run_sandbox),
+            ("stop_sandbox", &self.stop_sandbox),
+            ("create_container", &self.create_container),
+            ("start_container", &self.start_container),
+            ("runtime_call", &self.runtime_call),
+            ("exec", &self.exec),
+            ("pod_network", &self.pod_network),
+            ("pull", &self.pull),
+        ]
+    }
+}
+
+impl Default for LatencyProfile {
+    fn default() -> Self {
+        Self::kubernetes_1_36()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_profiles_are_valid() {
+        for profile in [LatencyProfile::ideal(), LatencyProfile::kubernetes_1_36()] {
+            profile.validate().unwrap();
+        }
+        let ideal = LatencyProfile::ideal();
+        assert!(ideal.named().iter().all(|(_, distribution)| **distribution == Distribution::ZERO));
+    }
+}

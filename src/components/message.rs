@@ -1,0 +1,117 @@
+//! The one vocabulary that the components share: every message that can wait in the queue.
+//!
+//! A message names who gets it. Calls to the API server and their replies, watch notifications and network requests
+//! cross a wire, so the simulation gives them a latency and may lose them; everything else happens inside one machine.
+
+use super::controllers::ControllerMessage;
+use super::cri::{CriCall, CriResult, PodKey, RuntimePod};
+use super::kubelet::KubeletMessage;
+use super::runtime::RuntimeMessage;
+use super::scheduler::SchedulerMessage;
+use crate::api::{Change, Request, Response};
+use std::fmt;
+use std::sync::Arc;
+
+/// A machine, in the order in which the scenario lists them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize)]
+pub struct NodeIndex(pub u16);
+
+impl NodeIndex {
+    /// Its place among the machines.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Debug for NodeIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "node#{}", self.0)
+    }
+}
+
+/// Who calls the API server, and who watches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub enum Client {
+    /// The scheduler.
+    Scheduler,
+    /// The controller manager.
+    ControllerManager,
+    /// A kubelet.
+    Kubelet(NodeIndex),
+    /// Programs in containers.
+    Workload,
+    /// Whoever uses the cluster: the scenario's timed actions.
+    User,
+}
+
+/// Everything that can wait in the queue.
+#[derive(Debug, Clone)]
+pub enum Message {
+    /// A call that reaches the API server.
+    Call {
+        /// Who calls.
+        client: Client,
+        /// The caller's number for it.
+        id: u32,
+        /// What is asked.
+        request: Box<Request>,
+    },
+    /// The server's answer reaches the caller.
+    Reply {
+        /// Who called.
+        client: Client,
+        /// The caller's number for it.
+        id: u32,
+        /// What it came to.
+        response: Response,
+    },
+    /// A watch notification reaches a watcher.
+    Watch {
+        /// Who watches.
+        client: Client,
+        /// What happened.
+        change: Change,
+    },
+    /// Something for a kubelet.
+    Kubelet(NodeIndex, KubeletMessage),
+    /// A kubelet calls its runtime.
+    Cri {
+        /// The node.
+        node: NodeIndex,
+        /// The kubelet's number for the call.
+        id: u32,
+        /// What is asked.
+        call: Box<CriCall>,
+    },
+    /// The runtime answers its kubelet.
+    CriDone {
+        /// The node.
+        node: NodeIndex,
+        /// The kubelet's number for the call.
+        id: u32,
+        /// What it came to.
+        result: CriResult,
+    },
+    /// The runtime's knowledge of a pod changed; the kubelet sees it when it next looks.
+    RuntimeChanged {
+        /// The node.
+        node: NodeIndex,
+        /// What the runtime would answer now.
+        pod: Arc<RuntimePod>,
+    },
+    /// The runtime has nothing of a pod any more.
+    RuntimeForgot {
+        /// The node.
+        node: NodeIndex,
+        /// The pod.
+        key: PodKey,
+    },
+    /// Something inside a runtime.
+    Runtime(NodeIndex, RuntimeMessage),
+    /// Something for the scheduler.
+    Scheduler(SchedulerMessage),
+    /// Something for a controller.
+    Controller(ControllerMessage),
+    /// A timed action of the scenario, by its place in the list.
+    Act(u32),
+}

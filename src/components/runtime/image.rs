@@ -1,0 +1,90 @@
+//! Images on the nodes, and pulling them.
+
+use super::{PullResult, Runtimes, nth};
+use crate::api::{FastMap, Name};
+use crate::components::cri::{CriError, CriReply, CriResult};
+use crate::components::message::NodeIndex;
+use crate::engine::{Purpose, SimDuration, SimTime};
+
+const PULL: Purpose = Purpose::new("image pull");
+
+/// The images of one node that differ from what the world's rules say.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ImageStore {
+    /// Whether an image was pulled or removed, and when it was pulled.
+    changed: FastMap<Name, Option<SimTime>>,
+    /// How often each image was pulled.
+    pulls: FastMap<Name, u32>,
+}
+
+impl ImageStore {
+    pub(super) fn remove(&mut self, image: Name) {
+        self.changed.insert(image, None);
+    }
+
+    fn add(&mut self, image: Name, now: SimTime) {
+        self.changed.insert(image, Some(now));
+    }
+}
+
+impl Runtimes {
+    pub(super) fn image_present(&self, node: NodeIndex, image: Name) -> bool {
+        let machine = &self.machines[node.index()];
+        if let Some(changed) = machine.images.changed.get(&image) {
+            return changed.is_some();
+        }
+        let rule = self.world.image(&image);
+        rule.is_none_or(|rule| rule.present_on.as_ref().is_none_or(|nodes| nodes.contains(&machine.name)))
+    }
+
+    /// Bytes of an image.
+    pub fn image_size(&self, image: &str) -> i64 {
+        self.world.image(image).map_or(50 << 20, |rule| rule.size)
+    }
+
+    pub(super) fn begin_pull(&mut self, node: NodeIndex, image: Name) -> SimDuration {
+        let machine = &mut self.machines[node.index()];
+        let count = machine.images.pulls.entry(image).or_insert(0);
+        let n = *count;
+        *count += 1;
+        let stream = machine.stream.part(&image);
+        let scripted = self.world.image(&image).and_then(|rule| nth(&rule.pulls, n as usize));
+        let duration = scripted.and_then(|pull| pull.duration.as_ref()).unwrap_or(&self.profile.pull);
+        self.draws.sample(duration, PULL, stream, u64::from(n))
+    }
+
+    pub(super) fn finish_pull(&mut self, now: SimTime, node: NodeIndex, image: Name) -> CriResult {
+        let n = self.machines[node.index()].images.pulls[&image] - 1;
+        let scripted = self.world.image(&image).and_then(|rule| nth(&rule.pulls, n as usize));
+        let result = scripted.map_or(PullResult::Ok, |pull| pull.result);
+        let resolve = format!("failed to pull and unpack image {image:?}: failed to resolve reference {image:?}");
+        match result {
+            PullResult::Ok => {
+                self.machines[node.index()].images.add(image, now);
+                Ok(CriReply::Image(self.image_size(&image)))
+            }
+            PullResult::NotFound => Err(CriError::not_found(format!("{resolve}: {image}: not found"))),
+            PullResult::Unauthorized => Err(CriError::unknown(format!(
+                "{resolve}: pull access denied, repository does not exist or may require authorization: server \
+                 message: insufficient_scope: authorization failed"
+            ))),
+            PullResult::Timeout => {
+                let registry = image.split('/').next().unwrap_or(&image);
+                Err(CriError::unknown(format!(
+                    "{resolve}: failed to do request: Head \"https://{registry}/v2/\": dial tcp 203.0.113.10:443: i/o \
+                     timeout"
+                )))
+            }
+            PullResult::RegistryUnavailable => {
+                Err(CriError::unknown("RegistryUnavailable: the registry is not available"))
+            }
+            PullResult::TooManyRequests => Err(CriError::unknown(format!(
+                "{resolve}: unexpected status from HEAD request to {image}: 429 Too Many Requests"
+            ))),
+            PullResult::Corrupt => Err(CriError::unknown(format!(
+                "failed to pull and unpack image {image:?}: failed to copy: failed commit on ref: unexpected commit \
+                 digest: failed precondition"
+            ))),
+        }
+    }
+}

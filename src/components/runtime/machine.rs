@@ -1,0 +1,350 @@
+//! One machine: the sandboxes and containers of its pods, and the snapshots that its kubelet is shown.
+
+use super::image::ImageStore;
+use super::{Exit, Process, RuntimeMessage, START_ERROR, UNKNOWN_REASON};
+use crate::api::{ContainerId, FastMap, Name, Pod, ResourceList, Text};
+use crate::components::cri::{
+    ContainerConfig, CriCall, CriReply, InstanceState, InstanceStatus, PodKey, RuntimePod, SandboxStatus, pod_stream,
+};
+use crate::components::message::{Message, NodeIndex};
+use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// A machine and what runs on it.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    index: NodeIndex,
+    /// The node's name.
+    pub name: Name,
+    /// The key of its draws.
+    pub(super) stream: StreamKey,
+    pub(super) pods: BTreeMap<PodKey, PodRecord>,
+    pub(super) images: ImageStore,
+    /// Calls whose time is not over.
+    pub(super) calls: FastMap<u32, CriCall>,
+    powered: bool,
+    /// How many addresses were given out.
+    addresses: u32,
+}
+
+/// Everything that the runtime has of a pod.
+#[derive(Debug, Clone)]
+pub(super) struct PodRecord {
+    key: PodKey,
+    pub(super) stream: StreamKey,
+    /// The rule of the world that it follows.
+    pub(super) rule: Option<usize>,
+    pub(super) sandboxes_begun: u32,
+    /// Newest first.
+    sandboxes: Vec<SandboxStatus>,
+    /// Newest first.
+    instances: Vec<Instance>,
+    counters: Vec<(Name, Counters)>,
+}
+
+/// How often each step was taken for a container.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counters {
+    pub(super) creates: u32,
+    pub(super) starts: u32,
+    pub(super) runs: u32,
+}
+
+/// One instance of a container and the process in it.
+#[derive(Debug, Clone)]
+pub(super) struct Instance {
+    pub(super) status: InstanceStatus,
+    pub(super) config: Arc<ContainerConfig>,
+    pub(super) process: Option<Arc<Process>>,
+    /// Whether the process has got a stop signal.
+    pub(super) signalled: bool,
+    /// Calls of StopContainer that wait for its end.
+    pub(super) stoppers: Vec<u32>,
+}
+
+impl PodRecord {
+    pub(super) fn counters(&mut self, name: Name) -> &mut Counters {
+        let place = self.counters.iter().position(|(n, _)| *n == name).unwrap_or_else(|| {
+            self.counters.push((name, Counters::default()));
+            self.counters.len() - 1
+        });
+        &mut self.counters[place].1
+    }
+
+    pub(super) fn instance(&self, id: ContainerId) -> Option<&Instance> {
+        self.instances.iter().find(|instance| instance.status.id == id)
+    }
+
+    pub(super) fn instance_mut(&mut self, id: ContainerId) -> Option<&mut Instance> {
+        self.instances.iter_mut().find(|instance| instance.status.id == id)
+    }
+
+    fn snapshot(&self) -> Arc<RuntimePod> {
+        Arc::new(RuntimePod {
+            key: self.key,
+            sandboxes: self.sandboxes.clone(),
+            containers: self.instances.iter().map(|instance| instance.status.clone()).collect(),
+        })
+    }
+}
+
+impl Machine {
+    pub(super) fn new(index: NodeIndex, name: Name) -> Self {
+        Self {
+            index,
+            name,
+            stream: StreamKey::new(&name),
+            pods: BTreeMap::new(),
+            images: ImageStore::default(),
+            calls: FastMap::default(),
+            powered: true,
+            addresses: 0,
+        }
+    }
+
+    /// The machine's own address.
+    pub fn address(&self) -> Ipv4Addr {
+        let number = u32::from(self.index.0) + 10;
+        Ipv4Addr::from(u32::from_be_bytes([192, 168, 0, 0]) + number)
+    }
+
+    /// The record of a pod, made if there is none.
+    pub(super) fn record(&mut self, key: PodKey, pod: &Pod) -> &mut PodRecord {
+        self.pods.entry(key).or_insert_with(|| PodRecord {
+            key,
+            stream: pod_stream(pod),
+            rule: None,
+            sandboxes_begun: 0,
+            sandboxes: Vec::new(),
+            instances: Vec::new(),
+            counters: Vec::new(),
+        })
+    }
+
+    /// The next free address of the node's range.
+    fn next_address(&mut self) -> Ipv4Addr {
+        self.addresses += 1;
+        let base = u32::from_be_bytes([10, 244, 0, 0]) + u32::from(self.index.0) * 256;
+        Ipv4Addr::from(base + 1 + (self.addresses - 1) % 253 + (self.addresses - 1) / 253 * 65_536)
+    }
+
+    /// Tells the kubelet that there is something to see.
+    fn publish(&self, key: PodKey, out: &mut Outbox<Message>) {
+        if self.powered
+            && let Some(record) = self.pods.get(&key)
+        {
+            out.now(Message::RuntimeChanged { node: self.index, pod: record.snapshot() });
+        }
+    }
+
+    pub(super) fn add_sandbox(
+        &mut self,
+        now: SimTime,
+        pod: &Pod,
+        key: PodKey,
+        attempt: u32,
+        out: &mut Outbox<Message>,
+    ) -> (ContainerId, Option<Ipv4Addr>) {
+        let ip = (!pod.spec.host_network).then(|| self.next_address());
+        let record = self.pods.get_mut(&key).expect("a record was made when the call began");
+        let id = identity(record.stream.part("sandbox"), record.sandboxes_begun);
+        record.sandboxes.insert(0, SandboxStatus { id, attempt, ready: true, ip, created_at: now });
+        self.publish(key, out);
+        (id, ip)
+    }
+
+    pub(super) fn stop_sandbox(&mut self, now: SimTime, key: PodKey, id: ContainerId, out: &mut Outbox<Message>) {
+        let Some(record) = self.pods.get_mut(&key) else { return };
+        let running: Vec<ContainerId> = record
+            .instances
+            .iter()
+            .filter(|instance| instance.status.sandbox == id && instance.status.state == InstanceState::Running)
+            .map(|instance| instance.status.id)
+            .collect();
+        for container in running {
+            self.process_ends(now, key, container, &Exit::killed(), out);
+        }
+        let Some(record) = self.pods.get_mut(&key) else { return };
+        if let Some(sandbox) = record.sandboxes.iter_mut().find(|sandbox| sandbox.id == id && sandbox.ready) {
+            sandbox.ready = false;
+            self.publish(key, out);
+        }
+    }
+
+    pub(super) fn remove_sandbox(&mut self, key: PodKey, id: ContainerId, out: &mut Outbox<Message>) {
+        let Some(record) = self.pods.get_mut(&key) else { return };
+        record.sandboxes.retain(|sandbox| sandbox.id != id);
+        record.instances.retain(|instance| instance.status.sandbox != id);
+        if record.sandboxes.is_empty() && record.instances.is_empty() {
+            self.pods.remove(&key);
+            if self.powered {
+                out.now(Message::RuntimeForgot { node: self.index, key });
+            }
+        } else {
+            self.publish(key, out);
+        }
+    }
+
+    pub(super) fn add_container(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        sandbox: ContainerId,
+        config: Arc<ContainerConfig>,
+        out: &mut Outbox<Message>,
+    ) -> ContainerId {
+        let record = self.pods.get_mut(&key).expect("the pod has a sandbox");
+        let n = record.counters(config.name).creates;
+        let id = identity(record.stream.part(&config.name), n);
+        let status = InstanceStatus {
+            id,
+            name: config.name,
+            attempt: config.attempt,
+            sandbox,
+            image: config.image,
+            state: InstanceState::Created,
+            created_at: now,
+            started_at: SimTime::ZERO,
+            finished_at: SimTime::ZERO,
+            exit_code: 0,
+            reason: Name::default(),
+            message: Text::default(),
+            resources: (config.requests.clone(), config.limits.clone()),
+        };
+        let instance = Instance { status, config, process: None, signalled: false, stoppers: Vec::new() };
+        record.instances.insert(0, instance);
+        self.publish(key, out);
+        id
+    }
+
+    pub(super) fn remove_container(&mut self, key: PodKey, id: ContainerId, out: &mut Outbox<Message>) {
+        let Some(record) = self.pods.get_mut(&key) else { return };
+        record.instances.retain(|instance| instance.status.id != id);
+        self.publish(key, out);
+    }
+
+    pub(super) fn fail_start(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        id: ContainerId,
+        message: &Text,
+        out: &mut Outbox<Message>,
+    ) {
+        let Some(instance) = self.pods.get_mut(&key).and_then(|record| record.instance_mut(id)) else { return };
+        let status = &mut instance.status;
+        status.state = InstanceState::Exited;
+        status.finished_at = now;
+        status.exit_code = 128;
+        status.reason = *START_ERROR;
+        status.message = message.clone();
+        self.publish(key, out);
+    }
+
+    pub(super) fn start_process(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        id: ContainerId,
+        process: Arc<Process>,
+        out: &mut Outbox<Message>,
+    ) {
+        let Some(record) = self.pods.get_mut(&key) else { return };
+        let Some(instance) = record.instance_mut(id) else { return };
+        instance.status.state = InstanceState::Running;
+        instance.status.started_at = now;
+        instance.process = Some(process);
+        let name = instance.status.name;
+        record.counters(name).runs += 1;
+        self.publish(key, out);
+    }
+
+    /// Plans the end of a process by itself.
+    pub(super) fn end_later(&self, key: PodKey, id: ContainerId, after: SimDuration, out: &mut Outbox<Message>) {
+        let Some(instance) = self.pods.get(&key).and_then(|record| record.instance(id)) else { return };
+        let exit = instance.process.as_ref().map(|process| process.exit.clone()).unwrap_or_default();
+        let message = RuntimeMessage::ProcessEnd { key, container: id, exit };
+        out.after(after, Message::Runtime(self.index, message));
+    }
+
+    /// A process ends, if it still runs: by itself, by a signal that it has reacted to, or by a kill.
+    pub(super) fn process_ends(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        id: ContainerId,
+        exit: &Exit,
+        out: &mut Outbox<Message>,
+    ) {
+        let node = self.index;
+        let Some(instance) = self.pods.get_mut(&key).and_then(|record| record.instance_mut(id)) else { return };
+        if instance.status.state != InstanceState::Running || !self.powered {
+            return;
+        }
+        let status = &mut instance.status;
+        status.state = InstanceState::Exited;
+        status.finished_at = now;
+        status.exit_code = exit.code;
+        status.reason = exit.reason();
+        status.message = exit.message.clone();
+        for id in std::mem::take(&mut instance.stoppers) {
+            out.now(Message::CriDone { node, id, result: Ok(CriReply::Done) });
+        }
+        self.publish(key, out);
+    }
+
+    pub(super) fn update_resources(
+        &mut self,
+        key: PodKey,
+        id: ContainerId,
+        requests: ResourceList,
+        limits: ResourceList,
+        out: &mut Outbox<Message>,
+    ) {
+        if let Some(instance) = self.pods.get_mut(&key).and_then(|record| record.instance_mut(id)) {
+            instance.status.resources = (requests, limits);
+            self.publish(key, out);
+        }
+    }
+
+    pub(super) fn power_off(&mut self) {
+        self.powered = false;
+        self.calls.clear();
+    }
+
+    pub(super) fn power_on(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        self.powered = true;
+        let keys: Vec<PodKey> = self.pods.keys().copied().collect();
+        for record in self.pods.values_mut() {
+            for sandbox in &mut record.sandboxes {
+                sandbox.ready = false;
+            }
+            for instance in &mut record.instances {
+                instance.stoppers.clear();
+                let status = &mut instance.status;
+                if matches!(status.state, InstanceState::Running | InstanceState::Created) {
+                    status.state = InstanceState::Exited;
+                    status.finished_at = now;
+                    status.exit_code = 255;
+                    status.reason = *UNKNOWN_REASON;
+                }
+            }
+        }
+        for key in keys {
+            self.publish(key, out);
+        }
+    }
+
+    /// What the runtime has of every pod: what a kubelet that has just started is shown.
+    pub fn snapshots(&self) -> Vec<Arc<RuntimePod>> {
+        self.pods.values().map(PodRecord::snapshot).collect()
+    }
+}
+
+/// The identity of the n-th sandbox or instance of a name.
+fn identity(stream: StreamKey, n: u32) -> ContainerId {
+    let mixed = stream.part("id").bits().wrapping_add(u64::from(n)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ContainerId::from_bits(mixed.rotate_left(29) | 1)
+}

@@ -1,0 +1,10 @@
+//! How it is joined: the cluster of all components, the queue between them, and the loop.
+
+mod act;
+mod boot;
+mod cluster;
+mod network;
+mod run;
+
+pub use cluster::Cluster;
+pub use run::{Run, Trace};

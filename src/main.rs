@@ -30,7 +30,8 @@ fn main() {
             let mut run = Run::new(Arc::new(parsed.plan(seed)), seed);
             let mut recording = Recording::new(&name, parsed.duration(), seed, run.cluster());
             run.run(&mut recording);
-            std::fs::write(dir.join(format!("recording-{seed}.jsonl")), recording.into_lines().join("\n") + "\n").unwrap();
+            std::fs::write(dir.join(format!("recording-{seed}.jsonl")), recording.into_lines().join("\n") + "\n")
+                .unwrap();
         }
     }
 }

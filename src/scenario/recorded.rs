@@ -412,22 +412,13 @@ impl ContainerRule {
         let exec: Vec<ExecBehavior> = self.exec.into_iter().map(ExecRule::convert).collect::<Result<_, _>>()?;
         let listen = listens(self.listen)?;
         let usage: Vec<UsageStep> = self.usage.into_iter().map(UsageRule::convert).collect();
-        let process = Process {
-            on_sigterm,
-            exec,
-            exec_default: ExecDefault::Succeed,
-            listen,
-            usage,
-            ..Process::default()
-        };
+        let process =
+            Process { on_sigterm, exec, exec_default: ExecDefault::Succeed, listen, usage, ..Process::default() };
         let run = |rule: RunRule| {
             let mut process = process.clone();
             process.duration = constant(rule.duration_ms);
-            process.exit = Exit {
-                code: rule.exit_code,
-                reason: Name::new(&rule.reason),
-                message: Text::from(rule.message),
-            };
+            process.exit =
+                Exit { code: rule.exit_code, reason: Name::new(&rule.reason), message: Text::from(rule.message) };
             if let Some(listen) = rule.listen {
                 process.listen = listens(listen)?;
             }
@@ -651,7 +642,9 @@ impl Step {
                 };
                 self.patch(target, patch)
             }
-            "evict" => Action::Evict { target: self.target_of(Kind::Pod, self.text("name")), options: self.delete_options() },
+            "evict" => {
+                Action::Evict { target: self.target_of(Kind::Pod, self.text("name")), options: self.delete_options() }
+            }
             "cordon" => self.patch(on_node(), serde_json::json!({"spec": {"unschedulable": true}})),
             "uncordon" => self.patch(on_node(), serde_json::json!({"spec": {"unschedulable": null}})),
             "label_node" => {
@@ -675,9 +668,7 @@ impl Step {
             "power_off" => Action::PowerOff(node),
             "power_on" => Action::PowerOn(node),
             "start_node" => Action::StartNode(node),
-            "delete_node" => {
-                Action::Delete { target: on_node(), options: DeleteOptions::default() }
-            }
+            "delete_node" => Action::Delete { target: on_node(), options: DeleteOptions::default() },
             "write_static_pod" => Action::WriteStaticPod { node, pod: self.object()? },
             "remove_static_pod" => Action::RemoveStaticPod { node, name: self.name("name") },
             "shutdown_node" => Action::ShutdownNode(node),

@@ -25,11 +25,8 @@ impl Cluster {
             Action::Evict { target, options } => {
                 let options = *options;
                 let found = self.find(target);
-                let request = |target: Target| Request::Evict {
-                    namespace: target.namespace,
-                    name: target.name,
-                    options,
-                };
+                let request =
+                    |target: Target| Request::Evict { namespace: target.namespace, name: target.name, options };
                 self.user_calls(found.into_iter().map(request), out);
             }
             Action::KillKubelet(_)

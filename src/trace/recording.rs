@@ -132,9 +132,10 @@ impl Recording {
         id: crate::api::ContainerId,
         stop: &Map<String, Value>,
     ) {
-        let runs = self.runtime.get(&(node, key)).is_some_and(|pod| {
-            pod.containers.iter().any(|c| c.id == id && c.state == InstanceState::Running)
-        });
+        let runs = self
+            .runtime
+            .get(&(node, key))
+            .is_some_and(|pod| pod.containers.iter().any(|c| c.id == id && c.state == InstanceState::Running));
         if runs {
             let mut line = stop.clone();
             line.remove("timeout_s");

@@ -20,9 +20,11 @@ mod status;
 mod storage;
 mod workload;
 
+pub(crate) use common::amount;
 pub(crate) use decode::number;
-pub(crate) use defaults::aggregate_requests;
+pub(crate) use defaults::{aggregate_requests, pod as default_pod, pod_spec as default_pod_spec};
 pub use kinds::{CustomKind, CustomKinds, INERT_KINDS, InertKind, ServedKind, served_kind};
+pub(crate) use pod::pod_spec as pod_spec_of;
 
 use super::validation::{self, Errors, NameRule};
 use super::{ApiError, ApiObject, ErrorReason, FieldError, Kind, Metadata, Name, Object, Other, Text};
@@ -89,7 +91,7 @@ pub fn lower(value: &Value) -> Result<Lowered, Box<ApiError>> {
 }
 
 /// A type of `k8s-openapi` that becomes a record.
-trait Lower: for<'v> Deserialize<'v> + HasMetadata<Ty = ObjectMeta> {
+pub(crate) trait Lower: for<'v> Deserialize<'v> + HasMetadata<Ty = ObjectMeta> {
     type Record: ApiObject;
 
     /// What the server fills in.
@@ -290,4 +292,19 @@ pub(crate) fn labels_of(pairs: &std::collections::BTreeMap<String, String>) -> s
 /// A selector as records have it.
 pub(crate) fn selector_of(selector: &k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector) -> super::Selector {
     common::selector(selector)
+}
+
+/// Reads a value as a type, unknown fields ignored.
+pub(crate) fn decode<T: for<'v> Deserialize<'v>>(value: &Value) -> Result<T, String> {
+    decode::decode(value).map(|(read, _)| read).map_err(|error| error.message)
+}
+
+/// The record of an object that is defaulted.
+pub(crate) fn record_of<K: Lower>(object: K, meta: Metadata) -> K::Record {
+    object.record(meta)
+}
+
+/// The record of a value, without its metadata.
+pub(crate) fn record_as<K: Lower>(value: &Value) -> Option<K::Record> {
+    decode::<K>(value).ok().map(|read| read.record(Metadata::default()))
 }

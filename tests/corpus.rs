@@ -1,6 +1,8 @@
 //! What the server's types, defaults and arithmetic make of real objects: the recorded corpora, where they are at hand.
 
-use podsim::api::{Kind, Lowering, Object, Pod, PodSpec, Quantity, ResourceList, Resources, VolumeSource, lower, render, requests};
+use podsim::api::{
+    Kind, Lowering, Object, Pod, PodSpec, Quantity, ResourceList, Resources, VolumeSource, lower, render, requests,
+};
 use podsim::scenario::manifest;
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -4,12 +4,13 @@
 //! instant, and `kubernetes-1.36`, fitted to recordings of a real cluster.
 
 use crate::engine::{Distribution, DistributionError, Draws, Purpose, SimDuration, SimTime, StreamKey};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const LOAD: Purpose = Purpose::new("load");
 
 /// The named latencies of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LatencyProfile {
     /// From a client to the server, until a read is served.
@@ -58,7 +59,7 @@ pub struct LatencyProfile {
 
 /// The load of a machine that is shared with other work: in each window of time everything takes longer, or less long,
 /// by one factor.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
     /// How long a window is.

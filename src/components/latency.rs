@@ -114,7 +114,8 @@ impl LatencyProfile {
         Ok(())
     }
 
-    fn named(&self) -> [(&'static str, &Distribution); 20] {
+    /// Every latency with its name.
+    pub fn named(&self) -> [(&'static str, &Distribution); 20] {
         [
             ("api_read", &self.api_read),
             ("api_write", &self.api_write),
@@ -137,6 +138,33 @@ impl LatencyProfile {
             ("pod_network", &self.pod_network),
             ("pull", &self.pull),
         ]
+    }
+
+    /// A latency by its name.
+    pub fn named_mut(&mut self, name: &str) -> Option<&mut Distribution> {
+        Some(match name {
+            "api_read" => &mut self.api_read,
+            "api_write" => &mut self.api_write,
+            "api_reply" => &mut self.api_reply,
+            "watch" => &mut self.watch,
+            "scheduling_cycle" => &mut self.scheduling_cycle,
+            "controller_sync" => &mut self.controller_sync,
+            "worker_wake" => &mut self.worker_wake,
+            "main_loop_step" => &mut self.main_loop_step,
+            "sync_step" => &mut self.sync_step,
+            "relist" => &mut self.relist,
+            "mount" => &mut self.mount,
+            "event" => &mut self.event,
+            "run_sandbox" => &mut self.run_sandbox,
+            "stop_sandbox" => &mut self.stop_sandbox,
+            "create_container" => &mut self.create_container,
+            "start_container" => &mut self.start_container,
+            "runtime_call" => &mut self.runtime_call,
+            "exec" => &mut self.exec,
+            "pod_network" => &mut self.pod_network,
+            "pull" => &mut self.pull,
+            _ => return None,
+        })
     }
 }
 

@@ -29,6 +29,7 @@ impl Cluster {
                     |target: Target| Request::Evict { namespace: target.namespace, name: target.name, options };
                 self.user_calls(found.into_iter().map(request), out);
             }
+            Action::Apply(_) | Action::Taint { .. } | Action::Drain(_) => {}
             Action::KillKubelet(_)
             | Action::StartKubelet(_)
             | Action::RestartKubelet { .. }

@@ -348,7 +348,8 @@ impl Parser<'_> {
         if integer(plain).is_some() || float(plain).is_some() {
             return Ok(Shape::Number(plain.to_owned()));
         }
-        let remedy = "write a number in digits; durations and quantities are texts in quotes, such as \"90s\" or \"2Gi\"";
+        let remedy =
+            "write a number in digits; durations and quantities are texts in quotes, such as \"90s\" or \"2Gi\"";
         error(at, format!("{:?}", super::shortened(&text)), remedy)
     }
 
@@ -492,14 +493,23 @@ mod tests {
             ("(a = 1)", "1:4: '='; write a colon between the name of a field and its value"),
             ("(\"a\": 1)", "1:2: the name of a field in quotes; write field names without quotes"),
             ("(a: 1 b: 2)", "1:7: 'b'; put a comma here, or ')' to close the '(' of 1:1"),
-            ("(a: 90s)", "1:5: \"90s\"; write a number in digits; durations and quantities are texts in quotes, such \
-                as \"90s\" or \"2Gi\""),
+            (
+                "(a: 90s)",
+                "1:5: \"90s\"; write a number in digits; durations and quantities are texts in quotes, such \
+                as \"90s\" or \"2Gi\"",
+            ),
             ("(a: 1, a: 2)", "1:8: the field a a second time; keep one of the two"),
             ("{\"a\": 1, \"a\": 2}", "1:10: the text \"a\" as a key a second time; keep one of the two"),
-            ("() x", "1:4: 'x' after the end of the value; a file holds one value: put everything into its parentheses"),
+            (
+                "() x",
+                "1:4: 'x' after the end of the value; a file holds one value: put everything into its parentheses",
+            ),
             ("", "1:1: the end of the file; a value is expected here: a text, a number, ( ), [ ] or { }"),
-            ("\"a\\q\"", "1:3: an escape that is not known; escapes are \\n \\t \\r \\0 \\\" \\\\ \\x41 \\u{1F600}; a \
-                raw text r\"…\" has none"),
+            (
+                "\"a\\q\"",
+                "1:3: an escape that is not known; escapes are \\n \\t \\r \\0 \\\" \\\\ \\x41 \\u{1F600}; a \
+                raw text r\"…\" has none",
+            ),
         ] {
             assert_eq!(errors(text), [expected], "{text}");
         }

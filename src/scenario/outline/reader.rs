@@ -117,7 +117,9 @@ fn number<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Read<V::Value> {
         Some(value) => match (i64::try_from(value), u64::try_from(value)) {
             (_, Ok(value)) => visitor.visit_u64(value),
             (Ok(value), _) => visitor.visit_i64(value),
-            _ => Err(Fault::new(format!("the number {}", super::shortened(text)), "write a number of at most 19 digits")),
+            _ => {
+                Err(Fault::new(format!("the number {}", super::shortened(text)), "write a number of at most 19 digits"))
+            }
         },
         None => match float(text) {
             Some(value) if value.is_finite() => visitor.visit_f64(value),

@@ -35,7 +35,7 @@ use super::message::{Client, Message, NodeIndex};
 use super::token_bucket::TokenBucket;
 use crate::api::{
     Change, ChangeKind, ContainerId, EventType, FastMap, Kind, Name, Node, Object, ObjectReference, Pod, ProbeKind,
-    Request, Response, Target, WallClock,
+    Request, Response, Target, WallClock, WallTime,
 };
 use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use handler::HandlerRun;
@@ -484,6 +484,11 @@ impl Kubelet {
     }
 
     /// Between two messages of the main loop.
+    /// A container that started before this was running when the kubelet started (`kubeletRestartGracePeriod`).
+    fn found_before(&self) -> WallTime {
+        self.clock.at(self.started_at.at).earlier_by(self.started_at.before + config::RESTART_MARGIN)
+    }
+
     fn main_loop_delay(&self, now: SimTime, key: PodKey) -> SimDuration {
         let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream);
         self.latency(|profile| &profile.main_loop_step, now, stream.part("main loop"))

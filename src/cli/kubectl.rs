@@ -8,9 +8,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// What was asked for cannot be done; nothing was written.
-const WRONG_REQUEST: u8 = 2;
-
 /// Prints objects exactly as kubectl 1.36 does.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  kubectl get all -A -o json > objects.json\n  \
@@ -34,7 +31,7 @@ impl Kubectl {
             Ok(objects) => print(&self.args, &objects, self.now),
             Err(problem) => {
                 eprintln!("{problem}");
-                ExitCode::from(WRONG_REQUEST)
+                ExitCode::from(super::WRONG_REQUEST)
             }
         }
     }

@@ -1,9 +1,13 @@
 //! The commands of the binary: flags, files, exit codes. Only this room and `main.rs` touch the machine.
 
+mod conformance;
 mod kubectl;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+
+/// What was asked for cannot be done; nothing was written.
+const WRONG_REQUEST: u8 = 2;
 
 /// A deterministic simulator of the Kubernetes pod lifecycle.
 #[derive(Debug, Parser)]
@@ -15,6 +19,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Conformance(conformance::Conformance),
     Kubectl(kubectl::Kubectl),
 }
 
@@ -22,6 +27,7 @@ impl Cli {
     /// Does what was asked for.
     pub fn run(self) -> ExitCode {
         match self.command {
+            Command::Conformance(conformance) => conformance.run(),
             Command::Kubectl(kubectl) => kubectl.run(),
         }
     }

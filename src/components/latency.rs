@@ -35,6 +35,8 @@ pub struct LatencyProfile {
     pub relist: Distribution,
     /// A volume operation of a kubelet: token, ConfigMap or Secret fetched and mounted.
     pub mount: Distribution,
+    /// The unmounting of a volume.
+    pub unmount: Distribution,
     /// From an event's making to its call to the server.
     pub event: Distribution,
     /// `RunPodSandbox`.
@@ -115,7 +117,7 @@ impl LatencyProfile {
     }
 
     /// Every latency with its name.
-    pub fn named(&self) -> [(&'static str, &Distribution); 20] {
+    pub fn named(&self) -> [(&'static str, &Distribution); 21] {
         [
             ("api_read", &self.api_read),
             ("api_write", &self.api_write),
@@ -128,6 +130,7 @@ impl LatencyProfile {
             ("sync_step", &self.sync_step),
             ("relist", &self.relist),
             ("mount", &self.mount),
+            ("unmount", &self.unmount),
             ("event", &self.event),
             ("run_sandbox", &self.run_sandbox),
             ("stop_sandbox", &self.stop_sandbox),
@@ -154,6 +157,7 @@ impl LatencyProfile {
             "sync_step" => &mut self.sync_step,
             "relist" => &mut self.relist,
             "mount" => &mut self.mount,
+            "unmount" => &mut self.unmount,
             "event" => &mut self.event,
             "run_sandbox" => &mut self.run_sandbox,
             "stop_sandbox" => &mut self.stop_sandbox,

@@ -9,6 +9,7 @@ use super::kubelet::KubeletMessage;
 use super::runtime::RuntimeMessage;
 use super::scheduler::SchedulerMessage;
 use crate::api::{Change, Request, Response};
+use crate::simulation::UserMessage;
 use std::fmt;
 use std::sync::Arc;
 
@@ -112,6 +113,8 @@ pub enum Message {
     Scheduler(SchedulerMessage),
     /// Something for a controller.
     Controller(ControllerMessage),
+    /// Something that a user of the cluster waited for.
+    User(UserMessage),
     /// A timed action of the scenario, by its place in the list.
     Act(u32),
 }

@@ -6,7 +6,9 @@ mod cluster;
 mod network;
 mod parallel;
 mod run;
+mod user;
 
 pub use cluster::Cluster;
 pub use parallel::{parallel, parallel_on};
 pub use run::{Run, Trace};
+pub use user::{Complaint, UserMessage};

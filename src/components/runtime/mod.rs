@@ -7,6 +7,7 @@
 //! sandboxes are not ready.
 
 mod behavior;
+pub mod filesystem;
 mod image;
 mod machine;
 mod network;

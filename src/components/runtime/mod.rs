@@ -12,6 +12,7 @@ mod image;
 mod machine;
 mod network;
 mod process;
+pub mod shell;
 
 pub use behavior::*;
 pub use network::{GrpcStatus, NetAnswer, NetRequest, NetTarget};

@@ -23,6 +23,10 @@ pub enum FileError {
     TooManyLinks,
     /// EINVAL.
     Invalid,
+    /// ENAMETOOLONG: a path of more than 4096 bytes.
+    NameTooLong,
+    /// ENOSPC: a copy of more files than a simulation should hold.
+    NoSpace,
 }
 
 impl fmt::Display for FileError {
@@ -38,6 +42,8 @@ impl fmt::Display for FileError {
             Self::Busy => "Device or resource busy",
             Self::TooManyLinks => "Too many levels of symbolic links",
             Self::Invalid => "Invalid argument",
+            Self::NameTooLong => "File name too long",
+            Self::NoSpace => "No space left on device",
         })
     }
 }

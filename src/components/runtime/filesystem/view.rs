@@ -10,6 +10,12 @@ use std::sync::Arc;
 
 const MAX_LINKS: usize = 40;
 
+/// `PATH_MAX`
+const MAX_PATH: usize = 4096;
+
+/// One copy makes at most so many files.
+const MAX_COPIED: usize = 10_000;
+
 /// A container's files for the length of a borrow. Paths are absolute; the last link is followed unless said otherwise.
 #[derive(Debug)]
 pub struct Files<'a> {
@@ -169,6 +175,9 @@ impl<'a> Files<'a> {
 
     /// Makes a directory and those above it that are missing; an existing one is fine.
     pub fn create_directories(&mut self, path: &str) -> Result<(), FileError> {
+        if path.len() > MAX_PATH {
+            return Err(FileError::NameTooLong);
+        }
         match self.metadata(path).map(|metadata| metadata.kind) {
             Some(Kind::Directory) => return Ok(()),
             Some(Kind::File | Kind::Symlink | Kind::Device) => return Err(FileError::Exists),
@@ -220,7 +229,7 @@ impl<'a> Files<'a> {
             return self.remove_file(path);
         }
         let path = self.canonical_parent(path)?;
-        if self.system.mounts.iter().any(|mount| below(&mount.path, &path).is_some()) {
+        if self.leads_to_mount(&path) {
             for name in self.list(&path)? {
                 self.remove_all(&absolute(&path, &name))?;
             }
@@ -252,26 +261,55 @@ impl<'a> Files<'a> {
         self.put(&to, node)
     }
 
-    /// Copies a file, a link or a whole directory; an existing file is replaced, directories are merged.
+    /// Copies a file or a whole directory; an existing file is replaced, directories are merged. Links within a
+    /// directory are copied as links.
     pub fn copy(&mut self, from: &str, to: &str) -> Result<(), FileError> {
-        match self.metadata(from).ok_or(FileError::NotFound)?.kind {
-            Kind::Directory => {
-                if below(to, from).is_some() {
-                    return Err(FileError::Invalid);
-                }
+        let from = self.resolve(from)?;
+        let is_directory = self.describe(&from).ok_or(FileError::NotFound)?.kind == Kind::Directory;
+        if is_directory && below(&absolute("/", to), &from).is_some() {
+            return Err(FileError::Invalid);
+        }
+        // The source is taken as it is now: the target may lie in it, through another mount of the same volume.
+        let source = self.snapshot(&from);
+        let mut budget = MAX_COPIED;
+        if !fits(&source, &mut budget) {
+            return Err(FileError::NoSpace);
+        }
+        self.paste(&source, to)
+    }
+
+    /// What is at a resolved path, with the mounts below it.
+    fn snapshot(&self, path: &str) -> Node {
+        let Some(directory) = self.directory(path) else {
+            return self.node(path).cloned().unwrap_or_else(|| Node::Directory(Arc::default()));
+        };
+        let mut directory = directory.clone();
+        for mount in &self.system.mounts {
+            if let Some(rest) = below(&mount.path, path).filter(|rest| !rest.is_empty() && *rest != "/")
+                && let Some(mounted) = self.directory(&mount.path)
+            {
+                directory.insert(rest, Node::Directory(Arc::new(mounted.clone())));
+            }
+        }
+        Node::Directory(Arc::new(directory))
+    }
+
+    fn paste(&mut self, source: &Node, to: &str) -> Result<(), FileError> {
+        match source {
+            // Where nothing is yet, the copy shares the source until one of them is written.
+            Node::Directory(_) if self.link_metadata(to).is_none() => self.create(to, source.clone()),
+            Node::Directory(directory) => {
                 self.create_directories(to)?;
-                for name in self.list(from)? {
-                    self.copy(&absolute(from, &name), &absolute(to, &name))?;
+                directory.entries().try_for_each(|(name, node)| self.paste(node, &absolute(to, name)))
+            }
+            Node::File(source) => self.change_file(to, |file| *file = File::clone(source)),
+            Node::Symlink(target) => {
+                if self.link_metadata(to).is_some() {
+                    self.remove_file(to)?;
                 }
-                Ok(())
+                self.create_symlink(target, to)
             }
-            Kind::File | Kind::Symlink | Kind::Device => {
-                let source = match self.node(&self.resolve(from)?) {
-                    Some(Node::File(file)) => File::clone(file),
-                    Some(_) | None => File::default(),
-                };
-                self.change_file(to, |file| *file = source)
-            }
+            Node::Device => self.change_file(to, |file| *file = File::default()),
         }
     }
 
@@ -279,6 +317,9 @@ impl<'a> Files<'a> {
     fn resolve(&self, path: &str) -> Result<String, FileError> {
         let mut path = absolute("/", path);
         for _ in 0..MAX_LINKS {
+            if path.len() > MAX_PATH {
+                return Err(FileError::NameTooLong);
+            }
             match self.first_link(&path)? {
                 Some(target) => path = target,
                 None => return Ok(path),
@@ -298,23 +339,35 @@ impl<'a> Files<'a> {
 
     /// Replaces the first link on a path by what it says; `None` if there is none.
     fn first_link(&self, path: &str) -> Result<Option<String>, FileError> {
+        let mut directory = self.directory("/");
         let mut at = 0;
-        while at < path.len() {
+        while at + 1 < path.len() {
             let end = path[at + 1..].find('/').map_or(path.len(), |next| at + 1 + next);
-            match self.node(&path[..end]) {
+            let (here, name, is_last) = (&path[..end], &path[at + 1..end], end == path.len());
+            let mounted = self.system.mounts.iter().any(|mount| mount.path == here);
+            let node = match mounted {
+                true => self.node(here),
+                false => directory.and_then(|directory| directory.entries.get(name)),
+            };
+            directory = match node {
                 Some(Node::Symlink(target)) => {
-                    return Ok(Some(absolute(&absolute(parent(&path[..end]), target), path[end..].trim_matches('/'))));
+                    return Ok(Some(absolute(&absolute(parent(here), target), path[end..].trim_matches('/'))));
                 }
-                Some(Node::File(_) | Node::Device) if end < path.len() => return Err(FileError::NotADirectory),
-                Some(_) => {}
-                None if path != "/" && end < path.len() && self.describe(&path[..end]).is_none() => {
-                    return Err(FileError::NotFound);
-                }
-                None => {}
-            }
+                Some(Node::File(_) | Node::Device) if !is_last => return Err(FileError::NotADirectory),
+                Some(Node::File(_) | Node::Device) => None,
+                Some(Node::Directory(directory)) => Some(directory),
+                None if mounted => self.directory(here),
+                None if !is_last && !self.leads_to_mount(here) => return Err(FileError::NotFound),
+                None => None,
+            };
             at = end;
         }
         Ok(None)
+    }
+
+    /// Whether something is mounted at or below a path: then it exists, even where the image has nothing.
+    fn leads_to_mount(&self, path: &str) -> bool {
+        self.system.mounts.iter().any(|mount| below(&mount.path, path).is_some())
     }
 
     fn place(&self, path: &str) -> (Place, Option<&Mount>) {
@@ -402,10 +455,7 @@ impl<'a> Files<'a> {
             }
             Some(Node::Directory(found)) => Some(directory(found.modified)),
             None if self.directory(path).is_some() => Some(directory(SimTime::ZERO)),
-            // The directories on the way to a mount exist even where the image has none.
-            None if self.system.mounts.iter().any(|mount| below(&mount.path, path).is_some()) => {
-                Some(directory(SimTime::ZERO))
-            }
+            None if self.leads_to_mount(path) => Some(directory(SimTime::ZERO)),
             None => None,
         }
     }
@@ -453,7 +503,7 @@ impl<'a> Files<'a> {
     fn take(&mut self, path: &str) -> Result<Node, FileError> {
         let path = self.canonical_parent(path)?;
         self.check_writable(&path)?;
-        if self.system.mounts.iter().any(|mount| below(&mount.path, &path).is_some()) {
+        if self.leads_to_mount(&path) {
             return Err(FileError::Busy);
         }
         let now = self.now;
@@ -486,6 +536,16 @@ impl<'a> Files<'a> {
             None => self.system.read_only_root && matches!(self.node(path), Some(Node::File(_)) | None),
         };
         if read_only { Err(FileError::ReadOnly) } else { Ok(()) }
+    }
+}
+
+/// Whether a node has no more files and directories than the budget allows.
+fn fits(node: &Node, budget: &mut usize) -> bool {
+    let Some(left) = budget.checked_sub(1) else { return false };
+    *budget = left;
+    match node {
+        Node::Directory(directory) => directory.entries().all(|(_, node)| fits(node, budget)),
+        Node::File(_) | Node::Symlink(_) | Node::Device => true,
     }
 }
 

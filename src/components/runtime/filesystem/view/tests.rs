@@ -152,6 +152,22 @@ fn a_read_only_root_leaves_the_mounts_writable() {
 }
 
 #[test]
+fn what_would_not_end_is_refused() {
+    let (mut system, mut volumes) = system();
+    let data = system.mounts.iter().find(|mount| mount.path == "/data").unwrap();
+    let again = data.volume;
+    system.mount(Mount::new("/again", again));
+    let mut files = system.view(&mut volumes, SimTime::ZERO);
+    // A directory copied into itself through another mount of the same volume is copied once.
+    assert_eq!(files.copy("/again", "/data/copy"), Ok(()));
+    assert_eq!(files.list("/data/copy").unwrap(), ["a", "c"]);
+    assert_eq!(files.copy("/data", "/data/inner"), Err(FileError::Invalid));
+    assert_eq!(files.create_directories(&"/x".repeat(10_000)), Err(FileError::NameTooLong));
+    assert_eq!(files.create_directories(&"/x".repeat(2_000)), Ok(()));
+    assert_eq!(files.remove_all("/x"), Ok(()));
+}
+
+#[test]
 fn a_fork_writes_for_itself() {
     let (mut system, mut volumes) = system();
     let (mut system2, mut volumes2) = (system.clone(), volumes.clone());

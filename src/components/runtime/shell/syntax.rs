@@ -42,49 +42,24 @@ pub(super) struct Pipeline {
 pub(super) struct Command {
     pub body: Body,
     pub redirections: Vec<Redirection>,
+    /// Whether its words may hold a command substitution, for which expansion stops and starts over.
+    pub substitutes: bool,
 }
 
 /// The kinds of commands.
 #[derive(Debug)]
 pub(super) enum Body {
-    Simple {
-        assignments: Vec<Assignment>,
-        words: Vec<Word>,
-    },
+    Simple { assignments: Vec<Assignment>, words: Vec<Word> },
     Group(Arc<List>),
     Subshell(Arc<List>),
-    If {
-        arms: Vec<(Arc<List>, Arc<List>)>,
-        otherwise: Option<Arc<List>>,
-    },
-    Loop {
-        until: bool,
-        condition: Arc<List>,
-        body: Arc<List>,
-    },
-    For {
-        name: String,
-        words: Option<Vec<Word>>,
-        body: Arc<List>,
-    },
-    ForArithmetic {
-        start: Word,
-        condition: Word,
-        update: Word,
-        body: Arc<List>,
-    },
-    Case {
-        subject: Word,
-        arms: Vec<Arm>,
-    },
+    If { arms: Vec<(Arc<List>, Arc<List>)>, otherwise: Option<Arc<List>> },
+    Loop { until: bool, condition: Arc<List>, body: Arc<List> },
+    For { name: String, words: Option<Vec<Word>>, body: Arc<List> },
+    ForArithmetic { start: Word, condition: Word, update: Word, body: Arc<List> },
+    Case { subject: Word, arms: Vec<Arm> },
     Arithmetic(Word),
     Test(TestExpression),
-    Function {
-        name: String,
-        body: Arc<Command>,
-    },
-    /// Understood as syntax, but not played: running into it ends the simulation of this script.
-    Unsupported(String),
+    Function { name: String, body: Arc<Command> },
 }
 
 /// One arm of a `case`.

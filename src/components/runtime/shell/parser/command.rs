@@ -89,6 +89,15 @@ impl Parser<'_> {
 
     fn command(&mut self) -> Parsed<Command> {
         self.skip_blanks();
+        let before = self.substitutions;
+        let (body, redirections) = self.command_parts()?;
+        // The text of a here-document is not read yet.
+        let waits = |it: &Redirection| matches!(it.kind, RedirectionKind::HereDocument(_));
+        let substitutes = self.substitutions > before || redirections.iter().any(waits);
+        Ok(Command { body, redirections, substitutes })
+    }
+
+    fn command_parts(&mut self) -> Parsed<(Body, Vec<Redirection>)> {
         let body = match self.compound()? {
             Some(body) => body,
             None => return self.simple_command(),
@@ -98,7 +107,7 @@ impl Parser<'_> {
             self.skip_blanks();
             match self.redirection()? {
                 Some(redirection) => redirections.push(redirection),
-                None => return Ok(Command { body, redirections }),
+                None => return Ok((body, redirections)),
             }
         }
     }
@@ -247,8 +256,9 @@ impl Parser<'_> {
         Ok(Body::Function { name, body: Arc::new(command) })
     }
 
-    fn simple_command(&mut self) -> Parsed<Command> {
+    fn simple_command(&mut self) -> Parsed<(Body, Vec<Redirection>)> {
         let (mut assignments, mut words, mut redirections) = (Vec::new(), Vec::<Word>::new(), Vec::new());
+        let mut arrays = Vec::new();
         loop {
             self.skip_blanks();
             if let Some(redirection) = self.redirection()? {
@@ -265,7 +275,7 @@ impl Parser<'_> {
                 assignments.push(assignment);
                 continue;
             }
-            if declares && let Some(word) = self.declaration()? {
+            if declares && let Some(word) = self.declaration(&mut arrays)? {
                 words.push(word);
                 continue;
             }
@@ -278,21 +288,29 @@ impl Parser<'_> {
                 self.skip_blanks();
                 self.expect(")")?;
                 let name = name.ok_or_else(|| self.unexpected())?;
-                return Ok(Command { body: self.function(name)?, redirections });
+                return Ok((self.function(name)?, redirections));
             }
         }
         if assignments.is_empty() && words.is_empty() && redirections.is_empty() {
             return Err(self.unexpected());
         }
-        Ok(Command { body: Body::Simple { assignments, words }, redirections })
+        let body = Body::Simple { assignments, words };
+        if arrays.is_empty() {
+            return Ok((body, redirections));
+        }
+        let elements = Body::Simple { assignments: arrays, words: Vec::new() };
+        Ok((Body::Group(Arc::new(List(vec![alone(body), alone(elements)]))), redirections))
     }
 
-    /// `name=value` as an argument of `export` and its like: one field, however the value expands.
-    fn declaration(&mut self) -> Parsed<Option<Word>> {
+    /// `name=value` as an argument of `export` and its like: one field, however the value expands. The elements of an
+    /// array are assigned by a command of their own, afterwards.
+    fn declaration(&mut self, arrays: &mut Vec<Assignment>) -> Parsed<Option<Word>> {
         let start = self.at;
         let Some(assignment) = self.assignment()? else { return Ok(None) };
         let AssignedValue::Scalar(value) = assignment.value else {
-            return Err(self.error("an array in a declaration"));
+            let name = Word::plain(&assignment.name);
+            arrays.push(assignment);
+            return Ok(Some(name));
         };
         if assignment.append || assignment.index.is_some() {
             self.at = start;
@@ -312,8 +330,9 @@ impl Parser<'_> {
         }
         let mut index = None;
         if self.starts_with("[") {
-            let close = self.rest().find(']').map(|at| &self.rest()[at + 1..]);
-            if close.is_some_and(|rest| rest.starts_with('=') || rest.starts_with("+=")) {
+            let close = self.rest().bytes().take(256).position(|byte| byte == b']');
+            let after = close.map(|at| &self.rest()[at + 1..]);
+            if after.is_some_and(|rest| rest.starts_with('=') || rest.starts_with("+=")) {
                 self.eat("[");
                 index = Some(self.arithmetic_part("]")?);
             }
@@ -426,4 +445,11 @@ impl Parser<'_> {
 
 fn duplicate(descriptor: usize, target: &str) -> Redirection {
     Redirection { descriptor, kind: RedirectionKind::Duplicate(Word::plain(target)) }
+}
+
+/// A command as an item of a list.
+fn alone(body: Body) -> Item {
+    let command = Command { body, redirections: Vec::new(), substitutes: true };
+    let pipeline = Pipeline { negated: false, stages: vec![Arc::new(command)] };
+    Item { chain: Arc::new(Chain(vec![(Connector::First, Arc::new(pipeline))])), background: false }
 }

@@ -27,11 +27,13 @@ pub(crate) struct Parser<'a> {
     pub(super) at: usize,
     pub(super) depth: usize,
     pub(super) announced: Vec<Announced>,
+    /// How many command substitutions were met so far.
+    pub(super) substitutions: usize,
 }
 
 impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a str, depth: usize) -> Self {
-        Self { text, at: 0, depth, announced: Vec::new() }
+        Self { text, at: 0, depth, announced: Vec::new(), substitutions: 0 }
     }
 
     pub(super) fn rest(&self) -> &'a str {

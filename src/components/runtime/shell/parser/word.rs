@@ -4,6 +4,9 @@ use super::super::syntax::{List, Piece, Word};
 use super::cursor::{META, Parsed, Parser};
 use std::sync::Arc;
 
+/// Brace expansion makes at most so many words of one.
+const MAX_BRACES: usize = 20_000;
+
 /// What surrounds the characters that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Context {
@@ -135,6 +138,7 @@ impl Parser<'_> {
             }
             Some('(') => {
                 self.eat("(");
+                self.substitutions += 1;
                 let list = self.nested(Self::list)?;
                 self.skip_lines()?;
                 self.expect(")")?;
@@ -176,6 +180,7 @@ impl Parser<'_> {
 
     fn backquotes(&mut self, quoted: bool) -> Parsed<Piece> {
         self.next();
+        self.substitutions += 1;
         let mut inner = String::new();
         loop {
             match self.next() {
@@ -272,7 +277,7 @@ impl Parser<'_> {
     /// Bash's brace expansion of the word that starts at `start` and ends here.
     fn braces(&mut self, start: usize) -> Parsed<Option<Vec<Word>>> {
         let raw = self.since(start).to_owned();
-        let Some(texts) = expand_braces(&raw) else { return Ok(None) };
+        let Some(texts) = expand_braces(&raw, &mut MAX_BRACES.clone()) else { return Ok(None) };
         let words = texts.iter().map(|text| {
             let mut parser = Parser::new(text, self.depth + 1);
             let pieces = parser.pieces(Context::Plain, &[])?;
@@ -283,7 +288,10 @@ impl Parser<'_> {
 }
 
 /// The texts that `{a,b}` and `{1..3}` stand for; `None` if there is nothing to expand.
-fn expand_braces(raw: &str) -> Option<Vec<String>> {
+///
+/// Each text takes from the budget; when it is used up, there is nothing to expand.
+fn expand_braces(raw: &str, budget: &mut usize) -> Option<Vec<String>> {
+    *budget = budget.checked_sub(1)?;
     if raw.contains(['\'', '"', '\\', '`', '$']) {
         return None; // Quoting and expansions within braces are rare; the word stays as it is.
     }
@@ -298,28 +306,30 @@ fn expand_braces(raw: &str) -> Option<Vec<String>> {
     let mut texts = Vec::new();
     for middle in middles {
         let text = format!("{before}{middle}{after}");
-        match expand_braces(&text) {
+        match expand_braces(&text, budget) {
             Some(more) => texts.extend(more),
             None => texts.push(text),
         }
-        if texts.len() > 10_000 {
+        if *budget == 0 {
             return None;
         }
     }
     Some(texts)
 }
 
-fn sequence(from: &str, to: &str) -> Option<Vec<String>> {
-    let (to, step) = to.split_once("..").map_or((to, Some(1)), |(to, step)| (to, step.parse::<i64>().ok()));
+fn sequence(first: &str, last: &str) -> Option<Vec<String>> {
+    let (last, step) = last.split_once("..").map_or((last, Some(1)), |(last, step)| (last, step.parse::<i64>().ok()));
     let step = step?.unsigned_abs().clamp(1, 1 << 32) as usize;
-    if let (Ok(from), Ok(to)) = (from.parse::<i64>(), to.parse::<i64>()) {
+    if let (Ok(from), Ok(to)) = (first.parse::<i64>(), last.parse::<i64>()) {
         if from.abs_diff(to) > 10_000 {
             return None;
         }
+        let padded = [first, last].into_iter().filter(|text| text.len() > 1 && text.starts_with('0'));
+        let width = padded.map(str::len).max().unwrap_or(0);
         let numbers: Vec<i64> = if from <= to { (from..=to).collect() } else { (to..=from).rev().collect() };
-        return Some(numbers.into_iter().step_by(step).map(|number| number.to_string()).collect());
+        return Some(numbers.into_iter().step_by(step).map(|number| format!("{number:0>width$}")).collect());
     }
-    match (from.as_bytes(), to.as_bytes()) {
+    match (first.as_bytes(), last.as_bytes()) {
         ([from], [to]) if from.is_ascii_alphabetic() && to.is_ascii_alphabetic() => {
             let letters: Vec<u8> = if from <= to { (*from..=*to).collect() } else { (*to..=*from).rev().collect() };
             Some(letters.into_iter().step_by(step).map(|letter| char::from(letter).to_string()).collect())

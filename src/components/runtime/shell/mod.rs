@@ -54,3 +54,5 @@ pub use signal::{Disposition, Signal};
 pub use tree::{Setup, Shell};
 pub use world::{Program, Stream, World, is_utility};
 
+#[cfg(test)]
+mod tests;

@@ -301,7 +301,10 @@ mod tests {
         assert_eq!(signing_status(&request), "Approved,Issued");
         let claim = json!({"status": {"allocation": {}, "reservedFor": [{}]}});
         assert_eq!(resource_claim(&claim, now)[1], "allocated,reserved");
-        let binding = json!({"roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "ServiceAccount", "namespace": "n", "name": "s"}]});
+        let binding = json!({
+            "roleRef": {"kind": "Role", "name": "r"},
+            "subjects": [{"kind": "ServiceAccount", "namespace": "n", "name": "s"}],
+        });
         assert_eq!(role_binding(&binding, now)[1..], ["Role/r", "<unknown>", "", "", "n/s"]);
     }
 }

@@ -244,7 +244,9 @@ mod tests {
             (
                 json!({
                     "spec": {"type": "LoadBalancer", "externalIPs": ["1.1.1.1"]},
-                    "status": {"loadBalancer": {"ingress": [{"hostname": "z.example"}, {"ip": "9.9.9.9"}, {"ip": "9.9.9.9"}]}},
+                    "status": {"loadBalancer": {"ingress": [
+                        {"hostname": "z.example"}, {"ip": "9.9.9.9"}, {"ip": "9.9.9.9"}
+                    ]}},
                 }),
                 "9.9.9.9,z.example,1.1.1.1",
             ),

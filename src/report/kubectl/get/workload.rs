@@ -224,7 +224,9 @@ mod tests {
                     "spec": {},
                     "status": {
                         "startTime": "2026-01-01T00:00:00Z", "completionTime": "2026-01-01T00:00:07Z",
-                        "conditions": [{"type": "Suspended", "status": "False"}, {"type": "Complete", "status": "True"}],
+                        "conditions": [
+                            {"type": "Suspended", "status": "False"}, {"type": "Complete", "status": "True"}
+                        ],
                     },
                 }),
                 ["Complete", "0/1", "7s"],
@@ -236,7 +238,12 @@ mod tests {
 
     #[test]
     fn revisions_name_their_controller() {
-        let revision = json!({"metadata": {"ownerReferences": [{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "Agent", "controller": true}]}, "revision": 2});
+        let revision = json!({
+            "metadata": {"ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "Agent", "controller": true}
+            ]},
+            "revision": 2,
+        });
         assert_eq!(controller_revision(&revision, Timestamp::UNIX_EPOCH)[1..3], ["daemonset.apps/Agent", "2"]);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Follows Kubernetes 1.36 `pkg/printers/internalversion/printers.go`.
 
-use super::{Columns, age, counts, since, yes_no};
+use super::{Columns, age, counts, name, since, yes_no};
 use crate::api::human_duration;
 use crate::report::kubectl::fields::{Fields, controller};
 use crate::report::kubectl::selector::{LabelSelector, format_labels};
@@ -56,10 +56,6 @@ pub const CRON_JOB: Columns = &[
 ];
 /// Pod templates.
 pub const POD_TEMPLATE: Columns = &[NAME, column("Containers"), column("Images"), column("Pod Labels")];
-
-fn name(object: &Value) -> String {
-    object.text("metadata.name").to_owned()
-}
 
 /// Names and images of the containers at a path.
 fn containers(object: &Value, path: &str) -> [String; 2] {

@@ -123,3 +123,43 @@ fn keep_system_fields<T: ApiObject>(object: &mut T, stored: &T) {
         meta.generation = have.generation;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Name, Request, WallClock, WallTime, lower, render};
+    use crate::engine::Draws;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn patches_change_what_they_may() {
+        let mut server = Server::new(WallClock::starting_at(WallTime::default()), Draws::new(1));
+        server.ensure_namespace(SimTime::ZERO, Name::new("default"));
+        let manifest = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+            "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+        let pod = lower(&manifest).expect("a pod").object;
+        server.serve(SimTime::ZERO, Request::Create(pod)).expect("a free name");
+        let target = Target { kind: Kind::Pod, namespace: Name::new("default"), name: Name::new("p") };
+        let mut patch = |part: Part, patch: Value| {
+            server.serve(SimTime::ZERO, Request::Patch { target, part, kind: PatchKind::Strategic, patch })
+        };
+        let labelled = patch(Part::Main, json!({"metadata": {"labels": {"a": "b"}}})).expect("labels are free");
+        assert_eq!((labelled.meta().generation, labelled.meta().labels.to_string()), (1, "a=b".to_owned()));
+        let image = json!({"spec": {"containers": [{"name": "c", "image": "i:2"}]}});
+        let changed = patch(Part::Main, image.clone()).expect("images may change");
+        assert_eq!(changed.meta().generation, 2);
+        let printed = render(&changed);
+        assert_eq!(printed["spec"]["containers"][0]["image"], "i:2");
+        assert_eq!(printed["spec"]["tolerations"].as_array().map(Vec::len), Some(2));
+        let again = patch(Part::Main, image).expect("nothing changes");
+        assert_eq!(again.meta().resource_version, changed.meta().resource_version);
+        let refused = patch(Part::Main, json!({"spec": {"hostNetwork": true}})).expect_err("spec is fixed");
+        let words = "Pod \"p\" is invalid: spec: Forbidden: pod updates may not change fields other than";
+        assert!(refused.to_string().starts_with(words), "{refused}");
+        let stale = patch(Part::Main, json!({"metadata": {"resourceVersion": "1", "labels": {"c": "d"}}}));
+        assert!(stale.expect_err("an old version").to_string().contains("the object has been modified"));
+        let status = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+        let running = patch(Part::Status, status).expect("a status");
+        assert_eq!((running.meta().generation, &render(&running)["status"]["phase"]), (2, &json!("Running")));
+    }
+}

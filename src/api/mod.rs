@@ -37,7 +37,8 @@ pub use human_duration::{human_duration, short_human_duration};
 pub use labels::*;
 pub(crate) use lower::number;
 pub use lower::{
-    CustomKind, CustomKinds, FieldValidation, INERT_KINDS, InertKind, Lowered, Lowering, ServedKind, lower, served_kind,
+    CustomKind, CustomKinds, FieldValidation, INERT_KINDS, InertKind, Lowered, Lowering, ServedKind, Validation, lower,
+    served_kind,
 };
 pub use meta::*;
 pub(crate) use name::names;
@@ -55,4 +56,5 @@ pub use server::{FOREGROUND_DELETION, ORPHAN_DEPENDENTS, Server, pod_usage};
 pub use service::*;
 pub use storage::*;
 pub use store::*;
+pub use validation::validate_update;
 pub use workload::*;

@@ -288,8 +288,13 @@ impl User {
         let run = &self.drains[drain as usize];
         let (namespace, name, _) = run.pods[pod as usize];
         if let Some(timeout) = run.drain.timeout.filter(|timeout| now.since(run.since) >= *timeout) {
-            let message = format!("error when evicting pods/{name:?} -n {namespace:?}: global timeout reached: {timeout}");
-            self.complaints.push(Complaint { at: now, object: format!("Pod/{namespace}/{name}"), message: message.into() });
+            let message =
+                format!("error when evicting pods/{name:?} -n {namespace:?}: global timeout reached: {timeout}");
+            self.complaints.push(Complaint {
+                at: now,
+                object: format!("Pod/{namespace}/{name}"),
+                message: message.into(),
+            });
             return;
         }
         let options = DeleteOptions { grace_period: run.drain.grace_period, ..DeleteOptions::default() };

@@ -69,8 +69,20 @@ pub struct Lowering {
     pub custom_kinds: CustomKinds,
     /// What happens to unknown fields.
     pub field_validation: FieldValidation,
-    /// Whether the object comes from a server, which has validated it.
-    pub stored: bool,
+    /// What is validated.
+    pub validation: Validation,
+}
+
+/// What an object is validated for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Validation {
+    /// For its creation.
+    #[default]
+    Create,
+    /// As the new version of a stored object.
+    Update,
+    /// Not at all: it comes from a server, which has done so.
+    None,
 }
 
 /// Reads an object as kubectl and a server of 1.36 do when it is created.
@@ -110,7 +122,7 @@ pub(crate) trait Lower: for<'v> Deserialize<'v> + HasMetadata<Ty = ObjectMeta> {
 impl Lowering {
     /// How the objects of a dump are read: what a server printed is not validated again.
     pub fn of_stored() -> Self {
-        Self { field_validation: FieldValidation::Ignore, stored: true, ..Self::default() }
+        Self { field_validation: FieldValidation::Ignore, validation: Validation::None, ..Self::default() }
     }
 
     /// Reads an object.
@@ -179,8 +191,8 @@ impl Lowering {
         let warnings = self.unknown_fields(kind.as_str(), kind.version(), &notes)?;
         read.set_defaults();
         place(read.metadata_mut(), kind.is_namespaced());
-        if !self.stored {
-            let mut errors = Errors::default();
+        if self.validation != Validation::None {
+            let mut errors = Errors::for_create(self.validation == Validation::Create);
             validation::metadata(read.metadata(), K::NAME, &mut errors);
             read.validate(&mut errors);
             if !errors.0.is_empty() {
@@ -213,7 +225,7 @@ impl Lowering {
             (metadata, value.clone(), Vec::new())
         };
         place(&mut metadata, namespaced);
-        if !self.stored {
+        if self.validation != Validation::None {
             let mut all = Errors::default();
             validation::metadata(&metadata, NameRule::PathSegment, &mut all);
             all.0.append(&mut errors.0);

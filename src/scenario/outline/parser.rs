@@ -68,7 +68,9 @@ impl Parser<'_> {
     }
 
     fn skip(&mut self, characters: usize) {
-        (0..characters).for_each(|_| drop(self.next()));
+        for _ in 0..characters {
+            self.next();
+        }
     }
 
     fn takes(&mut self, token: &str) -> bool {

@@ -254,6 +254,8 @@ pub struct TraceRecord {
     pub(super) nodes: Vec<Name>,
     pub(super) start: WallTime,
     pub(super) recorder: super::recorder::Recorder,
+    /// The hashes of changes that were read from a file.
+    pub(super) hashes: crate::api::FastMap<FactId, u64>,
 }
 
 impl TraceRecord {

@@ -39,6 +39,7 @@ impl TraceRecord {
             nodes: cluster.kubelets().iter().map(|kubelet| kubelet.name()).collect(),
             start: cluster.server().clock().at(SimTime::ZERO),
             recorder: Recorder::default(),
+            hashes: FastMap::default(),
         };
         record.push(SimTime::ZERO, FactId::NONE, Actor::User, Told::new(FactKind::Boot, "Boot"));
         for object in Kind::ALL.iter().flat_map(|kind| cluster.server().store().list(*kind)) {

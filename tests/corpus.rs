@@ -335,3 +335,68 @@ fn a_pod_without_its_text_is_printed_from_the_record() {
     }
     println!("{seen} pods");
 }
+
+/// The pointers to every node of a value.
+fn pointers(value: &Value, path: &str, found: &mut Vec<String>) {
+    found.push(path.to_owned());
+    match value {
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                let step = field.replace('~', "~0").replace('/', "~1");
+                pointers(value, &format!("{path}/{step}"), found);
+            }
+        }
+        Value::Array(elements) => {
+            elements.iter().enumerate().for_each(|(at, value)| pointers(value, &format!("{path}/{at}"), found));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn mangled_objects_are_refused_or_read_but_never_panic() {
+    let Some(shared) = shared() else { return };
+    let mut values = Vec::new();
+    for path in files(&shared.join("conformance/kubernetes-1.36"), "manifest.yaml") {
+        let documents = manifest::load(&std::fs::read(path).expect("a readable file")).expect("good YAML");
+        values.extend(documents.into_iter().map(|document| document.value));
+    }
+    let dumps = ["fuzz-pods-1", "net-storage-1", "rollouts-1", "jobs-states-1", "nodes-1"];
+    for dump in dumps {
+        let dump = json(&shared.join("conformance/kubectl-1.36").join(dump).join("objects.json"));
+        values.extend(dump["items"].as_array().into_iter().flatten().cloned());
+    }
+    let odd = [
+        Value::Null,
+        Value::Bool(true),
+        (-1).into(),
+        (i64::MAX).into(),
+        1.5.into(),
+        "".into(),
+        "-0x é\u{0}".into(),
+        serde_json::json!([]),
+        serde_json::json!([null]),
+        serde_json::json!({}),
+        serde_json::json!({"name": 1}),
+    ];
+    let (mut count, mut read) = (0, 0);
+    for value in &values {
+        let mut paths = Vec::new();
+        pointers(value, "", &mut paths);
+        for path in paths {
+            count += 1;
+            if count % 5 != 0 {
+                continue;
+            }
+            let mut mangled = value.clone();
+            *mangled.pointer_mut(&path).expect("its own path") = odd[count / 5 % odd.len()].clone();
+            for lowering in [Lowering::default(), Lowering::of_stored()] {
+                if let Ok(lowered) = lowering.lower(&mangled) {
+                    read += 1;
+                    render(&lowered.object);
+                }
+            }
+        }
+    }
+    println!("{count} places, {read} read");
+}

@@ -242,20 +242,16 @@ fn merge_keys<'v>(field: &str, mut elements: impl Iterator<Item = &'v Value>) ->
 
 /// Removes what the last manifest set and the new one does not.
 fn remove_dropped(value: &mut Value, last: &Value, new: &Value) {
-    match (value, last, new) {
-        (Value::Object(fields), Value::Object(last), Value::Object(new)) => {
-            for (field, last) in last {
-                match (new.get(field), fields.get_mut(field)) {
-                    (None | Some(Value::Null), Some(_)) => drop(fields.remove(field)),
-                    (Some(Value::Array(new)), Some(Value::Array(elements))) => {
-                        remove_elements(field, elements, last, new);
-                    }
-                    (Some(new), Some(value)) => remove_dropped(value, last, new),
-                    (_, None) => {}
-                }
+    let (Value::Object(fields), Value::Object(last), Value::Object(new)) = (value, last, new) else { return };
+    for (field, last) in last {
+        match (new.get(field), fields.get_mut(field)) {
+            (None | Some(Value::Null), Some(_)) => drop(fields.remove(field)),
+            (Some(Value::Array(new)), Some(Value::Array(elements))) => {
+                remove_elements(field, elements, last, new);
             }
+            (Some(new), Some(value)) => remove_dropped(value, last, new),
+            (_, None) => {}
         }
-        (_, _, _) => {}
     }
 }
 

@@ -69,11 +69,9 @@ pub fn validate_update(old: &Object, new: &Object, part: Part) -> Vec<FieldError
                 errors.invalid(&At::root("preemptionPolicy"), policy, "field is immutable");
             }
         }
-        (Object::RuntimeClass(_), _) => {
-            if before.get("handler") != after.get("handler") {
-                let handler = after["handler"].as_str().unwrap_or_default();
-                errors.invalid(&At::root("handler"), handler, "field is immutable");
-            }
+        (Object::RuntimeClass(_), _) if before.get("handler") != after.get("handler") => {
+            let handler = after["handler"].as_str().unwrap_or_default();
+            errors.invalid(&At::root("handler"), handler, "field is immutable");
         }
         (Object::ConfigMap(_) | Object::Secret(_), _) => frozen(&before, &after, &mut errors),
         (Object::Node(_), _) => {

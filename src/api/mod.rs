@@ -44,6 +44,7 @@ pub use meta::*;
 pub(crate) use name::names;
 pub use name::{EMPTY, FastMap, List, Name, Text};
 pub use node::*;
+pub(crate) use object::with_object;
 pub use object::{ApiObject, Kind, Object};
 pub use patch::{apply_manifest, apply_patch, patch_value};
 pub use pod::*;

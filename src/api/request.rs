@@ -4,7 +4,8 @@ use super::{Kind, Name, Object, Text, Uid};
 use std::fmt;
 
 /// One call to the server.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Request {
     /// Read one object.
     Get(Target),
@@ -144,7 +145,7 @@ pub struct ApiError {
 }
 
 /// `metav1.StatusReason`, and the cause that clients look at where there is one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr)]
 pub enum ErrorReason {
     /// 400.
     BadRequest,

@@ -59,7 +59,7 @@ pub struct TimedAction {
 }
 
 /// Something that users, or fate, do.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, strum::IntoStaticStr)]
 pub enum Action {
     /// Create an object.
     Create(Object),

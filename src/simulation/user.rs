@@ -100,7 +100,7 @@ struct DrainRun {
 }
 
 /// Something that a user waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 pub enum UserMessage {
     /// To evict a pod again.
     Retry {

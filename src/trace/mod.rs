@@ -1,5 +1,20 @@
 //! What happened: messages delivered, objects changed; facts first, meaning later.
+//!
+//! Whoever looks on while a run goes implements [`Trace`](crate::simulation::Trace). Three here do: [`Digest`] sums
+//! everything up in one number, [`TraceRecord`] keeps every fact with its cause, and [`Recording`] writes what a
+//! recorder beside a real cluster would have.
 
+mod digest;
+mod record;
+mod recorder;
 mod recording;
+mod subject;
+mod view;
 
+pub use digest::{Digest, TraceHash};
+pub use record::{Actor, Detail, Fact, FactId, FactKind, Failure, TraceRecord};
 pub use recording::Recording;
+pub use subject::{Subject, SubjectId};
+pub use view::{
+    ConditionView, ContainerView, EndView, EventView, InstanceView, NodeView, PodView, Role, RuntimeView, StateView,
+};

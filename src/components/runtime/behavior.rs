@@ -21,6 +21,11 @@ impl Glob {
         "*".parse().expect("a star is a pattern")
     }
 
+    /// The pattern as written.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
     /// Whether a text matches as a whole.
     pub fn matches(&self, text: &str) -> bool {
         self.0.matches(text)

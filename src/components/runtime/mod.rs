@@ -44,7 +44,7 @@ const EXEC: Purpose = Purpose::new("exec duration");
 const EXEC_MOMENT: SimDuration = SimDuration::from_millis(2);
 
 /// Something that happens inside a runtime.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, strum::IntoStaticStr)]
 pub enum RuntimeMessage {
     /// The time of a call is over.
     StepDone {

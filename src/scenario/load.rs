@@ -54,6 +54,7 @@ pub struct Scenario {
     profile: Arc<LatencyProfile>,
     actions: Vec<TimedAction>,
     every_probe: bool,
+    places: BTreeMap<String, Place>,
 }
 
 /// How manifests alone are run.
@@ -142,6 +143,16 @@ impl Scenario {
         !self.actions.is_empty()
     }
 
+    /// Whether all it does is to create or apply objects.
+    pub fn does_nothing_but_create(&self) -> bool {
+        self.actions.iter().all(|action| matches!(action.action, Action::Create(_) | Action::Apply(_)))
+    }
+
+    /// Where an object, `Kind/namespace/name`, is written.
+    pub fn place_of(&self, object: &str) -> Option<Place> {
+        self.places.get(object).copied()
+    }
+
     /// The plan for a seed.
     pub fn plan(&self, seed: u64) -> Plan {
         let draws = Draws::new(seed);
@@ -222,6 +233,8 @@ pub(super) struct Loader<'f> {
     /// Objects that actions name: where, kind, namespace, name.
     pub named: Vec<(Place, Kind, Option<String>, String)>,
     nodes: Vec<Name>,
+    /// Where each object is written first.
+    pub places: BTreeMap<String, Place>,
 }
 
 impl<'f> Loader<'f> {
@@ -236,6 +249,7 @@ impl<'f> Loader<'f> {
             written: BTreeMap::new(),
             named: Vec::new(),
             nodes: Vec::new(),
+            places: BTreeMap::new(),
         }
     }
 
@@ -378,6 +392,7 @@ impl<'f> Loader<'f> {
             profile: Arc::new(profile),
             actions,
             every_probe: file.every_probe.unwrap_or(false),
+            places: std::mem::take(&mut self.places),
         }
     }
 

@@ -14,7 +14,7 @@ use super::plan::{self, Action, ActionTarget, Applied, Pick};
 use super::step::{
     Cascade, Delete, Drain, Evict, Mark, Patch, PatchType, Scale, SetImage, Subresource, TaintNode, Verb, Which,
 };
-use crate::api::{DeleteOptions, Kind, Name, Object, Part, PatchKind, Propagation, WallTime};
+use crate::api::{DeleteOptions, Kind, Name, Object, Part, PatchKind, Propagation, Request, WallTime};
 use crate::components::runtime::Glob;
 use crate::engine::SimDuration;
 use serde_json::{Value, json};
@@ -332,6 +332,8 @@ impl Loader<'_> {
     /// Notes that an object is written, and returns its manifest before.
     fn remember(&mut self, written: &Written) -> Option<Value> {
         self.makeable.add(&written.object);
+        let path = Request::Create(written.object.clone()).path();
+        self.places.entry(path).or_insert(written.place);
         let meta = written.object.meta();
         if meta.name.is_empty() {
             return None;

@@ -256,9 +256,4 @@ impl EventPattern {
             && self.reason.matches(&event.reason)
             && self.message.accepts(&event.message)
     }
-
-    /// How often an event was said.
-    pub fn count(event: &Event) -> u32 {
-        event.series.map_or(event.count, |(count, _)| count).max(1)
-    }
 }

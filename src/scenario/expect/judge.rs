@@ -1,7 +1,7 @@
 //! Watching a run with expectations in mind: a fact is looked at only when an object that it reads has changed.
 
-use super::formula::{Atom, Clause, EventPattern, Expectation, Formula, Predicate, Quantifier, Question, Window};
-use crate::api::{ApiError, Change, ChangeKind, FastMap, Kind, Name, Object, Request};
+use super::formula::{Atom, Clause, Expectation, Formula, Predicate, Quantifier, Question, Window};
+use crate::api::{ApiError, Change, ChangeKind, FastMap, Kind, Name, Object};
 use crate::components::message::{Client, Message};
 use crate::engine::SimTime;
 use crate::scenario::error::Place;
@@ -200,7 +200,7 @@ impl Trace for Judge {
         }
         match message {
             Message::Call { client: Client::User, id, request } => {
-                self.calls.insert(*id, about(request));
+                self.calls.insert(*id, request.about());
             }
             Message::Reply { client: Client::User, id, response: Err(error) } => self.refused(now, *id, error, cluster),
             _ => {}
@@ -210,21 +210,6 @@ impl Trace for Judge {
     fn changed(&mut self, now: SimTime, _cause: u64, change: &Change, cluster: &Cluster) {
         for place in self.note(change) {
             self.look(place, now, Moment::Passing, cluster);
-        }
-    }
-}
-
-/// The object that a call is about.
-fn about(request: &Request) -> (Kind, Name, Name) {
-    match request {
-        Request::Get(target) | Request::Patch { target, .. } | Request::Delete { target, .. } => {
-            (target.kind, target.namespace, target.name)
-        }
-        Request::Create(object) | Request::Update { object, .. } => {
-            (object.kind(), object.meta().namespace, object.meta().name)
-        }
-        Request::Bind { namespace, name, .. } | Request::Evict { namespace, name, .. } => {
-            (Kind::Pod, *namespace, *name)
         }
     }
 }
@@ -267,7 +252,7 @@ impl Fact {
                 if change.kind == ChangeKind::Deleted || !pattern.accepts(event) {
                     return false;
                 }
-                let count = EventPattern::count(event);
+                let count = event.times();
                 let had = self.counts.insert(index, count).unwrap_or(0);
                 self.total += i64::from(count) - i64::from(had);
             }

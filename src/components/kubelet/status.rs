@@ -289,7 +289,7 @@ impl StatusInput<'_> {
     fn show_start_error(&self, container: &Container, group: Group, status: &mut ContainerStatus) {
         let newest = self.runtime.newest(container.name);
         let done = |instance: &InstanceStatus| instance.state == InstanceState::Exited && instance.exit_code == 0;
-        if group == Group::Init && !container.is_sidecar() && newest.is_some_and(done) {
+        if group == Group::Init && newest.is_some_and(done) {
             return;
         }
         if !should_restart(self.pod, container, newest) {

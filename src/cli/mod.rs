@@ -6,6 +6,7 @@ mod kubectl;
 mod progress;
 mod run;
 mod tell;
+mod validate;
 
 use clap::{ColorChoice, Parser, Subcommand};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,6 +34,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Run),
+    Validate(validate::Validate),
+    Schema(validate::Schema),
     Conformance(conformance::Conformance),
     Kubectl(kubectl::Kubectl),
 }
@@ -48,6 +51,8 @@ impl Cli {
         }
         let command = AssertUnwindSafe(|| match self.command {
             Command::Run(run) => run.run(),
+            Command::Validate(validate) => validate.run(),
+            Command::Schema(schema) => schema.run(),
             Command::Conformance(conformance) => conformance.run(),
             Command::Kubectl(kubectl) => kubectl.run(),
         });

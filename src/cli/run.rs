@@ -264,7 +264,8 @@ impl Run {
     }
 }
 
-fn is_scenario(path: &str) -> bool {
+/// Whether a file is a scenario rather than a manifest.
+pub fn is_scenario(path: &str) -> bool {
     path.ends_with(".ron")
 }
 

@@ -10,15 +10,16 @@ use podsim::api::render;
 use podsim::engine::{SimDuration, SimTime};
 use podsim::report::kubectl::Objects;
 use podsim::report::outcome::{Assumed, Outcome, RefusedLine};
+use podsim::report::{Check, Input, RunFacts, artifacts};
 use podsim::scenario::expect::Verdict;
 use podsim::scenario::{ManifestOptions, Place, Problem, Problems, Scenario};
 use podsim::simulation::Simulation;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The seed if nobody names one.
 const DEFAULT_SEED: u64 = 1;
@@ -200,8 +201,9 @@ impl Run {
         if nothing {
             return ExitCode::from(WRONG_REQUEST);
         }
+        let told = Told { scenario, outcome: &outcome, verdicts: &verdicts };
         if let Some(out) = &self.out
-            && let Err(error) = self.write(out, began, scenario, &outcome, simulation)
+            && let Err(error) = self.write(out, began.elapsed(), told, simulation)
         {
             eprintln!("{}:1:1: {error}; name a folder that can be written", out.display());
             return ExitCode::from(WRONG_REQUEST);
@@ -232,36 +234,53 @@ impl Run {
         text
     }
 
-    fn write(
-        &self,
-        out: &std::path::Path,
-        began: Instant,
-        scenario: &Scenario,
-        outcome: &Outcome,
-        simulation: Simulation,
-    ) -> io::Result<()> {
-        let witness = simulation.witness();
-        let inputs = scenario.inputs.iter().map(|(file, hash)| serde_json::json!({"file": file, "blake3": hash}));
-        let summary = serde_json::json!({
-            "version": outcome.version,
-            "seed": outcome.seed,
-            "inputs": inputs.collect::<Vec<_>>(),
-            "digest": outcome.digest,
-            "simulated_ms": outcome.now_ms,
-            "counts": {
-                "messages": witness.messages,
-                "changes": witness.changes,
-                "events": outcome.events.len(),
-                "pods": outcome.pods.len(),
-                "refused": outcome.refused.len(),
-                "expectations": outcome.expectations.len(),
-                "expectations_met": outcome.expectations.iter().filter(|line| line.met).count(),
-            },
-            "wall_ms": u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        });
-        let summary = serde_json::to_vec_pretty(&summary).expect("a summary is plain data");
-        write_all(out, [("summary.json", summary.as_slice())])
+    /// Writes everything that is told of the run into a folder.
+    fn write(&self, out: &Path, wall: Duration, told: Told<'_>, simulation: Simulation) -> io::Result<()> {
+        let digest = simulation.digest().expect("only untraced simulations have no digest");
+        let record = simulation.into_record().expect("what is written was recorded");
+        let facts = RunFacts {
+            description: told.scenario.description.clone(),
+            inputs: told
+                .scenario
+                .inputs
+                .iter()
+                .map(|(path, hash)| Input { path: path.clone(), hash: hash.clone() })
+                .collect(),
+            command: super::command_line(&["--out"]),
+            checks: told.verdicts.iter().map(check).collect(),
+            notes: told.notes(),
+            wall: Some(wall),
+            ..RunFacts::new(told.scenario.name.clone(), told.outcome.seed, digest)
+        };
+        let files = artifacts(&record, &facts);
+        write_all(out, files.iter().map(|file| (file.name, file.bytes.as_slice())))
     }
+}
+
+/// What is told of a run beside its record.
+struct Told<'a> {
+    scenario: &'a Scenario,
+    outcome: &'a Outcome,
+    verdicts: &'a [Verdict],
+}
+
+impl Told<'_> {
+    /// What people should know.
+    fn notes(&self) -> Vec<String> {
+        let made = self.outcome.namespaces.iter().map(|name| format!("namespace {name} was made: nobody creates it"));
+        let idle = self.outcome.no_effect.iter().map(|name| format!("{name} has no effect"));
+        let assumed = self.outcome.assumed.iter().map(|a| format!("{}: {} is assumed", a.container, a.model));
+        let refused = self.outcome.refused.iter().map(|r| format!("refused: {}: {}", r.object, r.message));
+        made.chain(idle).chain(assumed).chain(refused).collect()
+    }
+}
+
+fn check(verdict: &Verdict) -> Check {
+    let note = match verdict.met {
+        true => format!("at {}", verdict.decided_at.since(SimTime::ZERO)),
+        false => verdict.seen.clone(),
+    };
+    Check { what: verdict.text.clone(), held: verdict.met, note }
 }
 
 /// Whether a file is a scenario rather than a manifest.

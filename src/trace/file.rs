@@ -264,7 +264,8 @@ impl Reader {
             (None, Some(patch)) => {
                 let before = self.newest.get(&subject).ok_or("it changes an object that is not there")?;
                 let mut version = Value::clone(before);
-                json_patch::patch(&mut version, &patch).map_err(|error| format!("its patch does not apply: {error}"))?;
+                json_patch::patch(&mut version, &patch)
+                    .map_err(|error| format!("its patch does not apply: {error}"))?;
                 Some(version)
             }
             (None, None) => None,

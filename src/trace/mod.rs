@@ -5,14 +5,18 @@
 //! recorder beside a real cluster would have.
 
 mod digest;
+mod file;
 mod record;
 mod recorder;
 mod recording;
 mod subject;
+#[cfg(test)]
+pub(crate) mod test_run;
 mod view;
 mod witness;
 
 pub use digest::{Digest, TraceHash};
+pub use file::ReadError;
 pub use record::{Actor, Detail, Fact, FactId, FactKind, Failure, TraceRecord};
 pub use recording::Recording;
 pub use subject::{Subject, SubjectId};

@@ -37,7 +37,7 @@ spec:
     let behavior = br#"
 case: crash-loop
 duration_ms: 90000
-nodes: [{name: node-1}, {name: node-2}]
+nodes: [{name: node-1, cpu: '4', memory: 16Gi, pods: 110}, {name: node-2, cpu: '4', memory: 16Gi, pods: 110}]
 images:
 - {name: "*", size_bytes: 50Mi, pulls: [{duration_ms: 1500}]}
 pods:
@@ -54,7 +54,7 @@ pods:
   - name: setup
     runs: [{duration_ms: 2000, exit_code: 0}]
 actions:
-- {at_ms: 40000, action: delete, kind: Pod, name: gone}
+- {at_ms: 40000, do: delete, kind: Pod, name: gone}
 "#;
     let case = RecordedCase::parse(manifest, behavior).expect("the case is well formed");
     let mut run = Run::new(Arc::new(case.plan(7)), 7);

@@ -57,6 +57,8 @@ pub struct ContainerView {
     pub name: Name,
     /// What it is to its pod.
     pub role: Role,
+    /// Its image, as the spec names it.
+    pub image: Name,
     /// What it is doing.
     pub state: StateView,
     /// How its previous instance ended.
@@ -188,7 +190,7 @@ impl PodView {
                     _ => Role::Ephemeral,
                 };
                 let known = list(&status[statuses]).iter().find(|known| known["name"] == container["name"]);
-                containers.push(ContainerView::read(name(&container["name"]), role, known));
+                containers.push(ContainerView::read(name(&container["name"]), role, name(&container["image"]), known));
             }
         }
         Self {
@@ -236,21 +238,24 @@ fn containers(spec: &PodSpec, pod: &Pod) -> Vec<ContainerView> {
         .chain(ephemeral)
         .map(|(container, role, statuses)| {
             let known = statuses.iter().find(|known| known.name == container.name);
-            known.map_or_else(|| ContainerView::unknown(container.name, role), |known| ContainerView::of(known, role))
+            known.map_or_else(
+                || ContainerView::unknown(container.name, role, container.image),
+                |known| ContainerView::of(known, role, container.image),
+            )
         })
         .collect()
 }
 
 impl ContainerView {
-    const fn new(name: Name, role: Role, state: StateView) -> Self {
-        Self { name, role, state, last: None, ready: false, restarts: 0 }
+    const fn new(name: Name, role: Role, image: Name, state: StateView) -> Self {
+        Self { name, role, image, state, last: None, ready: false, restarts: 0 }
     }
 
-    fn unknown(name: Name, role: Role) -> Self {
-        Self::new(name, role, StateView::Waiting(Name::default()))
+    fn unknown(name: Name, role: Role, image: Name) -> Self {
+        Self::new(name, role, image, StateView::Waiting(Name::default()))
     }
 
-    fn of(status: &ContainerStatus, role: Role) -> Self {
+    fn of(status: &ContainerStatus, role: Role, image: Name) -> Self {
         let end = |end: &Terminated| EndView { exit_code: end.exit_code, reason: end.reason };
         let state = match &status.state {
             ContainerState::Waiting { reason, .. } => StateView::Waiting(*reason),
@@ -261,12 +266,12 @@ impl ContainerView {
             last: status.last_state.as_ref().map(end),
             ready: status.ready,
             restarts: status.restart_count,
-            ..Self::new(status.name, role, state)
+            ..Self::new(status.name, role, image, state)
         }
     }
 
-    fn read(container: Name, role: Role, status: Option<&Value>) -> Self {
-        let Some(status) = status else { return Self::unknown(container, role) };
+    fn read(container: Name, role: Role, image: Name, status: Option<&Value>) -> Self {
+        let Some(status) = status else { return Self::unknown(container, role, image) };
         let end = |end: &Value| EndView { exit_code: int(&end["exitCode"]), reason: name(&end["reason"]) };
         let state = &status["state"];
         let state = if state["running"].is_object() {
@@ -281,7 +286,7 @@ impl ContainerView {
             last: last.is_object().then(|| end(last)),
             ready: status["ready"] == true,
             restarts: int(&status["restartCount"]),
-            ..Self::new(container, role, state)
+            ..Self::new(container, role, image, state)
         }
     }
 

@@ -57,16 +57,16 @@ impl Cli {
             Command::Kubectl(kubectl) => kubectl.run(),
         });
         catch_unwind(command).unwrap_or_else(|_| {
-            eprintln!("podsim is wrong: an internal assertion broke. This repeats it:\n  {}", command_line(&[]));
+            eprintln!("podsim is wrong: an internal assertion broke. This repeats it:\n  podsim {}", arguments(&[]));
             ExitCode::from(WRONG_SIMULATOR)
         })
     }
 }
 
-/// The command as it was given, for a shell, but for some options with their values.
-fn command_line(without: &[&str]) -> String {
+/// The arguments as they were given, for a shell, but for some options with their values.
+fn arguments(without: &[&str]) -> String {
     let mut words = Vec::new();
-    let mut arguments = std::env::args();
+    let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let option = argument.split_once('=').map_or(argument.as_str(), |(option, _)| option);
         if without.contains(&option) {

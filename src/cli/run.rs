@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The seed if nobody names one.
-const DEFAULT_SEED: u64 = 1;
+pub const DEFAULT_SEED: u64 = 1;
 /// A run is looked at so often to say how far it is.
 const SLICES: u64 = 256;
 
@@ -222,10 +222,8 @@ impl Run {
             text.push('\n');
         }
         let pods = simulation.pods().map(|pod| render(&podsim::api::Object::Pod(pod.clone())));
-        let now = simulation.cluster().server().clock().at(simulation.now());
-        let now = Timestamp::from_nanosecond(i128::from(now.unix_nanos())).unwrap_or(Timestamp::MAX);
         let arguments = ["get", "pods", "-A"].map(str::to_owned);
-        let table = podsim::report::kubectl::run(&arguments, &Objects::new(pods), now);
+        let table = podsim::report::kubectl::run(&arguments, &Objects::new(pods), wall_clock(simulation));
         text += &table.stdout;
         text += &table.stderr;
         if let Some(digest) = digest {
@@ -246,7 +244,7 @@ impl Run {
                 .iter()
                 .map(|(path, hash)| Input { path: path.clone(), hash: hash.clone() })
                 .collect(),
-            command: super::command_line(&["--out"]),
+            command: format!("podsim {}", super::arguments(&["--out"])),
             checks: told.verdicts.iter().map(check).collect(),
             notes: told.notes(),
             wall: Some(wall),
@@ -283,6 +281,12 @@ fn check(verdict: &Verdict) -> Check {
     Check { what: verdict.text.clone(), held: verdict.met, note }
 }
 
+/// What the clocks of a simulation show.
+pub fn wall_clock(simulation: &Simulation) -> Timestamp {
+    let now = simulation.cluster().server().clock().at(simulation.now());
+    Timestamp::from_nanosecond(i128::from(now.unix_nanos())).unwrap_or(Timestamp::MAX)
+}
+
 /// Whether a file is a scenario rather than a manifest.
 pub fn is_scenario(path: &str) -> bool {
     path.ends_with(".ron")
@@ -307,7 +311,7 @@ fn verdict_line(verdict: &Verdict) -> String {
 fn repeat(seed: u64, now: SimTime) {
     let elapsed = now.since(SimTime::ZERO);
     let whole = SimDuration::from_secs(elapsed.as_secs() + 1);
-    let command = super::command_line(&["--seed", "--until", "--out"]);
+    let arguments = super::arguments(&["--seed", "--until", "--out"]);
     eprintln!("podsim is wrong: an internal assertion broke at {elapsed}. This repeats it:");
-    eprintln!("  {command} --seed {seed} --until {whole}");
+    eprintln!("  podsim {arguments} --seed {seed} --until {whole}");
 }

@@ -1,5 +1,6 @@
 //! One machine: the sandboxes and containers of its pods, and the snapshots that its kubelet is shown.
 
+use super::exec::{self, ExecSession};
 use super::image::ImageStore;
 use super::{Exit, Process, RuntimeMessage, START_ERROR, UNKNOWN_REASON};
 use crate::api::{ContainerId, FastMap, Name, Pod, ResourceList, Text};
@@ -24,6 +25,8 @@ pub struct Machine {
     pub(super) images: ImageStore,
     /// Calls whose time is not over.
     pub(super) calls: FastMap<u32, CriCall>,
+    /// Commands that run in containers, by the kubelet's number for the call.
+    pub(super) execs: BTreeMap<u32, ExecSession>,
     powered: bool,
     /// How many addresses were given out.
     addresses: u32,
@@ -99,6 +102,7 @@ impl Machine {
             pods: BTreeMap::new(),
             images: ImageStore::default(),
             calls: FastMap::default(),
+            execs: BTreeMap::new(),
             powered: true,
             addresses: 0,
         }
@@ -292,6 +296,10 @@ impl Machine {
         for id in std::mem::take(&mut instance.stoppers) {
             out.now(Message::CriDone { node, id, result: Ok(CriReply::Done) });
         }
+        let over = self.execs.extract_if(.., |_, session| (session.key, session.container) == (key, id));
+        for (id, _) in over {
+            out.now(Message::CriDone { node, id, result: Ok(exec::killed()) });
+        }
         self.publish(key, out);
     }
 
@@ -312,6 +320,7 @@ impl Machine {
     pub(super) fn power_off(&mut self) {
         self.powered = false;
         self.calls.clear();
+        self.execs.clear();
     }
 
     pub(super) fn power_on(&mut self, now: SimTime, out: &mut Outbox<Message>) {

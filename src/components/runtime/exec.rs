@@ -62,11 +62,8 @@ impl Runtimes {
             (_, None) => MOMENT,
         };
         let late = !exec.timeout.is_zero() && duration >= exec.timeout;
-        let (after, outcome) = if late {
-            (exec.timeout, Err(timed_out(exec.timeout)))
-        } else {
-            (duration, reply(step, now + stands_for))
-        };
+        let (after, outcome) =
+            if late { (exec.timeout, Err(timed_out(exec.timeout))) } else { (duration, reply(step, now + stands_for)) };
         let session = ExecSession { key: exec.key, container: exec.container, outcome };
         self.machines[node.index()].execs.insert(id, session);
         if after < SimDuration::MAX {

@@ -15,17 +15,16 @@ mod network;
 mod process;
 pub mod shell;
 
-pub use behavior::*;
-pub use network::{GrpcStatus, NetAnswer, NetRequest, NetTarget};
-
 use super::cri::{ContainerConfig, CriCall, CriError, CriReply, CriResult, InstanceState, PodKey};
 use super::latency::LatencyProfile;
 use super::message::{Message, NodeIndex};
 use crate::api::names;
-use crate::api::{ContainerId, FastMap, Name, Pod, Text, Uid};
-use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, StreamKey};
+use crate::api::{ContainerId, FastMap, Name, Pod, Uid};
+use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime};
+pub use behavior::*;
 use exec::ExecCall;
 use machine::Machine;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 names! {
@@ -52,6 +51,11 @@ pub enum RuntimeMessage {
     ExecDone {
         /// The kubelet's number for the call.
         id: u32,
+    },
+    /// A listener answers a request, or its asker stops waiting.
+    NetAnswer {
+        /// The machine's number for the connection.
+        connection: u64,
     },
     /// A process ends, unless it did before.
     ProcessEnd {
@@ -82,13 +86,23 @@ pub struct Runtimes {
     served: Vec<u32>,
     /// The rule of each pod that has one.
     rules: FastMap<Uid, Option<usize>>,
+    /// Whose an address is.
+    addresses: FastMap<Ipv4Addr, (NodeIndex, PodKey)>,
 }
 
 impl Runtimes {
     /// Runtimes without machines.
     pub fn new(world: Arc<World>, profile: Arc<LatencyProfile>, draws: Draws) -> Self {
         let served = vec![0; world.pods.len()];
-        Self { machines: Vec::new(), world, profile, draws, served, rules: FastMap::default() }
+        Self {
+            machines: Vec::new(),
+            world,
+            profile,
+            draws,
+            served,
+            rules: FastMap::default(),
+            addresses: FastMap::default(),
+        }
     }
 
     /// Adds a machine and returns its place.
@@ -125,6 +139,7 @@ impl Runtimes {
                 }
             }
             RuntimeMessage::ExecDone { id } => self.exec_done(node, id, out),
+            RuntimeMessage::NetAnswer { connection } => self.net_answer(now, node, connection, out),
             RuntimeMessage::ProcessEnd { key, container, exit } => {
                 self.machines[node.index()].process_ends(now, key, container, &exit, out);
             }
@@ -188,7 +203,9 @@ impl Runtimes {
                 Ok(CriReply::Done)
             }
             CriCall::RemovePodSandbox { key, sandbox } => {
-                self.machines[node.index()].remove_sandbox(key, sandbox, out);
+                if let Some(ip) = self.machines[node.index()].remove_sandbox(key, sandbox, out) {
+                    self.addresses.remove(&ip);
+                }
                 Ok(CriReply::Done)
             }
             CriCall::PullImage { image, .. } => self.finish_pull(now, node, image),
@@ -239,7 +256,7 @@ impl Runtimes {
         })
     }
 
-    fn begin_sandbox(&mut self, node: NodeIndex, pod: &Pod, key: PodKey) -> Step {
+    fn begin_sandbox(&mut self, node: NodeIndex, pod: &Arc<Pod>, key: PodKey) -> Step {
         let rule = self.rule_of(pod);
         let record = self.machines[node.index()].record(key, pod);
         record.rule = rule;
@@ -254,7 +271,7 @@ impl Runtimes {
         &mut self,
         now: SimTime,
         node: NodeIndex,
-        pod: &Pod,
+        pod: &Arc<Pod>,
         key: PodKey,
         attempt: u32,
         out: &mut Outbox<Message>,
@@ -273,6 +290,9 @@ impl Runtimes {
             return Err(CriError::unknown(words.replace("{pod}", &pod.meta.name)));
         }
         let (id, ip) = machine.add_sandbox(now, pod, key, attempt, out);
+        if let Some(ip) = ip {
+            self.addresses.insert(ip, (node, key));
+        }
         Ok(CriReply::Sandbox { id, ip })
     }
 

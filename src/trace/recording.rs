@@ -44,7 +44,7 @@ impl Recording {
         recording
     }
 
-    /// The lines in order of time; calls that were not answered are left out, as whoever records sees answers.
+    /// The lines in order of time. A call that is not over has none: the recorder writes it when it ends.
     pub fn into_lines(mut self) -> Vec<String> {
         self.lines.sort();
         self.lines.into_iter().map(|(_, _, line)| line).collect()

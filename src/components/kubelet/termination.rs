@@ -304,6 +304,9 @@ impl Kubelet {
         let turn = self.turn(key);
         let Some(one) = self.kill(key).and_then(|kill| kill.find(id)) else { return };
         one.stage = KillStage::Stopping;
+        // At the signal it may answer otherwise.
+        self.wake_probes(now, key, out);
+        let Some(one) = self.kill(key).and_then(|kill| kill.find(id)) else { return };
         let timeout = SimDuration::from_secs(one.grace.max(MINIMUM_GRACE) as u64);
         let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream.part("stop"));
         let delay = self.latency(|profile| &profile.sync_step, now, stream);

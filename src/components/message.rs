@@ -6,6 +6,7 @@
 use super::controllers::ControllerMessage;
 use super::cri::{CriCall, CriResult, PodKey, RuntimePod};
 use super::kubelet::KubeletMessage;
+use super::net::{NetClient, NetReply, NetRequest};
 use super::runtime::RuntimeMessage;
 use super::scheduler::SchedulerMessage;
 use crate::api::{Change, Request, Response};
@@ -106,6 +107,24 @@ pub enum Message {
         node: NodeIndex,
         /// The pod.
         key: PodKey,
+    },
+    /// A request over the pod network arrives.
+    Net {
+        /// Who asks.
+        client: NetClient,
+        /// The asker's number for it.
+        id: u32,
+        /// What is asked.
+        request: Box<NetRequest>,
+    },
+    /// What a request over the pod network came to reaches whoever asked.
+    NetDone {
+        /// Who asked.
+        client: NetClient,
+        /// The asker's number for it.
+        id: u32,
+        /// What it came to.
+        reply: Box<NetReply>,
     },
     /// Something inside a runtime.
     Runtime(NodeIndex, RuntimeMessage),

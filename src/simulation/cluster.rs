@@ -5,6 +5,7 @@ use super::user::User;
 use crate::api::{Change, ChangeKind, FastMap, Kind, Name, Object, Request, Server};
 use crate::components::kubelet::Kubelet;
 use crate::components::message::{Client, Message, NodeIndex};
+use crate::components::net::NetClient;
 use crate::components::runtime::Runtimes;
 use crate::components::scheduler::Scheduler;
 use crate::engine::{Draws, Outbox, SimDuration, SimTime};
@@ -101,6 +102,11 @@ impl Cluster {
             Message::CriDone { node, id, result } => self.kubelets[node.index()].cri_done(now, id, result, out),
             Message::RuntimeChanged { node, pod } => self.kubelets[node.index()].runtime_changed(now, pod, out),
             Message::RuntimeForgot { .. } => {}
+            Message::Net { client, id, request } => self.runtimes.net_request(now, client, id, &request, out),
+            Message::NetDone { client, id, reply } => match client {
+                NetClient::Kubelet(node) => self.kubelets[node.index()].net_done(now, id, *reply, out),
+                NetClient::Containers(_) => {}
+            },
             Message::Runtime(node, message) => self.runtimes.handle(now, node, message, out),
             Message::Scheduler(message) => self.scheduler.handle(now, message, out),
             Message::Controller(_) => {}

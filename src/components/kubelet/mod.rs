@@ -15,6 +15,7 @@ mod config;
 mod container_start;
 mod handler;
 mod images;
+mod net_client;
 mod pleg;
 mod pod_worker;
 mod probe;
@@ -33,13 +34,14 @@ use super::cri::{CriCall, CriResult, PodKey, RuntimePod, pod_stream};
 use super::events::{EventRecorder, EventSink, Told};
 use super::latency::LatencyProfile;
 use super::message::{Client, Message, NodeIndex};
+use super::net::NetReply;
 use super::token_bucket::TokenBucket;
 use crate::api::{
     Change, ChangeKind, ContainerId, EventType, FastMap, Kind, Name, Node, Object, ObjectReference, Pod, PodStatus,
     ProbeKind, Request, Response, Target, WallClock, WallTime,
 };
 use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, StreamKey};
-use handler::HandlerRun;
+use handler::PendingHandler;
 use images::ImageManager;
 use pleg::Pleg;
 use pod_worker::{UpdateKind, Worker};
@@ -128,8 +130,8 @@ pub enum KubeletMessage {
         /// The verdict.
         verdict: Verdict,
     },
-    /// A pause in a hook is over, or a request over the network is answered.
-    HandlerDone {
+    /// A pause in a hook is over, or between two tries of a request over the network.
+    HandlerTimer {
         /// Stale unless still waited for.
         run: u32,
     },
@@ -258,7 +260,7 @@ pub struct Kubelet {
     api_limit: TokenBucket,
     cri_calls: FastMap<u32, PendingCri>,
     api_calls: FastMap<u32, PendingCall>,
-    handlers: FastMap<u32, HandlerRun>,
+    handlers: FastMap<u32, PendingHandler>,
     calls: u32,
     /// The node as the kubelet's own informer has it.
     node_object: Option<Arc<Node>>,
@@ -418,7 +420,7 @@ impl Kubelet {
             KubeletMessage::PodLifecycleEvent { key } => self.sync_soon(now, key, out),
             KubeletMessage::ProbeDue { key, worker, timer } => self.probe_due(now, key, worker, timer, out),
             KubeletMessage::ProbeNews { key, id, kind, verdict } => self.probe_news(now, key, id, kind, verdict, out),
-            KubeletMessage::HandlerDone { run } => self.handler_done(now, run, out),
+            KubeletMessage::HandlerTimer { run } => self.handler_timer(now, run, out),
             KubeletMessage::StatusBatch => self.status_batch(now, out),
             KubeletMessage::StatusReconcile => self.status_reconcile(now, out),
             KubeletMessage::VolumePoll { key, turn } => self.volume_poll(now, key, turn, out),
@@ -450,6 +452,7 @@ impl Kubelet {
         if let Some(state) = self.pods.get_mut(&key) {
             state.runtime = pod;
         }
+        self.wake_probes(now, key, out);
         self.want_relist(now, out);
     }
 
@@ -464,6 +467,13 @@ impl Kubelet {
             Some(PendingCri::Handler(run)) => self.handler_answered(now, run, result, out),
             Some(PendingCri::Pull { image }) => self.pulled(now, image, result, out),
             Some(PendingCri::Nobody) | None => {}
+        }
+    }
+
+    /// A request over the network has come to something.
+    pub fn net_done(&mut self, now: SimTime, id: u32, reply: NetReply, out: &mut Outbox<Message>) {
+        if self.up {
+            self.net_answered(now, id, reply, out);
         }
     }
 

@@ -168,6 +168,7 @@ impl Runtimes {
             | CriCall::RemoveContainer { .. }
             | CriCall::RemoveImage { .. }
             | CriCall::ImageStatus { .. }
+            | CriCall::UpdatePodSandboxResources { .. }
             | CriCall::UpdateContainerResources { .. } => {
                 Step::Takes(self.sample(&self.profile.runtime_call, STEP, node, u64::from(id)))
             }
@@ -204,6 +205,7 @@ impl Runtimes {
             CriCall::ExecSync { key, container, command, timeout, .. } => {
                 self.finish_exec(now, node, key, container, &command, timeout)
             }
+            CriCall::UpdatePodSandboxResources { .. } => Ok(CriReply::Done),
             CriCall::UpdateContainerResources { key, container, requests, limits } => {
                 self.machines[node.index()].update_resources(key, container, requests, limits, out);
                 Ok(CriReply::Done)

@@ -156,6 +156,7 @@ impl CriCall {
             | Self::StopContainer { key, .. }
             | Self::RemoveContainer { key, .. }
             | Self::ExecSync { key, .. }
+            | Self::UpdatePodSandboxResources { key, .. }
             | Self::UpdateContainerResources { key, .. } => Some(*key),
             Self::ImageStatus { .. } | Self::RemoveImage { .. } => None,
         }

@@ -225,7 +225,9 @@ impl TraceRecord {
         told.subject = call.pod().map_or(SubjectId::NONE, |key| self.pod(node, key));
         match call {
             CriCall::RunPodSandbox { attempt, .. } => told.detail = Detail::Number(i64::from(*attempt)),
-            CriCall::StopPodSandbox { .. } | CriCall::RemovePodSandbox { .. } => {}
+            CriCall::StopPodSandbox { .. }
+            | CriCall::RemovePodSandbox { .. }
+            | CriCall::UpdatePodSandboxResources { .. } => {}
             CriCall::PullImage { image, .. } | CriCall::ImageStatus { image } | CriCall::RemoveImage { image } => {
                 told.part = *image;
             }

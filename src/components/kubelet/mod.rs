@@ -180,6 +180,7 @@ impl KubeletMessage {
             | Self::HandlerDone { .. }
             | Self::StatusBatch
             | Self::StatusReconcile
+            | Self::RetryResizes { .. }
             | Self::Housekeeping => None,
         }
     }

@@ -203,7 +203,7 @@ impl TraceRecord {
     fn kubelet(&self, node: NodeIndex, cause: FactId, message: &KubeletMessage) -> Told {
         let mut told = Told::new(FactKind::Kubelet, message.into());
         match message {
-            KubeletMessage::HandlerDone { .. } => (told.subject, told.part) = self.inherited(cause),
+            KubeletMessage::HandlerTimer { .. } => (told.subject, told.part) = self.inherited(cause),
             message => told.subject = message.pod().map_or(SubjectId::NONE, |key| self.pod(node, key)),
         }
         if let KubeletMessage::StopTimer { container: id, .. } | KubeletMessage::ProbeNews { id, .. } = message {
@@ -274,7 +274,7 @@ impl TraceRecord {
     fn runtime(&self, node: NodeIndex, cause: FactId, message: &RuntimeMessage) -> Told {
         let mut told = Told::new(FactKind::Runtime, message.into());
         match message {
-            RuntimeMessage::StepDone { .. } => (told.subject, told.part) = self.inherited(cause),
+            RuntimeMessage::StepDone { .. } | RuntimeMessage::ExecDone { .. } | RuntimeMessage::NetAnswer { .. } => (told.subject, told.part) = self.inherited(cause),
             RuntimeMessage::ProcessEnd { key, container, exit } => {
                 told.subject = self.pod(node, *key);
                 told.part = self.instance(*container).0;
@@ -333,6 +333,17 @@ impl Trace for TraceRecord {
             Message::RuntimeForgot { node, key } => {
                 let subject = self.pod(*node, *key);
                 (Actor::Kubelet(*node), Told { subject, ..Told::new(FactKind::RuntimeForgot, "RuntimeForgot") })
+            }
+            Message::Net { client, request, .. } => {
+                let mut told = Told::new(FactKind::Net, (&request.ask).into());
+                (told.subject, told.part) = self.inherited(cause);
+                told.detail = Detail::Number(i64::from(request.port));
+                (Actor::Runtime(client.node()), told)
+            }
+            Message::NetDone { client, reply, .. } => {
+                let mut told = Told::new(FactKind::NetDone, (&reply.answer).into());
+                (told.subject, told.part) = self.inherited(cause);
+                (Actor::Kubelet(client.node()), told)
             }
             Message::Runtime(node, message) => (Actor::Runtime(*node), self.runtime(*node, cause, message)),
             Message::Scheduler(message) => (Actor::Scheduler, Told::new(FactKind::Scheduler, message.into())),

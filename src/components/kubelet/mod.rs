@@ -11,10 +11,12 @@
 mod actions;
 mod admission;
 mod back_off;
+mod boot;
 mod config;
 mod container_start;
 mod handler;
 mod images;
+mod node_status;
 mod pleg;
 mod pod_worker;
 mod probe;
@@ -38,8 +40,10 @@ use crate::api::{
     ProbeKind, Request, Response, Target, WallClock, WallTime,
 };
 use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, StreamKey};
+use boot::Unclaimed;
 use handler::HandlerRun;
 use images::ImageManager;
+use node_status::NodeReporter;
 use pleg::Pleg;
 use pod_worker::{UpdateKind, Worker};
 use probe::PodProbes;
@@ -57,8 +61,27 @@ const PHASE: Purpose = Purpose::new("kubelet phase");
 /// Something that happens inside a kubelet.
 #[derive(Debug, Clone)]
 pub enum KubeletMessage {
-    /// The process starts.
+    /// The process is started.
     Start,
+    /// The process is ready to look around.
+    Booted {
+        /// Stale unless the process's.
+        incarnation: u32,
+    },
+    /// The first relist: the cluster answers with what the runtime has.
+    ListRuntime,
+    /// The first list of the node's pods: the cluster answers with what the server has.
+    ListPods,
+    /// A round of the node's registration.
+    Register {
+        /// Whether it comes to anything.
+        works: bool,
+    },
+    /// The node's status is computed.
+    NodeBeat {
+        /// Stale unless the one that is waited for.
+        due: SimTime,
+    },
     /// A pod worker wakes up.
     WorkerWakes {
         /// The pod.
@@ -90,7 +113,10 @@ pub enum KubeletMessage {
         stage: u8,
     },
     /// The runtime is listed.
-    Relist,
+    Relist {
+        /// Stale unless the one that is waited for.
+        due: SimTime,
+    },
     /// The runtime was listed.
     Relisted {
         /// When listing began.
@@ -134,7 +160,10 @@ pub enum KubeletMessage {
     /// The status writer looks for work.
     StatusBatch,
     /// The status writer reconciles.
-    StatusReconcile,
+    StatusReconcile {
+        /// Stale unless the one that is waited for.
+        due: SimTime,
+    },
     /// A pod's volumes are looked at.
     VolumePoll {
         /// The pod.
@@ -148,9 +177,14 @@ pub enum KubeletMessage {
         key: PodKey,
         /// The volume, by place.
         volume: usize,
+        /// Stale unless the volume's.
+        due: SimTime,
     },
     /// Workers of pods that are gone are forgotten.
-    Housekeeping,
+    Housekeeping {
+        /// Stale unless the one that is waited for.
+        due: SimTime,
+    },
 }
 
 /// A call to the runtime that is waited for.
@@ -164,6 +198,8 @@ enum PendingCri {
     Handler(u32),
     /// By the image puller.
     Pull { image: Name },
+    /// By nobody but the pod itself, which nobody knows.
+    Orphan { key: PodKey },
     /// By nobody: what it came to does not matter.
     Nobody,
 }
@@ -179,6 +215,10 @@ enum PendingCall {
     StatusDelete { key: PodKey },
     /// An object that a volume or a container needs.
     Volume { key: PodKey, volume: usize, target: Target },
+    /// The node itself, to be registered.
+    NodeRead,
+    /// The node's creation.
+    NodeCreated,
     /// By nobody.
     Nobody,
 }
@@ -228,7 +268,19 @@ pub struct Kubelet {
     node_object: Option<Arc<Node>>,
     /// ConfigMaps and Secrets that were read, and are watched from then on; `None` for what is not there.
     objects: FastMap<(Kind, Name, Name), Option<Object>>,
-    housekeeping_due: bool,
+    housekeeping_due: Option<SimTime>,
+    /// The node as this kubelet registers it.
+    template: Arc<Node>,
+    reporter: NodeReporter,
+    /// Whether every source of pods was seen since the process started.
+    sources_ready: bool,
+    /// What the runtime has of pods that the kubelet was told nothing of.
+    unclaimed: BTreeMap<PodKey, Unclaimed>,
+    /// How often the process has died: what was under way then is stale.
+    incarnation: u32,
+    /// How often the machine has started anew, and the last time that this was reported.
+    boots: u32,
+    reported_boot: u32,
 }
 
 /// Everything that a kubelet has of a pod.
@@ -301,12 +353,14 @@ pub struct KubeletSetup {
     pub draws: Draws,
     /// Whether every probe is run, also those that are sure to change nothing.
     pub every_probe: bool,
+    /// The node as the kubelet registers it.
+    pub template: Arc<Node>,
 }
 
 impl Kubelet {
     /// A kubelet that is not running.
     pub fn new(setup: KubeletSetup) -> Self {
-        let KubeletSetup { node, name, address, config, profile, clock, draws, every_probe } = setup;
+        let KubeletSetup { node, name, address, config, profile, clock, draws, every_probe, template } = setup;
         let stream = StreamKey::new(&name);
         Self {
             node,
@@ -332,7 +386,14 @@ impl Kubelet {
             calls: 0,
             node_object: None,
             objects: FastMap::default(),
-            housekeeping_due: false,
+            housekeeping_due: None,
+            template,
+            reporter: NodeReporter::default(),
+            sources_ready: true,
+            unclaimed: BTreeMap::new(),
+            incarnation: 0,
+            boots: 0,
+            reported_boot: 0,
             config,
             profile,
         }
@@ -347,6 +408,9 @@ impl Kubelet {
         self.tick_phase = phase(config::SYNC_TICK);
         self.pleg.start(phase(config::RELIST_PERIOD));
         self.statuses.start(phase(config::STATUS_SYNC_PERIOD));
+        if !before.is_zero() {
+            self.assume_registered();
+        }
     }
 
     /// Whether the process runs.
@@ -361,18 +425,25 @@ impl Kubelet {
 
     /// Advances this kubelet by one message. Everything that it wants done leaves through `out`.
     pub fn handle(&mut self, now: SimTime, message: KubeletMessage, out: &mut Outbox<Message>) {
-        if !self.up {
-            return;
+        match message {
+            KubeletMessage::Start => return self.begin(now, out),
+            KubeletMessage::Booted { incarnation } => return self.booted(now, incarnation, out),
+            _ if !self.up => return,
+            _ => {}
         }
         match message {
-            KubeletMessage::Start => {}
+            KubeletMessage::Start | KubeletMessage::Booted { .. } => {}
+            // The cluster answers these.
+            KubeletMessage::ListRuntime | KubeletMessage::ListPods => {}
+            KubeletMessage::Register { works } => self.register(now, works, out),
+            KubeletMessage::NodeBeat { due } => self.node_beat(now, due, out),
             KubeletMessage::WorkerWakes { key, turn } => self.worker_wakes(now, key, turn, out),
             KubeletMessage::WorkQueueTick { key, due } => self.work_queue_tick(now, key, due, out),
             KubeletMessage::DeadlineTick { key } => self.deadline_tick(now, key, out),
             KubeletMessage::StopTimer { key, turn, container, stage } => {
                 self.stop_timer(now, key, turn, container, stage, out);
             }
-            KubeletMessage::Relist => self.relist(now, out),
+            KubeletMessage::Relist { due } => self.relist(now, due, out),
             KubeletMessage::Relisted { began } => self.relisted(now, began, out),
             KubeletMessage::RelistPod { key } => self.relist_pod(now, key, out),
             KubeletMessage::PodLifecycleEvent { key } => self.sync_soon(now, key, out),
@@ -380,10 +451,10 @@ impl Kubelet {
             KubeletMessage::ProbeNews { key, id, kind, verdict } => self.probe_news(now, key, id, kind, verdict, out),
             KubeletMessage::HandlerDone { run } => self.handler_done(now, run, out),
             KubeletMessage::StatusBatch => self.status_batch(now, out),
-            KubeletMessage::StatusReconcile => self.status_reconcile(now, out),
+            KubeletMessage::StatusReconcile { due } => self.status_reconcile(now, due, out),
             KubeletMessage::VolumePoll { key, turn } => self.volume_poll(now, key, turn, out),
-            KubeletMessage::Mounted { key, volume } => self.mounted(now, key, volume, out),
-            KubeletMessage::Housekeeping => self.housekeeping(now, out),
+            KubeletMessage::Mounted { key, volume, due } => self.mount_due(now, key, volume, due, out),
+            KubeletMessage::Housekeeping { due } => self.housekeeping(now, due, out),
         }
     }
 
@@ -394,7 +465,7 @@ impl Kubelet {
         }
         match change.object {
             Object::Pod(pod) => self.pod_changed(now, change.kind, pod, out),
-            Object::Node(node) => self.node_object = (change.kind != ChangeKind::Deleted).then_some(node),
+            Object::Node(node) => self.node_watched(now, (change.kind != ChangeKind::Deleted).then_some(node), out),
             object => self.object_changed(change.kind == ChangeKind::Deleted, &object),
         }
     }
@@ -405,9 +476,8 @@ impl Kubelet {
             return;
         }
         let key = pod.key;
-        if let Some(state) = self.pods.get_mut(&key) {
-            state.runtime = pod;
-        }
+        let Some(state) = self.pods.get_mut(&key) else { return self.unclaimed_changed(&pod) };
+        state.runtime = pod;
         self.want_relist(now, out);
     }
 
@@ -421,6 +491,7 @@ impl Kubelet {
             Some(PendingCri::Stop { key, turn, container }) => self.stopped(now, key, turn, container, result, out),
             Some(PendingCri::Handler(run)) => self.handler_answered(now, run, result, out),
             Some(PendingCri::Pull { image }) => self.pulled(now, image, result, out),
+            Some(PendingCri::Orphan { key }) => self.orphan_stopped(now, key, out),
             Some(PendingCri::Nobody) | None => {}
         }
     }
@@ -437,6 +508,8 @@ impl Kubelet {
             Some(PendingCall::Volume { key, volume, target }) => {
                 self.object_read(now, key, volume, target, response, out);
             }
+            Some(PendingCall::NodeRead) => self.node_read(now, response, out),
+            Some(PendingCall::NodeCreated) => self.node_created(now, response, out),
             Some(PendingCall::Nobody) | None => {}
         }
     }
@@ -448,6 +521,7 @@ impl Kubelet {
             ChangeKind::Deleted => self.pod_removed(now, key, out),
             ChangeKind::Added | ChangeKind::Modified => match self.pods.get_mut(&key) {
                 None => self.pod_added(now, key, pod, out),
+                Some(state) if state.pod.meta.resource_version >= pod.meta.resource_version => {}
                 Some(state) => {
                     let before = std::mem::replace(&mut state.pod, pod.clone());
                     if semantically_different(&before, &pod) {

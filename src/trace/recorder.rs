@@ -274,13 +274,15 @@ impl TraceRecord {
     fn runtime(&self, node: NodeIndex, cause: FactId, message: &RuntimeMessage) -> Told {
         let mut told = Told::new(FactKind::Runtime, message.into());
         match message {
-            RuntimeMessage::StepDone { .. } | RuntimeMessage::ExecDone { .. } | RuntimeMessage::NetAnswer { .. } => (told.subject, told.part) = self.inherited(cause),
+            RuntimeMessage::StepDone { .. } | RuntimeMessage::ExecDone { .. } | RuntimeMessage::NetAnswer { .. } => {
+                (told.subject, told.part) = self.inherited(cause)
+            }
             RuntimeMessage::ProcessEnd { key, container, exit } => {
                 told.subject = self.pod(node, *key);
                 told.part = self.instance(*container).0;
                 told.detail = Detail::Number(i64::from(exit.code));
             }
-            RuntimeMessage::Kill { key, container } => {
+            RuntimeMessage::Kill { key, container, .. } => {
                 told.subject = self.pod(node, *key);
                 told.part = self.instance(*container).0;
             }

@@ -7,4 +7,6 @@ pub mod api;
 
 pub mod components;
 
+pub mod conformance;
+
 pub mod report;

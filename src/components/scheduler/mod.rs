@@ -1,5 +1,34 @@
 //! The scheduler: which pod is placed next, where, and why not.
 
+mod batch;
+pub mod cache;
+pub mod config;
+pub mod diagnosis;
+pub mod events;
+pub mod explain;
+pub mod framework;
+mod index;
+mod node_info;
+mod node_tree;
+pub mod nominator;
+pub mod objects;
+pub mod plugins;
+pub mod preemption;
+pub mod profile;
+pub mod schedule_one;
+mod selector_errors;
+pub mod snapshot;
+#[cfg(test)]
+pub mod testing;
+
+pub use cache::{Cache, NodeInfo, NodeSlot};
+pub use config::{Gates, SchedulerConfiguration};
+pub use events::ClusterEvent;
+pub use explain::{Explanation, explain};
+pub use framework::{Code, Context, CycleState, Plugin, Points, Status, Verdict};
+pub use profile::{Profile, Registry};
+pub use snapshot::ClusterSnapshot;
+
 use super::message::{Client, Message};
 use crate::api::{Change, ChangeKind, Name, Object, Request};
 use crate::engine::{Outbox, SimTime};

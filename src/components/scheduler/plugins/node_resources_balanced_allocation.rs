@@ -3,7 +3,7 @@
 //! Since 1.34 the score is of the change: 75 for none, up to 100 for the better and down to 50 for the worse.
 
 use super::resource_allocation::{
-    ScoredResource, allocatable_and_requested, default_resources, pod_requests, read_resources,
+    ScoredResource, allocatable_and_requested, default_resources, read_resources, stated_requests,
 };
 use super::{fields, unknown_field};
 use crate::api::names;
@@ -98,7 +98,7 @@ impl Plugin for NodeResourcesBalancedAllocation {
     }
 
     fn pre_score(&self, _cx: &Context<'_>, state: &mut CycleState, pod: &Pod, _nodes: &[NodeSlot]) -> Status {
-        let requests = pod_requests(&pod.spec, &self.resources, true);
+        let requests = stated_requests(&pod.spec, &self.resources);
         if requests.iter().all(|request| *request == 0) {
             return Status::skip();
         }
@@ -107,7 +107,7 @@ impl Plugin for NodeResourcesBalancedAllocation {
     }
 
     fn score(&self, _cx: &Context<'_>, _state: &CycleState, pod: &Pod, node: &NodeInfo) -> i64 {
-        self.score_node(&pod_requests(&pod.spec, &self.resources, true), node)
+        self.score_node(&stated_requests(&pod.spec, &self.resources), node)
     }
 
     fn score_many(&self, cx: &Context<'_>, state: &CycleState, pod: &Pod, nodes: &[NodeSlot], scores: &mut [i64]) {

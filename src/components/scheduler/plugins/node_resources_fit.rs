@@ -1,6 +1,6 @@
 //! NodeResourcesFit: a node holds what it has, and is better the more, or the less, of it is left.
 
-use super::resource_allocation::{ScoredResource, allocatable_and_requested, default_resources, pod_requests, read_resources};
+use super::resource_allocation::{ScoredResource, allocatable_and_requested, default_resources, filled_requests, read_resources};
 use super::{fields, unknown_field, whole_number};
 use crate::api::names;
 use crate::api::{CPU, MEMORY, Name, Node, Pod, PodSpec, Resources, Text, requests};
@@ -324,16 +324,16 @@ impl Plugin for NodeResourcesFit {
     }
 
     fn pre_score(&self, _cx: &Context<'_>, state: &mut CycleState, pod: &Pod, _nodes: &[NodeSlot]) -> Status {
-        state.write(Requests(pod_requests(&pod.spec, &self.resources, false)));
+        state.write(Requests(filled_requests(&pod.spec, &self.resources)));
         Status::success()
     }
 
     fn score(&self, _cx: &Context<'_>, _state: &CycleState, pod: &Pod, node: &NodeInfo) -> i64 {
-        self.score_node(&pod_requests(&pod.spec, &self.resources, false), node)
+        self.score_node(&filled_requests(&pod.spec, &self.resources), node)
     }
 
     fn score_many(&self, cx: &Context<'_>, state: &CycleState, pod: &Pod, nodes: &[NodeSlot], scores: &mut [i64]) {
-        if self.plain {
+        if self.plain && pod.spec.resources.is_none() {
             let (milli_cpu, memory) = pod.spec.non_zero_requests;
             for (&node, score) in nodes.iter().zip(scores) {
                 let totals = &cx.cache.node(node).totals;

@@ -44,18 +44,29 @@ pub(super) fn read_resources(place: &str, value: &Value) -> Result<Vec<ScoredRes
     Ok(if resources.is_empty() { default_resources() } else { resources })
 }
 
-/// What a pod asks of each scored resource, in order: as it is, or with 100m and 200 MiB where nothing is stated.
-pub fn pod_requests(spec: &PodSpec, resources: &[ScoredResource], as_stated: bool) -> Vec<i64> {
-    let request = |resource: &ScoredResource| {
-        if as_stated {
-            spec.requests.get(resource.name)
-        } else if resource.name == *CPU {
-            spec.non_zero_requests.0
-        } else if resource.name == *MEMORY {
-            spec.non_zero_requests.1
-        } else {
-            spec.requests.get(resource.name)
-        }
+/// What a pod asks of each scored resource, in order, as it is stated.
+pub fn stated_requests(spec: &PodSpec, resources: &[ScoredResource]) -> Vec<i64> {
+    resources.iter().map(|resource| spec.requests.get(resource.name)).collect()
+}
+
+/// What the containers of a pod ask of each scored resource, in order: 100m and 200 MiB where one states nothing.
+///
+/// Requests of the pod as a whole do not count here (`SkipPodLevelResources`), although they do once it is on a node.
+pub fn filled_requests(spec: &PodSpec, resources: &[ScoredResource]) -> Vec<i64> {
+    let of_containers;
+    let spec = if spec.resources.is_some() {
+        let mut own = spec.clone();
+        own.resources = None;
+        own.compute_requests();
+        of_containers = own;
+        &of_containers
+    } else {
+        spec
+    };
+    let request = |resource: &ScoredResource| match resource.name {
+        name if name == *CPU => spec.non_zero_requests.0,
+        name if name == *MEMORY => spec.non_zero_requests.1,
+        name => spec.requests.get(name),
     };
     resources.iter().map(request).collect()
 }

@@ -1,11 +1,19 @@
 //! A deterministic discrete-event simulator of the Kubernetes pod lifecycle.
-pub mod engine;
+//!
+//! A scenario fills a cluster; components, each a pure state machine, exchange timed messages through one queue; the
+//! trace records it; a report reads the trace.
 
 pub mod scenario;
 
 pub mod api;
 
 pub mod components;
+
+pub mod engine;
+
+pub mod simulation;
+
+pub mod trace;
 
 pub mod conformance;
 

@@ -30,7 +30,7 @@ names! {
 }
 
 /// `v1.Node`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Node {
     /// Names and versions.
     pub meta: Metadata,

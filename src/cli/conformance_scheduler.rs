@@ -1,18 +1,14 @@
 //! `podsim conformance scheduler`: decisions recorded from the real kube-scheduler, decided again.
 
+use super::{BELOW, WRONG_REQUEST};
 use clap::Args;
-use podsim::conformance::score::{Group, Score};
 use podsim::conformance::scheduler;
+use podsim::conformance::score::{Group, Score};
 use serde_json::Value;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// An expectation did not hold.
-const BELOW: u8 = 1;
-/// What was asked for cannot be done; nothing was written.
-const WRONG_REQUEST: u8 = 2;
 
 /// Decides recorded scheduling decisions again
 #[derive(Debug, Args)]

@@ -2,9 +2,15 @@
 
 mod conformance;
 mod conformance_scheduler;
+mod kubectl;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+
+/// An expectation did not hold.
+const BELOW: u8 = 1;
+/// What was asked for cannot be done; nothing was written.
+const WRONG_REQUEST: u8 = 2;
 
 /// A deterministic simulator of the Kubernetes pod lifecycle.
 #[derive(Debug, Parser)]
@@ -17,6 +23,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Conformance(conformance::Conformance),
+    Kubectl(kubectl::Kubectl),
 }
 
 impl Cli {
@@ -24,6 +31,7 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         match self.command {
             Command::Conformance(conformance) => conformance.run(),
+            Command::Kubectl(kubectl) => kubectl.run(),
         }
     }
 }

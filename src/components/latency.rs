@@ -3,8 +3,10 @@
 //! A profile is one RON file of named distributions. Two ship with the program: `ideal`, in which everything is
 //! instant, and `kubernetes-1.36`, fitted to recordings of a real cluster.
 
-use crate::engine::{Distribution, DistributionError};
+use crate::engine::{Distribution, DistributionError, Draws, Purpose, SimDuration, SimTime, StreamKey};
 use serde::{Deserialize, Serialize};
+
+const LOAD: Purpose = Purpose::new("load");
 
 /// The named latencies of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +34,8 @@ pub struct LatencyProfile {
     pub relist: Distribution,
     /// A volume operation of a kubelet: token, ConfigMap or Secret fetched and mounted.
     pub mount: Distribution,
+    /// The unmounting of a volume.
+    pub unmount: Distribution,
     /// From an event's making to its call to the server.
     pub event: Distribution,
     /// `RunPodSandbox`.
@@ -50,6 +54,35 @@ pub struct LatencyProfile {
     pub pod_network: Distribution,
     /// A pull of an image that the scenario says nothing about.
     pub pull: Distribution,
+    /// How the load of the control plane's machine varies.
+    pub load: Load,
+}
+
+/// The load of a machine that is shared with other work: in each window of time everything takes longer, or less long,
+/// by one factor.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Load {
+    /// How long a window is.
+    pub window: SimDuration,
+    /// Standard deviation of the logarithm of the factor, whose median is one; zero for no variation.
+    pub sigma: f64,
+}
+
+impl Load {
+    /// The window in which an instant lies.
+    pub const fn window_at(&self, now: SimTime) -> u64 {
+        if self.window.is_zero() { 0 } else { now.as_nanos() / self.window.as_nanos() }
+    }
+
+    /// The factor of a window, in thousandths.
+    pub fn factor(&self, draws: Draws, window: u64) -> u64 {
+        if self.sigma == 0.0 {
+            return 1_000;
+        }
+        let normal = draws.draw(LOAD, StreamKey::new("control plane"), window).normal();
+        (libm::exp(self.sigma * normal) * 1_000.0) as u64
+    }
 }
 
 impl LatencyProfile {
@@ -82,7 +115,7 @@ impl LatencyProfile {
         Ok(())
     }
 
-    fn named(&self) -> [(&'static str, &Distribution); 20] {
+    fn named(&self) -> [(&'static str, &Distribution); 21] {
         [
             ("api_read", &self.api_read),
             ("api_write", &self.api_write),
@@ -95,6 +128,7 @@ impl LatencyProfile {
             ("sync_step", &self.sync_step),
             ("relist", &self.relist),
             ("mount", &self.mount),
+            ("unmount", &self.unmount),
             ("event", &self.event),
             ("run_sandbox", &self.run_sandbox),
             ("stop_sandbox", &self.stop_sandbox),

@@ -105,7 +105,8 @@ impl Sums<'_> {
     fn container(&self, container: &Value, side: Side, with_status: bool) -> Quantities {
         let own = read(&container["resources"][side.field()]);
         // Of two statuses of one name the later list wins.
-        let statuses = list(&self.status["containerStatuses"]).iter().chain(list(&self.status["initContainerStatuses"]));
+        let statuses =
+            list(&self.status["containerStatuses"]).iter().chain(list(&self.status["initContainerStatuses"]));
         let status = statuses.rev().find(|status| status["name"] == container["name"]);
         let Some(status) = status.filter(|status| with_status && status["resources"].is_object()) else { return own };
         let mut held = if self.is_infeasible { Quantities::new() } else { own };

@@ -10,9 +10,7 @@ use crate::components::scheduler::explain::{NodeExplanation, PostFilterExplanati
 use crate::components::scheduler::framework::{Code, Context, Status};
 use crate::components::scheduler::preemption::{Candidate, earliest_start};
 use crate::components::scheduler::schedule_one::{Outcome, Search};
-use crate::components::scheduler::{
-    ClusterSnapshot, Explanation, Profile, Registry, SchedulerConfiguration, explain,
-};
+use crate::components::scheduler::{ClusterSnapshot, Explanation, Profile, Registry, SchedulerConfiguration, explain};
 use crate::engine::SimTime;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;

@@ -8,13 +8,22 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 const FILTER_SCORE: &[&str] = &[
-    "nodeOrder", "gated", "preFilter", "nodes", "topScore", "topNodes", "selectedSerial", "fitError",
-    "failedSchedulingMessage", "unschedulablePlugins", "postFilter", "schedulerError",
+    "nodeOrder",
+    "gated",
+    "preFilter",
+    "nodes",
+    "topScore",
+    "topNodes",
+    "selectedSerial",
+    "fitError",
+    "failedSchedulingMessage",
+    "unschedulablePlugins",
+    "postFilter",
+    "schedulerError",
 ];
 const PREEMPTION: &[&str] = &["eligible", "nodes", "potentialNodes", "candidates", "winners", "postFilter", "fitError"];
 const SEQUENCE: &[&str] = &["nodeOrder", "steps"];
-const NODE: &[&str] =
-    &["name", "feasible", "plugin", "code", "reasons", "scores", "total", "excludedByPreFilter"];
+const NODE: &[&str] = &["name", "feasible", "plugin", "code", "reasons", "scores", "total", "excludedByPreFilter"];
 const CANDIDATE: &[&str] = &["node", "nodeName", "name", "victims", "numPDBViolations"];
 const STEP: &[&str] =
     &["pod", "startIndex", "nextStartIndex", "evaluatedNodes", "feasibleNodes", "selected", "fitError"];

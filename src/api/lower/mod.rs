@@ -4,6 +4,7 @@
 //! words. Parsing goes through the types of `k8s-openapi`; what a record does not hold stays with it as text.
 //! What depends on other objects (namespaces, priority classes, quotas) is admission, and not done here.
 
+mod autoscaler;
 mod batch;
 mod common;
 mod container;
@@ -19,15 +20,19 @@ mod status;
 mod storage;
 mod workload;
 
+pub(crate) use common::amount;
 pub(crate) use decode::number;
+pub(crate) use defaults::{aggregate_requests, pod as default_pod, pod_spec as default_pod_spec};
 pub use kinds::{CustomKind, CustomKinds, INERT_KINDS, InertKind, ServedKind, served_kind};
+pub(crate) use pod::pod_spec as pod_spec_of;
 
+use super::validation::{self, Errors, NameRule};
 use super::{ApiError, ApiObject, ErrorReason, FieldError, Kind, Metadata, Name, Object, Other, Text};
 use decode::{DecodeError, Notes};
 use k8s_openapi::Metadata as HasMetadata;
 use k8s_openapi::api::{
-    apps::v1 as apps, batch::v1 as batch_v1, core::v1, discovery::v1 as discovery, node::v1 as node_v1,
-    policy::v1 as policy_v1, scheduling::v1 as scheduling, storage::v1 as storage_v1,
+    apps::v1 as apps, autoscaling::v2 as autoscaling, batch::v1 as batch_v1, core::v1, discovery::v1 as discovery,
+    node::v1 as node_v1, policy::v1 as policy_v1, scheduling::v1 as scheduling, storage::v1 as storage_v1,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
@@ -64,8 +69,20 @@ pub struct Lowering {
     pub custom_kinds: CustomKinds,
     /// What happens to unknown fields.
     pub field_validation: FieldValidation,
-    /// Whether the object comes from a server, which has validated it.
-    pub stored: bool,
+    /// What is validated.
+    pub validation: Validation,
+}
+
+/// What an object is validated for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Validation {
+    /// For its creation.
+    #[default]
+    Create,
+    /// As the new version of a stored object.
+    Update,
+    /// Not at all: it comes from a server, which has done so.
+    None,
 }
 
 /// Reads an object as kubectl and a server of 1.36 do when it is created.
@@ -86,14 +103,17 @@ pub fn lower(value: &Value) -> Result<Lowered, Box<ApiError>> {
 }
 
 /// A type of `k8s-openapi` that becomes a record.
-trait Lower: for<'v> Deserialize<'v> + HasMetadata<Ty = ObjectMeta> {
+pub(crate) trait Lower: for<'v> Deserialize<'v> + HasMetadata<Ty = ObjectMeta> {
     type Record: ApiObject;
 
     /// What the server fills in.
     fn set_defaults(&mut self) {}
 
+    /// How its objects may be named.
+    const NAME: NameRule = NameRule::Subdomain;
+
     /// What the server does not accept, besides metadata.
-    fn validate(&self, _errors: &mut Vec<FieldError>) {}
+    fn validate(&self, _errors: &mut Errors) {}
 
     /// The record.
     fn record(self, meta: Metadata) -> Self::Record;
@@ -102,7 +122,7 @@ trait Lower: for<'v> Deserialize<'v> + HasMetadata<Ty = ObjectMeta> {
 impl Lowering {
     /// How the objects of a dump are read: what a server printed is not validated again.
     pub fn of_stored() -> Self {
-        Self { field_validation: FieldValidation::Ignore, stored: true, ..Self::default() }
+        Self { field_validation: FieldValidation::Ignore, validation: Validation::None, ..Self::default() }
     }
 
     /// Reads an object.
@@ -171,12 +191,13 @@ impl Lowering {
         let warnings = self.unknown_fields(kind.as_str(), kind.version(), &notes)?;
         read.set_defaults();
         place(read.metadata_mut(), kind.is_namespaced());
-        if !self.stored {
-            let mut errors = Vec::new();
+        if self.validation != Validation::None {
+            let mut errors = Errors::for_create(self.validation == Validation::Create);
+            validation::metadata(read.metadata(), K::NAME, &mut errors);
             read.validate(&mut errors);
-            if !errors.is_empty() {
+            if !errors.0.is_empty() {
                 let name = read.metadata().name.clone().unwrap_or_default();
-                return Err(ApiError::invalid(kind, &name, &errors));
+                return Err(ApiError::invalid(kind, &name, &errors.0));
             }
         }
         let meta = common::metadata(read.metadata());
@@ -184,21 +205,42 @@ impl Lowering {
         Ok(Lowered { object, no_effect: notes.no_effect.into_iter().collect(), warnings })
     }
 
+    /// An object of a kind without record. Of these, autoscalers alone are decoded as what they are.
     fn inert(&self, api_version: &str, kind: &str, namespaced: bool, value: &Value) -> Result<Lowered, Box<ApiError>> {
-        let version = api_version.rsplit('/').next().unwrap_or_default();
-        let none = Value::Null;
-        let metadata = value.get("metadata").unwrap_or(&none);
-        let (mut metadata, _) =
-            decode::decode::<ObjectMeta>(metadata).map_err(|error| undecodable(kind, version, &error))?;
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let mut errors = Errors::default();
+        let (mut metadata, source, warnings) = if (api_version, kind) == ("autoscaling/v2", "HorizontalPodAutoscaler") {
+            let (mut scaler, notes) = decode::decode::<autoscaling::HorizontalPodAutoscaler>(value)
+                .map_err(|error| undecodable(kind, version, &error))?;
+            let warnings = self.unknown_fields(kind, version, &notes)?;
+            autoscaler::set_defaults(&mut scaler);
+            autoscaler::validate(&scaler, &mut errors);
+            let source = serde_json::to_value(&scaler).expect("API types are JSON");
+            (scaler.metadata, source, warnings)
+        } else {
+            let none = Value::Null;
+            let metadata = value.get("metadata").unwrap_or(&none);
+            let (metadata, _) =
+                decode::decode::<ObjectMeta>(metadata).map_err(|error| undecodable(kind, version, &error))?;
+            (metadata, value.clone(), Vec::new())
+        };
         place(&mut metadata, namespaced);
-        let source = rest_of(value.clone(), &["apiVersion", "kind", "metadata"]);
+        if self.validation != Validation::None {
+            let mut all = Errors::default();
+            validation::metadata(&metadata, NameRule::PathSegment, &mut all);
+            all.0.append(&mut errors.0);
+            if !all.0.is_empty() {
+                let name = metadata.name.unwrap_or_default();
+                return Err(ApiError::invalid_kind(kind, group, &name, &all.0));
+            }
+        }
         let object = Object::Other(Arc::new(Other {
             meta: common::metadata(&metadata),
             api_version: Name::new(api_version),
             kind: Name::new(kind),
-            source,
+            source: rest_of(source, &["apiVersion", "kind", "metadata"]),
         }));
-        Ok(Lowered { object, no_effect: Vec::new(), warnings: Vec::new() })
+        Ok(Lowered { object, no_effect: Vec::new(), warnings })
     }
 
     /// The warnings about unknown fields, unless they are a reason to refuse.
@@ -252,4 +294,29 @@ fn rest_of(mut value: Value, without: &[&str]) -> Text {
         fields.retain(|field, _| !without.contains(&field.as_str()));
     }
     Text::from(value.to_string())
+}
+
+/// Labels as records have them.
+pub(crate) fn labels_of(pairs: &std::collections::BTreeMap<String, String>) -> super::Labels {
+    common::labels(Some(pairs))
+}
+
+/// A selector as records have it.
+pub(crate) fn selector_of(selector: &k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector) -> super::Selector {
+    common::selector(selector)
+}
+
+/// Reads a value as a type, unknown fields ignored.
+pub(crate) fn decode<T: for<'v> Deserialize<'v>>(value: &Value) -> Result<T, String> {
+    decode::decode(value).map(|(read, _)| read).map_err(|error| error.message)
+}
+
+/// The record of an object that is defaulted.
+pub(crate) fn record_of<K: Lower>(object: K, meta: Metadata) -> K::Record {
+    object.record(meta)
+}
+
+/// The record of a value, without its metadata.
+pub(crate) fn record_as<K: Lower>(value: &Value) -> Option<K::Record> {
+    decode::<K>(value).ok().map(|read| read.record(Metadata::default()))
 }

@@ -33,21 +33,27 @@ impl Pleg {
         *self = Self { phase, relisted_at: Some(SimTime::ZERO), planned: false, found: Vec::new() };
     }
 
-    pub(super) const fn relisted_at(&self) -> Option<SimTime> {
-        self.relisted_at
+    /// When the last relist began: one that was run, or one that was skipped because it would have found nothing.
+    pub(super) fn relisted_at(&self, now: SimTime) -> Option<SimTime> {
+        if self.planned || now < self.phase {
+            return self.relisted_at;
+        }
+        let period = (RELIST_PERIOD + IDLE_RELIST).as_nanos();
+        let ticks = now.since(self.phase).as_nanos() / period;
+        Some(self.phase + SimDuration::from_nanos(ticks * period)).max(self.relisted_at)
     }
 }
 
 impl Kubelet {
     /// Plans the next relist, unless it is.
     pub(super) fn want_relist(&mut self, now: SimTime, out: &mut Outbox<Message>) {
-        if std::mem::replace(&mut self.pleg.planned, true) {
+        if self.pleg.planned {
             return;
         }
+        self.pleg.relisted_at = self.pleg.relisted_at(now);
+        self.pleg.planned = true;
         let after = now + SimDuration::from_nanos(1);
         let due = after.next_tick(self.pleg.phase, RELIST_PERIOD + IDLE_RELIST);
-        // Relists in between found nothing new; the last of them still proved that what was known holds.
-        self.pleg.relisted_at = self.pleg.relisted_at.max(Some(due - (RELIST_PERIOD + IDLE_RELIST)));
         out.after(due.since(now), self.message(KubeletMessage::Relist));
     }
 

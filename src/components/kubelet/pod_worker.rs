@@ -228,7 +228,7 @@ impl Kubelet {
 
     /// The worker takes what there is to do.
     pub(super) fn worker_wakes(&mut self, now: SimTime, key: PodKey, turn: u32, out: &mut Outbox<Message>) {
-        let relisted_at = self.pleg.relisted_at();
+        let relisted_at = self.pleg.relisted_at(now);
         let Some(state) = self.pods.get_mut(&key) else { return };
         let Some(worker) = &mut state.worker else { return };
         let expected = matches!(worker.activity, Activity::Waking | Activity::AwaitingRelist);
@@ -257,7 +257,7 @@ impl Kubelet {
 
     /// Workers that waited for a look at the runtime go on.
     pub(super) fn resume_fresh_workers(&mut self, now: SimTime, only: Option<PodKey>, out: &mut Outbox<Message>) {
-        let relisted_at = self.pleg.relisted_at();
+        let relisted_at = self.pleg.relisted_at(now);
         let waiting: Vec<(PodKey, u32)> = self
             .pods
             .iter()

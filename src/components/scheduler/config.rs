@@ -36,8 +36,19 @@ const DEFAULT_PLUGINS: &[(&str, i64)] = &[
 
 /// The extension points as configurations name them.
 const POINTS: &[&str] = &[
-    "preEnqueue", "queueSort", "preFilter", "filter", "postFilter", "preScore", "score", "reserve", "permit", "preBind",
-    "bind", "postBind", "multiPoint",
+    "preEnqueue",
+    "queueSort",
+    "preFilter",
+    "filter",
+    "postFilter",
+    "preScore",
+    "score",
+    "reserve",
+    "permit",
+    "preBind",
+    "bind",
+    "postBind",
+    "multiPoint",
 ];
 
 /// Feature gates that the scheduler looks at, beyond those that are fixed at their defaults of 1.36.
@@ -261,8 +272,14 @@ impl Reader {
                         read.profiles.push(profile);
                     }
                 }
-                "parallelism" | "leaderElection" | "healthzBindAddress" | "metricsBindAddress" | "enableProfiling"
-                | "enableContentionProfiling" | "extenders" | "delayCacheUntilActive" => {
+                "parallelism"
+                | "leaderElection"
+                | "healthzBindAddress"
+                | "metricsBindAddress"
+                | "enableProfiling"
+                | "enableContentionProfiling"
+                | "extenders"
+                | "delayCacheUntilActive" => {
                     self.no_effect.push(field.clone());
                 }
                 _ => self.wrong(field, "a field that KubeSchedulerConfiguration does not have", "remove it"),
@@ -346,7 +363,8 @@ impl Reader {
                 self.wrong(format!("{place}.enabled[{n}].name"), "no name", "name the plugin");
             }
             let here = format!("{place}.enabled[{n}].weight");
-            let weight = one.get("weight").map_or(Some(0), |weight| self.integer(&here, weight, 0, i64::from(i32::MAX)));
+            let weight =
+                one.get("weight").map_or(Some(0), |weight| self.integer(&here, weight, 0, i64::from(i32::MAX)));
             set.enabled.push(EnabledPlugin { name: Name::new(name), weight: weight.unwrap_or(0) });
         }
         for one in self.list(&format!("{place}.disabled"), field("disabled")) {
@@ -399,7 +417,8 @@ mod tests {
         let read = SchedulerConfiguration::from_value(&json!({})).expect("a configuration");
         assert_eq!(read, SchedulerConfiguration::default());
         assert_eq!((read.pod_initial_backoff_seconds, read.pod_max_backoff_seconds), (1, 10));
-        let weights: Vec<_> = names(&read.profiles[0].points["multiPoint"]).into_iter().filter(|(_, w)| *w > 0).collect();
+        let weights: Vec<_> =
+            names(&read.profiles[0].points["multiPoint"]).into_iter().filter(|(_, w)| *w > 0).collect();
         let expected = [
             ("TaintToleration", 3),
             ("NodeAffinity", 2),

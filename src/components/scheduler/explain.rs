@@ -225,7 +225,8 @@ fn tell_failure(
     let mut diagnosis = Diagnosis::new(told.order.len());
     if told.pre_filter.is_success() {
         if let Some(left_out) = told.nodes.iter().filter_map(|node| node.rejection.as_ref()).find(|one| one.excluded) {
-            diagnosis.absent = Status { code: left_out.code, reasons: left_out.reasons.clone(), plugin: Name::default() };
+            diagnosis.absent =
+                Status { code: left_out.code, reasons: left_out.reasons.clone(), plugin: Name::default() };
         }
     } else {
         diagnosis.pre_filter_message = told.pre_filter.message();

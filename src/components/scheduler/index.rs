@@ -222,9 +222,10 @@ pub fn first_untolerated<'t>(
     tolerations: &[Toleration],
     comparison_operators: bool,
 ) -> Option<&'t Taint> {
-    taints.iter().filter(|taint| taint.effect != TaintEffect::PreferNoSchedule).find(|taint| {
-        !tolerations.iter().any(|toleration| toleration.tolerates(taint, comparison_operators))
-    })
+    taints
+        .iter()
+        .filter(|taint| taint.effect != TaintEffect::PreferNoSchedule)
+        .find(|taint| !tolerations.iter().any(|toleration| toleration.tolerates(taint, comparison_operators)))
 }
 
 /// Whether a node meets one of the terms of a node selector. A term that is wrong in itself is met by none.
@@ -464,7 +465,8 @@ impl Counters {
             return;
         }
         let Self { counters, anchored, unanchored, .. } = self;
-        let by_label = pod.meta.labels.iter().filter_map(|(key, value)| anchored.get(&(pod.meta.namespace, key, value)));
+        let by_label =
+            pod.meta.labels.iter().filter_map(|(key, value)| anchored.get(&(pod.meta.namespace, key, value)));
         for &place in by_label.flatten().chain(unanchored.iter()) {
             let Some(counter) = counters[place as usize].as_mut() else { continue };
             if !counter.matcher.matches(pod, world.namespaces) {

@@ -102,9 +102,8 @@ fn not_eligible(post: &PostFilterContext<'_>, pod: &Pod) -> Option<&'static str>
     if post.diagnosis.code(slot) == Code::UnschedulableAndUnresolvable {
         return None;
     }
-    let goes_for_us = |other: &PodOnNode| {
-        other.pod.spec.priority < pod.spec.priority && is_terminating_by_preemption(&other.pod)
-    };
+    let goes_for_us =
+        |other: &PodOnNode| other.pod.spec.priority < pod.spec.priority && is_terminating_by_preemption(&other.pod);
     let waits = post.cx.cache.node(slot).pods().iter().any(goes_for_us);
     waits.then_some("not eligible due to a terminating pod on the nominated node.")
 }

@@ -3,7 +3,9 @@
 //! Follows `pkg/scheduler/framework/runtime/framework.go` of Kubernetes 1.36.
 
 use super::cache::{Cache, NodeInfo, NodeSlot, PodOnNode};
-use super::config::{ConfigurationError, EnabledPlugin, Gates, PluginSet, ProfileConfiguration, SchedulerConfiguration};
+use super::config::{
+    ConfigurationError, EnabledPlugin, Gates, PluginSet, ProfileConfiguration, SchedulerConfiguration,
+};
 use super::diagnosis::Diagnosis;
 use super::framework::{
     Code, Context, CycleState, EventToRegister, MAX_NODE_SCORE, NO_PLUGIN, Points, PostFilterContext, PostFilterResult,
@@ -120,9 +122,9 @@ impl Profile {
         let multi_point = &set("multiPoint").enabled;
         // Every plugin once, in the order of multiPoint.
         let mut names: Vec<(Name, String)> = Vec::new();
-        for (point, set) in std::iter::once(("multiPoint", set("multiPoint"))).chain(
-            profile.points.iter().filter(|(point, _)| **point != "multiPoint").map(|(point, set)| (*point, set)),
-        ) {
+        for (point, set) in std::iter::once(("multiPoint", set("multiPoint")))
+            .chain(profile.points.iter().filter(|(point, _)| **point != "multiPoint").map(|(point, set)| (*point, set)))
+        {
             for (n, plugin) in set.enabled.iter().enumerate() {
                 if !names.iter().any(|(name, _)| *name == plugin.name) {
                     names.push((plugin.name, format!("{place}.plugins.{point}.enabled[{n}].name")));
@@ -311,9 +313,7 @@ impl Profile {
         node: &NodeInfo,
     ) -> Verdict {
         let nominated = cx.nominator.on_node(node.name());
-        let before = |other: &&Arc<Pod>| {
-            other.spec.priority >= pod.spec.priority && other.meta.uid != pod.meta.uid
-        };
+        let before = |other: &&Arc<Pod>| other.spec.priority >= pod.spec.priority && other.meta.uid != pod.meta.uid;
         if nominated.iter().any(|other| before(&other)) {
             let mut state = state.clone();
             let mut node = node.clone();
@@ -520,7 +520,10 @@ impl Profile {
     fn wrong_score(&self, place: u8, scores: &[i64]) -> String {
         let wrong = scores.iter().find(|score| !(0..=MAX_NODE_SCORE).contains(*score)).copied().unwrap_or(0);
         let name = self.plugin_name(place);
-        format!("plugin {:?} returns an invalid score {wrong}, it should in the range of [0, 100] after normalizing", &*name)
+        format!(
+            "plugin {:?} returns an invalid score {wrong}, it should in the range of [0, 100] after normalizing",
+            &*name
+        )
     }
 
     /// The plugins whose Score is passed over.

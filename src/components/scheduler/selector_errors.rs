@@ -16,7 +16,9 @@ const LONGEST: usize = 63;
 /// The errors of the expressions of a term, each with its place below `path`.
 pub fn of_term(term: &NodeSelectorTerm, path: &str) -> Vec<String> {
     let expressions = term.expressions.iter().enumerate();
-    expressions.filter_map(|(n, requirement)| aggregate(errors(requirement, &format!("{path}.matchExpressions[{n}]")))).collect()
+    expressions
+        .filter_map(|(n, requirement)| aggregate(errors(requirement, &format!("{path}.matchExpressions[{n}]"))))
+        .collect()
 }
 
 /// Several errors as one text; equal ones are told once.
@@ -56,7 +58,8 @@ fn errors(requirement: &Requirement, path: &str) -> Vec<String> {
         errors.push(format!("{path}.key: Invalid value: {:?}: {}", &*requirement.key, keys.join("; ")));
     }
     let values = &requirement.values;
-    let list = || format!("[]string{{{}}}", values.iter().map(|v| format!("{:?}", &**v)).collect::<Vec<_>>().join(", "));
+    let list =
+        || format!("[]string{{{}}}", values.iter().map(|v| format!("{:?}", &**v)).collect::<Vec<_>>().join(", "));
     let mut wrong = |what: &str| errors.push(format!("{path}.values: Invalid value: {}: {what}", list()));
     match requirement.operator {
         Operator::In | Operator::NotIn if values.is_empty() => {
@@ -148,9 +151,7 @@ fn is_subdomain(text: &str) -> bool {
     let label = |part: &str| {
         let edge = |c: &u8| c.is_ascii_lowercase() || c.is_ascii_digit();
         let bytes = part.as_bytes();
-        bytes.first().is_some_and(edge)
-            && bytes.last().is_some_and(edge)
-            && bytes.iter().all(|c| edge(c) || *c == b'-')
+        bytes.first().is_some_and(edge) && bytes.last().is_some_and(edge) && bytes.iter().all(|c| edge(c) || *c == b'-')
     };
     text.len() <= 253 && text.split('.').all(label)
 }

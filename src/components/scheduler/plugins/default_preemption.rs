@@ -38,7 +38,11 @@ impl DefaultPreemption {
             }
         }
         if enough == (Enough { percentage: 0, absolute: 0 }) {
-            return Err(ArgumentError::new("minCandidateNodesAbsolute", "zero beside a percentage of zero", "raise one"));
+            return Err(ArgumentError::new(
+                "minCandidateNodesAbsolute",
+                "zero beside a percentage of zero",
+                "raise one",
+            ));
         }
         Ok(Self { enough })
     }

@@ -164,13 +164,7 @@ fn count(cache: &mut Cache, terms: Vec<PodTerm>, topology_key: Name) -> CounterI
 }
 
 /// Pods near a node for the counters of one label: `None` if the node lacks the label.
-fn near(
-    cache: &Cache,
-    column: ColumnId,
-    counters: &[CounterId],
-    slot: NodeSlot,
-    deltas: &PairDeltas,
-) -> Option<i64> {
+fn near(cache: &Cache, column: ColumnId, counters: &[CounterId], slot: NodeSlot, deltas: &PairDeltas) -> Option<i64> {
     let domain = cache.columns().get(column).domain(slot);
     if domain == NO_DOMAIN {
         return None;
@@ -441,12 +435,7 @@ impl Plugin for InterPodAffinity {
     }
 }
 
-fn pod_change_frees(
-    namespaces: &FastMap<Name, Labels>,
-    pod: &Pod,
-    old: Option<&Pod>,
-    new: Option<&Pod>,
-) -> bool {
+fn pod_change_frees(namespaces: &FastMap<Name, Labels>, pod: &Pod, old: Option<&Pod>, new: Option<&Pod>) -> bool {
     if let Some(new) = new.filter(|new| super::is_same_pod(pod, new.meta.uid)) {
         // Its labels decide whether it meets its own terms, and what those of others say of it.
         return old.is_none_or(|old| old.meta.labels != new.meta.labels);
@@ -462,7 +451,8 @@ fn pod_change_frees(
     };
     match (old, new) {
         (Some(old), Some(new)) => {
-            !near(old) && near(new) || matches_any(pod, anti, old, namespaces) && !matches_any(pod, anti, new, namespaces)
+            !near(old) && near(new)
+                || matches_any(pod, anti, old, namespaces) && !matches_any(pod, anti, new, namespaces)
         }
         (None, Some(new)) => near(new),
         (Some(gone), None) => keeps_away(gone),

@@ -3,9 +3,7 @@
 use super::{read_as_pod_spec, unknown_field};
 use crate::api::names;
 use crate::api::{Affinity, Name, NodeSelectorTerm, Operator, Pod, PodSpec, Requirement, Text};
-use crate::components::scheduler::cache::{
-    Cache, CompiledRequirement, CompiledTerms, NodeInfo, NodeSlot,
-};
+use crate::components::scheduler::cache::{Cache, CompiledRequirement, CompiledTerms, NodeInfo, NodeSlot};
 use crate::components::scheduler::events::{Actions, ClusterEvent, Resource};
 use crate::components::scheduler::framework::{
     Code, Context, CycleState, EventToRegister, Hint, Plugin, Points, PreFilterResult, Status, Verdict,
@@ -100,9 +98,8 @@ pub fn node_matches(spec: &PodSpec, node: &crate::api::Node) -> bool {
 fn node_names(terms: &[NodeSelectorTerm]) -> Option<Vec<Name>> {
     let mut all = Vec::new();
     for term in terms {
-        let by_name = |requirement: &&Requirement| {
-            requirement.key == *OBJECT_NAME_FIELD && requirement.operator == Operator::In
-        };
+        let by_name =
+            |requirement: &&Requirement| requirement.key == *OBJECT_NAME_FIELD && requirement.operator == Operator::In;
         let mut fields = term.fields.iter().filter(by_name).map(|requirement| &requirement.values);
         let first = fields.next()?;
         let mut names = first.to_vec();

@@ -49,7 +49,8 @@ impl NodeResourcesBalancedAllocation {
             let (allocatable, requested) = allocatable_and_requested(node, resource.name, request, true);
             (allocatable, requested, request)
         };
-        let counted = || self.resources.iter().zip(requests).map(amounts).filter(|(allocatable, _, _)| *allocatable != 0);
+        let counted =
+            || self.resources.iter().zip(requests).map(amounts).filter(|(allocatable, _, _)| *allocatable != 0);
         let with = balance(counted().map(|(allocatable, requested, _)| fraction(requested, allocatable)));
         let without = balance(counted().map(|(allocatable, requested, own)| fraction(requested - own, allocatable)));
         score(with, without)

@@ -1,6 +1,8 @@
 //! NodeResourcesFit: a node holds what it has, and is better the more, or the less, of it is left.
 
-use super::resource_allocation::{ScoredResource, allocatable_and_requested, default_resources, filled_requests, read_resources};
+use super::resource_allocation::{
+    ScoredResource, allocatable_and_requested, default_resources, filled_requests, read_resources,
+};
 use super::{fields, unknown_field, whole_number};
 use crate::api::names;
 use crate::api::{CPU, MEMORY, Name, Node, Pod, PodSpec, Resources, Text, requests};
@@ -249,9 +251,7 @@ impl Plugin for NodeResourcesFit {
 
     fn hint(&self, _cx: &Context<'_>, pod: &Pod, event: &ClusterEvent) -> Hint {
         let frees = match (event.old_pod(), event.new_pod(), event.new_node()) {
-            (Some(gone), None, _) => {
-                !gone.node_name.is_empty() || !gone.status.nominated_node_name.is_empty()
-            }
+            (Some(gone), None, _) => !gone.node_name.is_empty() || !gone.status.nominated_node_name.is_empty(),
             (Some(old), Some(new), _) => {
                 super::is_same_pod(pod, new.meta.uid) || !new.node_name.is_empty() && gives_back(pod, old, new)
             }
@@ -316,8 +316,8 @@ impl Plugin for NodeResourcesFit {
         _node: &NodeInfo,
         verdict: Verdict,
     ) -> Vec<Text> {
-        let basics =
-            ["Too many pods", "Insufficient cpu", "Insufficient memory", "Insufficient ephemeral-storage"].map(Text::from);
+        let basics = ["Too many pods", "Insufficient cpu", "Insufficient memory", "Insufficient ephemeral-storage"]
+            .map(Text::from);
         let scalars = pod.spec.requests.scalars.iter().map(|(name, _)| Text::from(format!("Insufficient {name}")));
         let all = basics.into_iter().chain(scalars).enumerate();
         all.filter(|(bit, _)| verdict.reasons >> bit & 1 == 1).map(|(_, text)| text).collect()
@@ -373,7 +373,8 @@ mod tests {
     fn a_broken_line_is_interpolated_in_integers() {
         // `TestBrokenLinearFunction`.
         let shape = [(10, 1), (90, 9)];
-        for (at, expected) in [(-10, 1), (0, 1), (9, 1), (10, 1), (15, 1), (19, 1), (20, 2), (89, 8), (90, 9), (99, 9)] {
+        for (at, expected) in [(-10, 1), (0, 1), (9, 1), (10, 1), (15, 1), (19, 1), (20, 2), (89, 8), (90, 9), (99, 9)]
+        {
             assert_eq!(on_broken_line(&shape, at), expected, "at {at}");
         }
         assert_eq!(on_broken_line(&[(0, 100), (100, 0)], 33), 67);

@@ -150,7 +150,8 @@ impl Plugin for NodeVolumeLimits {
                 claim.meta.namespace == pod.meta.namespace && pod.spec.volumes.iter().any(is_it)
             }
             (Some(Object::VolumeAttachment(gone)), None) => pod.spec.volumes.iter().any(|volume| {
-                let claim = claim_of(pod, volume).and_then(|(name, _)| cx.cache.objects.claim(pod.meta.namespace, name));
+                let claim =
+                    claim_of(pod, volume).and_then(|(name, _)| cx.cache.objects.claim(pod.meta.namespace, name));
                 claim.is_some_and(|claim| !gone.volume_name.is_empty() && claim.volume_name == gone.volume_name)
             }),
             _ => true,

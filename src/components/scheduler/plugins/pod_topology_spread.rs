@@ -6,7 +6,7 @@
 use super::{PairDeltas, fields, node_affinity, read_as_pod_spec, unknown_field};
 use crate::api::names;
 use crate::api::{
-    HOSTNAME_LABEL, Labels, Name, Node, Pod, Requirement, Selector, TopologySpreadConstraint, Text, ZONE_LABEL,
+    HOSTNAME_LABEL, Labels, Name, Node, Pod, Requirement, Selector, Text, TopologySpreadConstraint, ZONE_LABEL,
 };
 use crate::components::scheduler::cache::{
     Cache, ColumnId, CounterId, Eligibility, NodeInfo, NodeSlot, PodMatcher, PodTerm,
@@ -236,9 +236,7 @@ fn default_selector(objects: &Objects, pod: &Pod) -> Selector {
     let Some(owner) = pod.meta.controller() else { return selector };
     let key = (pod.meta.namespace, owner.name);
     let of_owner = match (owner.api_version.as_str(), owner.kind.as_str()) {
-        ("v1", "ReplicationController") => {
-            objects.replication_controllers.get(&key).map(|owner| &owner.spec.selector)
-        }
+        ("v1", "ReplicationController") => objects.replication_controllers.get(&key).map(|owner| &owner.spec.selector),
         ("apps/v1", "ReplicaSet") => objects.replica_sets.get(&key).map(|owner| &owner.spec.selector),
         ("apps/v1", "StatefulSet") => objects.stateful_sets.get(&key).map(|owner| &owner.spec.selector),
         _ => None,
@@ -301,12 +299,9 @@ impl Plugin for PodTopologySpread {
     }
 
     fn events(&self) -> Vec<EventToRegister> {
-        let pod = Actions::ADD
-            .with(Actions::DELETE)
-            .with(Actions::UPDATE_POD_LABEL)
-            .with(Actions::UPDATE_POD_TOLERATION);
-        let node =
-            Actions::ADD.with(Actions::DELETE).with(Actions::UPDATE_NODE_LABEL).with(Actions::UPDATE_NODE_TAINT);
+        let pod =
+            Actions::ADD.with(Actions::DELETE).with(Actions::UPDATE_POD_LABEL).with(Actions::UPDATE_POD_TOLERATION);
+        let node = Actions::ADD.with(Actions::DELETE).with(Actions::UPDATE_NODE_LABEL).with(Actions::UPDATE_NODE_TAINT);
         vec![
             EventToRegister { resource: Resource::Pod, actions: pod, hinted: true },
             EventToRegister { resource: Resource::Node, actions: node, hinted: true },
@@ -472,7 +467,8 @@ impl Plugin for PodTopologySpread {
         scores: &mut [i64],
     ) {
         let Some(preferred) = state.read::<Preferred>() else { return };
-        let counted = || scores.iter().zip(&preferred.ignored).filter(|(_, ignored)| !**ignored).map(|(score, _)| *score);
+        let counted =
+            || scores.iter().zip(&preferred.ignored).filter(|(_, ignored)| !**ignored).map(|(score, _)| *score);
         let (least, most) = (counted().min().unwrap_or(i64::MAX), counted().max().unwrap_or(0).max(0));
         for (score, ignored) in scores.iter_mut().zip(&preferred.ignored) {
             *score = match () {
@@ -499,12 +495,7 @@ fn counts(constraint: &Constraint, pod: &Pod, other: &Arc<Pod>) -> bool {
         && constraint.selector.as_ref().is_some_and(|s| !s.is_empty() && s.matches(&other.meta.labels))
 }
 
-fn pod_change_frees(
-    constraints: &[TopologySpreadConstraint],
-    pod: &Pod,
-    old: Option<&Pod>,
-    new: Option<&Pod>,
-) -> bool {
+fn pod_change_frees(constraints: &[TopologySpreadConstraint], pod: &Pod, old: Option<&Pod>, new: Option<&Pod>) -> bool {
     let involved = |other: &Pod| {
         super::is_same_pod(pod, other.meta.uid)
             || !other.node_name.is_empty() && other.meta.namespace == pod.meta.namespace

@@ -86,7 +86,8 @@ impl VolumeBinding {
         for (field, value) in fields(args) {
             match field {
                 "bindTimeoutSeconds" => {
-                    timeout = SimDuration::from_secs(whole_number(field, value, 0, i64::from(i32::MAX))?.unsigned_abs());
+                    timeout =
+                        SimDuration::from_secs(whole_number(field, value, 0, i64::from(i32::MAX))?.unsigned_abs());
                 }
                 // Only with the gate StorageCapacityScoring, which is off.
                 "shape" => {}
@@ -328,9 +329,8 @@ impl Plugin for VolumeBinding {
                 limit(new).is_some_and(|new| limit(old).is_none_or(|old| new > old))
             }
             (Some(Object::CsiDriver(old)), Some(Object::CsiDriver(new))) => {
-                let uses = |source: &VolumeSource| {
-                    matches!(source, VolumeSource::Csi { driver } if *driver == new.meta.name)
-                };
+                let uses =
+                    |source: &VolumeSource| matches!(source, VolumeSource::Csi { driver } if *driver == new.meta.name);
                 old.storage_capacity
                     && !new.storage_capacity
                     && pod.spec.volumes.iter().any(|volume| uses(&volume.source))
@@ -423,11 +423,8 @@ impl Plugin for VolumeBinding {
         };
         let mut reserved = Reserved::default();
         for (volume, claim) in found.bindings {
-            let reference = ClaimReference {
-                namespace: claim.meta.namespace,
-                name: claim.meta.name,
-                uid: claim.meta.uid,
-            };
+            let reference =
+                ClaimReference { namespace: claim.meta.namespace, name: claim.meta.name, uid: claim.meta.uid };
             let mut bound = PersistentVolume::clone(&volume);
             if volume.claim.is_none() {
                 bound.meta.annotations = bound.meta.annotations.with(*BOUND_BY_CONTROLLER, Name::new("yes"));

@@ -1,6 +1,7 @@
 //! VolumeRestrictions: disks that cannot be shared, and claims that only one pod may use.
 
 use super::claim_of;
+use crate::api::Object;
 use crate::api::names;
 use crate::api::{AccessMode, Name, Pod, Text, Volume, VolumeSource};
 use crate::components::scheduler::cache::NodeInfo;
@@ -8,7 +9,6 @@ use crate::components::scheduler::events::{Actions, ClusterEvent, Resource};
 use crate::components::scheduler::framework::{
     Code, Context, CycleState, EventToRegister, Hint, Plugin, Points, PreFilterResult, Status, Verdict,
 };
-use crate::api::Object;
 
 names! {
     NAME = "VolumeRestrictions";

@@ -1,0 +1,151 @@
+//! A checked plan: everything that a run needs to know, and nothing of the text that it was written in.
+
+use crate::api::{DeleteOptions, Kind, Labels, Name, Object, Part, PatchKind, ResourceList, Taint, WallTime};
+use crate::components::kubelet::KubeletConfig;
+use crate::components::latency::LatencyProfile;
+use crate::components::runtime::{Glob, World};
+use crate::engine::SimDuration;
+use std::sync::Arc;
+
+/// What is to be run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// How long.
+    pub duration: SimDuration,
+    /// What the clocks show at the start.
+    pub start: WallTime,
+    /// The machines, in order.
+    pub nodes: Vec<NodePlan>,
+    /// What containers do.
+    pub world: Arc<World>,
+    /// How long steps take.
+    pub profile: Arc<LatencyProfile>,
+    /// What users and fate do, in order of time.
+    pub actions: Vec<TimedAction>,
+    /// Whether every probe is run, also those that are sure to change nothing.
+    pub every_probe: bool,
+}
+
+/// A machine that is, or becomes, a node.
+#[derive(Debug, Clone)]
+pub struct NodePlan {
+    /// The node's name.
+    pub name: Name,
+    /// What the machine has.
+    pub capacity: ResourceList,
+    /// What pods may be promised.
+    pub allocatable: ResourceList,
+    /// Its labels, beside those that every node has.
+    pub labels: Labels,
+    /// Its taints.
+    pub taints: Vec<Taint>,
+    /// Whether it is there from the start; else an action starts it.
+    pub present: bool,
+    /// How long its kubelet has run at the start.
+    pub uptime: SimDuration,
+    /// Its kubelet's settings.
+    pub kubelet: Arc<KubeletConfig>,
+}
+
+/// Something that is done at a given time.
+#[derive(Debug, Clone)]
+pub struct TimedAction {
+    /// When.
+    pub at: SimDuration,
+    /// What.
+    pub action: Action,
+}
+
+/// Something that users, or fate, do.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Create an object.
+    Create(Object),
+    /// Delete an object.
+    Delete {
+        /// Which.
+        target: ActionTarget,
+        /// How.
+        options: DeleteOptions,
+    },
+    /// Change some fields of an object.
+    Patch {
+        /// Which.
+        target: ActionTarget,
+        /// Which part of it.
+        part: Part,
+        /// How the patch is meant.
+        kind: PatchKind,
+        /// The patch.
+        patch: serde_json::Value,
+    },
+    /// Evict a pod.
+    Evict {
+        /// Which.
+        target: ActionTarget,
+        /// How it is then deleted.
+        options: DeleteOptions,
+    },
+    /// A machine's kubelet dies; containers go on.
+    KillKubelet(Name),
+    /// A machine's kubelet starts.
+    StartKubelet(Name),
+    /// A machine's kubelet dies and starts again.
+    RestartKubelet {
+        /// The node.
+        node: Name,
+        /// How long it is down.
+        down: SimDuration,
+    },
+    /// A machine loses power.
+    PowerOff(Name),
+    /// A machine has power again.
+    PowerOn(Name),
+    /// A machine joins the cluster.
+    StartNode(Name),
+    /// A static pod's manifest is put on a machine.
+    WriteStaticPod {
+        /// The node.
+        node: Name,
+        /// The pod.
+        pod: Object,
+    },
+    /// A static pod's manifest is removed from a machine.
+    RemoveStaticPod {
+        /// The node.
+        node: Name,
+        /// The pod.
+        name: Name,
+    },
+    /// A machine is told to shut down.
+    ShutdownNode(Name),
+    /// A machine is told that it does not shut down.
+    CancelShutdown(Name),
+}
+
+/// The objects that an action is about.
+#[derive(Debug, Clone)]
+pub struct ActionTarget {
+    /// The kind.
+    pub kind: Kind,
+    /// The namespace; empty for kinds without.
+    pub namespace: Name,
+    /// The name, perhaps a pattern.
+    pub name: Glob,
+    /// Which of those that match.
+    pub pick: Pick,
+    /// Only pods on this node; empty for any.
+    pub node: Name,
+}
+
+/// Which of several matches is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pick {
+    /// The one that was created first.
+    #[default]
+    Oldest,
+    /// The one that was created last.
+    Newest,
+    /// Each of them.
+    All,
+}

@@ -1,0 +1,679 @@
+//! A recorded case: a manifest, and the script of the world in which a real cluster ran it (`behavior.yaml`).
+//!
+//! The script is one more way of writing a scenario; it is converted, entry by entry, and nothing in it is special.
+
+use super::manifest;
+use super::plan::{Action, ActionTarget, NodePlan, Pick, Plan, TimedAction};
+
+use crate::api::{
+    CPU, DeleteOptions, EPHEMERAL_STORAGE, Kind, Labels, MEMORY, Name, Object, PODS, Part, PatchKind, Propagation,
+    Quantity, ResourceList, Taint, TaintEffect, Text, WallTime, lower,
+};
+use crate::components::latency::LatencyProfile;
+use crate::components::runtime::{
+    ContainerBehavior, ExecBehavior, ExecDefault, ExecResult, ExecStep, Exit, Glob, Health, ImageBehavior,
+    ListenAnswer, ListenBehavior, ListenKind, ListenStep, OnSignal, PodBehavior, Process, PullBehavior, PullResult,
+    StepBehavior, UsageStep, World,
+};
+use crate::engine::{Distribution, Draws, Purpose, SimDuration, StreamKey};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+const START: Purpose = Purpose::new("recorded case: start of the clock");
+const UPTIME: Purpose = Purpose::new("recorded case: age of the cluster");
+
+/// The wall clock of recorded cases starts within this second: 2026-01-01T00:00:00Z.
+const EPOCH_SECONDS: i64 = 1_767_225_600;
+/// Nodes of an exclusive case registered about so long before its start.
+const FRESH: SimDuration = SimDuration::from_millis(4_500);
+/// Nodes of a shared cluster have run for minutes.
+const SETTLED: (SimDuration, SimDuration) = (SimDuration::from_secs(120), SimDuration::from_secs(1_800));
+
+/// Why a case cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseError(String);
+
+impl fmt::Display for CaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for CaseError {}
+
+/// A case that has been read: everything that does not depend on the seed.
+#[derive(Debug, Clone)]
+pub struct RecordedCase {
+    /// The case's name.
+    pub name: String,
+    /// Whether its cluster was shared with other cases.
+    pub shared: bool,
+    duration: SimDuration,
+    nodes: Vec<Machine>,
+    world: Arc<World>,
+    actions: Vec<TimedAction>,
+}
+
+impl RecordedCase {
+    /// Reads a case from the text of its two files.
+    ///
+    /// # Errors
+    /// What in which file cannot be read.
+    pub fn parse(manifest: &[u8], behavior: &[u8]) -> Result<Self, CaseError> {
+        let file = |name: &str, error: &dyn fmt::Display| CaseError(format!("{name}: {error}"));
+        let mut documents = manifest::load(behavior).map_err(|errors| file("behavior.yaml", &errors[0]))?;
+        let value = documents.pop().map(|document| document.value).unwrap_or_default();
+        let script: Script = serde_json::from_value(value).map_err(|error| file("behavior.yaml", &error))?;
+        let mut actions = Vec::new();
+        for document in manifest::load(manifest).map_err(|errors| file("manifest.yaml", &errors[0]))? {
+            let lowered = lower(&document.value).map_err(|error| file("manifest.yaml", &error))?;
+            let object = in_namespace(lowered.object);
+            actions.push(TimedAction { at: SimDuration::ZERO, action: Action::Create(object) });
+        }
+        for action in script.actions {
+            let at = SimDuration::from_millis(action.at_ms);
+            let converted = action.convert().map_err(|error| file("behavior.yaml", &error))?;
+            actions.extend(converted.into_iter().map(|action| TimedAction { at, action }));
+        }
+        actions.sort_by_key(|action| action.at);
+        let world = World {
+            pods: script.pods.into_iter().map(PodRule::convert).collect::<Result<_, _>>()?,
+            images: script.images.into_iter().map(ImageRule::convert).collect::<Result<_, _>>()?,
+        };
+        Ok(Self {
+            name: script.case,
+            shared: script.isolation == "shared",
+            duration: SimDuration::from_millis(script.duration_ms),
+            nodes: script.nodes,
+            world: Arc::new(world),
+            actions,
+        })
+    }
+
+    /// How long the case was recorded.
+    pub const fn duration(&self) -> SimDuration {
+        self.duration
+    }
+
+    /// The plan of the case for a seed: what the recorder did not control is drawn.
+    pub fn plan(&self, seed: u64) -> Plan {
+        let draws = Draws::new(seed);
+        let fraction = draws.draw(START, StreamKey::new("clock"), 0).below(1_000_000_000);
+        let start = WallTime::from_unix_nanos(EPOCH_SECONDS * 1_000_000_000 + fraction as i64);
+        let nodes = self
+            .nodes
+            .iter()
+            .map(|machine| {
+                let mut draw = draws.draw(UPTIME, StreamKey::new(&machine.name), 0);
+                let jitter = draw.between(SimDuration::ZERO, SimDuration::from_millis(800));
+                let uptime = if self.shared { draw.between(SETTLED.0, SETTLED.1) } else { FRESH + jitter };
+                machine.plan(uptime)
+            })
+            .collect();
+        Plan {
+            duration: self.duration,
+            start,
+            nodes,
+            world: self.world.clone(),
+            profile: Arc::new(LatencyProfile::kubernetes_1_36()),
+            actions: self.actions.clone(),
+            every_probe: true,
+        }
+    }
+}
+
+/// Objects of a case live in `default` unless they say otherwise.
+fn in_namespace(mut object: Object) -> Object {
+    if object.kind().is_namespaced() && object.meta().namespace.is_empty() {
+        object.meta_mut().namespace = Name::new("default");
+    }
+    object
+}
+
+#[derive(Debug, Deserialize)]
+struct Script {
+    case: String,
+    #[serde(default)]
+    isolation: String,
+    duration_ms: u64,
+    #[serde(default)]
+    nodes: Vec<Machine>,
+    #[serde(default)]
+    images: Vec<ImageRule>,
+    #[serde(default)]
+    pods: Vec<PodRule>,
+    #[serde(default)]
+    actions: Vec<Step>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Machine {
+    name: String,
+    #[serde(default)]
+    cpu: Value,
+    #[serde(default)]
+    memory: Value,
+    #[serde(default)]
+    pods: Value,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    taints: Vec<String>,
+    #[serde(default = "yes")]
+    start: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl Machine {
+    fn plan(&self, uptime: SimDuration) -> NodePlan {
+        let amount = |value: &Value| Quantity::from_json(value).ok();
+        let cpu = amount(&self.cpu).map_or(4_000, |quantity| quantity.milli_value());
+        let memory = amount(&self.memory).map_or(8 << 30, |quantity| quantity.value());
+        let pods = amount(&self.pods).map_or(110, |quantity| quantity.value());
+        let storage = 100i64 << 30;
+        let resources = |memory, storage| -> ResourceList {
+            [(*CPU, cpu), (*MEMORY, memory), (*EPHEMERAL_STORAGE, storage), (*PODS, pods)].into_iter().collect()
+        };
+        NodePlan {
+            name: Name::new(&self.name),
+            capacity: resources(memory, storage),
+            allocatable: resources(memory - (100 << 20), storage / 10 * 9),
+            labels: self.labels.iter().map(|(key, value)| (Name::new(key), Name::new(value))).collect::<Labels>(),
+            taints: self.taints.iter().filter_map(|text| taint(text)).collect(),
+            present: self.start,
+            uptime,
+            kubelet: Arc::default(),
+        }
+    }
+}
+
+/// A taint as kubectl writes it: `key=value:Effect`, the value may be missing.
+fn taint(text: &str) -> Option<Taint> {
+    let (what, effect) = text.rsplit_once(':')?;
+    let (key, value) = what.split_once('=').unwrap_or((what, ""));
+    Some(Taint { key: Name::new(key), value: Name::new(value), effect: taint_effect(effect)?, time_added: None })
+}
+
+fn taint_effect(text: &str) -> Option<TaintEffect> {
+    match text {
+        "NoSchedule" => Some(TaintEffect::NoSchedule),
+        "PreferNoSchedule" => Some(TaintEffect::PreferNoSchedule),
+        "NoExecute" => Some(TaintEffect::NoExecute),
+        _ => None,
+    }
+}
+
+fn millis(millis: u64) -> SimDuration {
+    SimDuration::from_millis(millis)
+}
+
+fn constant(span: Option<u64>) -> Option<Distribution> {
+    span.map(|span| millis(span).into())
+}
+
+fn glob(text: &str) -> Result<Glob, CaseError> {
+    text.parse().map_err(CaseError)
+}
+
+#[derive(Debug, Deserialize)]
+struct ImageRule {
+    name: String,
+    #[serde(default)]
+    present_on: Vec<String>,
+    #[serde(default)]
+    pulls: Vec<PullRule>,
+    #[serde(default)]
+    size_bytes: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PullRule {
+    duration_ms: Option<u64>,
+    #[serde(default)]
+    result: String,
+}
+
+impl ImageRule {
+    fn convert(self) -> Result<ImageBehavior, CaseError> {
+        let pull = |rule: PullRule| {
+            let result = match rule.result.as_str() {
+                "" | "ok" => PullResult::Ok,
+                "not_found" => PullResult::NotFound,
+                "unauthorized" => PullResult::Unauthorized,
+                "timeout" => PullResult::Timeout,
+                "registry_unavailable" => PullResult::RegistryUnavailable,
+                other => return Err(CaseError(format!("pull result {other:?} is not known"))),
+            };
+            Ok(PullBehavior { duration: constant(rule.duration_ms), result })
+        };
+        Ok(ImageBehavior {
+            name: glob(&self.name)?,
+            size: self.size_bytes.and_then(|size| Quantity::from_json(&size).ok()).map_or(50 << 20, |q| q.value()),
+            present_on: Some(self.present_on.iter().map(Name::from).collect()),
+            pulls: self.pulls.into_iter().map(pull).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct PodRule {
+    #[serde(rename = "match")]
+    matches: String,
+    count: Option<u32>,
+    #[serde(default)]
+    sandbox: SandboxRule,
+    #[serde(default)]
+    containers: Vec<ContainerRule>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SandboxRule {
+    create: Vec<CallRule>,
+    stop_ms: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct CallRule {
+    duration_ms: Option<u64>,
+    #[serde(default)]
+    result: String,
+}
+
+impl CallRule {
+    fn convert(self, error: &str, default: Option<u64>) -> StepBehavior {
+        let duration = constant(self.duration_ms.or(default));
+        StepBehavior { duration, error: (self.result == "error").then(|| Text::from(error)) }
+    }
+}
+
+impl PodRule {
+    fn convert(self) -> Result<PodBehavior, CaseError> {
+        let no_address = "failed to setup network for sandbox: plugin type=\"scripted\" failed (add): no IP addresses \
+                          available for pod {pod}";
+        Ok(PodBehavior {
+            pods: glob(&self.matches)?,
+            count: self.count,
+            sandbox: self.sandbox.create.into_iter().map(|call| call.convert(no_address, None)).collect(),
+            sandbox_stop: constant(self.sandbox.stop_ms),
+            containers: self.containers.into_iter().map(ContainerRule::convert).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct ContainerRule {
+    name: String,
+    image: Option<String>,
+    create_ms: Option<u64>,
+    start_ms: Option<u64>,
+    #[serde(default)]
+    create: Vec<CallRule>,
+    #[serde(default)]
+    start: Vec<CallRule>,
+    #[serde(default)]
+    runs: Vec<RunRule>,
+    on_sigterm: Option<SignalRule>,
+    #[serde(default)]
+    exec: Vec<ExecRule>,
+    #[serde(default)]
+    listen: Vec<ListenRule>,
+    #[serde(default)]
+    usage: Vec<UsageRule>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RunRule {
+    duration_ms: Option<u64>,
+    exit_code: i32,
+    reason: String,
+    message: String,
+    listen: Option<Vec<ListenRule>>,
+    usage: Option<Vec<UsageRule>>,
+}
+
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(default)]
+struct SignalRule {
+    after_ms: u64,
+    exit_code: i32,
+    ignore: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct ExecRule {
+    command: String,
+    #[serde(default)]
+    timeline: Vec<ExecEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ExecEntry {
+    #[serde(default)]
+    from_ms: u64,
+    #[serde(default)]
+    result: String,
+    duration_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct ListenRule {
+    port: u16,
+    kind: String,
+    path: Option<String>,
+    host: Option<String>,
+    header: Option<String>,
+    service: Option<String>,
+    #[serde(default)]
+    close_on_sigterm: bool,
+    #[serde(default)]
+    timeline: Vec<ListenEntry>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct ListenEntry {
+    #[serde(default)]
+    from_ms: u64,
+    #[serde(default)]
+    result: String,
+    status: Option<u16>,
+    body: Option<String>,
+    body_bytes: Option<usize>,
+    location: Option<String>,
+    duration_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct UsageRule {
+    from_ms: u64,
+    memory: Option<Value>,
+    writable: Option<Value>,
+    writable_inodes: Option<i64>,
+    logs: Option<Value>,
+    volumes: BTreeMap<String, Value>,
+    pids: Option<i64>,
+}
+
+impl ContainerRule {
+    fn convert(self) -> Result<ContainerBehavior, CaseError> {
+        let on_sigterm = match self.on_sigterm.clone() {
+            None => OnSignal::default(),
+            Some(rule) if rule.ignore => OnSignal::Ignore,
+            Some(rule) => OnSignal::Exit { after: millis(rule.after_ms).into(), code: rule.exit_code },
+        };
+        let exec: Vec<ExecBehavior> = self.exec.into_iter().map(ExecRule::convert).collect::<Result<_, _>>()?;
+        let listen = listens(self.listen)?;
+        let usage: Vec<UsageStep> = self.usage.into_iter().map(UsageRule::convert).collect();
+        let process =
+            Process { on_sigterm, exec, exec_default: ExecDefault::Succeed, listen, usage, ..Process::default() };
+        let run = |rule: RunRule| {
+            let mut process = process.clone();
+            process.duration = constant(rule.duration_ms);
+            process.exit =
+                Exit { code: rule.exit_code, reason: Name::new(&rule.reason), message: Text::from(rule.message) };
+            if let Some(listen) = rule.listen {
+                process.listen = listens(listen)?;
+            }
+            if let Some(usage) = rule.usage {
+                process.usage = usage.into_iter().map(UsageRule::convert).collect();
+            }
+            Ok(Arc::new(process))
+        };
+        let runs: Vec<Arc<Process>> = self.runs.into_iter().map(run).collect::<Result<_, CaseError>>()?;
+        let created = "failed to create containerd container: scripted error";
+        let started = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc \
+                       create failed: unable to start container process: exec: \"/app\": stat /app: no such file or \
+                       directory";
+        let steps = |calls: Vec<CallRule>, error: &str, default: Option<u64>| -> Vec<StepBehavior> {
+            let scripted: Vec<StepBehavior> = calls.into_iter().map(|call| call.convert(error, default)).collect();
+            match (scripted.is_empty(), default) {
+                (true, Some(span)) => vec![StepBehavior { duration: constant(Some(span)), error: None }],
+                _ => scripted,
+            }
+        };
+        Ok(ContainerBehavior {
+            name: glob(&self.name)?,
+            image: self.image.as_deref().map(glob).transpose()?,
+            create: steps(self.create, created, self.create_ms),
+            start: steps(self.start, started, self.start_ms),
+            runs,
+            process: Arc::new(process.clone()),
+        })
+    }
+}
+
+fn listens(rules: Vec<ListenRule>) -> Result<Vec<ListenBehavior>, CaseError> {
+    rules.into_iter().map(ListenRule::convert).collect()
+}
+
+impl ExecRule {
+    fn convert(self) -> Result<ExecBehavior, CaseError> {
+        let step = |entry: ExecEntry| {
+            let result = match entry.result.as_str() {
+                "" | "success" => ExecResult::Success,
+                "failure" => ExecResult::Failure,
+                "hang" => ExecResult::Hang,
+                "error" => ExecResult::Error,
+                other => return Err(CaseError(format!("exec result {other:?} is not known"))),
+            };
+            Ok(ExecStep { from: millis(entry.from_ms), result, duration: constant(entry.duration_ms) })
+        };
+        let timeline = self.timeline.into_iter().map(step).collect::<Result<_, _>>()?;
+        Ok(ExecBehavior { command: self.command.into(), timeline })
+    }
+}
+
+impl ListenRule {
+    fn convert(self) -> Result<ListenBehavior, CaseError> {
+        let kind = match self.kind.as_str() {
+            "http" => ListenKind::Http,
+            "https" => ListenKind::Https,
+            "tcp" => ListenKind::Tcp,
+            "grpc" => ListenKind::Grpc,
+            other => return Err(CaseError(format!("listener {other:?} is not known"))),
+        };
+        Ok(ListenBehavior {
+            port: self.port,
+            kind,
+            path: self.path.map(Text::from),
+            host: self.host.map(Text::from),
+            header: self.header.map(Text::from),
+            service: self.service.map(Text::from),
+            close_on_sigterm: self.close_on_sigterm,
+            timeline: self.timeline.into_iter().map(|entry| entry.convert(kind)).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl ListenEntry {
+    fn convert(self, kind: ListenKind) -> Result<ListenStep, CaseError> {
+        let body = self.body.or_else(|| self.body_bytes.map(|n| "x".repeat(n))).unwrap_or_default();
+        let status = |code: u16| ListenAnswer::Status {
+            code,
+            body: body.as_str().into(),
+            location: self.location.clone().unwrap_or_default().into(),
+        };
+        let answer = match self.result.as_str() {
+            "refused" => ListenAnswer::Refused,
+            "hang" => ListenAnswer::Hang,
+            "reset" => ListenAnswer::Reset,
+            "close" => ListenAnswer::Close,
+            "garbage" => ListenAnswer::Garbage,
+            "accept" => ListenAnswer::Accept,
+            "serving" => ListenAnswer::Health(Health::Serving),
+            "not_serving" => ListenAnswer::Health(Health::NotServing),
+            "unknown" => ListenAnswer::Health(Health::Unknown),
+            "service_unknown" => ListenAnswer::Health(Health::ServiceUnknown),
+            "unimplemented" => ListenAnswer::Health(Health::Unimplemented),
+            "error" => ListenAnswer::Health(Health::Error),
+            "" | "status" => match kind {
+                ListenKind::Http | ListenKind::Https => status(self.status.unwrap_or(200)),
+                ListenKind::Tcp => ListenAnswer::Accept,
+                ListenKind::Grpc => ListenAnswer::Health(Health::Serving),
+            },
+            other => return Err(CaseError(format!("answer {other:?} is not known"))),
+        };
+        Ok(ListenStep { from: millis(self.from_ms), answer, duration: constant(self.duration_ms) })
+    }
+}
+
+impl UsageRule {
+    fn convert(self) -> UsageStep {
+        let bytes = |value: Option<Value>| value.and_then(|v| Quantity::from_json(&v).ok()).map(|q| q.value());
+        UsageStep {
+            from: millis(self.from_ms),
+            milli_cpu: None,
+            memory: bytes(self.memory),
+            writable: bytes(self.writable),
+            writable_inodes: self.writable_inodes,
+            logs: bytes(self.logs),
+            volumes: self
+                .volumes
+                .into_iter()
+                .filter_map(|(name, value)| Some((Name::new(&name), bytes(Some(value))?)))
+                .collect(),
+            pids: self.pids,
+        }
+    }
+}
+
+/// One timed action as it is written: its verb and the fields that the verb takes.
+#[derive(Debug, Deserialize)]
+struct Step {
+    at_ms: u64,
+    #[serde(rename = "do")]
+    verb: String,
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+}
+
+impl Step {
+    fn text(&self, field: &str) -> &str {
+        self.fields.get(field).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn name(&self, field: &str) -> Name {
+        Name::new(self.text(field))
+    }
+
+    fn number(&self, field: &str) -> Option<i64> {
+        self.fields.get(field).and_then(Value::as_i64)
+    }
+
+    fn object(&self) -> Result<Object, CaseError> {
+        let value = self.fields.get("object").ok_or_else(|| CaseError(format!("{} needs an object", self.verb)))?;
+        lower(value).map(|lowered| in_namespace(lowered.object)).map_err(|error| CaseError(error.to_string()))
+    }
+
+    fn target(&self) -> Result<ActionTarget, CaseError> {
+        let text = self.text("kind");
+        let text = if text.is_empty() { "Pod" } else { text };
+        let kind = Kind::ALL.iter().copied().find(|kind| kind.as_str() == text);
+        let kind = kind.ok_or_else(|| CaseError(format!("kind {text:?} is not known")))?;
+        Ok(self.target_of(kind, self.text("name")))
+    }
+
+    fn target_of(&self, kind: Kind, name: &str) -> ActionTarget {
+        let pick = match self.text("pick") {
+            "all" => Pick::All,
+            "newest" => Pick::Newest,
+            _ => Pick::Oldest,
+        };
+        let namespace = if kind.is_namespaced() { Name::new("default") } else { Name::default() };
+        let node = if kind == Kind::Pod { self.name("node") } else { Name::default() };
+        ActionTarget { kind, namespace, name: name.parse().unwrap_or_default(), pick, node }
+    }
+
+    fn delete_options(&self) -> DeleteOptions {
+        let propagation = match self.text("propagationPolicy") {
+            "Foreground" => Some(Propagation::Foreground),
+            "Background" => Some(Propagation::Background),
+            "Orphan" => Some(Propagation::Orphan),
+            _ => None,
+        };
+        DeleteOptions { grace_period: self.number("gracePeriodSeconds"), propagation, ..DeleteOptions::default() }
+    }
+
+    fn patch(&self, target: ActionTarget, patch: Value) -> Action {
+        Action::Patch { target, part: Part::Main, kind: PatchKind::Strategic, patch }
+    }
+
+    fn convert(&self) -> Result<Vec<Action>, CaseError> {
+        let node = self.name("node");
+        let on_node = || self.target_of(Kind::Node, &node);
+        Ok(vec![match self.verb.as_str() {
+            "create" => Action::Create(self.object()?),
+            "delete" => Action::Delete { target: self.target()?, options: self.delete_options() },
+            "patch" => {
+                let part = match self.text("subresource") {
+                    "status" => Part::Status,
+                    "resize" => Part::Resize,
+                    "ephemeralcontainers" => Part::EphemeralContainers,
+                    "scale" => Part::Scale,
+                    _ => Part::Main,
+                };
+                let kind = match self.text("patch_type") {
+                    "json" => PatchKind::Json,
+                    "merge" => PatchKind::Merge,
+                    _ => PatchKind::Strategic,
+                };
+                let patch = self.fields.get("patch").cloned().unwrap_or_default();
+                Action::Patch { target: self.target()?, part, kind, patch }
+            }
+            "scale" => {
+                let replicas = self.number("replicas").unwrap_or(0);
+                self.patch(self.target()?, serde_json::json!({"spec": {"replicas": replicas}}))
+            }
+            "set_image" => {
+                let container = serde_json::json!({"name": self.text("container"), "image": self.text("image")});
+                let target = self.target()?;
+                let patch = if target.kind == Kind::Pod {
+                    serde_json::json!({"spec": {"containers": [container]}})
+                } else {
+                    serde_json::json!({"spec": {"template": {"spec": {"containers": [container]}}}})
+                };
+                self.patch(target, patch)
+            }
+            "evict" => {
+                Action::Evict { target: self.target_of(Kind::Pod, self.text("name")), options: self.delete_options() }
+            }
+            "cordon" => self.patch(on_node(), serde_json::json!({"spec": {"unschedulable": true}})),
+            "uncordon" => self.patch(on_node(), serde_json::json!({"spec": {"unschedulable": null}})),
+            "label_node" => {
+                let labels = self.fields.get("labels").cloned().unwrap_or_default();
+                self.patch(on_node(), serde_json::json!({"metadata": {"labels": labels}}))
+            }
+            "taint_node" => {
+                let taint = serde_json::json!({"key": self.text("key"), "value": self.text("value"),
+                    "effect": self.text("effect")});
+                self.patch(on_node(), serde_json::json!({"spec": {"taints": [taint]}}))
+            }
+            "untaint_node" => {
+                let taint = serde_json::json!({"key": self.text("key"), "$patch": "delete"});
+                self.patch(on_node(), serde_json::json!({"spec": {"taints": [taint]}}))
+            }
+            "kill_kubelet" => Action::KillKubelet(node),
+            "start_kubelet" => Action::StartKubelet(node),
+            "restart_kubelet" => {
+                Action::RestartKubelet { node, down: millis(self.number("down_ms").unwrap_or(0) as u64) }
+            }
+            "power_off" => Action::PowerOff(node),
+            "power_on" => Action::PowerOn(node),
+            "start_node" => Action::StartNode(node),
+            "delete_node" => Action::Delete { target: on_node(), options: DeleteOptions::default() },
+            "write_static_pod" => Action::WriteStaticPod { node, pod: self.object()? },
+            "remove_static_pod" => Action::RemoveStaticPod { node, name: self.name("name") },
+            "shutdown_node" => Action::ShutdownNode(node),
+            "cancel_shutdown" => Action::CancelShutdown(node),
+            other => return Err(CaseError(format!("action {other:?} is not known"))),
+        }])
+    }
+}

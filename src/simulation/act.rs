@@ -1,0 +1,74 @@
+//! What users and fate do, at their times.
+
+use super::Cluster;
+use crate::api::{Kind, Name, Object, Request, Target};
+use crate::components::message::Message;
+use crate::engine::{Outbox, SimTime};
+use crate::scenario::plan::{Action, ActionTarget, Pick};
+
+impl Cluster {
+    /// Does what is due.
+    pub(super) fn act(&mut self, now: SimTime, place: usize, out: &mut Outbox<Message>) {
+        let plan = self.plan.clone();
+        match &plan.actions[place].action {
+            Action::Create(object) => self.user_calls([Request::Create(object.clone())], out),
+            Action::Delete { target, options } => {
+                let options = *options;
+                let found = self.find(target);
+                self.user_calls(found.into_iter().map(|target| Request::Delete { target, options }), out);
+            }
+            Action::Patch { target, part, kind, patch } => {
+                let found = self.find(target);
+                let request = |target| Request::Patch { target, part: *part, kind: *kind, patch: patch.clone() };
+                self.user_calls(found.into_iter().map(request), out);
+            }
+            Action::Evict { target, options } => {
+                let options = *options;
+                let found = self.find(target);
+                let request =
+                    |target: Target| Request::Evict { namespace: target.namespace, name: target.name, options };
+                self.user_calls(found.into_iter().map(request), out);
+            }
+            Action::KillKubelet(_)
+            | Action::StartKubelet(_)
+            | Action::RestartKubelet { .. }
+            | Action::PowerOff(_)
+            | Action::PowerOn(_)
+            | Action::StartNode(_)
+            | Action::WriteStaticPod { .. }
+            | Action::RemoveStaticPod { .. }
+            | Action::ShutdownNode(_)
+            | Action::CancelShutdown(_) => {
+                let _ = now;
+            }
+        }
+    }
+
+    /// The objects that an action is about, as they are now.
+    fn find(&self, target: &ActionTarget) -> Vec<Target> {
+        let mut found: Vec<Object> = self
+            .server
+            .store()
+            .list(target.kind)
+            .into_iter()
+            .filter(|object| {
+                let meta = object.meta();
+                meta.namespace == target.namespace && target.name.matches(&meta.name) && on_node(object, target.node)
+            })
+            .collect();
+        found.sort_by_key(|object| object.meta().index);
+        let picked: Vec<Object> = match target.pick {
+            Pick::Oldest => found.into_iter().take(1).collect(),
+            Pick::Newest => found.into_iter().next_back().into_iter().collect(),
+            Pick::All => found,
+        };
+        if picked.is_empty() && target.kind != Kind::Pod {
+            return Vec::new();
+        }
+        picked.iter().map(Target::of).collect()
+    }
+}
+
+fn on_node(object: &Object, node: Name) -> bool {
+    node.is_empty() || object.pod().is_some_and(|pod| pod.node_name == node)
+}

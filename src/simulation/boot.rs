@@ -1,0 +1,107 @@
+//! The cluster at the start: namespaces, nodes that are ready, kubelets that have run for a while.
+
+use super::Cluster;
+use crate::api::{
+    Condition, ConditionStatus, HOSTNAME_LABEL, Kind, Labels, Metadata, Name, Node, NodeStatus, OS_LABEL, Object, Part,
+    Request, TAINT_NOT_READY, Timestamp,
+};
+use crate::components::kubelet::{Kubelet, KubeletSetup};
+use crate::components::message::Message;
+use crate::engine::{Outbox, SimTime};
+use crate::scenario::plan::NodePlan;
+use std::sync::Arc;
+
+/// The namespaces of every cluster.
+const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+impl Cluster {
+    pub(super) fn boot(&mut self, out: &mut Outbox<Message>) {
+        for name in NAMESPACES {
+            self.server.ensure_namespace(SimTime::ZERO, Name::new(name));
+        }
+        let plan = self.plan.clone();
+        for node in &plan.nodes {
+            let index = self.runtimes.add_machine(node.name);
+            self.nodes.insert(node.name, index);
+            self.kubelets.push(Kubelet::new(KubeletSetup {
+                node: index,
+                name: node.name,
+                address: self.runtimes.machine(index).address(),
+                config: node.kubelet.clone(),
+                profile: plan.profile.clone(),
+                clock: self.server.clock(),
+                draws: self.draws,
+                every_probe: plan.every_probe,
+            }));
+            if node.present {
+                self.register(SimTime::ZERO, node);
+                self.kubelets[index.index()].start(SimTime::ZERO, node.uptime);
+            }
+        }
+        self.server.take_changes();
+        for kind in Kind::ALL {
+            for object in self.server.store().list(*kind) {
+                self.introduce(object, out);
+            }
+        }
+        for (place, action) in plan.actions.iter().enumerate() {
+            out.after(action.at, Message::Act(u32::try_from(place).expect("fewer than 2^32 actions")));
+        }
+    }
+
+    /// A machine becomes a node that is ready.
+    fn register(&mut self, now: SimTime, plan: &NodePlan) {
+        let stamp = self.server.clock().at(now).truncated();
+        let node = Node {
+            meta: Metadata { name: plan.name, labels: node_labels(plan), ..Metadata::default() },
+            unschedulable: false,
+            taints: plan.taints.clone().into(),
+            provider_id: Name::default(),
+            status: Arc::new(NodeStatus {
+                capacity: plan.capacity.clone(),
+                allocatable: plan.allocatable.clone(),
+                conditions: ready_conditions(stamp),
+                address: Some(self.runtimes.machine(self.nodes[&plan.name]).address()),
+                ..NodeStatus::default()
+            }),
+            ..Node::default()
+        };
+        let created = self.server.serve(now, Request::Create(Object::Node(Arc::new(node))));
+        let Ok(Object::Node(created)) = created else { return };
+        let mut ready = Node::clone(&created);
+        ready.taints = ready.taints.retain(|taint| taint.key != *TAINT_NOT_READY);
+        let request = Request::Update { object: Object::Node(Arc::new(ready)), part: Part::Main };
+        self.server.serve(now, request).expect("the node was just created");
+    }
+}
+
+fn node_labels(plan: &NodePlan) -> Labels {
+    let arch = (*crate::api::ARCH_LABEL, Name::new("amd64"));
+    let linux = Name::new("linux");
+    let own = [
+        (*HOSTNAME_LABEL, plan.name),
+        (*OS_LABEL, linux),
+        arch,
+        (Name::new("beta.kubernetes.io/os"), linux),
+        (Name::new("beta.kubernetes.io/arch"), arch.1),
+    ];
+    plan.labels.iter().fold(own.into_iter().collect(), |labels: Labels, (key, value)| labels.with(key, value))
+}
+
+/// The conditions of a node that is well.
+fn ready_conditions(now: Timestamp) -> Vec<Condition> {
+    let healthy = [
+        ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    ];
+    let mut conditions: Vec<Condition> = healthy
+        .into_iter()
+        .map(|(kind, reason, message)| {
+            Condition::new(Name::new(kind), ConditionStatus::False, now).because(reason, message)
+        })
+        .collect();
+    let ready = Condition::new(*crate::api::NODE_READY, ConditionStatus::True, now);
+    conditions.push(ready.because("KubeletReady", "kubelet is posting ready status"));
+    conditions
+}

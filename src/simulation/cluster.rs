@@ -1,0 +1,208 @@
+//! The cluster: every component and the API server between them, advanced by one message at a time.
+
+use super::network::Network;
+use crate::api::{Change, ChangeKind, FastMap, Kind, Name, Object, Request, Server};
+use crate::components::kubelet::Kubelet;
+use crate::components::message::{Client, Message, NodeIndex};
+use crate::components::runtime::Runtimes;
+use crate::components::scheduler::Scheduler;
+use crate::engine::{Draws, Outbox, SimDuration, SimTime};
+use crate::scenario::plan::Plan;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Everything that a run is about, at one instant. A clone is a fork.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    pub(super) plan: Arc<Plan>,
+    pub(super) draws: Draws,
+    pub(super) server: Server,
+    pub(super) scheduler: Scheduler,
+    pub(super) kubelets: Vec<Kubelet>,
+    pub(super) runtimes: Runtimes,
+    pub(super) nodes: FastMap<Name, NodeIndex>,
+    pub(super) network: Network,
+    /// Which kubelets read, and now watch, a ConfigMap or Secret.
+    readers: FastMap<(Kind, Name, Name), Vec<NodeIndex>>,
+    pub(super) user: User,
+    /// Writes since the trace last looked.
+    changes: Vec<Change>,
+}
+
+/// Whoever uses the cluster: one call after another.
+#[derive(Debug, Clone, Default)]
+pub(super) struct User {
+    pub(super) waiting: VecDeque<Request>,
+    busy: bool,
+    calls: u32,
+}
+
+impl Cluster {
+    /// The cluster of a plan, before anything has happened.
+    pub fn new(plan: Arc<Plan>, seed: u64, out: &mut Outbox<Message>) -> Self {
+        let draws = Draws::new(seed);
+        let clock = crate::api::WallClock::starting_at(plan.start);
+        let mut cluster = Self {
+            draws,
+            server: Server::new(clock, draws),
+            scheduler: Scheduler::default(),
+            kubelets: Vec::new(),
+            runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), draws),
+            nodes: FastMap::default(),
+            network: Network::new(plan.profile.clone(), draws),
+            readers: FastMap::default(),
+            user: User::default(),
+            changes: Vec::new(),
+            plan,
+        };
+        cluster.boot(out);
+        cluster
+    }
+
+    /// The API server and everything that it stores.
+    pub const fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The kubelets, in order of the machines.
+    pub fn kubelets(&self) -> &[Kubelet] {
+        &self.kubelets
+    }
+
+    /// The name of a machine.
+    pub fn node_name(&self, node: NodeIndex) -> Name {
+        self.kubelets[node.index()].name()
+    }
+
+    /// The container runtimes.
+    pub const fn runtimes(&self) -> &Runtimes {
+        &self.runtimes
+    }
+
+    /// What is to be run.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Takes the writes since the last call, oldest first.
+    pub(super) fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// How long a message is under way.
+    pub(super) fn transit(&self, now: SimTime, message: &Message) -> SimDuration {
+        self.network.transit(now, message)
+    }
+
+    /// Advances the component that a message is for.
+    pub fn handle(&mut self, now: SimTime, message: Message, out: &mut Outbox<Message>) {
+        match message {
+            Message::Call { client, id, request } => self.serve(now, client, id, *request, out),
+            Message::Reply { client, id, response } => match client {
+                Client::Kubelet(node) => self.kubelets[node.index()].replied(now, id, response, out),
+                Client::User => self.user_replied(out),
+                Client::Scheduler | Client::ControllerManager | Client::Workload => {}
+            },
+            Message::Watch { client, change } => self.watched(now, client, change, out),
+            Message::Kubelet(node, message) => self.kubelets[node.index()].handle(now, message, out),
+            Message::Cri { node, id, call } => self.runtimes.call(now, node, id, *call, out),
+            Message::CriDone { node, id, result } => self.kubelets[node.index()].cri_done(now, id, result, out),
+            Message::RuntimeChanged { node, pod } => self.kubelets[node.index()].runtime_changed(now, pod, out),
+            Message::RuntimeForgot { .. } => {}
+            Message::Runtime(node, message) => self.runtimes.handle(now, node, message, out),
+            Message::Scheduler(message) => self.scheduler.handle(now, message, out),
+            Message::Controller(_) => {}
+            Message::Act(action) => self.act(now, action as usize, out),
+        }
+    }
+
+    fn serve(&mut self, now: SimTime, client: Client, id: u32, request: Request, out: &mut Outbox<Message>) {
+        if let (Client::Kubelet(node), Request::Get(target)) = (client, &request)
+            && matches!(target.kind, Kind::ConfigMap | Kind::Secret)
+        {
+            let readers = self.readers.entry((target.kind, target.namespace, target.name)).or_default();
+            if !readers.contains(&node) {
+                readers.push(node);
+            }
+        }
+        let response = self.server.serve(now, request);
+        out.now(Message::Reply { client, id, response });
+        self.publish(now, out);
+    }
+
+    /// Tells the watchers of what was just written.
+    pub(super) fn publish(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        for change in self.server.take_changes() {
+            for client in self.watchers(&change).into_iter().flatten() {
+                let latency = self.network.notify(now, client, &change);
+                out.after(latency, Message::Watch { client, change: change.clone() });
+            }
+            self.publish_to_readers(now, &change, out);
+            self.changes.push(change);
+        }
+    }
+
+    /// The components that watch an object: kubelets see the pods bound to them and their own node.
+    fn watchers(&self, change: &Change) -> [Option<Client>; 3] {
+        let kubelet = match &change.object {
+            Object::Pod(pod) if !pod.node_name.is_empty() => self.nodes.get(&pod.node_name).copied(),
+            Object::Node(node) => self.nodes.get(&node.meta.name).copied(),
+            _ => None,
+        };
+        let scheduler = match change.object.kind() {
+            Kind::Event | Kind::ConfigMap | Kind::Secret | Kind::ServiceAccount | Kind::Other => None,
+            _ => Some(Client::Scheduler),
+        };
+        [scheduler, None, kubelet.map(Client::Kubelet)]
+    }
+
+    fn publish_to_readers(&mut self, now: SimTime, change: &Change, out: &mut Outbox<Message>) {
+        if !matches!(change.object.kind(), Kind::ConfigMap | Kind::Secret) {
+            return;
+        }
+        let meta = change.object.meta();
+        let key = (change.object.kind(), meta.namespace, meta.name);
+        for node in self.readers.get(&key).cloned().unwrap_or_default() {
+            let client = Client::Kubelet(node);
+            let latency = self.network.notify(now, client, change);
+            out.after(latency, Message::Watch { client, change: change.clone() });
+        }
+    }
+
+    fn watched(&mut self, now: SimTime, client: Client, change: Change, out: &mut Outbox<Message>) {
+        match client {
+            Client::Scheduler => self.scheduler.watched(now, change, out),
+            Client::Kubelet(node) => self.kubelets[node.index()].watched(now, change, out),
+            Client::ControllerManager | Client::User | Client::Workload => {}
+        }
+    }
+
+    /// The user calls, one call after another.
+    pub(super) fn user_calls(&mut self, requests: impl IntoIterator<Item = Request>, out: &mut Outbox<Message>) {
+        self.user.waiting.extend(requests);
+        if !self.user.busy {
+            self.user_next(out);
+        }
+    }
+
+    fn user_next(&mut self, out: &mut Outbox<Message>) {
+        let next = self.user.waiting.pop_front();
+        self.user.busy = next.is_some();
+        if let Some(request) = next {
+            self.user.calls += 1;
+            out.now(Message::Call { client: Client::User, id: self.user.calls, request: Box::new(request) });
+        }
+    }
+
+    fn user_replied(&mut self, out: &mut Outbox<Message>) {
+        self.user_next(out);
+    }
+
+    /// Hands an object that is there from the start to those who watch.
+    pub(super) fn introduce(&mut self, object: Object, out: &mut Outbox<Message>) {
+        let change = Change { kind: ChangeKind::Added, object };
+        for client in self.watchers(&change).into_iter().flatten() {
+            self.watched(SimTime::ZERO, client, change.clone(), out);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What crosses a wire takes time: calls to the API server, its answers, and watch notifications, which keep their
+//! order for each watcher.
+
+use crate::api::{Change, Request};
+use crate::components::latency::LatencyProfile;
+use crate::components::message::{Client, Message};
+use crate::engine::{Draws, Purpose, SimDuration, SimTime, StreamKey};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const CALL: Purpose = Purpose::new("api call");
+const REPLY: Purpose = Purpose::new("api reply");
+const WATCH: Purpose = Purpose::new("watch");
+
+/// The wires of the control plane.
+#[derive(Debug, Clone)]
+pub(super) struct Network {
+    profile: Arc<LatencyProfile>,
+    draws: Draws,
+    /// When the last notification to each watcher arrives.
+    last_notified: BTreeMap<Client, SimTime>,
+    /// The window of load that was looked at last, and its factor in thousandths.
+    load: Cell<(u64, u64)>,
+}
+
+impl Network {
+    pub(super) fn new(profile: Arc<LatencyProfile>, draws: Draws) -> Self {
+        Self { profile, draws, last_notified: BTreeMap::new(), load: Cell::new((u64::MAX, 1_000)) }
+    }
+
+    /// What everything takes under the load of this moment.
+    fn loaded(&self, now: SimTime, span: SimDuration) -> SimDuration {
+        let window = self.profile.load.window_at(now);
+        let (known, mut factor) = self.load.get();
+        if known != window {
+            factor = self.profile.load.factor(self.draws, window);
+            self.load.set((window, factor));
+        }
+        span.mul_ratio(factor, 1_000)
+    }
+
+    /// How long a message is under way that leaves now.
+    pub(super) fn transit(&self, now: SimTime, message: &Message) -> SimDuration {
+        let (what, purpose, stream) = match message {
+            Message::Call { request, .. } => {
+                let stream = stream_of(request);
+                let read = matches!(**request, Request::Get(_));
+                (if read { &self.profile.api_read } else { &self.profile.api_write }, CALL, stream)
+            }
+            Message::Reply { id, .. } => (&self.profile.api_reply, REPLY, StreamKey::from_bits(u64::from(*id))),
+            _ => return SimDuration::ZERO,
+        };
+        self.loaded(now, self.draws.sample(what, purpose, stream, now.as_nanos()))
+    }
+
+    /// How long a notification is under way to a watcher; never shorter than an earlier one still needs.
+    pub(super) fn notify(&mut self, now: SimTime, client: Client, change: &Change) -> SimDuration {
+        let stream = change.object.meta().uid.stream().part(client_name(client));
+        let latency = self.loaded(now, self.draws.sample(&self.profile.watch, WATCH, stream, now.as_nanos()));
+        let last = self.last_notified.entry(client).or_insert(SimTime::ZERO);
+        *last = (now + latency).max(*last);
+        last.since(now)
+    }
+}
+
+fn client_name(client: Client) -> &'static str {
+    match client {
+        Client::Scheduler => "scheduler",
+        Client::ControllerManager => "controller-manager",
+        Client::Kubelet(_) => "kubelet",
+        Client::Workload => "workload",
+        Client::User => "user",
+    }
+}
+
+/// The stable name of what a call is about.
+fn stream_of(request: &Request) -> StreamKey {
+    let key = |namespace: &str, name: &str| StreamKey::new(namespace).part(name);
+    match request {
+        Request::Get(target) | Request::Patch { target, .. } | Request::Delete { target, .. } => {
+            key(&target.namespace, &target.name)
+        }
+        Request::Create(object) => {
+            let meta = object.meta();
+            key(&meta.namespace, &meta.name).part(&meta.generate_name)
+        }
+        Request::Update { object, .. } => key(&object.meta().namespace, &object.meta().name),
+        Request::Bind { namespace, name, .. } | Request::Evict { namespace, name, .. } => key(namespace, name),
+    }
+}

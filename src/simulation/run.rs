@@ -1,0 +1,101 @@
+//! A run: a cluster, the messages to come, and the present instant.
+
+use super::Cluster;
+use crate::api::Change;
+use crate::components::message::Message;
+use crate::engine::{Entry, Outbox, Queue, SimDuration, SimTime, TimingWheel};
+use crate::scenario::plan::Plan;
+use std::sync::Arc;
+
+/// Who looks on: told of every message delivered and every object changed.
+pub trait Trace {
+    /// A message is delivered: its number, and that of the message in whose handling it was sent.
+    fn delivered(&mut self, now: SimTime, seq: u64, message: &Message, cluster: &Cluster) {
+        let _ = (now, seq, message, cluster);
+    }
+
+    /// A message was sent while another was handled.
+    fn sent(&mut self, seq: u64, cause: u64) {
+        let _ = (seq, cause);
+    }
+
+    /// An object changed while a message was handled.
+    fn changed(&mut self, now: SimTime, cause: u64, change: &Change, cluster: &Cluster) {
+        let _ = (now, cause, change, cluster);
+    }
+}
+
+/// Nobody looks on.
+impl Trace for () {}
+
+/// A run that can be stepped, watched and, by cloning, forked.
+#[derive(Debug, Clone)]
+pub struct Run {
+    cluster: Cluster,
+    queue: TimingWheel<Message>,
+    now: SimTime,
+    outbox: Outbox<Message>,
+}
+
+impl Run {
+    /// A run of a plan with a seed, before its first message.
+    pub fn new(plan: Arc<Plan>, seed: u64) -> Self {
+        let mut outbox = Outbox::new();
+        let cluster = Cluster::new(plan, seed, &mut outbox);
+        let mut run = Self { cluster, queue: TimingWheel::new(), now: SimTime::ZERO, outbox };
+        run.send(u64::MAX, &mut ());
+        run
+    }
+
+    /// The cluster at this instant.
+    pub const fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// The present instant.
+    pub const fn now(&self) -> SimTime {
+        self.now
+    }
+
+    /// Delivers the next message and returns its time; `None` when nothing is to come.
+    pub fn step(&mut self, trace: &mut impl Trace) -> Option<SimTime> {
+        let Entry { time: now, seq, message } = self.queue.pop()?; // Earliest first; among equals, first pushed.
+        assert!(now >= self.now, "time ran backwards: {now:?} after {:?}", self.now);
+        self.now = now;
+        trace.delivered(now, seq, &message, &self.cluster);
+        self.cluster.handle(now, message, &mut self.outbox);
+        for change in self.cluster.take_changes() {
+            trace.changed(now, seq, &change, &self.cluster);
+        }
+        self.send(seq, trace);
+        Some(now)
+    }
+
+    /// Delivers everything that is due up to an instant, which then is the present one.
+    pub fn run_until(&mut self, end: SimTime, trace: &mut impl Trace) {
+        while self.queue.next_time().is_some_and(|next| next <= end) {
+            self.step(trace);
+        }
+        self.now = self.now.max(end);
+    }
+
+    /// Runs for as long as the plan says.
+    pub fn run(&mut self, trace: &mut impl Trace) {
+        self.run_until(SimTime::ZERO + self.cluster.plan().duration, trace);
+    }
+
+    fn send(&mut self, cause: u64, trace: &mut impl Trace) {
+        let (cluster, queue, now) = (&self.cluster, &mut self.queue, self.now);
+        for (delay, message) in self.outbox.drain() {
+            let leaves = now + delay;
+            let arrives = leaves + cluster.transit(leaves, &message);
+            let seq = queue.push(arrives, message);
+            trace.sent(seq, cause);
+        }
+    }
+
+    /// How long the run has been going.
+    pub fn elapsed(&self) -> SimDuration {
+        self.now.since(SimTime::ZERO)
+    }
+}

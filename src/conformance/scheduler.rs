@@ -4,7 +4,7 @@
 //! functions here read the input alone and write `expect` anew; [`super::score`] compares the two field by field, as
 //! the public script beside the corpus does.
 
-use crate::api::{Name, Object, Pod, lower};
+use crate::api::{Lowering, Name, Object, Pod};
 use crate::components::scheduler::cache::Cache;
 use crate::components::scheduler::explain::{NodeExplanation, PostFilterExplanation};
 use crate::components::scheduler::framework::{Code, Context, Status};
@@ -50,8 +50,9 @@ struct Case {
 impl Case {
     fn read(document: &Value) -> Result<Self, String> {
         let items = document["input"]["items"].as_array().ok_or("no input.items")?;
+        let reading = Lowering::of_stored();
         let objects: Result<Vec<Object>, String> =
-            items.iter().map(|item| Ok(lower(item).map_err(|error| error.to_string())?.object)).collect();
+            items.iter().map(|item| Ok(reading.lower(item).map_err(|error| error.to_string())?.object)).collect();
         let configuration = SchedulerConfiguration::from_value(&document["schedulerConfiguration"]);
         let mut configuration = configuration.map_err(|errors| first(&errors))?;
         configuration.gates.taint_comparison =

@@ -5,7 +5,7 @@ use crate::api::{Change, ChangeKind, FastMap, Kind, Name, Object, Request, Serve
 use crate::components::kubelet::Kubelet;
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::components::runtime::Runtimes;
-use crate::components::scheduler::Scheduler;
+use crate::components::scheduler::{Scheduler, SchedulerParts};
 use crate::engine::{Draws, Outbox, SimDuration, SimTime};
 use crate::scenario::plan::Plan;
 use std::collections::VecDeque;
@@ -45,7 +45,12 @@ impl Cluster {
         let mut cluster = Self {
             draws,
             server: Server::new(clock, draws),
-            scheduler: Scheduler::default(),
+            scheduler: Scheduler::new(SchedulerParts {
+                setup: plan.scheduler.clone(),
+                clock,
+                draws,
+                latencies: plan.profile.clone(),
+            }),
             kubelets: Vec::new(),
             runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), draws),
             nodes: FastMap::default(),
@@ -62,6 +67,11 @@ impl Cluster {
     /// The API server and everything that it stores.
     pub const fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// The scheduler.
+    pub const fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
     }
 
     /// The kubelets, in order of the machines.
@@ -101,7 +111,8 @@ impl Cluster {
             Message::Reply { client, id, response } => match client {
                 Client::Kubelet(node) => self.kubelets[node.index()].replied(now, id, response, out),
                 Client::User => self.user_replied(out),
-                Client::Scheduler | Client::ControllerManager | Client::Workload => {}
+                Client::Scheduler => self.scheduler.replied(now, id, response, out),
+                Client::ControllerManager | Client::Workload => {}
             },
             Message::Watch { client, change } => self.watched(now, client, change, out),
             Message::Kubelet(node, message) => self.kubelets[node.index()].handle(now, message, out),

@@ -189,6 +189,32 @@ impl SchedulerConfiguration {
     }
 }
 
+/// A configuration and the profiles that it makes: what a scheduler is started with.
+#[derive(Debug, Clone)]
+pub struct SchedulerSetup {
+    /// As it was written.
+    pub configuration: SchedulerConfiguration,
+    /// Its profiles with their plugins.
+    pub profiles: Vec<Arc<Profile>>,
+}
+
+impl SchedulerSetup {
+    /// The setup of a configuration, whose plugins are those of a registry.
+    ///
+    /// # Errors
+    /// Plugins that nobody knows, arguments that they do not take.
+    pub fn new(configuration: SchedulerConfiguration, registry: &Registry) -> Result<Self, Vec<ConfigurationError>> {
+        let profiles = configuration.profiles(registry)?;
+        Ok(Self { configuration, profiles })
+    }
+}
+
+impl Default for SchedulerSetup {
+    fn default() -> Self {
+        Self::new(SchedulerConfiguration::default(), &Registry::default()).expect("the defaults are in order")
+    }
+}
+
 /// Reads fields and notes what is wrong.
 #[derive(Default)]
 struct Reader {

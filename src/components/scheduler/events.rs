@@ -3,7 +3,7 @@
 //! Follows `pkg/scheduler/framework/events.go` of Kubernetes 1.36: one update of an object is one event for each aspect
 //! that changed.
 
-use crate::api::{ConditionStatus, Name, Node, Object, Pod, Toleration, requests};
+use crate::api::{ConditionStatus, Name, Node, Object, Pod, Toleration, Uid, requests};
 use std::fmt;
 
 /// What an event is about (`framework.EventResource`).
@@ -129,6 +129,11 @@ impl ClusterEvent {
     /// Whether it is one of those that a registration names.
     pub fn is_registered(&self, resource: Resource, actions: Actions) -> bool {
         resource.covers(self.resource) && actions.meets(self.action)
+    }
+
+    /// Whether it frees pods by force, and the one that alone is meant if it does not free all.
+    pub fn forced(&self) -> Option<Option<Uid>> {
+        (self.resource == Resource::Wildcard).then(|| self.new_pod().map(|pod| pod.meta.uid))
     }
 
     /// The pod before.

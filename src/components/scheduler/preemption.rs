@@ -175,7 +175,7 @@ fn victims_on_node(
     let mut state = state.clone();
     let lower = |on: &&PodOnNode| on.pod.spec.priority < pod.spec.priority;
     let mut potential: Vec<PodOnNode> = node.pods().iter().filter(lower).cloned().collect();
-    let mut without = |node: &mut NodeInfo, state: &mut CycleState, gone: &Pod| {
+    let without = |node: &mut NodeInfo, state: &mut CycleState, gone: &Pod| {
         let place = node.pods().iter().position(|on| on.pod.meta.uid == gone.meta.uid);
         node.remove_pod(place.expect("a potential victim is on the node"));
         profile.remove_pod(cx, state, pod, gone, node);

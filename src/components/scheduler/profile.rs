@@ -7,9 +7,10 @@ use super::config::{
     ConfigurationError, EnabledPlugin, Gates, PluginSet, ProfileConfiguration, SchedulerConfiguration,
 };
 use super::diagnosis::Diagnosis;
+use super::events::{Actions, ClusterEvent, Resource};
 use super::framework::{
-    Code, Context, CycleState, EventToRegister, MAX_NODE_SCORE, NO_PLUGIN, Points, PostFilterContext, PostFilterResult,
-    SharedPlugin, Status, Verdict,
+    Code, Context, CycleState, EventToRegister, Hint, MAX_NODE_SCORE, NO_PLUGIN, Points, PostFilterContext,
+    PostFilterResult, SharedPlugin, Status, Verdict,
 };
 use super::plugins;
 use crate::api::{Name, Pod, Text};
@@ -79,6 +80,8 @@ pub struct Profile {
     pre_bind: Vec<u8>,
     /// The plugins whose signatures make that of a pod; `None` if one of them never signs.
     signing: Option<Vec<u8>>,
+    /// The events that plugins registered, by place.
+    interests: Vec<(u8, EventToRegister)>,
 }
 
 /// What the PreFilters came to.
@@ -180,6 +183,7 @@ impl Profile {
             permit: expand("permit", Points::PERMIT),
             pre_bind: expand("preBind", Points::PRE_BIND),
             signing: None,
+            interests: interests(&plugins),
             plugins: Vec::new(),
         };
         made.plugins = plugins;
@@ -215,14 +219,29 @@ impl Profile {
         self.score.iter().map(|(place, weight)| (self.plugin_name(*place), *weight))
     }
 
-    /// The plugins with the events that they register.
-    pub fn registered_events(&self) -> impl Iterator<Item = (u8, Name, Vec<EventToRegister>)> + '_ {
-        self.plugins.iter().enumerate().map(|(place, plugin)| (place as u8, plugin.name(), plugin.events()))
+    /// Plugins as bits by their places.
+    pub(super) fn places<'n>(&self, names: impl IntoIterator<Item = &'n Name>) -> u64 {
+        let place = |name: &Name| self.plugins.iter().position(|plugin| plugin.name() == *name);
+        names.into_iter().filter_map(place).fold(0, |all, place| all | 1 << place)
     }
 
-    /// A plugin by its place.
-    pub(super) fn plugin_at(&self, place: u8) -> &SharedPlugin {
-        self.plugin(place)
+    /// The plugins that an event may satisfy, as bits.
+    pub(super) fn interested_in(&self, event: &ClusterEvent) -> u64 {
+        let interested = self.interests.iter().filter(|(_, one)| event.is_registered(one.resource, one.actions));
+        interested.fold(0, |all, (place, _)| all | 1 << place)
+    }
+
+    /// What an event means for a pod that a plugin rejected.
+    pub(super) fn hint(&self, place: u8, cx: &Context<'_>, pod: &Pod, event: &ClusterEvent) -> Hint {
+        let mut registered =
+            self.interests.iter().filter(|(of, one)| *of == place && event.is_registered(one.resource, one.actions));
+        let frees = |one: &EventToRegister| !one.hinted || self.plugin(place).hint(cx, pod, event) == Hint::Queue;
+        if registered.any(|(_, one)| frees(one)) { Hint::Queue } else { Hint::Skip }
+    }
+
+    /// The first PreEnqueue that holds a pod back, by place.
+    pub(super) fn held_back_by(&self, cx: &Context<'_>, pod: &Pod) -> Option<u8> {
+        self.pre_enqueue.iter().copied().find(|place| !self.plugin(*place).pre_enqueue(cx, pod).is_success())
     }
 
     /// The first PreEnqueue that holds a pod back.
@@ -566,6 +585,21 @@ impl Profile {
         }
         Some(signature)
     }
+}
+
+/// The events of all plugins. Whoever waits for new nodes also hears of taints that go, always: a node may have been
+/// kept from it by them when it came (`buildQueueingHintMap`).
+fn interests(plugins: &[SharedPlugin]) -> Vec<(u8, EventToRegister)> {
+    let mut all = Vec::new();
+    for (place, plugin) in (0u8..).zip(plugins) {
+        let events = plugin.events();
+        let registers =
+            |actions: Actions| events.iter().any(|one| one.resource == Resource::Node && actions.meets(one.actions));
+        let implicit = EventToRegister { resource: Resource::Node, actions: Actions::UPDATE_NODE_TAINT, hinted: false };
+        let needs = registers(Actions::ADD) && !registers(Actions::UPDATE_NODE_TAINT);
+        all.extend(events.iter().copied().chain(needs.then_some(implicit)).map(|one| (place, one)));
+    }
+    all
 }
 
 /// The plugins of one extension point (`expandMultiPointPlugins`): first those that `multiPoint` has and the point sets

@@ -129,11 +129,6 @@ impl TaintClasses {
     pub fn len(&self) -> usize {
         self.classes.len()
     }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.classes.is_empty()
-    }
 }
 
 /// The pods that a term of an affinity or a spread constraint means.

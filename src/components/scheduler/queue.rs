@@ -448,3 +448,6 @@ fn backoff_expiry(queued: &QueuedPod, clock: WallClock, initial: u64, longest: u
     let end = queued.timestamp + SimDuration::from_secs(backoff(queued, initial, longest));
     clock.at(end).unix_nanos().div_euclid(NANOS)
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,7 +108,8 @@ mod tests {
     fn scores_are_those_of_the_reference() {
         // control-plane.md A.6.
         let image = |size: i64, nodes| {
-            let mut state = ImageState { size: size * MIB, ..ImageState::default() };
+            let mut state = ImageState::default();
+            state.size = size * MIB;
             state.nodes = nodes;
             state
         };

@@ -126,6 +126,7 @@ impl RecordedCase {
             nodes,
             world: self.world.clone(),
             profile: Arc::new(LatencyProfile::kubernetes_1_36()),
+            scheduler: Arc::default(),
             actions: self.actions.clone(),
             every_probe: true,
         }

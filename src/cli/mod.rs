@@ -1,6 +1,7 @@
 //! The commands of the binary: flags, files, colours, exit codes. Only this room and `main.rs` touch the machine.
 
 mod conformance;
+mod conformance_scheduler;
 mod disk;
 mod kubectl;
 mod progress;

@@ -164,6 +164,7 @@ impl Scenario {
             profile: self.profile.clone(),
             actions: self.actions.clone(),
             every_probe: self.every_probe,
+            scheduler: Arc::default(),
         }
     }
 }

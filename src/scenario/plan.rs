@@ -6,6 +6,7 @@ use crate::api::{
 use crate::components::kubelet::KubeletConfig;
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{Glob, World};
+use crate::components::scheduler::SchedulerSetup;
 use crate::engine::SimDuration;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub struct Plan {
     pub world: Arc<World>,
     /// How long steps take.
     pub profile: Arc<LatencyProfile>,
+    /// How the scheduler is configured.
+    pub scheduler: Arc<SchedulerSetup>,
     /// What users and fate do, in order of time.
     pub actions: Vec<TimedAction>,
     /// Whether every probe is run, also those that are sure to change nothing.

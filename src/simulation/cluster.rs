@@ -7,7 +7,7 @@ use crate::components::kubelet::Kubelet;
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::components::net::NetClient;
 use crate::components::runtime::Runtimes;
-use crate::components::scheduler::Scheduler;
+use crate::components::scheduler::{Scheduler, SchedulerParts};
 use crate::engine::{Draws, Outbox, SimDuration, SimTime};
 use crate::scenario::plan::Plan;
 use std::sync::Arc;
@@ -38,7 +38,12 @@ impl Cluster {
         let mut cluster = Self {
             draws,
             server: Server::new(clock, draws),
-            scheduler: Scheduler::default(),
+            scheduler: Scheduler::new(SchedulerParts {
+                setup: plan.scheduler.clone(),
+                clock,
+                draws,
+                latencies: plan.profile.clone(),
+            }),
             kubelets: Vec::new(),
             runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), draws),
             nodes: FastMap::default(),
@@ -55,6 +60,11 @@ impl Cluster {
     /// The API server and everything that it stores.
     pub const fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// The scheduler.
+    pub const fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
     }
 
     /// The kubelets, in order of the machines.
@@ -94,14 +104,15 @@ impl Cluster {
             Message::Reply { client, id, response } => match client {
                 Client::Kubelet(node) => self.kubelets[node.index()].replied(now, id, response, out),
                 Client::User => self.user_replied(now, id, response, out),
-                Client::Scheduler | Client::ControllerManager | Client::Workload => {}
+                Client::Scheduler => self.scheduler.replied(now, id, response, out),
+                Client::ControllerManager | Client::Workload => {}
             },
             Message::Watch { client, change } => self.watched(now, client, change, out),
-            Message::Kubelet(node, message) => self.kubelets[node.index()].handle(now, message, out),
+            Message::Kubelet(node, message) => self.kubelet(now, node, message, out),
             Message::Cri { node, id, call } => self.runtimes.call(now, node, id, *call, out),
             Message::CriDone { node, id, result } => self.kubelets[node.index()].cri_done(now, id, result, out),
             Message::RuntimeChanged { node, pod } => self.kubelets[node.index()].runtime_changed(now, pod, out),
-            Message::RuntimeForgot { .. } => {}
+            Message::RuntimeForgot { node, key } => self.kubelets[node.index()].runtime_forgot(key),
             Message::Net { client, id, request } => self.runtimes.net_request(now, client, id, &request, out),
             Message::NetDone { client, id, reply } => match client {
                 NetClient::Kubelet(node) => self.kubelets[node.index()].net_done(now, id, *reply, out),

@@ -1,6 +1,6 @@
 //! `podsim conformance scheduler`: decisions recorded from the real kube-scheduler, decided again.
 
-use super::{BELOW, WRONG_REQUEST};
+use super::{EXPECTATION_FAILED, WRONG_REQUEST};
 use clap::Args;
 use podsim::conformance::scheduler;
 use podsim::conformance::score::{Group, Score};
@@ -117,7 +117,7 @@ impl ConformanceScheduler {
             // A reader that has seen enough closes the pipe; that is no failure of ours.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
             _ if score.summary.passed == score.summary.cases => ExitCode::SUCCESS,
-            _ => ExitCode::from(BELOW),
+            _ => ExitCode::from(EXPECTATION_FAILED),
         }
     }
 }

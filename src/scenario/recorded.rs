@@ -460,7 +460,7 @@ impl ExecRule {
         let step = |entry: ExecEntry| {
             let result = match entry.result.as_str() {
                 "" | "success" => ExecResult::Success,
-                "failure" => ExecResult::Failure,
+                "failure" => ExecResult::Exit { code: 1, output: "scripted failure".into() },
                 "hang" => ExecResult::Hang,
                 "error" => ExecResult::Error,
                 other => return Err(CaseError(format!("exec result {other:?} is not known"))),

@@ -63,7 +63,7 @@ const PHASE: Purpose = Purpose::new("scheduler start");
 const LATENCY: Purpose = Purpose::new("scheduler latency");
 
 /// Something that happens inside the scheduler.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, strum::IntoStaticStr)]
 pub enum SchedulerMessage {
     /// A scheduling cycle is over.
     CycleDone,

@@ -108,11 +108,11 @@ impl Cluster {
                 Client::ControllerManager | Client::Workload => {}
             },
             Message::Watch { client, change } => self.watched(now, client, change, out),
-            Message::Kubelet(node, message) => self.kubelets[node.index()].handle(now, message, out),
+            Message::Kubelet(node, message) => self.kubelet(now, node, message, out),
             Message::Cri { node, id, call } => self.runtimes.call(now, node, id, *call, out),
             Message::CriDone { node, id, result } => self.kubelets[node.index()].cri_done(now, id, result, out),
             Message::RuntimeChanged { node, pod } => self.kubelets[node.index()].runtime_changed(now, pod, out),
-            Message::RuntimeForgot { .. } => {}
+            Message::RuntimeForgot { node, key } => self.kubelets[node.index()].runtime_forgot(key),
             Message::Net { client, id, request } => self.runtimes.net_request(now, client, id, &request, out),
             Message::NetDone { client, id, reply } => match client {
                 NetClient::Kubelet(node) => self.kubelets[node.index()].net_done(now, id, *reply, out),

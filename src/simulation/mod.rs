@@ -4,6 +4,7 @@ mod act;
 mod boot;
 mod cluster;
 mod network;
+mod nodes;
 mod observed;
 mod parallel;
 mod run;

@@ -282,7 +282,7 @@ impl TraceRecord {
                 told.part = self.instance(*container).0;
                 told.detail = Detail::Number(i64::from(exit.code));
             }
-            RuntimeMessage::Kill { key, container } => {
+            RuntimeMessage::Kill { key, container, .. } => {
                 told.subject = self.pod(node, *key);
                 told.part = self.instance(*container).0;
             }

@@ -33,6 +33,7 @@ names! {
     OOM_KILLED = "OOMKilled";
     START_ERROR = "StartError";
     UNKNOWN_REASON = "Unknown";
+    CANCELED = "Canceled";
 }
 
 const STEP: Purpose = Purpose::new("runtime step");
@@ -72,6 +73,8 @@ pub enum RuntimeMessage {
         key: PodKey,
         /// The container.
         container: ContainerId,
+        /// The call of StopContainer whose time it is.
+        id: u32,
     },
 }
 
@@ -143,20 +146,28 @@ impl Runtimes {
             RuntimeMessage::ProcessEnd { key, container, exit } => {
                 self.machines[node.index()].process_ends(now, key, container, &exit, out);
             }
-            RuntimeMessage::Kill { key, container } => {
-                self.machines[node.index()].process_ends(now, key, container, &Exit::killed(), out);
+            RuntimeMessage::Kill { key, container, id } => {
+                let machine = &mut self.machines[node.index()];
+                if machine.is_stopping(key, container, id) {
+                    machine.process_ends(now, key, container, &Exit::killed(), out);
+                }
             }
         }
     }
 
-    /// The machine loses power: every process is gone, and nobody is told.
-    pub fn power_off(&mut self, node: NodeIndex) {
-        self.machines[node.index()].power_off();
+    /// A kubelet dies: its calls are cancelled. What they have begun in containers goes on, a stop signal included.
+    pub fn cancel_calls(&mut self, node: NodeIndex, out: &mut Outbox<Message>) {
+        self.machines[node.index()].cancel_calls(out);
+    }
+
+    /// The machine loses power: every process is gone, and every sandbox.
+    pub fn power_off(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
+        self.machines[node.index()].power_off(now, out);
     }
 
     /// The machine has power again; containers are found dead, sandboxes not ready.
-    pub fn power_on(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
-        self.machines[node.index()].power_on(now, out);
+    pub fn power_on(&mut self, node: NodeIndex) {
+        self.machines[node.index()].power_on();
     }
 
     /// What runs on a machine.
@@ -413,6 +424,8 @@ impl Runtimes {
         let first = !std::mem::replace(&mut instance.signalled, true);
         let process = instance.process.clone().expect("a running container has a process");
         let name = instance.status.name;
+        // A process that ends in the very moment in which its time is over is killed, as recorded.
+        out.after(timeout, Message::Runtime(node, RuntimeMessage::Kill { key, container, id }));
         if first && let OnSignal::Exit { after, code } = &process.on_sigterm {
             let stream = machine.pods[&key].stream.part(&name);
             let run = machine.pods.get_mut(&key).map_or(0, |record| record.counters(name).runs);
@@ -420,7 +433,6 @@ impl Runtimes {
             let exit = Exit { code: *code, ..Exit::default() };
             out.after(after, Message::Runtime(node, RuntimeMessage::ProcessEnd { key, container, exit }));
         }
-        out.after(timeout, Message::Runtime(node, RuntimeMessage::Kill { key, container }));
         Step::Waits
     }
 }

@@ -24,6 +24,7 @@ mod server;
 mod service;
 mod storage;
 mod store;
+mod validation;
 mod workload;
 
 pub use clock::*;

@@ -4,6 +4,7 @@ use super::common::{condition, json, name, names, selector, status, text, time, 
 use super::defaults::set;
 use super::workload::template_defaults;
 use super::{Lower, pod};
+use crate::api::validation::{self, Errors};
 use crate::api::{
     ConcurrencyPolicy, CronJob, CronJobSpec, CronJobStatus, Job, JobSpec, JobStatus, Metadata, Name, PodFailureAction,
     PodFailureMatch, PodFailureRule, Selector, SuccessRule, Text,
@@ -13,6 +14,12 @@ use std::sync::Arc;
 
 impl Lower for v1::Job {
     type Record = Job;
+
+    fn validate(&self, errors: &mut Errors) {
+        if let Some(spec) = &self.spec {
+            validation::job(spec, errors);
+        }
+    }
 
     fn set_defaults(&mut self) {
         let spec = self.spec.get_or_insert_default();
@@ -129,6 +136,10 @@ fn success_rule(rule: &v1::SuccessPolicyRule) -> SuccessRule {
 
 impl Lower for v1::CronJob {
     type Record = CronJob;
+
+    fn validate(&self, errors: &mut Errors) {
+        validation::cron_job(self.metadata.name.as_deref().unwrap_or_default(), &self.spec, errors);
+    }
 
     fn set_defaults(&mut self) {
         let spec = &mut self.spec;

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use k8s_openapi::jiff;
 use std::collections::BTreeMap;
 
-pub(super) type Amounts = BTreeMap<String, QuantityText>;
+pub(crate) type Amounts = BTreeMap<String, QuantityText>;
 pub(super) type Texts = BTreeMap<String, String>;
 
 /// The metadata of an object.

@@ -190,6 +190,11 @@ fn pod_level(pod: &mut v1::PodSpec) {
     pod.resources = Some(own);
 }
 
+/// What all containers together request, as text.
+pub(crate) fn aggregate_requests(pod: &v1::PodSpec) -> Amounts {
+    aggregate(pod, |resources| resources.requests.as_ref())
+}
+
 /// What all containers together need, sidecars and the order of init containers considered
 /// (`AggregateContainerRequests`, `AggregateContainerLimits`).
 fn aggregate(pod: &v1::PodSpec, list: fn(&v1::ResourceRequirements) -> Option<&Amounts>) -> Amounts {

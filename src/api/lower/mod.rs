@@ -4,6 +4,7 @@
 //! words. Parsing goes through the types of `k8s-openapi`; what a record does not hold stays with it as text.
 //! What depends on other objects (namespaces, priority classes, quotas) is admission, and not done here.
 
+mod autoscaler;
 mod batch;
 mod common;
 mod container;
@@ -20,14 +21,16 @@ mod storage;
 mod workload;
 
 pub(crate) use decode::number;
+pub(crate) use defaults::aggregate_requests;
 pub use kinds::{CustomKind, CustomKinds, INERT_KINDS, InertKind, ServedKind, served_kind};
 
+use super::validation::{self, Errors, NameRule};
 use super::{ApiError, ApiObject, ErrorReason, FieldError, Kind, Metadata, Name, Object, Other, Text};
 use decode::{DecodeError, Notes};
 use k8s_openapi::Metadata as HasMetadata;
 use k8s_openapi::api::{
-    apps::v1 as apps, batch::v1 as batch_v1, core::v1, discovery::v1 as discovery, node::v1 as node_v1,
-    policy::v1 as policy_v1, scheduling::v1 as scheduling, storage::v1 as storage_v1,
+    apps::v1 as apps, autoscaling::v2 as autoscaling, batch::v1 as batch_v1, core::v1, discovery::v1 as discovery,
+    node::v1 as node_v1, policy::v1 as policy_v1, scheduling::v1 as scheduling, storage::v1 as storage_v1,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
@@ -92,8 +95,11 @@ trait Lower: for<'v> Deserialize<'v> + HasMetadata<Ty = ObjectMeta> {
     /// What the server fills in.
     fn set_defaults(&mut self) {}
 
+    /// How its objects may be named.
+    const NAME: NameRule = NameRule::Subdomain;
+
     /// What the server does not accept, besides metadata.
-    fn validate(&self, _errors: &mut Vec<FieldError>) {}
+    fn validate(&self, _errors: &mut Errors) {}
 
     /// The record.
     fn record(self, meta: Metadata) -> Self::Record;
@@ -172,11 +178,12 @@ impl Lowering {
         read.set_defaults();
         place(read.metadata_mut(), kind.is_namespaced());
         if !self.stored {
-            let mut errors = Vec::new();
+            let mut errors = Errors::default();
+            validation::metadata(read.metadata(), K::NAME, &mut errors);
             read.validate(&mut errors);
-            if !errors.is_empty() {
+            if !errors.0.is_empty() {
                 let name = read.metadata().name.clone().unwrap_or_default();
-                return Err(ApiError::invalid(kind, &name, &errors));
+                return Err(ApiError::invalid(kind, &name, &errors.0));
             }
         }
         let meta = common::metadata(read.metadata());
@@ -184,21 +191,42 @@ impl Lowering {
         Ok(Lowered { object, no_effect: notes.no_effect.into_iter().collect(), warnings })
     }
 
+    /// An object of a kind without record. Of these, autoscalers alone are decoded as what they are.
     fn inert(&self, api_version: &str, kind: &str, namespaced: bool, value: &Value) -> Result<Lowered, Box<ApiError>> {
-        let version = api_version.rsplit('/').next().unwrap_or_default();
-        let none = Value::Null;
-        let metadata = value.get("metadata").unwrap_or(&none);
-        let (mut metadata, _) =
-            decode::decode::<ObjectMeta>(metadata).map_err(|error| undecodable(kind, version, &error))?;
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let mut errors = Errors::default();
+        let (mut metadata, source, warnings) = if (api_version, kind) == ("autoscaling/v2", "HorizontalPodAutoscaler") {
+            let (mut scaler, notes) = decode::decode::<autoscaling::HorizontalPodAutoscaler>(value)
+                .map_err(|error| undecodable(kind, version, &error))?;
+            let warnings = self.unknown_fields(kind, version, &notes)?;
+            autoscaler::set_defaults(&mut scaler);
+            autoscaler::validate(&scaler, &mut errors);
+            let source = serde_json::to_value(&scaler).expect("API types are JSON");
+            (scaler.metadata, source, warnings)
+        } else {
+            let none = Value::Null;
+            let metadata = value.get("metadata").unwrap_or(&none);
+            let (metadata, _) =
+                decode::decode::<ObjectMeta>(metadata).map_err(|error| undecodable(kind, version, &error))?;
+            (metadata, value.clone(), Vec::new())
+        };
         place(&mut metadata, namespaced);
-        let source = rest_of(value.clone(), &["apiVersion", "kind", "metadata"]);
+        if !self.stored {
+            let mut all = Errors::default();
+            validation::metadata(&metadata, NameRule::PathSegment, &mut all);
+            all.0.append(&mut errors.0);
+            if !all.0.is_empty() {
+                let name = metadata.name.unwrap_or_default();
+                return Err(ApiError::invalid_kind(kind, group, &name, &all.0));
+            }
+        }
         let object = Object::Other(Arc::new(Other {
             meta: common::metadata(&metadata),
             api_version: Name::new(api_version),
             kind: Name::new(kind),
-            source,
+            source: rest_of(source, &["apiVersion", "kind", "metadata"]),
         }));
-        Ok(Lowered { object, no_effect: Vec::new(), warnings: Vec::new() })
+        Ok(Lowered { object, no_effect: Vec::new(), warnings })
     }
 
     /// The warnings about unknown fields, unless they are a reason to refuse.
@@ -252,4 +280,14 @@ fn rest_of(mut value: Value, without: &[&str]) -> Text {
         fields.retain(|field, _| !without.contains(&field.as_str()));
     }
     Text::from(value.to_string())
+}
+
+/// Labels as records have them.
+pub(crate) fn labels_of(pairs: &std::collections::BTreeMap<String, String>) -> super::Labels {
+    common::labels(Some(pairs))
+}
+
+/// A selector as records have it.
+pub(crate) fn selector_of(selector: &k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector) -> super::Selector {
+    common::selector(selector)
 }

@@ -3,12 +3,17 @@
 use super::Lower;
 use super::common::{address, amounts, condition, json, name, names, status, text, time};
 use super::pod::taint_effect;
+use crate::api::validation::{self, Errors};
 use crate::api::{Metadata, Name, Node, NodeImage, NodeStatus, Taint, TaintEffect};
 use k8s_openapi::api::core::v1;
 use std::sync::Arc;
 
 impl Lower for v1::Node {
     type Record = Node;
+
+    fn validate(&self, errors: &mut Errors) {
+        validation::node(self, errors);
+    }
 
     fn set_defaults(&mut self) {
         self.spec.get_or_insert_default();

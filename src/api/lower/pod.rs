@@ -3,6 +3,7 @@
 use super::common::{self, Amounts, amounts, labels, name, names, operator, selector};
 use super::{Lower, container, defaults};
 use crate::api::pod::requests;
+use crate::api::validation::{self, Errors};
 use crate::api::{
     Affinity, Labels, List, Metadata, Name, NodeSelectorTerm, ObjectFiles, Pod, PodAffinityTerm, PodSpec, PodTemplate,
     Requirement, RestartPolicy, TaintEffect, Text, Toleration, TolerationOperator, TopologySpreadConstraint, Volume,
@@ -13,6 +14,12 @@ use std::sync::Arc;
 
 impl Lower for v1::Pod {
     type Record = Pod;
+
+    fn validate(&self, errors: &mut Errors) {
+        if let Some(spec) = &self.spec {
+            validation::pod(spec, errors);
+        }
+    }
 
     fn set_defaults(&mut self) {
         let spec = self.spec.get_or_insert_default();

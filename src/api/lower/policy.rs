@@ -6,6 +6,7 @@ use super::common::{
 use super::defaults::set;
 use super::pod::tolerations;
 use super::{Lower, rest};
+use crate::api::validation::{self, Errors, NameRule};
 use crate::api::{
     ConfigMap, Event, EventType, LimitRange, LimitRangeItem, Metadata, Name, Namespace, ObjectReference, PriorityClass,
     Quantity, ResourceList, ResourceQuota, ResourceQuotaStatus, RuntimeClass, Secret, ServiceAccount, Text,
@@ -16,6 +17,12 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
 
 impl Lower for v1::Namespace {
     type Record = Namespace;
+    const NAME: NameRule = NameRule::Label;
+
+    fn validate(&self, errors: &mut Errors) {
+        let finalizers = self.spec.as_ref().and_then(|spec| spec.finalizers.as_deref());
+        validation::namespace(finalizers.unwrap_or_default(), errors);
+    }
 
     fn set_defaults(&mut self) {
         if let Some(name) = self.metadata.name.clone().filter(|name| !name.is_empty()) {
@@ -42,6 +49,10 @@ impl Lower for v1::Namespace {
 impl Lower for v1::ConfigMap {
     type Record = ConfigMap;
 
+    fn validate(&self, errors: &mut Errors) {
+        validation::config_map(self, errors);
+    }
+
     fn record(self, meta: Metadata) -> ConfigMap {
         let binary = self.binary_data.iter().flatten().map(|(key, bytes)| (Name::from(key), decoded(bytes)));
         let mut data: Vec<_> =
@@ -58,6 +69,10 @@ fn decoded(bytes: &ByteString) -> Text {
 
 impl Lower for v1::Secret {
     type Record = Secret;
+
+    fn validate(&self, errors: &mut Errors) {
+        validation::secret(self, errors);
+    }
 
     fn set_defaults(&mut self) {
         set(&mut self.type_, "Opaque");
@@ -93,6 +108,10 @@ impl Lower for v1::ServiceAccount {
 impl Lower for scheduling::PriorityClass {
     type Record = PriorityClass;
 
+    fn validate(&self, errors: &mut Errors) {
+        validation::priority_class(self, errors);
+    }
+
     fn set_defaults(&mut self) {
         set(&mut self.preemption_policy, "PreemptLowerPriority");
     }
@@ -126,6 +145,12 @@ impl Lower for node::RuntimeClass {
 
 impl Lower for v1::LimitRange {
     type Record = LimitRange;
+
+    fn validate(&self, errors: &mut Errors) {
+        if let Some(spec) = &self.spec {
+            validation::limit_range(spec, errors);
+        }
+    }
 
     fn set_defaults(&mut self) {
         let limits = &mut self.spec.get_or_insert_default().limits;
@@ -163,6 +188,12 @@ fn ratios(list: Option<&Amounts>) -> ResourceList {
 impl Lower for v1::ResourceQuota {
     type Record = ResourceQuota;
 
+    fn validate(&self, errors: &mut Errors) {
+        if let Some(spec) = &self.spec {
+            validation::resource_quota(spec, errors);
+        }
+    }
+
     fn set_defaults(&mut self) {
         self.spec.get_or_insert_default();
     }
@@ -191,6 +222,7 @@ fn hard(list: Option<&Amounts>) -> ResourceList {
 
 impl Lower for v1::Event {
     type Record = Event;
+    const NAME: NameRule = NameRule::Any;
 
     fn record(self, meta: Metadata) -> Event {
         let source = self.source.unwrap_or_default();

@@ -4,6 +4,7 @@ use super::Lower;
 use super::common::{address, int_or_percent, json, labels, meta_condition, name, selector, time, uid};
 use super::container::{port, port_number};
 use super::defaults::set;
+use crate::api::validation::{self, Errors, NameRule};
 use crate::api::{
     Endpoint, EndpointSlice, Metadata, Name, PodDisruptionBudget, PodDisruptionBudgetStatus, Port, Service, ServicePort,
 };
@@ -13,6 +14,13 @@ use std::net::Ipv4Addr;
 
 impl Lower for v1::Service {
     type Record = Service;
+    const NAME: NameRule = NameRule::Label1035;
+
+    fn validate(&self, errors: &mut Errors) {
+        if let Some(spec) = &self.spec {
+            validation::service(spec, errors);
+        }
+    }
 
     fn set_defaults(&mut self) {
         let spec = self.spec.get_or_insert_default();
@@ -120,6 +128,12 @@ fn endpoint(endpoint: &discovery::Endpoint) -> Endpoint {
 
 impl Lower for policy::PodDisruptionBudget {
     type Record = PodDisruptionBudget;
+
+    fn validate(&self, errors: &mut Errors) {
+        if let Some(spec) = &self.spec {
+            validation::disruption_budget(spec, errors);
+        }
+    }
 
     fn set_defaults(&mut self) {
         self.spec.get_or_insert_default();

@@ -4,6 +4,7 @@ use super::common::{amounts, json, name, names, selector, text, uid, whole};
 use super::defaults::{self, set};
 use super::pod::node_selector_terms;
 use super::{Lower, rest};
+use crate::api::validation::{self, Errors};
 use crate::api::{
     AccessMode, ClaimReference, CsiDriver, CsiNode, CsiStorageCapacity, List, Metadata, Name, NodeSelectorTerm,
     Operator, PersistentVolume, PersistentVolumeClaim, Requirement, StorageClass, VolumeAttachment,
@@ -22,6 +23,12 @@ fn access_modes(modes: Option<&Vec<String>>) -> List<AccessMode> {
 
 impl Lower for v1::PersistentVolume {
     type Record = PersistentVolume;
+
+    fn validate(&self, errors: &mut Errors) {
+        if let Some(spec) = &self.spec {
+            validation::volume(spec, errors);
+        }
+    }
 
     fn set_defaults(&mut self) {
         set(&mut self.status.get_or_insert_default().phase, "Pending");
@@ -95,6 +102,12 @@ fn medium(spec: &v1::PersistentVolumeSpec) -> (bool, &str) {
 impl Lower for v1::PersistentVolumeClaim {
     type Record = PersistentVolumeClaim;
 
+    fn validate(&self, errors: &mut Errors) {
+        if let Some(spec) = &self.spec {
+            validation::claim(spec, errors);
+        }
+    }
+
     fn set_defaults(&mut self) {
         set(&mut self.status.get_or_insert_default().phase, "Pending");
         defaults::claim_spec(self.spec.get_or_insert_default());
@@ -120,6 +133,10 @@ impl Lower for v1::PersistentVolumeClaim {
 
 impl Lower for storage::StorageClass {
     type Record = StorageClass;
+
+    fn validate(&self, errors: &mut Errors) {
+        validation::storage_class(self, errors);
+    }
 
     fn set_defaults(&mut self) {
         set(&mut self.reclaim_policy, "Delete");

@@ -3,6 +3,7 @@
 use super::common::{condition, int_or_percent, json, labels, name, selector, status, text, time};
 use super::defaults::{self, set};
 use super::{Lower, pod};
+use crate::api::validation::{self, Errors, NameRule};
 use crate::api::{
     ClaimTemplate, ControllerRevision, DaemonSet, DaemonSetSpec, DaemonSetStatus, DaemonSetUpdateStrategy, Deployment,
     DeploymentSpec, DeploymentStatus, DeploymentStrategy, IntOrPercent, Metadata, PodTemplate, ReplicaSet,
@@ -30,6 +31,12 @@ fn percent(text: &str) -> IntOrString {
 
 impl Lower for apps::Deployment {
     type Record = Deployment;
+
+    fn validate(&self, errors: &mut Errors) {
+        if let Some(spec) = &self.spec {
+            validation::deployment(spec, errors);
+        }
+    }
 
     fn set_defaults(&mut self) {
         let spec = self.spec.get_or_insert_default();
@@ -98,6 +105,12 @@ fn amount(value: Option<&IntOrString>, default: IntOrPercent) -> IntOrPercent {
 impl Lower for apps::ReplicaSet {
     type Record = ReplicaSet;
 
+    fn validate(&self, errors: &mut Errors) {
+        if let Some(spec) = &self.spec {
+            validation::replica_set(spec, errors);
+        }
+    }
+
     fn set_defaults(&mut self) {
         let spec = self.spec.get_or_insert_default();
         template_defaults(spec.template.get_or_insert_default());
@@ -137,6 +150,12 @@ impl Lower for apps::ReplicaSet {
 
 impl Lower for v1::ReplicationController {
     type Record = ReplicationController;
+
+    fn validate(&self, errors: &mut Errors) {
+        if let Some(spec) = &self.spec {
+            validation::replication_controller(spec, errors);
+        }
+    }
 
     fn set_defaults(&mut self) {
         let spec = self.spec.get_or_insert_default();
@@ -183,6 +202,13 @@ impl Lower for v1::ReplicationController {
 
 impl Lower for apps::StatefulSet {
     type Record = StatefulSet;
+    const NAME: NameRule = NameRule::Label;
+
+    fn validate(&self, errors: &mut Errors) {
+        if let Some(spec) = &self.spec {
+            validation::stateful_set(spec, errors);
+        }
+    }
 
     fn set_defaults(&mut self) {
         let spec = self.spec.get_or_insert_default();
@@ -263,6 +289,12 @@ fn claim_template(claim: &v1::PersistentVolumeClaim) -> ClaimTemplate {
 
 impl Lower for apps::DaemonSet {
     type Record = DaemonSet;
+
+    fn validate(&self, errors: &mut Errors) {
+        if let Some(spec) = &self.spec {
+            validation::daemon_set(spec, errors);
+        }
+    }
 
     fn set_defaults(&mut self) {
         let spec = self.spec.get_or_insert_default();

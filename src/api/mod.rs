@@ -15,9 +15,11 @@ mod meta;
 mod name;
 mod node;
 mod object;
+mod patch;
 mod pod;
 mod policy;
 mod quantity;
+mod render;
 mod request;
 mod resources;
 mod server;
@@ -33,20 +35,24 @@ pub use human_duration::{human_duration, short_human_duration};
 pub use labels::*;
 pub(crate) use lower::number;
 pub use lower::{
-    CustomKind, CustomKinds, FieldValidation, INERT_KINDS, InertKind, Lowered, Lowering, ServedKind, lower, served_kind,
+    CustomKind, CustomKinds, FieldValidation, INERT_KINDS, InertKind, Lowered, Lowering, ServedKind, Validation, lower,
+    served_kind,
 };
 pub use meta::*;
 pub(crate) use name::names;
 pub use name::{EMPTY, FastMap, List, Name, Text};
 pub use node::*;
 pub use object::{ApiObject, Kind, Object};
+pub use patch::{apply_manifest, apply_patch, patch_value};
 pub use pod::*;
 pub use policy::*;
 pub use quantity::{ParseQuantityError, Quantity, QuantityFormat};
+pub use render::render;
 pub use request::*;
 pub use resources::*;
 pub use server::{FOREGROUND_DELETION, ORPHAN_DEPENDENTS, Server, pod_usage};
 pub use service::*;
 pub use storage::*;
 pub use store::*;
+pub use validation::validate_update;
 pub use workload::*;

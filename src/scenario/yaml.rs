@@ -477,7 +477,7 @@ fn base64(text: &str) -> Option<String> {
 
 /// JSON values one after another, read at the speed that dumps of whole clusters ask for.
 fn json(text: &str) -> Result<Vec<Document>, ManifestError> {
-    let mut reader = Json { text, at: 0, line: 1, line_start: 0 };
+    let mut reader = Json { text, at: 0, line: 1, counted: (0, 1) };
     let mut documents = Vec::new();
     reader.skip_blanks();
     while reader.at < text.len() {
@@ -492,13 +492,15 @@ struct Json<'t> {
     text: &'t str,
     at: usize,
     line: usize,
-    line_start: usize,
+    /// A place on this line and its column: dumps are one long line, which is not to be counted from its start again.
+    counted: (usize, u32),
 }
 
 impl Json<'_> {
-    fn here(&self) -> Position {
-        let column = self.text[self.line_start..self.at].chars().count();
-        Position { line: self.line as u32, column: column as u32 + 1 }
+    fn here(&mut self) -> Position {
+        let (from, column) = self.counted;
+        self.counted = (self.at, column + self.text[from..self.at].chars().count() as u32);
+        Position { line: self.line as u32, column: self.counted.1 }
     }
 
     fn peek(&self) -> u8 {
@@ -509,12 +511,12 @@ impl Json<'_> {
         while let c @ (b' ' | b'\t' | b'\r' | b'\n') = self.peek() {
             self.at += 1;
             if c == b'\n' {
-                (self.line, self.line_start) = (self.line + 1, self.at);
+                (self.line, self.counted) = (self.line + 1, (self.at, 1));
             }
         }
     }
 
-    fn error(&self) -> ManifestError {
+    fn error(&mut self) -> ManifestError {
         ManifestError::new(self.here(), "text that is not JSON", "write a JSON value")
     }
 

@@ -123,7 +123,7 @@ pub(super) fn amounts(list: Option<&Amounts>) -> ResourceList {
 }
 
 /// The amount of one resource.
-pub(super) fn amount(name: &str, text: &QuantityText) -> i64 {
+pub(crate) fn amount(name: &str, text: &QuantityText) -> i64 {
     let Ok(quantity) = text.0.parse::<Quantity>() else { return 0 };
     if is_in_thousandths(name) { quantity.saturating_milli_value() } else { quantity.saturating_value() }
 }

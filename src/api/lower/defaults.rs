@@ -14,7 +14,7 @@ pub(super) fn set<T>(field: &mut Option<T>, default: impl Into<T>) {
 }
 
 /// `SetDefaults_PodSpec` and the defaults of everything in it: of pods and of templates.
-pub(super) fn pod_spec(pod: &mut v1::PodSpec) {
+pub(crate) fn pod_spec(pod: &mut v1::PodSpec) {
     set(&mut pod.dns_policy, "ClusterFirst");
     set(&mut pod.restart_policy, "Always");
     set(&mut pod.security_context, v1::PodSecurityContext::default());
@@ -141,7 +141,7 @@ pub(super) fn claim_spec(claim: &mut v1::PersistentVolumeClaimSpec) {
 }
 
 /// `SetDefaults_Pod`, after [`pod_spec`]: what only pods get, and templates only when a pod is made from them.
-pub(super) fn pod(pod: &mut v1::PodSpec) {
+pub(crate) fn pod(pod: &mut v1::PodSpec) {
     for container in pod.containers.iter_mut().chain(pod.init_containers.iter_mut().flatten()) {
         let resources = container.resources.get_or_insert_default();
         for (name, limit) in resources.limits.iter().flatten() {

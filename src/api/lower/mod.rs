@@ -20,9 +20,11 @@ mod status;
 mod storage;
 mod workload;
 
+pub(crate) use common::amount;
 pub(crate) use decode::number;
-pub(crate) use defaults::aggregate_requests;
+pub(crate) use defaults::{aggregate_requests, pod as default_pod, pod_spec as default_pod_spec};
 pub use kinds::{CustomKind, CustomKinds, INERT_KINDS, InertKind, ServedKind, served_kind};
+pub(crate) use pod::pod_spec as pod_spec_of;
 
 use super::validation::{self, Errors, NameRule};
 use super::{ApiError, ApiObject, ErrorReason, FieldError, Kind, Metadata, Name, Object, Other, Text};
@@ -67,8 +69,20 @@ pub struct Lowering {
     pub custom_kinds: CustomKinds,
     /// What happens to unknown fields.
     pub field_validation: FieldValidation,
-    /// Whether the object comes from a server, which has validated it.
-    pub stored: bool,
+    /// What is validated.
+    pub validation: Validation,
+}
+
+/// What an object is validated for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Validation {
+    /// For its creation.
+    #[default]
+    Create,
+    /// As the new version of a stored object.
+    Update,
+    /// Not at all: it comes from a server, which has done so.
+    None,
 }
 
 /// Reads an object as kubectl and a server of 1.36 do when it is created.
@@ -89,7 +103,7 @@ pub fn lower(value: &Value) -> Result<Lowered, Box<ApiError>> {
 }
 
 /// A type of `k8s-openapi` that becomes a record.
-trait Lower: for<'v> Deserialize<'v> + HasMetadata<Ty = ObjectMeta> {
+pub(crate) trait Lower: for<'v> Deserialize<'v> + HasMetadata<Ty = ObjectMeta> {
     type Record: ApiObject;
 
     /// What the server fills in.
@@ -108,7 +122,7 @@ trait Lower: for<'v> Deserialize<'v> + HasMetadata<Ty = ObjectMeta> {
 impl Lowering {
     /// How the objects of a dump are read: what a server printed is not validated again.
     pub fn of_stored() -> Self {
-        Self { field_validation: FieldValidation::Ignore, stored: true, ..Self::default() }
+        Self { field_validation: FieldValidation::Ignore, validation: Validation::None, ..Self::default() }
     }
 
     /// Reads an object.
@@ -177,8 +191,8 @@ impl Lowering {
         let warnings = self.unknown_fields(kind.as_str(), kind.version(), &notes)?;
         read.set_defaults();
         place(read.metadata_mut(), kind.is_namespaced());
-        if !self.stored {
-            let mut errors = Errors::default();
+        if self.validation != Validation::None {
+            let mut errors = Errors::for_create(self.validation == Validation::Create);
             validation::metadata(read.metadata(), K::NAME, &mut errors);
             read.validate(&mut errors);
             if !errors.0.is_empty() {
@@ -211,7 +225,7 @@ impl Lowering {
             (metadata, value.clone(), Vec::new())
         };
         place(&mut metadata, namespaced);
-        if !self.stored {
+        if self.validation != Validation::None {
             let mut all = Errors::default();
             validation::metadata(&metadata, NameRule::PathSegment, &mut all);
             all.0.append(&mut errors.0);
@@ -290,4 +304,19 @@ pub(crate) fn labels_of(pairs: &std::collections::BTreeMap<String, String>) -> s
 /// A selector as records have it.
 pub(crate) fn selector_of(selector: &k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector) -> super::Selector {
     common::selector(selector)
+}
+
+/// Reads a value as a type, unknown fields ignored.
+pub(crate) fn decode<T: for<'v> Deserialize<'v>>(value: &Value) -> Result<T, String> {
+    decode::decode(value).map(|(read, _)| read).map_err(|error| error.message)
+}
+
+/// The record of an object that is defaulted.
+pub(crate) fn record_of<K: Lower>(object: K, meta: Metadata) -> K::Record {
+    object.record(meta)
+}
+
+/// The record of a value, without its metadata.
+pub(crate) fn record_as<K: Lower>(value: &Value) -> Option<K::Record> {
+    decode::<K>(value).ok().map(|read| read.record(Metadata::default()))
 }

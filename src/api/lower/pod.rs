@@ -46,18 +46,21 @@ fn pod(pod: v1::Pod, meta: Metadata) -> Pod {
 /// A template, whose spec is that of a pod made from it (`SetDefaults_Pod`), before admission.
 pub(super) fn template(template: &v1::PodTemplateSpec) -> PodTemplate {
     let meta = template.metadata.as_ref();
-    let mut spec = template.spec.clone().unwrap_or_default();
-    defaults::pod(&mut spec);
+    let mut made = template.spec.clone().unwrap_or_default();
+    defaults::pod(&mut made);
+    let mut spec = pod_spec(made);
+    // What is printed of the template is what was written; a pod that is made from it is defaulted when it is printed.
+    spec.source = template.spec.as_ref().map(common::json).unwrap_or_default();
     PodTemplate {
         labels: labels(meta.and_then(|meta| meta.labels.as_ref())),
         annotations: labels(meta.and_then(|meta| meta.annotations.as_ref())),
         finalizers: names(meta.and_then(|meta| meta.finalizers.as_ref())),
-        spec: Arc::new(pod_spec(spec)),
+        spec: Arc::new(spec),
     }
 }
 
 /// A defaulted pod spec. The volume with the service-account token is kept as a flag.
-pub(super) fn pod_spec(mut pod: v1::PodSpec) -> PodSpec {
+pub(crate) fn pod_spec(mut pod: v1::PodSpec) -> PodSpec {
     pod.node_name = None;
     let source = common::json(&pod);
     let security = pod.security_context.take().unwrap_or_default();

@@ -220,7 +220,7 @@ fn prepare_node(mut node: Node) -> Node {
 impl Service {
     /// Whether it has no address on purpose.
     pub fn is_headless(&self) -> bool {
-        self.cluster_ip == Some(Ipv4Addr::UNSPECIFIED)
+        self.headless
     }
 }
 

@@ -14,6 +14,7 @@ mod policy;
 mod scheduling;
 mod service;
 mod storage;
+mod update;
 mod volume;
 mod workload;
 
@@ -26,6 +27,7 @@ pub(super) use policy::{
 };
 pub(super) use service::{disruption_budget, service};
 pub(super) use storage::{claim, storage_class, volume};
+pub use update::validate_update;
 pub(super) use workload::{daemon_set, deployment, replica_set, replication_controller, stateful_set};
 
 use super::FieldError;
@@ -77,11 +79,20 @@ impl fmt::Display for At<'_> {
     }
 }
 
-/// The errors found so far.
+/// The errors found so far, and whether the object is being created.
 #[derive(Debug, Default)]
-pub(super) struct Errors(pub(super) Vec<FieldError>);
+pub(super) struct Errors(pub(super) Vec<FieldError>, bool);
 
 impl Errors {
+    /// No errors yet.
+    pub(super) const fn for_create(creating: bool) -> Self {
+        Self(Vec::new(), creating)
+    }
+
+    const fn is_create(&self) -> bool {
+        self.1
+    }
+
     fn required(&mut self, at: &At<'_>, detail: &str) {
         self.0.push(FieldError::required(at.to_string(), detail));
     }

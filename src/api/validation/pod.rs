@@ -13,6 +13,9 @@ pub(in crate::api) fn pod(pod: &v1::PodSpec, errors: &mut Errors) {
     spec(pod, true, &at, errors);
     container::of_pod(&pod.containers, &at.child("containers"), errors);
     container::of_pod(pod.init_containers.as_deref().unwrap_or_default(), &at.child("initContainers"), errors);
+    if !errors.is_create() {
+        return;
+    }
     if pod.ephemeral_containers.is_some() {
         errors.forbidden(&at.child("ephemeralContainers"), "cannot be set on create");
     }

@@ -3,8 +3,10 @@
 //! A profile is one RON file of named distributions. Two ship with the program: `ideal`, in which everything is
 //! instant, and `kubernetes-1.36`, fitted to recordings of a real cluster.
 
-use crate::engine::{Distribution, DistributionError};
+use crate::engine::{Distribution, DistributionError, Draws, Purpose, SimDuration, SimTime, StreamKey};
 use serde::{Deserialize, Serialize};
+
+const LOAD: Purpose = Purpose::new("load");
 
 /// The named latencies of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +52,35 @@ pub struct LatencyProfile {
     pub pod_network: Distribution,
     /// A pull of an image that the scenario says nothing about.
     pub pull: Distribution,
+    /// How the load of the control plane's machine varies.
+    pub load: Load,
+}
+
+/// The load of a machine that is shared with other work: in each window of time everything takes longer, or less long,
+/// by one factor.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Load {
+    /// How long a window is.
+    pub window: SimDuration,
+    /// Standard deviation of the logarithm of the factor, whose median is one; zero for no variation.
+    pub sigma: f64,
+}
+
+impl Load {
+    /// The window in which an instant lies.
+    pub const fn window_at(&self, now: SimTime) -> u64 {
+        if self.window.is_zero() { 0 } else { now.as_nanos() / self.window.as_nanos() }
+    }
+
+    /// The factor of a window, in thousandths.
+    pub fn factor(&self, draws: Draws, window: u64) -> u64 {
+        if self.sigma == 0.0 {
+            return 1_000;
+        }
+        let normal = draws.draw(LOAD, StreamKey::new("control plane"), window).normal();
+        (libm::exp(self.sigma * normal) * 1_000.0) as u64
+    }
 }
 
 impl LatencyProfile {

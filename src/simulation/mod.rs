@@ -4,7 +4,9 @@ mod act;
 mod boot;
 mod cluster;
 mod network;
+mod parallel;
 mod run;
 
 pub use cluster::Cluster;
+pub use parallel::{parallel, parallel_on};
 pub use run::{Run, Trace};

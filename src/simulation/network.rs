@@ -5,6 +5,7 @@ use crate::api::{Change, Request};
 use crate::components::latency::LatencyProfile;
 use crate::components::message::{Client, Message};
 use crate::engine::{Draws, Purpose, SimDuration, SimTime, StreamKey};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,11 +20,24 @@ pub(super) struct Network {
     draws: Draws,
     /// When the last notification to each watcher arrives.
     last_notified: BTreeMap<Client, SimTime>,
+    /// The window of load that was looked at last, and its factor in thousandths.
+    load: Cell<(u64, u64)>,
 }
 
 impl Network {
-    pub(super) const fn new(profile: Arc<LatencyProfile>, draws: Draws) -> Self {
-        Self { profile, draws, last_notified: BTreeMap::new() }
+    pub(super) fn new(profile: Arc<LatencyProfile>, draws: Draws) -> Self {
+        Self { profile, draws, last_notified: BTreeMap::new(), load: Cell::new((u64::MAX, 1_000)) }
+    }
+
+    /// What everything takes under the load of this moment.
+    fn loaded(&self, now: SimTime, span: SimDuration) -> SimDuration {
+        let window = self.profile.load.window_at(now);
+        let (known, mut factor) = self.load.get();
+        if known != window {
+            factor = self.profile.load.factor(self.draws, window);
+            self.load.set((window, factor));
+        }
+        span.mul_ratio(factor, 1_000)
     }
 
     /// How long a message is under way that leaves now.
@@ -37,13 +51,13 @@ impl Network {
             Message::Reply { id, .. } => (&self.profile.api_reply, REPLY, StreamKey::from_bits(u64::from(*id))),
             _ => return SimDuration::ZERO,
         };
-        self.draws.sample(what, purpose, stream, now.as_nanos())
+        self.loaded(now, self.draws.sample(what, purpose, stream, now.as_nanos()))
     }
 
     /// How long a notification is under way to a watcher; never shorter than an earlier one still needs.
     pub(super) fn notify(&mut self, now: SimTime, client: Client, change: &Change) -> SimDuration {
         let stream = change.object.meta().uid.stream().part(client_name(client));
-        let latency = self.draws.sample(&self.profile.watch, WATCH, stream, now.as_nanos());
+        let latency = self.loaded(now, self.draws.sample(&self.profile.watch, WATCH, stream, now.as_nanos()));
         let last = self.last_notified.entry(client).or_insert(SimTime::ZERO);
         *last = (now + latency).max(*last);
         last.since(now)

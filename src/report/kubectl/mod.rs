@@ -1,0 +1,95 @@
+//! What kubectl 1.36 prints about a set of objects at an instant, byte for byte.
+//!
+//! [`run`] takes the arguments that kubectl takes. It plays both parts: the API server's, which finds objects and
+//! makes tables of them, and kubectl's, which lays tables out, describes objects and words errors.
+//!
+//! Left out on purpose: everything that changes objects, waits for changes, or needs a file.
+
+mod describe;
+mod error;
+mod events;
+mod fields;
+mod flags;
+mod get;
+mod go;
+mod go_sort;
+mod jsonpath;
+mod objects;
+mod pod_resources;
+mod resources;
+mod revisions;
+mod rollout;
+mod selection;
+mod selector;
+mod table;
+mod tabwriter;
+mod yaml;
+
+pub use objects::Objects;
+
+use error::Error;
+use jiff::Timestamp;
+
+/// What a command leaves behind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Printed {
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    /// 0, or 1 if anything went wrong.
+    pub exit_code: u8,
+}
+
+impl Printed {
+    fn error(error: Error) -> Self {
+        let mut printed = Self::default();
+        printed.fail(&error);
+        printed
+    }
+
+    fn fail(&mut self, error: &Error) {
+        self.stderr += &error.report();
+        self.exit_code = 1;
+    }
+}
+
+/// Runs `kubectl` with these arguments on these objects.
+///
+/// ```
+/// use podsim::report::kubectl::{Objects, run};
+/// let pod = serde_json::json!({
+///     "apiVersion": "v1", "kind": "Pod",
+///     "metadata": {"namespace": "default", "name": "web", "creationTimestamp": "2026-01-01T00:00:00Z"},
+///     "spec": {"containers": [{"name": "web"}]}, "status": {"phase": "Pending"},
+/// });
+/// let printed = run(&["get".into(), "pods".into()], &Objects::new([pod]), "2026-01-01T00:00:05Z".parse()?);
+/// assert_eq!(printed.stdout, "NAME   READY   STATUS    RESTARTS   AGE\nweb    0/1     Pending   0          5s\n");
+/// # Ok::<(), jiff::Error>(())
+/// ```
+pub fn run(args: &[String], objects: &Objects, now: Timestamp) -> Printed {
+    // Global flags may stand before the verb.
+    let Some(at) = verb_position(args) else {
+        return Printed::error(Error::client("a command is needed: get, describe, events or rollout"));
+    };
+    let rest: Vec<String> = args[at + 1..].iter().chain(&args[..at]).cloned().collect();
+    match args[at].as_str() {
+        "get" => get::run(&rest, objects, now),
+        "describe" => describe::run(&rest, objects, now),
+        "events" => events::run(&rest, objects, now),
+        "rollout" => rollout::run(&rest, objects),
+        verb => Printed::error(Error::client(format!("unknown command {} for \"kubectl\"", go::quoted(verb)))),
+    }
+}
+
+fn verb_position(args: &[String]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(arg) = args.get(at) {
+        if !arg.starts_with('-') {
+            return Some(at);
+        }
+        let has_separate_value = matches!(arg.as_str(), "-n" | "--namespace" | "--context" | "--kubeconfig");
+        at += 1 + usize::from(has_separate_value);
+    }
+    None
+}

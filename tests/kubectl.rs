@@ -1,0 +1,81 @@
+//! `podsim kubectl` against what kubectl 1.36 printed about the same objects.
+//!
+//! The recordings lie beside the repository; where they are missing the test says so and passes. An age may turn, and an
+//! event may be counted once more, while a command runs: a recording is met if it is met at the start or the end of its
+//! command, with the objects before or after, or if each of its lines is met by one of these.
+
+use jiff::Timestamp;
+use podsim::report::kubectl::{Objects, Printed, run};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn corpus() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let places = ["../shared", "../../shared"].map(|up| root.join(up).join("conformance/kubectl-1.36"));
+    let found = places.iter().find(|place| place.is_dir()).cloned();
+    if found.is_none() {
+        eprintln!("skipped: {} is not there", places[0].display());
+    }
+    found
+}
+
+fn read_json(path: &Path) -> Option<Value> {
+    let text = fs::read(path).ok()?;
+    Some(serde_json::from_slice(&text).expect("the recordings are JSON"))
+}
+
+/// The objects before the commands, and, if some changed, after them.
+fn objects(snapshot: &Path) -> Vec<Objects> {
+    let before = read_json(&snapshot.join("objects.json")).expect("every snapshot has objects");
+    let after = read_json(&snapshot.join("objects-after.json")).map(|after| {
+        let items = |list: &Value| list["items"].as_array().cloned().unwrap_or_default();
+        let key = |o: &Value| [&o["kind"], &o["metadata"]["namespace"], &o["metadata"]["name"]].map(Value::to_string);
+        let changed = items(&after);
+        let kept = items(&before).into_iter().filter(|old| changed.iter().all(|new| key(new) != key(old)));
+        Objects::new(kept.chain(changed.clone()))
+    });
+    [Some(Objects::new([before])), after].into_iter().flatten().collect()
+}
+
+fn lines(text: &str) -> Vec<&str> {
+    text.split('\n').collect()
+}
+
+fn is_met(recorded: &str, ours: &[Printed]) -> bool {
+    let wanted = lines(recorded);
+    let printed: Vec<Vec<&str>> = ours.iter().map(|p| lines(&p.stdout)).collect();
+    let at_once = ours.iter().any(|p| p.stdout == recorded);
+    let line_by_line = || {
+        let length = |lines: &&Vec<&str>| lines.len() == wanted.len();
+        printed.iter().all(|lines| length(&lines))
+            && wanted.iter().enumerate().all(|(i, line)| printed.iter().any(|lines| lines[i] == *line))
+    };
+    at_once || line_by_line()
+}
+
+#[test]
+fn every_recorded_command_prints_the_same() {
+    let Some(corpus) = corpus() else { return };
+    let mut snapshots: Vec<PathBuf> =
+        fs::read_dir(corpus).expect("a folder").map(|e| e.expect("an entry").path()).collect();
+    snapshots.sort();
+    let mut failed = Vec::new();
+    for snapshot in snapshots.iter().filter(|path| path.is_dir()) {
+        let objects = objects(snapshot);
+        let commands = read_json(&snapshot.join("commands.json")).expect("every snapshot has commands");
+        for command in commands.as_array().expect("a list of commands") {
+            let args: Vec<String> = serde_json::from_value(command["args"].clone()).expect("arguments are texts");
+            let instants: Vec<Timestamp> =
+                ["at", "done"].map(|key| command[key].as_str().unwrap_or("").parse().expect("an instant")).to_vec();
+            let ours: Vec<Printed> =
+                objects.iter().flat_map(|o| instants.iter().map(|now| run(&args, o, *now))).collect();
+            let same = is_met(command["stdout"].as_str().unwrap_or(""), &ours)
+                && ours.iter().all(|p| command["stderr"] == p.stderr && command["exit_code"] == p.exit_code);
+            if !same {
+                failed.push(format!("{}: {}", snapshot.display(), args.join(" ")));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{} commands differ:\n{}", failed.len(), failed.join("\n"));
+}

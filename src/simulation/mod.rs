@@ -5,6 +5,7 @@ mod boot;
 mod cluster;
 mod network;
 mod parallel;
+mod rollout;
 mod run;
 
 pub use cluster::Cluster;

@@ -2,7 +2,7 @@
 
 use super::{Server, has_generation, respond, wants_the_same};
 use crate::api::object::{with_kind, with_object};
-use crate::api::{ApiError, ApiObject, Kind, Object, Part, PatchKind, Response, Target};
+use crate::api::{ApiError, ApiObject, Kind, Object, Part, PatchKind, Response, Target, apply_patch};
 use crate::engine::SimTime;
 use std::sync::Arc;
 
@@ -52,8 +52,7 @@ impl Server {
         kind: PatchKind,
         patch: &serde_json::Value,
     ) -> Response {
-        let _ = (kind, patch);
-        let patched = self.get(target)?;
+        let patched = apply_patch(&self.get(target)?, kind, patch)?;
         with_kind!(target.kind, T => {
             let mut object = Arc::unwrap_or_clone(T::unwrap(&patched).expect("a patch keeps the kind").clone());
             object.meta_mut().resource_version = 0;

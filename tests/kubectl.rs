@@ -1,8 +1,8 @@
 //! `podsim kubectl` against what kubectl 1.36 printed about the same objects.
 //!
-//! The recordings lie beside the repository; where they are missing the test says so and passes. An age may turn, and an
-//! event may be counted once more, while a command runs: a recording is met if it is met at the start or the end of its
-//! command, with the objects before or after, or if each of its lines is met by one of these.
+//! The recordings lie beside the repository; where they are missing the test says so and passes. An age may turn, and
+//! an event may be counted once more, while a command runs: a recording is met if it is met at the start or the end of
+//! its command, with the objects before or after, or if each of its lines is met by one of these.
 
 use jiff::Timestamp;
 use podsim::report::kubectl::{Objects, Printed, run};

@@ -65,6 +65,12 @@ impl WallTime {
         Timestamp(self.0.div_euclid(NANOS))
     }
 
+    /// The instant so long before.
+    #[must_use]
+    pub const fn earlier_by(self, span: SimDuration) -> Self {
+        Self(self.0.saturating_sub_unsigned(span.as_nanos()))
+    }
+
     /// How long ago `earlier` was; zero if it lies ahead.
     pub const fn since(self, earlier: Self) -> SimDuration {
         let nanos = self.0.saturating_sub(earlier.0);

@@ -34,6 +34,8 @@ pub struct LatencyProfile {
     pub relist: Distribution,
     /// A volume operation of a kubelet: token, ConfigMap or Secret fetched and mounted.
     pub mount: Distribution,
+    /// The unmounting of a volume.
+    pub unmount: Distribution,
     /// From an event's making to its call to the server.
     pub event: Distribution,
     /// `RunPodSandbox`.
@@ -113,7 +115,7 @@ impl LatencyProfile {
         Ok(())
     }
 
-    fn named(&self) -> [(&'static str, &Distribution); 20] {
+    fn named(&self) -> [(&'static str, &Distribution); 21] {
         [
             ("api_read", &self.api_read),
             ("api_write", &self.api_write),
@@ -126,6 +128,7 @@ impl LatencyProfile {
             ("sync_step", &self.sync_step),
             ("relist", &self.relist),
             ("mount", &self.mount),
+            ("unmount", &self.unmount),
             ("event", &self.event),
             ("run_sandbox", &self.run_sandbox),
             ("stop_sandbox", &self.stop_sandbox),

@@ -28,7 +28,7 @@ impl Server {
         with_kind!(target.kind, T => {
             let object = T::unwrap(&amended).expect("an amendment keeps the kind").clone();
             drop(amended);
-            self.update_one(now, Arc::unwrap_or_clone(object), part)
+            self.update_one(now, object, part)
         })
     }
 }

@@ -1,25 +1,29 @@
 //! Updates and patches: optimistic concurrency, generations, and writes that change nothing.
 
 use super::{Server, has_generation, respond, wants_the_same};
-use crate::api::object::{with_kind, with_object};
-use crate::api::{ApiError, ApiObject, Kind, Object, Part, PatchKind, Response, Target, apply_patch};
+use crate::api::object::with_object;
+use crate::api::{
+    ApiError, ApiObject, Kind, Name, Object, Part, PatchKind, Response, Target, apply_patch, requests, validate_update,
+};
 use crate::engine::SimTime;
 use std::sync::Arc;
 
 impl Server {
     pub(super) fn update(&mut self, now: SimTime, object: Object, part: Part) -> Response {
         let kind = object.kind();
-        let done = with_object!(object, version => self.update_one(now, Arc::unwrap_or_clone(version), part))?;
+        let done = with_object!(object, version => self.update_one(now, version, part))?;
         self.note_policy(kind);
         Ok(done)
     }
 
-    pub(super) fn update_one<T: ApiObject>(&mut self, now: SimTime, mut object: T, part: Part) -> Response {
+    pub(super) fn update_one<T: ApiObject>(&mut self, now: SimTime, object: Arc<T>, part: Part) -> Response {
         let meta = object.meta();
         let Some(stored) = T::table(&self.store).find(meta.namespace, meta.name).cloned() else {
             return Err(ApiError::not_found(T::KIND, &meta.name));
         };
-        check_preconditions(&object, &*stored)?;
+        check_preconditions(&*object, &*stored)?;
+        self.check_update(&T::wrap(stored.clone()), &T::wrap(object.clone()), part)?;
+        let mut object = Arc::unwrap_or_clone(object);
         match part {
             Part::Status => object.keep_spec_of(&stored),
             Part::Main | Part::Resize | Part::EphemeralContainers | Part::Scale => {
@@ -53,11 +57,32 @@ impl Server {
         patch: &serde_json::Value,
     ) -> Response {
         let patched = apply_patch(&self.get(target)?, kind, patch)?;
-        with_kind!(target.kind, T => {
-            let mut object = Arc::unwrap_or_clone(T::unwrap(&patched).expect("a patch keeps the kind").clone());
-            object.meta_mut().resource_version = 0;
-            self.update_one(now, object, part)
-        })
+        self.update(now, patched, part)
+    }
+
+    /// What an update may not change, and for a resize that the node could ever hold it.
+    fn check_update(&self, stored: &Object, new: &Object, part: Part) -> Result<(), Box<ApiError>> {
+        let name = stored.meta().name;
+        let errors = validate_update(stored, new, part);
+        if !errors.is_empty() {
+            return Err(ApiError::invalid(stored.kind(), &name, &errors));
+        }
+        let (Part::Resize, Object::Pod(pod)) = (part, new) else { return Ok(()) };
+        let Some(node) = self.store.nodes.find(Name::default(), pod.node_name) else { return Ok(()) };
+        let wanted = requests::requests(&pod.spec);
+        let allocatable = &node.status.allocatable;
+        for (resource, requested, have) in
+            [("cpu", wanted.milli_cpu(), allocatable.milli_cpu()), ("memory", wanted.memory(), allocatable.memory())]
+        {
+            if requested > have {
+                let why = format!(
+                    "node didn't have enough allocatable resources: {resource}, requested: {requested}, \
+                     allocatable: {have}"
+                );
+                return Err(ApiError::forbidden(Kind::Pod, &name, why));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -96,5 +121,45 @@ fn keep_system_fields<T: ApiObject>(object: &mut T, stored: &T) {
     meta.deletion_grace_period = have.deletion_grace_period;
     if !has_generation(T::KIND) || T::KIND == Kind::Event {
         meta.generation = have.generation;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Name, Request, WallClock, WallTime, lower, render};
+    use crate::engine::Draws;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn patches_change_what_they_may() {
+        let mut server = Server::new(WallClock::starting_at(WallTime::default()), Draws::new(1));
+        server.ensure_namespace(SimTime::ZERO, Name::new("default"));
+        let manifest = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+            "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+        let pod = lower(&manifest).expect("a pod").object;
+        server.serve(SimTime::ZERO, Request::Create(pod)).expect("a free name");
+        let target = Target { kind: Kind::Pod, namespace: Name::new("default"), name: Name::new("p") };
+        let mut patch = |part: Part, patch: Value| {
+            server.serve(SimTime::ZERO, Request::Patch { target, part, kind: PatchKind::Strategic, patch })
+        };
+        let labelled = patch(Part::Main, json!({"metadata": {"labels": {"a": "b"}}})).expect("labels are free");
+        assert_eq!((labelled.meta().generation, labelled.meta().labels.to_string()), (1, "a=b".to_owned()));
+        let image = json!({"spec": {"containers": [{"name": "c", "image": "i:2"}]}});
+        let changed = patch(Part::Main, image.clone()).expect("images may change");
+        assert_eq!(changed.meta().generation, 2);
+        let printed = render(&changed);
+        assert_eq!(printed["spec"]["containers"][0]["image"], "i:2");
+        assert_eq!(printed["spec"]["tolerations"].as_array().map(Vec::len), Some(2));
+        let again = patch(Part::Main, image).expect("nothing changes");
+        assert_eq!(again.meta().resource_version, changed.meta().resource_version);
+        let refused = patch(Part::Main, json!({"spec": {"hostNetwork": true}})).expect_err("spec is fixed");
+        let words = "Pod \"p\" is invalid: spec: Forbidden: pod updates may not change fields other than";
+        assert!(refused.to_string().starts_with(words), "{refused}");
+        let stale = patch(Part::Main, json!({"metadata": {"resourceVersion": "1", "labels": {"c": "d"}}}));
+        assert!(stale.expect_err("an old version").to_string().contains("the object has been modified"));
+        let status = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+        let running = patch(Part::Status, status).expect("a status");
+        assert_eq!((running.meta().generation, &render(&running)["status"]["phase"]), (2, &json!("Running")));
     }
 }

@@ -22,6 +22,8 @@ pub const RELIST_PERIOD: SimDuration = secs(1);
 pub const STATUS_SYNC_PERIOD: SimDuration = secs(10);
 /// The volume manager's loops run so often.
 pub const VOLUME_LOOP: SimDuration = SimDuration::from_millis(100);
+/// So long the two loops of the volume manager keep their distance; it changes with what they do.
+pub const VOLUME_LOOP_DRIFT: SimDuration = secs(5);
 /// A sync that waits for volumes looks so often.
 pub const VOLUME_POLL: SimDuration = SimDuration::from_millis(300);
 /// A sync waits so long for volumes.

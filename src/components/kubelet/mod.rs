@@ -34,8 +34,8 @@ use super::latency::LatencyProfile;
 use super::message::{Client, Message, NodeIndex};
 use super::token_bucket::TokenBucket;
 use crate::api::{
-    Change, ChangeKind, ContainerId, EventType, FastMap, Kind, Name, Node, Object, ObjectReference, Pod, ProbeKind,
-    Request, Response, Target, WallClock,
+    Change, ChangeKind, ContainerId, EventType, FastMap, Kind, Name, Node, Object, ObjectReference, Pod, PodStatus,
+    ProbeKind, Request, Response, Target, WallClock, WallTime,
 };
 use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use handler::HandlerRun;
@@ -467,9 +467,13 @@ impl Kubelet {
             return;
         }
         let wall = self.clock.at(now).truncated();
-        let wanted = status::ready_condition(&state.pod.spec, &state.pod.status.conditions, &state.pod.status, wall);
+        // `NeedToReconcilePodReadiness` does not look among init containers: a sidecar counts as unknown, and every
+        // write of the status of such a pod leads to a sync.
+        let mut regular = PodStatus::clone(&state.pod.status);
+        regular.init_containers.clear();
+        let wanted = status::ready_condition(&state.pod.spec, &regular.conditions, &regular, wall);
         let have = state.pod.status.condition(*crate::api::READY);
-        if have.is_none_or(|have| have.status != wanted.status || have.message != wanted.message) {
+        if have.is_some_and(|have| have.status != wanted.status || have.message != wanted.message) {
             self.update_pod(now, key, UpdateKind::Sync, out);
         }
     }
@@ -481,6 +485,11 @@ impl Kubelet {
     /// How long a step takes, by the profile, for a pod at this moment.
     fn latency(&self, what: fn(&LatencyProfile) -> &Distribution, now: SimTime, stream: StreamKey) -> SimDuration {
         self.draws.sample(what(&self.profile), STEP, stream, now.as_nanos())
+    }
+
+    /// A container that started before this was running when the kubelet started (`kubeletRestartGracePeriod`).
+    fn found_before(&self) -> WallTime {
+        self.clock.at(self.started_at.at).earlier_by(self.started_at.before + config::RESTART_MARGIN)
     }
 
     /// Between two messages of the main loop.

@@ -5,10 +5,11 @@
 
 use super::actions::restarts_after;
 use super::handler::{HandlerOutcome, HandlerRun};
+use super::status::restart_all_asked;
 use super::{Kubelet, KubeletMessage};
 use crate::api::{
     Container, ContainerId, ContainerState, ContainerStatus, EventType, Handler, Name, Pod, PodSpec, PodStatus, Probe,
-    ProbeKind, RestartPolicy,
+    ProbeKind, WallTime,
 };
 use crate::components::cri::PodKey;
 use crate::components::message::Message;
@@ -34,15 +35,17 @@ pub enum Verdict {
 pub struct PodProbes {
     workers: Vec<ProbeWorker>,
     verdicts: Vec<(ContainerId, ProbeKind, Verdict)>,
-    /// Containers that the kubelet found running when it started: what the API said of them stands.
-    found: Vec<Found>,
 }
 
-/// A container that ran before the kubelet did.
+/// What the API said of a pod before: it stands where nobody has asked yet.
 #[derive(Debug, Clone, Copy)]
-struct Found {
-    id: ContainerId,
-    pod_was_ready: bool,
+pub struct KnownBefore<'a> {
+    /// The last status.
+    pub status: &'a PodStatus,
+    /// Whether the API has the pod ready.
+    pub pod_ready: bool,
+    /// Containers that started before this were found by the kubelet when it started.
+    pub found_before: WallTime,
 }
 
 /// One worker: asks one container with one kind of probe.
@@ -68,8 +71,12 @@ pub struct ProbeWorker {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum WorkerState {
+    /// Waiting for its first turn.
+    Starting,
     /// Waiting for the ticker.
     Idle,
+    /// Waiting for the container's status to change: nothing else could change anything.
+    Asleep,
     /// Asking, since when, for the n-th time.
     Asking { since: SimTime, tries: u32 },
     /// Done for good.
@@ -149,44 +156,49 @@ impl PodProbes {
     }
 
     /// Sets `started` and `ready` of every container (`prober_manager.go`, `UpdatePodStatus`).
-    pub fn mark(&self, spec: &PodSpec, status: &mut PodStatus) {
+    pub fn mark(&self, spec: &PodSpec, before: KnownBefore<'_>, status: &mut PodStatus) {
         for container in &mut status.containers {
-            self.mark_one(container);
+            self.mark_one(&before.status.containers, before, container);
         }
         for (container, status) in spec.init_containers.iter().zip(&mut status.init_containers) {
             if container.is_sidecar() {
-                self.mark_one(status);
+                self.mark_one(&before.status.init_containers, before, status);
                 continue;
             }
-            status.started = Some(self.is_started(status));
+            status.started = Some(self.is_started(&before.status.init_containers, status));
             status.ready = status.state.terminated().is_some_and(|end| end.exit_code == 0);
         }
     }
 
-    fn mark_one(&self, status: &mut ContainerStatus) {
-        let started = self.is_started(status);
+    fn mark_one(&self, old: &[ContainerStatus], before: KnownBefore<'_>, status: &mut ContainerStatus) {
+        let started = self.is_started(old, status);
         status.started = Some(started);
-        status.ready = started && status.state.is_running() && self.is_ready(status);
+        status.ready = started && self.is_ready(before, status);
     }
 
-    fn is_started(&self, status: &ContainerStatus) -> bool {
+    /// Until its own startup probe has a verdict, an instance counts as started if the container did before: also
+    /// when that was another instance, as after a kill by a probe.
+    fn is_started(&self, old: &[ContainerStatus], status: &ContainerStatus) -> bool {
         if !status.state.is_running() {
             return false;
         }
-        match self.verdict(status.container_id, ProbeKind::Startup) {
-            Some(verdict) => verdict == Verdict::Success,
-            None => {
-                let found = self.found.iter().any(|found| found.id == status.container_id);
-                found || !self.has_worker(status.name, ProbeKind::Startup)
-            }
+        if let Some(verdict) = self.verdict(status.container_id, ProbeKind::Startup) {
+            return verdict == Verdict::Success;
         }
+        let was_started = old.iter().any(|old| old.name == status.name && old.started == Some(true));
+        was_started || !self.has_worker(status.name, ProbeKind::Startup)
     }
 
-    fn is_ready(&self, status: &ContainerStatus) -> bool {
-        match self.verdict(status.container_id, ProbeKind::Readiness) {
-            Some(verdict) => verdict == Verdict::Success,
-            None if !self.has_worker(status.name, ProbeKind::Readiness) => true,
-            None => self.found.iter().any(|found| found.id == status.container_id && found.pod_was_ready),
+    fn is_ready(&self, before: KnownBefore<'_>, status: &ContainerStatus) -> bool {
+        let ContainerState::Running { started_at } = status.state else { return false };
+        let verdict = self.verdict(status.container_id, ProbeKind::Readiness);
+        if verdict == Some(Verdict::Success) {
+            return true;
+        }
+        match (self.has_worker(status.name, ProbeKind::Readiness), started_at.wall() < before.found_before) {
+            (false, _) => true,
+            (true, true) => verdict.is_none() && before.pod_ready,
+            (true, false) => false,
         }
     }
 
@@ -219,11 +231,6 @@ impl PodProbes {
         let probe = &self.workers.get(worker)?.probe;
         let Handler::Exec { command } = &probe.handler else { return None };
         Some((command.iter().map(|word| &**word).collect::<Vec<_>>().join(" "), probe.timeout))
-    }
-
-    /// Notes the containers that ran before the kubelet did.
-    pub(super) fn note_found(&mut self, id: ContainerId, pod_was_ready: bool) {
-        self.found.push(Found { id, pod_was_ready });
     }
 }
 
@@ -264,7 +271,7 @@ impl Kubelet {
                     run_length: 0,
                     on_hold: false,
                     timer: 0,
-                    state: WorkerState::Idle,
+                    state: WorkerState::Starting,
                     poked: false,
                     stands_until: SimTime::ZERO,
                 };
@@ -312,7 +319,9 @@ impl Kubelet {
         let Some(found) = self.pods.get_mut(&key).and_then(|state| state.probes.workers.get_mut(worker)) else {
             return;
         };
-        if found.timer == timer && found.state == WorkerState::Idle {
+        if found.timer == timer
+            && matches!(found.state, WorkerState::Starting | WorkerState::Idle | WorkerState::Asleep)
+        {
             self.probe(now, key, worker, out);
         }
     }
@@ -322,7 +331,7 @@ impl Kubelet {
         let Some(state) = self.pods.get_mut(&key) else { return };
         for place in state.probes.unready_workers(status) {
             let worker = &mut state.probes.workers[place];
-            if worker.state == WorkerState::Idle {
+            if matches!(worker.state, WorkerState::Idle | WorkerState::Asleep) {
                 worker.timer += 1;
                 worker.anchor = now;
                 let timer = worker.timer;
@@ -350,13 +359,23 @@ impl Kubelet {
         let Some(container) = container.filter(|container| !container.container_id.is_none()) else {
             return self.next_tick(now, key, place, out);
         };
+        let found_before = self.found_before();
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        let worker = &mut state.probes.workers[place];
         let (id, kind) = (container.container_id, worker.kind);
         if worker.instance != id {
             let before = std::mem::replace(&mut worker.instance, id);
             worker.on_hold = false;
             worker.stands_until = SimTime::ZERO;
             state.probes.forget(before, kind);
-            self.first_verdict(now, key, id, kind, container, out);
+            if !matches!(container.state, ContainerState::Running { started_at } if started_at.wall() < found_before) {
+                let first = match kind {
+                    ProbeKind::Liveness => Verdict::Success,
+                    ProbeKind::Readiness => Verdict::Failure,
+                    ProbeKind::Startup => Verdict::Unknown,
+                };
+                self.publish(now, key, id, kind, first, out);
+            }
         }
         let Some(state) = self.pods.get_mut(&key) else { return };
         let worker = &state.probes.workers[place];
@@ -368,6 +387,7 @@ impl Kubelet {
             let spec = find_container(&pod.spec, container.name);
             let ended = matches!(container.state, ContainerState::Terminated(_));
             let over = ended && spec.is_some_and(|spec| !restarts_some_day(&pod, spec, container));
+            let over = over && !restart_all_asked(&pod.spec, None, &status);
             return if over { self.stop_worker(key, place) } else { self.next_tick(now, key, place, out) };
         };
         if pod.meta.is_terminating() && kind != ProbeKind::Readiness {
@@ -382,38 +402,12 @@ impl Kubelet {
         self.ask(now, key, place, 1, out);
     }
 
-    /// What stands for an instance before it was first asked.
-    fn first_verdict(
-        &mut self,
-        now: SimTime,
-        key: PodKey,
-        id: ContainerId,
-        kind: ProbeKind,
-        container: &ContainerStatus,
-        out: &mut Outbox<Message>,
-    ) {
-        let Some(state) = self.pods.get_mut(&key) else { return };
-        if state.probes.found.iter().any(|found| found.id == id) {
-            let sidecar = state.pod.spec.sidecars().any(|sidecar| sidecar.name == container.name);
-            if kind == ProbeKind::Startup && sidecar && container.started == Some(true) {
-                self.publish(now, key, id, kind, Verdict::Success, out);
-            }
-            return;
-        }
-        let verdict = match kind {
-            ProbeKind::Liveness => Verdict::Success,
-            ProbeKind::Readiness => Verdict::Failure,
-            ProbeKind::Startup => Verdict::Unknown,
-        };
-        self.publish(now, key, id, kind, verdict, out);
-    }
-
     fn ask(&mut self, now: SimTime, key: PodKey, place: usize, tries: u32, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get_mut(&key) else { return };
         let worker = &mut state.probes.workers[place];
         let since = match worker.state {
             WorkerState::Asking { since, .. } => since,
-            WorkerState::Idle | WorkerState::Stopped => now,
+            WorkerState::Starting | WorkerState::Idle | WorkerState::Asleep | WorkerState::Stopped => now,
         };
         worker.state = WorkerState::Asking { since, tries };
         let (handler, timeout, container, id) =
@@ -523,29 +517,28 @@ impl Kubelet {
         let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.probes.workers.get_mut(place)) else {
             return;
         };
-        if worker.state == WorkerState::Stopped {
-            return;
-        }
-        let since = match std::mem::replace(&mut worker.state, WorkerState::Idle) {
+        let since = match worker.state {
+            WorkerState::Stopped => return,
             WorkerState::Asking { since, .. } => since,
-            WorkerState::Idle | WorkerState::Stopped => now,
+            WorkerState::Starting | WorkerState::Idle | WorkerState::Asleep => now,
         };
+        worker.state = WorkerState::Idle;
         worker.timer += 1;
-        let missed = (since + SimDuration::from_nanos(1)).next_tick(worker.anchor, worker.probe.period);
-        let mut due = if std::mem::take(&mut worker.poked) {
+        let mut due = (since + SimDuration::from_nanos(1)).next_tick(worker.anchor, worker.probe.period).max(now);
+        if std::mem::take(&mut worker.poked) {
             worker.anchor = now;
-            now
-        } else if missed <= now {
-            now
-        } else {
-            missed
-        };
-        let settled = worker.last == Verdict::Success && worker.run_length >= worker.probe.success_threshold;
-        if !every && due > now && settled && !worker.on_hold && worker.stands_until > due {
-            due = worker.stands_until.next_tick(worker.anchor, worker.probe.period);
+            due = now;
         }
-        if worker.on_hold && !every && due > now {
-            return; // Nothing happens until a new instance is seen; its status wakes the worker.
+        if !every && due > now {
+            let settled = worker.last == Verdict::Success && worker.run_length >= worker.probe.success_threshold;
+            if worker.on_hold {
+                worker.state = WorkerState::Asleep;
+                return;
+            }
+            if settled && worker.stands_until > due {
+                worker.state = WorkerState::Asleep;
+                due = worker.stands_until.next_tick(worker.anchor, worker.probe.period);
+            }
         }
         let message = KubeletMessage::ProbeDue { key, worker: place, timer: worker.timer };
         out.after(due.since(now), Message::Kubelet(node, message));
@@ -564,11 +557,12 @@ impl Kubelet {
         let node = self.node;
         let Some(state) = self.pods.get_mut(&key) else { return };
         for (place, worker) in state.probes.workers.iter_mut().enumerate() {
-            if worker.state != WorkerState::Idle {
+            worker.stands_until = SimTime::ZERO;
+            if worker.state != WorkerState::Asleep {
                 continue;
             }
+            worker.state = WorkerState::Idle;
             worker.timer += 1;
-            worker.stands_until = SimTime::ZERO;
             let after = now + SimDuration::from_nanos(1);
             let due = after.next_tick(worker.anchor, worker.probe.period);
             let message = KubeletMessage::ProbeDue { key, worker: place, timer: worker.timer };
@@ -583,12 +577,5 @@ fn find_container(spec: &PodSpec, name: Name) -> Option<&Container> {
 
 /// Whether a container that has ended is ever started again.
 fn restarts_some_day(pod: &Pod, container: &Container, status: &ContainerStatus) -> bool {
-    if container.is_sidecar() {
-        return true;
-    }
-    let Some(end) = status.state.terminated() else { return true };
-    if container.restart_policy.is_some() {
-        return restarts_after(&pod.spec, container, end.exit_code);
-    }
-    pod.spec.restart_policy != RestartPolicy::Never
+    status.state.terminated().is_none_or(|end| restarts_after(&pod.spec, container, end.exit_code))
 }

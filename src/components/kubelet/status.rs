@@ -6,13 +6,13 @@
 use super::actions::{
     any_regular_created, may_restart_all, restarts_after, restarts_all, sandbox_changed, should_restart,
 };
-use super::probe::PodProbes;
+use super::probe::{KnownBefore, PodProbes};
 use crate::api::names;
 use crate::api::{
     ALL_CONTAINERS_RESTARTING, CONTAINERS_READY, Condition, ConditionStatus, Container, ContainerState,
     ContainerStatus, DISRUPTION_TARGET, INITIALIZED, Name, POD_READY_TO_START_CONTAINERS, POD_RESIZE_IN_PROGRESS,
     POD_RESIZE_PENDING, POD_SCHEDULED, Pod, PodPhase, PodSpec, PodStatus, READY, Terminated, Text, Timestamp,
-    WallClock,
+    WallClock, WallTime,
 };
 use crate::components::cri::{InstanceState, InstanceStatus, RuntimePod};
 use crate::engine::SimTime;
@@ -64,6 +64,8 @@ pub struct StatusInput<'a> {
     pub host_ip: Ipv4Addr,
     /// The node's clock.
     pub clock: WallClock,
+    /// Containers that started before this were found by the kubelet when it started.
+    pub found_before: WallTime,
     /// When.
     pub now: SimTime,
 }
@@ -98,7 +100,9 @@ impl StatusInput<'_> {
         if pod.is_terminal() {
             status.phase = pod.status.phase;
         }
-        self.probes.mark(spec, &mut status);
+        let before =
+            KnownBefore { status: self.old, pod_ready: pod.status.is_ready(), found_before: self.found_before };
+        self.probes.mark(spec, before, &mut status);
         status.conditions = self.conditions(&status);
         self.addresses(&mut status);
         status
@@ -347,7 +351,7 @@ impl StatusInput<'_> {
         match status.phase {
             PodPhase::Succeeded => Condition::new(kind, ConditionStatus::False, now).because(*POD_COMPLETED, ""),
             PodPhase::Failed => Condition::new(kind, ConditionStatus::False, now).because(*POD_FAILED, ""),
-            _ if restart_all_asked(&self.pod.spec, self.runtime, status) => {
+            _ if restart_all_asked(&self.pod.spec, Some(self.runtime), status) => {
                 Condition::new(kind, ConditionStatus::True, now)
                     .because("RestartAllContainersStarted", "container exited with restart policy rule")
             }
@@ -357,9 +361,9 @@ impl StatusInput<'_> {
 }
 
 /// Whether some container's end asks for a restart of all.
-pub fn restart_all_asked(spec: &PodSpec, runtime: &RuntimePod, status: &PodStatus) -> bool {
+pub fn restart_all_asked(spec: &PodSpec, runtime: Option<&RuntimePod>, status: &PodStatus) -> bool {
     spec.init_containers.iter().chain(&spec.containers).any(|container| {
-        let by_runtime = runtime.newest(container.name).is_some_and(|instance| {
+        let by_runtime = runtime.and_then(|runtime| runtime.newest(container.name)).is_some_and(|instance| {
             instance.state == InstanceState::Exited && restarts_all(container, instance.exit_code)
         });
         let by_status = status

@@ -103,6 +103,7 @@ impl Kubelet {
             deadline_exceeded,
             host_ip: self.address,
             clock: self.clock,
+            found_before: self.found_before(),
             now,
         };
         let status = input.generate();

@@ -3,7 +3,7 @@
 //! Follows `pkg/kubelet/volumemanager` of Kubernetes 1.36: a populator and a reconciler look every 100 ms, a sync that
 //! waits looks every 300 ms, and an operation that failed is tried again after 500 ms, doubling.
 
-use super::config::{VOLUME_BACK_OFF, VOLUME_BACK_OFF_CAP, VOLUME_LOOP, VOLUME_POLL};
+use super::config::{VOLUME_BACK_OFF, VOLUME_BACK_OFF_CAP, VOLUME_LOOP, VOLUME_LOOP_DRIFT, VOLUME_POLL};
 use super::pod_worker::{Activity, TurnEnd};
 use super::sync_pod::Stage;
 use super::{Kubelet, KubeletMessage, PendingCall};
@@ -43,19 +43,26 @@ struct VolumeState {
 impl Kubelet {
     /// The volume manager hears of a pod: its volumes are mounted at the next turns of its loops.
     pub(super) fn add_volumes(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
-        let draws = self.draws;
         let Some(state) = self.pods.get_mut(&key) else { return };
         if std::mem::replace(&mut state.volumes.known, true) {
             return;
         }
         let pod = state.pod.clone();
         state.volumes.volumes = volumes_in_use(&pod);
-        let mut draw = draws.draw(LOOPS, state.stream, now.as_nanos());
-        let turns = draw.between(SimDuration::ZERO, VOLUME_LOOP) + draw.between(SimDuration::ZERO, VOLUME_LOOP);
+        let turns = self.volume_loops(now);
         for volume in 0..self.pods[&key].volumes.volumes.len() {
             self.mount_after(now, key, volume, turns, out);
         }
         self.watch_environment(now, key, &pod, out);
+    }
+
+    /// How long a change waits for the populator's turn and then for the reconciler's. Their tickers are the kubelet's,
+    /// so pods that come together wait together; against each other they drift.
+    fn volume_loops(&self, now: SimTime) -> SimDuration {
+        let mut phases = self.draws.draw(LOOPS, self.stream, now.as_nanos() / VOLUME_LOOP_DRIFT.as_nanos());
+        let mut phase = || SimTime::from_nanos(phases.below(VOLUME_LOOP.as_nanos()));
+        let populated = now.next_tick(phase(), VOLUME_LOOP);
+        populated.next_tick(phase(), VOLUME_LOOP).since(now)
     }
 
     fn mount_after(&mut self, now: SimTime, key: PodKey, volume: usize, wait: SimDuration, out: &mut Outbox<Message>) {
@@ -105,8 +112,8 @@ impl Kubelet {
         let found = &mut state.volumes.volumes[volume];
         found.back_off =
             if found.back_off.is_zero() { VOLUME_BACK_OFF } else { (found.back_off * 2).min(VOLUME_BACK_OFF_CAP) };
-        let mut draw = self.draws.draw(LOOPS, self.pods[&key].stream, now.as_nanos());
-        let wait = self.pods[&key].volumes.volumes[volume].back_off + draw.between(SimDuration::ZERO, VOLUME_LOOP);
+        let back_off = self.pods[&key].volumes.volumes[volume].back_off;
+        let wait = back_off + self.volume_loops(now + back_off);
         self.mount_after(now, key, volume, wait, out);
     }
 
@@ -166,11 +173,9 @@ impl Kubelet {
 
     /// Every container has stopped: the volumes are unmounted at the next turns of the loops.
     pub(super) fn unmount_volumes(&mut self, now: SimTime, key: PodKey) {
-        let draws = self.draws;
         let Some(state) = self.pods.get(&key) else { return };
-        let took = self.latency(|profile| &profile.mount, now, state.stream.part("unmount"));
-        let mut draw = draws.draw(LOOPS, state.stream.part("unmount"), now.as_nanos());
-        let turns = draw.between(SimDuration::ZERO, VOLUME_LOOP) + draw.between(SimDuration::ZERO, VOLUME_LOOP);
+        let took = self.latency(|profile| &profile.unmount, now, state.stream.part("unmount"));
+        let turns = self.volume_loops(now);
         let nothing = state.volumes.volumes.is_empty();
         let gone_at = if nothing { now } else { now + turns + took };
         if let Some(state) = self.pods.get_mut(&key) {

@@ -7,10 +7,12 @@
 //! sandboxes are not ready.
 
 mod behavior;
+pub mod filesystem;
 mod image;
 mod machine;
 mod network;
 mod process;
+pub mod shell;
 
 pub use behavior::*;
 pub use network::{GrpcStatus, NetAnswer, NetRequest, NetTarget};

@@ -137,7 +137,9 @@ mod tests {
         for (args, expected) in [
             (
                 vec![],
-                "LAST SEEN   TYPE      REASON   OBJECT   MESSAGE\n50s         Normal    B        Pod/y    m\n30s         Warning   A        Pod/x    m\n",
+                "LAST SEEN   TYPE      REASON   OBJECT   MESSAGE\n\
+                 50s         Normal    B        Pod/y    m\n\
+                 30s         Warning   A        Pod/x    m\n",
             ),
             (vec!["--for=pod/x", "--no-headers"], "30s   Warning   A     Pod/x   m\n"),
             (vec!["--types", "normal", "--no-headers"], "50s   Normal   B     Pod/y   m\n"),

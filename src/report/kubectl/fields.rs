@@ -161,7 +161,11 @@ mod tests {
     #[test]
     fn what_is_missing_reads_as_empty() {
         let pod = json!({
-            "metadata": {"labels": {"b/c.d": "1", "a": "2"}, "creationTimestamp": null, "deletionTimestamp": "2026-01-02T03:04:05Z"},
+            "metadata": {
+                "labels": {"b/c.d": "1", "a": "2"},
+                "creationTimestamp": null,
+                "deletionTimestamp": "2026-01-02T03:04:05Z",
+            },
             "spec": {"replicas": 3, "port": "http", "containers": [{"name": "x"}], "unset": "0001-01-01T00:00:00Z"},
         });
         assert_eq!((pod.int("spec.replicas"), pod.int("spec.nothing"), pod.text("a.b.c")), (3, 0, ""));

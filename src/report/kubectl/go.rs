@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 
 /// A time as RFC 1123 with a numeric zone; Go's zero time if there is none.
 pub fn rfc1123z(time: Option<Timestamp>) -> String {
@@ -57,11 +58,20 @@ pub fn quoted(text: &str) -> String {
     out
 }
 
+/// Format characters and the private use area: not control characters, and yet without a glyph.
+const UNPRINTABLE: [RangeInclusive<char>; 7] = [
+    '\u{ad}'..='\u{ad}',
+    '\u{200b}'..='\u{200f}',
+    '\u{202a}'..='\u{202e}',
+    '\u{2060}'..='\u{206f}',
+    '\u{e000}'..='\u{f8ff}',
+    '\u{feff}'..='\u{feff}',
+    '\u{fff9}'..='\u{fffb}',
+];
+
 /// Go's `strconv.IsPrint`, as far as control and space characters go.
 fn is_printable(c: char) -> bool {
-    !c.is_control()
-        && (c == ' ' || !c.is_whitespace())
-        && !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{e000}'..='\u{f8ff}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+    !c.is_control() && (c == ' ' || !c.is_whitespace()) && !UNPRINTABLE.iter().any(|range| range.contains(&c))
 }
 
 /// A list of strings, as `%v` writes it.

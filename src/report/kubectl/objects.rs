@@ -70,7 +70,8 @@ fn add_built_in_priority_classes(by_kind: &mut ByKind) {
         (
             "system-cluster-critical",
             2_000_000_000,
-            "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+            "Used for system critical pods that must run in the cluster, \
+             but can be moved to another node if necessary.",
         ),
         (
             "system-node-critical",
@@ -98,7 +99,10 @@ mod tests {
 
     #[test]
     fn objects_list_in_the_order_of_their_keys() {
-        let pod = |ns: &str, name: &str| json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": ns, "name": name}});
+        let pod = |ns: &str, name: &str| {
+            let metadata = json!({"namespace": ns, "name": name});
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata})
+        };
         let list = json!({"kind": "List", "items": [pod("a", "y"), pod("a-b", "z"), {"kind": "Own"}]});
         let objects = Objects::new([pod("b", "x"), list]);
         let names = |within| objects.of_kind("v1", "Pod", within).map(name).collect::<String>();
@@ -111,7 +115,11 @@ mod tests {
             "apiVersion": "v1", "kind": "Service",
             "metadata": {"namespace": "default", "name": "kubernetes", "creationTimestamp": "2026-01-01T00:00:00Z"},
         });
-        let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "system-node-critical"}});
+        let class = json!({
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": "system-node-critical"},
+        });
         for (given, count) in [(vec![], 0), (vec![service.clone()], 2), (vec![service, class], 2)] {
             let objects = Objects::new(given);
             assert_eq!(objects.of_kind("scheduling.k8s.io/v1", "PriorityClass", None).count(), count);

@@ -137,7 +137,11 @@ mod tests {
         let init = json!([sidecar("100m"), container("2")]);
         check(json!({"spec": {"containers": [container("1")], "initContainers": init}}), &[("cpu", "2100m")]);
         check(
-            json!({"spec": {"containers": [container("3")], "initContainers": init, "overhead": {"cpu": "10m", "memory": "1Mi"}}}),
+            json!({"spec": {
+                "containers": [container("3")],
+                "initContainers": init,
+                "overhead": {"cpu": "10m", "memory": "1Mi"},
+            }}),
             &[("cpu", "3110m"), ("memory", "1Mi")],
         );
         check(
@@ -150,7 +154,9 @@ mod tests {
     fn a_resize_counts_with_its_larger_side() {
         let mut pod = json!({
             "spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": "2"}}}]},
-            "status": {"containerStatuses": [{"name": "c", "resources": {"requests": {"cpu": "1"}}, "allocatedResources": {"cpu": "1500m"}}]},
+            "status": {"containerStatuses": [
+                {"name": "c", "resources": {"requests": {"cpu": "1"}}, "allocatedResources": {"cpu": "1500m"}}
+            ]},
         });
         check(pod.clone(), &[("cpu", "2")]);
         pod["status"]["conditions"] = json!([{"type": "PodResizePending", "reason": "Infeasible"}]);

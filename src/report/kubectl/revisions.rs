@@ -85,7 +85,9 @@ mod tests {
     fn the_new_replica_set_has_the_template_of_the_deployment() {
         let template = |image: &str, cpu: &str, hash: Option<&str>| {
             let labels = json!({"app": "web", "pod-template-hash": hash});
-            json!({"metadata": {"labels": labels}, "spec": {"containers": [{"image": image, "resources": {"limits": {"cpu": cpu}}}]}})
+            json!({"metadata": {"labels": labels}, "spec": {"containers": [
+                {"image": image, "resources": {"limits": {"cpu": cpu}}}
+            ]}})
         };
         let set = |name: &str, created: &str, template: Value| {
             json!({

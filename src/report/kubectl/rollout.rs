@@ -156,7 +156,8 @@ fn stateful_set_status(set: &Value) -> Result<String, Error> {
         let expected = wanted.zip(partition).map(|(wanted, partition)| wanted - partition);
         return Ok(match expected.filter(|expected| updated < *expected) {
             Some(expected) => format!(
-                "Waiting for partitioned roll out to finish: {updated} out of {expected} new pods have been updated...\n"
+                "Waiting for partitioned roll out to finish: \
+                 {updated} out of {expected} new pods have been updated...\n"
             ),
             None => format!("partitioned roll out complete: {updated} new pods have been updated...\n"),
         });
@@ -331,7 +332,10 @@ mod tests {
                 "deployment \"web\" successfully rolled out\n".to_owned(),
             ),
             (
-                json!({"observedGeneration": 2, "conditions": [{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}]}),
+                json!({
+                    "observedGeneration": 2,
+                    "conditions": [{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}],
+                }),
                 "error: deployment \"web\" exceeded its progress deadline\n".to_owned(),
             ),
         ] {

@@ -68,8 +68,9 @@ fn targets(positional: &[String]) -> Result<Targets, Error> {
     }
     if with_slash > 0 {
         return Err(Error::client(
-            "there is no need to specify a resource type as a separate argument when passing arguments in resource/name \
-             form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource resource/<resource_name>'",
+            "there is no need to specify a resource type as a separate argument when passing arguments in \
+             resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get \
+             resource resource/<resource_name>'",
         ));
     }
     let types = types_of(types)?;
@@ -221,7 +222,13 @@ mod tests {
     use serde_json::json;
 
     fn names(line: &str) -> Result<String, String> {
-        let object = |version: &str, kind: &str, namespace: &str, name: &str| json!({"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}}});
+        let object = |version: &str, kind: &str, namespace: &str, name: &str| {
+            json!({
+                "apiVersion": version,
+                "kind": kind,
+                "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
+            })
+        };
         let objects = Objects::new([
             object("v1", "Pod", "default", "a"),
             object("v1", "Pod", "other", "b"),

@@ -274,7 +274,9 @@ mod tests {
     fn selectors_of_objects_sort_by_key() {
         let selector = json!({
             "matchLabels": {"z": "1", "b": "2"},
-            "matchExpressions": [{"key": "a", "operator": "In", "values": ["y", "x"]}, {"key": "c", "operator": "DoesNotExist"}],
+            "matchExpressions": [
+                {"key": "a", "operator": "In", "values": ["y", "x"]}, {"key": "c", "operator": "DoesNotExist"}
+            ],
         });
         assert_eq!(LabelSelector::from_object(&selector).to_string(), "a in (x,y),b=2,!c,z=1");
         assert_eq!(LabelSelector::from_object(&Value::Null).or_none(), "<none>");

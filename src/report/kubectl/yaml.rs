@@ -370,7 +370,10 @@ fn is_time(text: &str) -> bool {
         };
         parts.len() == 3 && parts.iter().zip(bounds).all(in_bounds) && fraction.bytes().all(|b| b.is_ascii_digit())
     };
-    let is_zone = |zone: &str| matches!(zone.as_bytes(), [b'+' | b'-', a, b, b':', c, d] if [a, b, c, d].iter().all(|x| x.is_ascii_digit()));
+    let is_zone = |zone: &str| match zone.as_bytes() {
+        [b'+' | b'-', a, b, b':', c, d] => [a, b, c, d].iter().all(|digit| digit.is_ascii_digit()),
+        _ => false,
+    };
     if let Some((date, time)) = text.split_once(['T', 't']) {
         let time = match time.strip_suffix('Z') {
             Some(time) => time,

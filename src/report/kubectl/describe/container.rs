@@ -1,6 +1,7 @@
 //! The containers of a pod or a template.
 //!
-//! Follows kubectl 1.36 `pkg/describe/describe.go` (`describeContainers`) and `pkg/util/resource`, `pkg/util/fieldpath`.
+//! Follows kubectl 1.36 `pkg/describe/describe.go` (`describeContainers`), `pkg/util/resource` and
+//! `pkg/util/fieldpath`.
 
 use super::writer::{Writer, put};
 use crate::api::Quantity;

@@ -3,12 +3,12 @@
 //! Follows kubectl 1.36 `pkg/describe/describe.go`.
 
 use super::Context;
-use super::parts::{annotations, events_of, head, labels, labels_and_annotations};
+use super::parts::{annotations, conditions_with_times, events_of, head, labels, labels_and_annotations};
 use super::writer::{Writer, put};
 use crate::report::kubectl::error::Error;
 use crate::report::kubectl::fields::{Fields, name, namespace};
 use crate::report::kubectl::get::network::{balancer_addresses, host_port};
-use crate::report::kubectl::go::{rfc1123z, time_string};
+use crate::report::kubectl::go::time_string;
 use crate::report::kubectl::selector::{LabelSelector, format_labels};
 use serde_json::Value;
 
@@ -281,18 +281,10 @@ pub fn service_cidr(w: &mut Writer, cidr: &Value, context: &Context<'_>) {
     put!(w, 0, "Name:\t{}\n", name(cidr));
     labels_and_annotations(w, cidr);
     put!(w, 0, "CIDRs:\t{}\n", cidr.texts("spec.cidrs").join(", "));
-    let conditions = cidr.list("status.conditions");
-    if !conditions.is_empty() {
+    if !cidr.list("status.conditions").is_empty() {
         put!(w, 0, "Status:\n");
-        put!(w, 0, "Conditions:\n");
-        put!(w, 1, "Type\tStatus\tLastTransitionTime\tReason\tMessage\n");
-        put!(w, 1, "----\t------\t------------------\t------\t-------\n");
     }
-    for c in conditions {
-        let transition = rfc1123z(c.time("lastTransitionTime"));
-        let [kind, status, reason, message] = ["type", "status", "reason", "message"].map(|field| c.text(field));
-        put!(w, 1, "{kind}\t{status}\t{transition}\t{reason}\t{message}\n");
-    }
+    conditions_with_times(w, cidr);
     events_of(w, context, cidr);
 }
 

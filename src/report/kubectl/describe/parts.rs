@@ -6,6 +6,7 @@ use super::Context;
 use super::writer::{Writer, put};
 use crate::report::kubectl::fields::{Fields, controller, name, namespace};
 use crate::report::kubectl::get::since;
+use crate::report::kubectl::go::rfc1123z;
 use crate::report::kubectl::go_sort::sort_by_key;
 use crate::report::kubectl::selector::LabelSelector;
 use serde_json::Value;
@@ -151,6 +152,22 @@ pub fn topology_spread_constraints(w: &mut Writer, indent: &str, constraints: &[
     if !constraints.is_empty() {
         let lines: Vec<String> = constraints.iter().map(text).collect();
         lines_below(w, indent, "Topology Spread Constraints", &lines);
+    }
+}
+
+/// The conditions of an object with the times of their turns, if it has any.
+pub fn conditions_with_times(w: &mut Writer, object: &Value) {
+    let conditions = object.list("status.conditions");
+    if conditions.is_empty() {
+        return;
+    }
+    put!(w, 0, "Conditions:\n");
+    put!(w, 1, "Type\tStatus\tLastTransitionTime\tReason\tMessage\n");
+    put!(w, 1, "----\t------\t------------------\t------\t-------\n");
+    for c in conditions {
+        let transition = rfc1123z(c.time("lastTransitionTime"));
+        let [kind, status, reason, message] = ["type", "status", "reason", "message"].map(|field| c.text(field));
+        put!(w, 1, "{kind}\t{status}\t{transition}\t{reason}\t{message}\n");
     }
 }
 

@@ -3,11 +3,10 @@
 //! Follows kubectl 1.36 `pkg/describe/describe.go`.
 
 use super::Context;
-use super::parts::{events_of, head, labels_and_annotations};
+use super::parts::{conditions_with_times, events_of, head, labels_and_annotations};
 use super::writer::{Writer, put};
 use crate::api::Quantity;
 use crate::report::kubectl::fields::{Fields, name, namespace};
-use crate::report::kubectl::go::rfc1123z;
 use crate::report::kubectl::selector::{LabelSelector, format_labels};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -53,17 +52,7 @@ pub fn namespace_object(w: &mut Writer, object: &Value, context: &Context<'_>) {
     put!(w, 0, "Name:\t{}\n", name(object));
     labels_and_annotations(w, object);
     put!(w, 0, "Status:\t{}\n", object.text("status.phase"));
-    let conditions = object.list("status.conditions");
-    if !conditions.is_empty() {
-        put!(w, 0, "Conditions:\n");
-        put!(w, 1, "Type\tStatus\tLastTransitionTime\tReason\tMessage\n");
-        put!(w, 1, "----\t------\t------------------\t------\t-------\n");
-    }
-    for c in conditions {
-        let transition = rfc1123z(c.time("lastTransitionTime"));
-        let [kind, status, reason, message] = ["type", "status", "reason", "message"].map(|field| c.text(field));
-        put!(w, 1, "{kind}\t{status}\t{transition}\t{reason}\t{message}\n");
-    }
+    conditions_with_times(w, object);
     let within = |kind: &str| {
         let all = context.objects.of_kind("v1", kind, None);
         all.filter(|o| namespace(o) == name(object)).collect::<Vec<_>>()

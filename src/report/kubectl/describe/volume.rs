@@ -456,7 +456,9 @@ mod tests {
                 "Type:\tFC (a Fibre Channel disk)\nTargetWWNs:\ta, b\nLUN:\t<none>\nFSType:\t\nReadOnly:\tfalse\n",
             ),
             (
-                json!({"name": "v", "downwardAPI": {"items": [{"path": "l", "fieldRef": {"fieldPath": "metadata.labels"}}]}}),
+                json!({"name": "v", "downwardAPI": {"items": [
+                    {"path": "l", "fieldRef": {"fieldPath": "metadata.labels"}}
+                ]}}),
                 "Type:\tDownwardAPI (a volume populated by information about the pod)\nItems:\nmetadata.labels -> l\n",
             ),
             (json!({"name": "v"}), "<unknown>\n"),

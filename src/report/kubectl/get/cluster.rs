@@ -2,7 +2,7 @@
 //!
 //! Follows Kubernetes 1.36 `pkg/printers/internalversion/printers.go`.
 
-use super::{Columns, age, or_none};
+use super::{Columns, age, name, or_none};
 use crate::api::human_duration;
 use crate::report::kubectl::fields::Fields;
 use crate::report::kubectl::table::{NAME, column, wide};
@@ -68,10 +68,6 @@ pub const PRIORITY_LEVEL: Columns = &[
 pub const RESOURCE_CLAIM: Columns = &[NAME, column("State"), column("Age")];
 /// Resource slices.
 pub const RESOURCE_SLICE: Columns = &[NAME, column("Node"), column("Driver"), column("Pool"), column("Age")];
-
-fn name(object: &Value) -> String {
-    object.text("metadata.name").to_owned()
-}
 
 /// The line of what has nothing else to show.
 pub fn name_and_age(object: &Value, now: Timestamp) -> Vec<String> {
@@ -301,7 +297,10 @@ mod tests {
         assert_eq!(signing_status(&request), "Approved,Issued");
         let claim = json!({"status": {"allocation": {}, "reservedFor": [{}]}});
         assert_eq!(resource_claim(&claim, now)[1], "allocated,reserved");
-        let binding = json!({"roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "ServiceAccount", "namespace": "n", "name": "s"}]});
+        let binding = json!({
+            "roleRef": {"kind": "Role", "name": "r"},
+            "subjects": [{"kind": "ServiceAccount", "namespace": "n", "name": "s"}],
+        });
         assert_eq!(role_binding(&binding, now)[1..], ["Role/r", "<unknown>", "", "", "n/s"]);
     }
 }

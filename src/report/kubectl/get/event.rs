@@ -80,7 +80,10 @@ mod tests {
                 "4",
             ),
             (
-                json!({"eventTime": "2026-01-01T00:05:00Z", "series": {"lastObservedTime": "2026-01-01T00:09:50Z", "count": 7}}),
+                json!({
+                    "eventTime": "2026-01-01T00:05:00Z",
+                    "series": {"lastObservedTime": "2026-01-01T00:09:50Z", "count": 7},
+                }),
                 "10s",
                 "5m",
                 "7",

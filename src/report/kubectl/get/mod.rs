@@ -111,6 +111,10 @@ pub fn since(time: Option<Timestamp>, now: Timestamp) -> String {
     time.map_or("<unknown>".to_owned(), |time| human_duration(now.duration_since(time)))
 }
 
+fn name(object: &Value) -> String {
+    object.text("metadata.name").to_owned()
+}
+
 fn age(object: &Value, now: Timestamp) -> String {
     since(object.time("metadata.creationTimestamp"), now)
 }

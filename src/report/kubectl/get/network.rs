@@ -3,7 +3,7 @@
 //! Follows Kubernetes 1.36 `pkg/printers/internalversion/printers.go`. The server always prints for `-o wide`, so
 //! addresses of load balancers are never clipped.
 
-use super::{Columns, age, or_none};
+use super::{Columns, age, name, or_none};
 use crate::report::kubectl::fields::Fields;
 use crate::report::kubectl::selector::{LabelSelector, format_labels};
 use crate::report::kubectl::table::{NAME, column, wide};
@@ -36,10 +36,6 @@ pub const NETWORK_POLICY: Columns = &[NAME, column("Pod-Selector"), column("Age"
 pub const SERVICE_CIDR: Columns = &[NAME, column("CIDRs"), column("Age")];
 /// Addresses of services.
 pub const IP_ADDRESS: Columns = &[NAME, column("ParentRef")];
-
-fn name(object: &Value) -> String {
-    object.text("metadata.name").to_owned()
-}
 
 /// The line of a service.
 pub fn service(service: &Value, now: Timestamp) -> Vec<String> {
@@ -244,7 +240,9 @@ mod tests {
             (
                 json!({
                     "spec": {"type": "LoadBalancer", "externalIPs": ["1.1.1.1"]},
-                    "status": {"loadBalancer": {"ingress": [{"hostname": "z.example"}, {"ip": "9.9.9.9"}, {"ip": "9.9.9.9"}]}},
+                    "status": {"loadBalancer": {"ingress": [
+                        {"hostname": "z.example"}, {"ip": "9.9.9.9"}, {"ip": "9.9.9.9"}
+                    ]}},
                 }),
                 "9.9.9.9,z.example,1.1.1.1",
             ),

@@ -83,7 +83,9 @@ mod tests {
             (json!({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}), "NotReady", "<none>"),
             (
                 json!({
-                    "metadata": {"labels": {"node-role.kubernetes.io/z": "", "kubernetes.io/role": "a", "node-role.kubernetes.io/": ""}},
+                    "metadata": {"labels": {
+                        "node-role.kubernetes.io/z": "", "kubernetes.io/role": "a", "node-role.kubernetes.io/": ""
+                    }},
                     "spec": {"unschedulable": true},
                     "status": {"conditions": [{"type": "Ready", "status": "True"}]},
                 }),

@@ -219,7 +219,8 @@ mod tests {
 
     fn container(state: Value, restarts: i64) -> Value {
         let last = json!({"terminated": {"finishedAt": "2026-01-01T00:08:00Z"}});
-        json!({"name": "c", "state": state, "restartCount": restarts, "lastState": if restarts > 0 { last } else { json!({}) }})
+        let last = if restarts > 0 { last } else { json!({}) };
+        json!({"name": "c", "state": state, "restartCount": restarts, "lastState": last})
     }
 
     #[test]
@@ -251,7 +252,10 @@ mod tests {
 
     #[test]
     fn init_containers_come_first() {
-        let spec = json!({"containers": [{"name": "a"}], "initContainers": [{"name": "c"}, {"name": "s", "restartPolicy": "Always"}]});
+        let spec = json!({
+            "containers": [{"name": "a"}],
+            "initContainers": [{"name": "c"}, {"name": "s", "restartPolicy": "Always"}],
+        });
         for (init, expected) in [
             (container(json!({"waiting": {"reason": "PodInitializing"}}), 0), ("0/2", "Init:0/2", "0")),
             (container(json!({"waiting": {"reason": "ErrImagePull"}}), 0), ("0/2", "Init:ErrImagePull", "0")),

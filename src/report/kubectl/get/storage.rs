@@ -2,7 +2,7 @@
 //!
 //! Follows Kubernetes 1.36 `pkg/printers/internalversion/printers.go`.
 
-use super::{Columns, age, or_none, or_unset};
+use super::{Columns, age, name, or_none, or_unset};
 use crate::report::kubectl::Objects;
 use crate::report::kubectl::fields::Fields;
 use crate::report::kubectl::table::{Column, NAME, column, wide};
@@ -68,10 +68,6 @@ pub const CSI_DRIVER: Columns = &[
 pub const CSI_NODE: Columns = &[NAME, column("Drivers"), column("Age")];
 /// What storage is left.
 pub const CSI_STORAGE_CAPACITY: Columns = &[NAME, column("StorageClassName"), column("Capacity")];
-
-fn name(object: &Value) -> String {
-    object.text("metadata.name").to_owned()
-}
 
 /// The storage class of a volume or claim: an old annotation, or the field.
 pub fn storage_class(object: &Value) -> &str {

@@ -2,7 +2,7 @@
 //!
 //! Follows Kubernetes 1.36 `pkg/printers/internalversion/printers.go`.
 
-use super::{Columns, age, counts, since, yes_no};
+use super::{Columns, age, counts, name, since, yes_no};
 use crate::api::human_duration;
 use crate::report::kubectl::fields::{Fields, controller};
 use crate::report::kubectl::selector::{LabelSelector, format_labels};
@@ -56,10 +56,6 @@ pub const CRON_JOB: Columns = &[
 ];
 /// Pod templates.
 pub const POD_TEMPLATE: Columns = &[NAME, column("Containers"), column("Images"), column("Pod Labels")];
-
-fn name(object: &Value) -> String {
-    object.text("metadata.name").to_owned()
-}
 
 /// Names and images of the containers at a path.
 fn containers(object: &Value, path: &str) -> [String; 2] {
@@ -224,7 +220,9 @@ mod tests {
                     "spec": {},
                     "status": {
                         "startTime": "2026-01-01T00:00:00Z", "completionTime": "2026-01-01T00:00:07Z",
-                        "conditions": [{"type": "Suspended", "status": "False"}, {"type": "Complete", "status": "True"}],
+                        "conditions": [
+                            {"type": "Suspended", "status": "False"}, {"type": "Complete", "status": "True"}
+                        ],
                     },
                 }),
                 ["Complete", "0/1", "7s"],
@@ -236,7 +234,12 @@ mod tests {
 
     #[test]
     fn revisions_name_their_controller() {
-        let revision = json!({"metadata": {"ownerReferences": [{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "Agent", "controller": true}]}, "revision": 2});
+        let revision = json!({
+            "metadata": {"ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "Agent", "controller": true}
+            ]},
+            "revision": 2,
+        });
         assert_eq!(controller_revision(&revision, Timestamp::UNIX_EPOCH)[1..3], ["daemonset.apps/Agent", "2"]);
     }
 }

@@ -1,0 +1,119 @@
+//! What a container's file system is made of: a root and mounts of volumes.
+
+use super::path::absolute;
+use super::tree::Directory;
+use super::view::Files;
+use crate::engine::SimTime;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Names a volume in a [`Volumes`] arena; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VolumeId(u64);
+
+/// The volumes of a node.
+#[derive(Debug, Clone, Default)]
+pub struct Volumes {
+    trees: BTreeMap<VolumeId, Arc<Directory>>,
+    made: u64,
+}
+
+impl Volumes {
+    /// A new, empty volume.
+    pub fn create(&mut self) -> VolumeId {
+        self.insert(Directory::default())
+    }
+
+    /// A new volume with this content, such as the keys of a ConfigMap.
+    pub fn insert(&mut self, content: Directory) -> VolumeId {
+        let id = VolumeId(self.made);
+        self.made += 1;
+        self.trees.insert(id, Arc::new(content));
+        id
+    }
+
+    /// The content of a volume.
+    pub fn get(&self, id: VolumeId) -> Option<&Directory> {
+        self.trees.get(&id).map(|tree| &**tree)
+    }
+
+    /// The content of a volume, to change: how an updated ConfigMap arrives.
+    pub fn get_mut(&mut self, id: VolumeId) -> Option<&mut Directory> {
+        self.trees.get_mut(&id).map(Arc::make_mut)
+    }
+
+    /// Forgets a volume, with its content.
+    pub fn remove(&mut self, id: VolumeId) -> Option<Arc<Directory>> {
+        self.trees.remove(&id)
+    }
+}
+
+/// A volume, or a part of it, at a place in a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Where it appears: `mountPath`.
+    pub path: String,
+    /// What appears.
+    pub volume: VolumeId,
+    /// Which directory or file of the volume: `subPath`; `/` for all of it.
+    pub sub_path: String,
+    /// Whether writing is refused.
+    pub read_only: bool,
+}
+
+impl Mount {
+    /// All of a volume at a path, writable.
+    pub fn new(path: &str, volume: VolumeId) -> Self {
+        Self { path: absolute("/", path), volume, sub_path: "/".to_owned(), read_only: false }
+    }
+
+    /// Only a part of the volume.
+    pub fn sub_path(self, path: &str) -> Self {
+        Self { sub_path: absolute("/", path), ..self }
+    }
+
+    /// The same, read-only.
+    pub fn read_only(self) -> Self {
+        Self { read_only: true, ..self }
+    }
+}
+
+/// The file system of a container: its root, which starts as the image's tree, and its mounts.
+#[derive(Debug, Clone)]
+pub struct FileSystem {
+    pub(super) root: Arc<Directory>,
+    pub(super) mounts: Vec<Mount>,
+    /// Whether writing outside the mounts is refused: `readOnlyRootFilesystem`.
+    pub read_only_root: bool,
+}
+
+impl Default for FileSystem {
+    /// The usual directories and nothing in them.
+    fn default() -> Self {
+        Self::new(Arc::new(Directory::linux()))
+    }
+}
+
+impl FileSystem {
+    /// A file system that starts as an image's tree, shared until it is written.
+    pub fn new(image: Arc<Directory>) -> Self {
+        Self { root: image, mounts: Vec::new(), read_only_root: false }
+    }
+
+    /// The tree without its mounts: what counts as the container's writable layer.
+    pub fn root(&self) -> &Directory {
+        &self.root
+    }
+
+    /// Mounts a volume. A later mount at the same place hides an earlier one; a deeper one wins.
+    pub fn mount(&mut self, mount: Mount) {
+        self.mounts.retain(|other| other.path != mount.path);
+        self.mounts.push(mount);
+        self.mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
+    }
+
+    /// The files as they are now, to read and to write.
+    pub fn view<'a>(&'a mut self, volumes: &'a mut Volumes, now: SimTime) -> Files<'a> {
+        Files::new(self, &mut volumes.trees, now)
+    }
+}

@@ -1,0 +1,215 @@
+//! Trees of files: cheap to clone, copied where they are written.
+
+use super::path::names;
+use crate::engine::SimTime;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A file keeps so many bytes of its end when it grows by appending; its length stays true.
+const KEPT: usize = 64 * 1024;
+
+/// What a name in a directory stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    /// A regular file.
+    File(Arc<File>),
+    /// A directory.
+    Directory(Arc<Directory>),
+    /// A symbolic link, with what it says.
+    Symlink(Arc<str>),
+    /// A character device, such as `/dev/null`. Reading it yields nothing.
+    Device,
+}
+
+/// A regular file. An endless logger does not eat memory: only the last 64 KiB of what is appended are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct File {
+    bytes: Vec<u8>,
+    length: u64,
+    /// Whether it may be executed.
+    pub executable: bool,
+    /// When it was last written.
+    pub modified: SimTime,
+}
+
+impl File {
+    /// A file with this content, all of it kept.
+    pub fn new(content: impl Into<Vec<u8>>) -> Self {
+        let bytes = content.into();
+        Self { length: bytes.len() as u64, bytes, executable: false, modified: SimTime::ZERO }
+    }
+
+    /// The same file, executable.
+    pub fn executable(self) -> Self {
+        Self { executable: true, ..self }
+    }
+
+    /// The bytes that are kept: all, or the end of a file that grew long.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How long the file is in truth.
+    pub fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether the file has no content.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Adds to the end.
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.length = self.length.saturating_add(bytes.len() as u64);
+        self.bytes.extend_from_slice(bytes);
+        if self.bytes.len() > 2 * KEPT {
+            self.bytes.drain(..self.bytes.len() - KEPT);
+        }
+    }
+
+    /// Sets the length, as `truncate` does. What is added is counted, not stored.
+    pub fn set_len(&mut self, length: u64) {
+        let dropped = self.length - self.bytes.len() as u64;
+        self.bytes.truncate(length.saturating_sub(dropped).min(usize::MAX as u64) as usize);
+        self.length = length;
+    }
+}
+
+/// A directory: names and what they stand for, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Directory {
+    pub(super) entries: BTreeMap<Box<str>, Node>,
+    pub(super) modified: SimTime,
+}
+
+impl Directory {
+    /// The directories and devices that nearly every image has.
+    pub fn linux() -> Self {
+        let mut root = Self::default();
+        for path in [
+            "/bin",
+            "/boot",
+            "/etc",
+            "/home",
+            "/lib",
+            "/media",
+            "/mnt",
+            "/opt",
+            "/proc",
+            "/root",
+            "/run",
+            "/sbin",
+            "/srv",
+            "/sys",
+            "/tmp",
+            "/usr/bin",
+            "/usr/lib",
+            "/usr/local/bin",
+            "/usr/sbin",
+            "/usr/share",
+            "/var/cache",
+            "/var/lib",
+            "/var/log",
+            "/var/run",
+            "/var/tmp",
+            "/dev/shm",
+        ] {
+            root.insert(path, Node::Directory(Arc::default()));
+        }
+        for device in ["null", "zero", "full", "random", "urandom", "stdin", "stdout", "stderr"] {
+            root.insert(&format!("/dev/{device}"), Node::Device);
+        }
+        root
+    }
+
+    /// Puts a node at a path, making the directories on the way. What stood in the way is replaced.
+    pub fn insert(&mut self, path: &str, node: Node) {
+        let mut directory = self;
+        let mut rest = names(path).peekable();
+        while let Some(name) = rest.next() {
+            if rest.peek().is_none() {
+                directory.entries.insert(name.into(), node);
+                return;
+            }
+            let entry = directory.entries.entry(name.into()).or_insert_with(|| Node::Directory(Arc::default()));
+            if !matches!(entry, Node::Directory(_)) {
+                *entry = Node::Directory(Arc::default());
+            }
+            let Node::Directory(next) = entry else { return };
+            directory = Arc::make_mut(next);
+        }
+    }
+
+    /// Puts a regular file at a path.
+    pub fn insert_file(&mut self, path: &str, file: File) {
+        self.insert(path, Node::File(Arc::new(file)));
+    }
+
+    /// The node at a path of plain names; symbolic links are not followed.
+    pub fn get(&self, path: &str) -> Option<&Node> {
+        let mut directory = self;
+        let mut rest = names(path).peekable();
+        while let Some(name) = rest.next() {
+            let node = directory.entries.get(name)?;
+            match node {
+                _ if rest.peek().is_none() => return Some(node),
+                Node::Directory(next) => directory = next,
+                Node::File(_) | Node::Symlink(_) | Node::Device => return None,
+            }
+        }
+        None
+    }
+
+    /// The names and nodes of this directory, in order.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &Node)> {
+        self.entries.iter().map(|(name, node)| (&**name, node))
+    }
+
+    /// The bytes of all files below, by their true lengths: what a size limit is compared with.
+    pub fn size(&self) -> u64 {
+        self.entries.values().map(Node::size).fold(0, u64::saturating_add)
+    }
+}
+
+impl Node {
+    /// The bytes of this file, or of all files below.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::File(file) => file.len(),
+            Self::Directory(directory) => directory.size(),
+            Self::Symlink(_) | Self::Device => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_grows_keeps_its_end_and_its_length() {
+        let mut file = File::default();
+        for line in 0..20_000 {
+            file.append(format!("{line:09}\n").as_bytes());
+        }
+        assert_eq!(file.len(), 200_000);
+        assert!(file.bytes().len() <= 2 * KEPT && file.bytes().ends_with(b"000019999\n"));
+        file.set_len(0);
+        assert!(file.is_empty() && file.bytes().is_empty());
+        file.set_len(1 << 40);
+        assert_eq!((file.len(), file.bytes().len()), (1 << 40, 0));
+    }
+
+    #[test]
+    fn what_is_inserted_is_found_and_counted() {
+        let mut tree = Directory::linux();
+        tree.insert_file("/etc/app/config", File::new("a=1\n"));
+        assert_eq!(tree.get("/etc/app/config").map(Node::size), Some(4));
+        assert_eq!(tree.get("/etc/app/config/below"), None);
+        assert_eq!(tree.size(), 4);
+        let copy = tree.clone();
+        tree.insert_file("/etc/app/config", File::new("longer"));
+        assert_eq!((copy.size(), tree.size()), (4, 6));
+    }
+}

@@ -1,0 +1,93 @@
+//! `nslookup`, `getent`, `nc`, `ping`: is somebody there?
+
+use super::super::super::process::Context;
+use super::super::super::request::{NetworkError, Query, Reply};
+use super::super::Outcome;
+use super::super::flags::{Flags, Spec};
+use super::{CONNECT_PATIENCE, Purpose, RESOLVER_PATIENCE, ask, seconds};
+use crate::engine::SimDuration;
+
+pub(in super::super) fn lookup(context: &mut Context<'_, '_>) -> Outcome {
+    let words = context.arguments();
+    let Some(name) = words.iter().find(|word| !word.starts_with(['-', '+', '@'])).cloned() else {
+        context.complain("missing operand");
+        return Outcome::Ended(1);
+    };
+    ask(context, Query::Resolve { host: name.clone() }, RESOLVER_PATIENCE, Purpose::Lookup { name })
+}
+
+pub(super) fn lookup_answer(context: &mut Context<'_, '_>, name: &str, result: Result<Reply, NetworkError>) -> i32 {
+    match (context.command.base_name().to_owned().as_str(), result) {
+        ("nslookup", Ok(reply)) => {
+            let full = if reply.name.is_empty() { name } else { &reply.name };
+            let found: String =
+                reply.addresses.iter().map(|address| format!("Name:\t{full}\nAddress: {address}\n")).collect();
+            context.print(format!("Server:\t\t{0}\nAddress:\t{0}:53\n\n{found}\n", reply.server));
+            0
+        }
+        ("nslookup", Err(NetworkError::NameNotFound)) => {
+            context.print(format!("** server can't find {name}: NXDOMAIN\n\n"));
+            1
+        }
+        ("nslookup", Err(_)) => {
+            context.print(";; connection timed out; no servers could be reached\n\n");
+            1
+        }
+        (_, Ok(reply)) => {
+            for address in &reply.addresses {
+                context.print(format!("{address}\n"));
+            }
+            0
+        }
+        (_, Err(_)) => i32::from(context.command.base_name() == "host"),
+    }
+}
+
+pub(in super::super) fn getent(context: &mut Context<'_, '_>) -> Outcome {
+    match context.arguments().as_slice() {
+        [database, name, ..] if matches!(database.as_str(), "hosts" | "ahosts" | "ahostsv4") => {
+            let query = Query::Resolve { host: name.clone() };
+            ask(context, query, RESOLVER_PATIENCE, Purpose::Hosts { name: name.clone() })
+        }
+        [database, ..] => Outcome::Unsupported(format!("getent {database}")),
+        [] => Outcome::Ended(1),
+    }
+}
+
+pub(in super::super) fn nc(context: &mut Context<'_, '_>) -> Outcome {
+    let spec = Spec { letters: "zvw:ulp:nkNqe:i:46", long: &[], permutes: true };
+    let flags = match Flags::parse(context.arguments(), &spec) {
+        Ok(flags) => flags,
+        Err(flag) => return Outcome::Unsupported(format!("nc {flag}")),
+    };
+    if flags.has('l') {
+        return Outcome::Unsupported("nc -l".to_owned());
+    }
+    let [host, port] = flags.operands.as_slice() else {
+        context.complain("usage: nc HOST PORT");
+        return Outcome::Ended(1);
+    };
+    let Ok(port) = port.parse::<u16>() else {
+        context.complain(format_args!("bad port '{port}'"));
+        return Outcome::Ended(1);
+    };
+    let patience = flags.value('w').and_then(seconds).unwrap_or(CONNECT_PATIENCE);
+    let query = Query::Connect { host: host.clone(), port };
+    ask(context, query, patience, Purpose::Connect { host: host.clone(), port, says: flags.has('v') })
+}
+
+pub(in super::super) fn ping(context: &mut Context<'_, '_>) -> Outcome {
+    let spec = Spec { letters: "c:W:w:qi:s:46", long: &[], permutes: true };
+    let flags = match Flags::parse(context.arguments(), &spec) {
+        Ok(flags) => flags,
+        Err(flag) => return Outcome::Unsupported(format!("ping {flag}")),
+    };
+    let Some(host) = flags.operands.first().cloned() else {
+        context.complain("usage: ping HOST");
+        return Outcome::Ended(1);
+    };
+    let left = flags.value('c').and_then(|value| value.parse().ok()).unwrap_or(u64::MAX).max(1);
+    let patience = flags.value('W').or(flags.value('w')).and_then(seconds).unwrap_or(SimDuration::from_secs(10));
+    let query = Query::Ping { host: host.clone() };
+    ask(context, query, patience, Purpose::Ping { host, left, sent: 0, received: 0 })
+}

@@ -11,11 +11,13 @@
 mod deployment;
 mod expectations;
 mod flow;
+mod history;
 mod host;
 mod informers;
 mod job;
 mod pod_control;
 mod replica_set;
+mod stateful_set;
 mod victims;
 mod work_queue;
 
@@ -146,6 +148,8 @@ controllers! {
         replica_set::ReplicaSetController::default();
     /// Deployments make ReplicaSets.
     Deployment, deployments: deployment::DeploymentController = deployment::DeploymentController;
+    /// StatefulSets make pods with names of their own.
+    StatefulSet, stateful_sets: stateful_set::StatefulSetController = stateful_set::StatefulSetController;
     /// Jobs make pods that finish.
     Job, jobs: job::JobController = job::JobController::default();
     /// Pods that no Job will count are let go.

@@ -9,6 +9,8 @@ mod rollout;
 mod scale;
 mod status;
 
+pub(super) use revision::template_hash;
+
 use super::flow::{Desk, Flow, Halt, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;

@@ -2,8 +2,8 @@
 
 use super::{Sets, Work, available};
 use crate::api::{
-    Condition, ConditionStatus, Deployment, DeploymentStatus, DeploymentStrategy, IntOrPercent, Name, ReplicaSet, Text,
-    Timestamp, WallTime,
+    Condition, ConditionStatus, Deployment, DeploymentStatus, DeploymentStrategy, IntOrPercent, Name, ReplicaSet,
+    ReplicaSetStatus, Text, Timestamp, WallTime,
 };
 use crate::components::controllers::flow::Step;
 use crate::engine::SimDuration;
@@ -75,7 +75,7 @@ impl Deployment {
     fn counted(&self, sets: &Sets, now: Timestamp) -> DeploymentStatus {
         let sum = |count: fn(&ReplicaSet) -> i32| sets.all().map(|set| count(set)).sum::<i32>();
         let available = available(sets.all());
-        let terminating = sets.all().map(|set| set.status.terminating_replicas).sum::<Option<i32>>();
+        let terminating = sets.all().map(|set| terminating(&set.status)).sum::<Option<i32>>();
         let mut status = DeploymentStatus {
             observed_generation: self.meta.generation,
             replicas: sum(|set| set.status.replicas),
@@ -96,6 +96,15 @@ impl Deployment {
         let condition = condition("Available", enough.into(), reason, message, now);
         put_condition(&mut status.conditions, condition);
         status
+    }
+}
+
+/// The terminating pods of a set; none of one that was never synced, unknown of one that does not tell
+/// (`GetTerminatingReplicaCountForReplicaSets`).
+const fn terminating(status: &ReplicaSetStatus) -> Option<i32> {
+    match status.terminating_replicas {
+        None if status.observed_generation == 0 => Some(0),
+        terminating => terminating,
     }
 }
 

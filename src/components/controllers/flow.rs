@@ -21,6 +21,8 @@ use std::fmt;
 pub enum Halt {
     /// An answer is still to come.
     Waits,
+    /// It wants to see what the informers know by now.
+    Looks,
     /// It failed: the key is tried again later.
     Fails(Box<ApiError>),
 }
@@ -297,6 +299,15 @@ impl<'a, K: QueueKey> Flow<'a, K> {
         }
         self.script.round = Some(Round::new(calls, slow));
         Err(Halt::Waits)
+    }
+
+    /// Has the view look at the cluster again ([`Controller::look_again`](super::Controller::look_again)), unless it
+    /// has already.
+    ///
+    /// # Errors
+    /// If it has not: the sync is run again with the view that this leaves.
+    pub const fn look(&self, looked: bool) -> Step {
+        if looked { Ok(()) } else { Err(Halt::Looks) }
     }
 
     /// Tells people, once.

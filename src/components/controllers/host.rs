@@ -90,6 +90,11 @@ pub trait Controller: Clone + Debug {
     /// Where it waits for an answer, or failed.
     fn sync(&mut self, view: &Self::View, flow: &mut Flow<'_, Self::Key>) -> Step;
 
+    /// A sync that has changed something looks again ([`Flow::look`]).
+    fn look_again(&mut self, key: Self::Key, view: &mut Self::View, informers: &Informers, desk: &mut Desk<Self::Key>) {
+        let _ = (key, view, informers, desk);
+    }
+
     /// Everything that was there at the start has been told of.
     fn started(&mut self, informers: &Informers, desk: &mut Desk<Self::Key>) {
         let _ = (informers, desk);
@@ -187,7 +192,7 @@ impl<C: Controller> Host<C> {
             Some(view) => {
                 let place = self.tasks.iter().position(Option::is_none).expect("a worker was free");
                 self.tasks[place] = Some(Task { key, view, script: Script::new(now) });
-                self.run(now, place, shared, out);
+                self.run(now, place, informers, shared, out);
             }
             None => {
                 self.desk.queue.forget(key);
@@ -207,10 +212,19 @@ impl<C: Controller> Host<C> {
     }
 
     /// Runs a sync as far as its answers carry.
-    fn run(&mut self, now: SimTime, place: usize, shared: &mut Shared, out: Out<'_>) {
+    fn run(&mut self, now: SimTime, place: usize, informers: &Informers, shared: &mut Shared, out: Out<'_>) {
         let mut task = self.tasks[place].take().expect("the task is under way");
-        let mut flow = Flow::new(&mut self.desk, task.key, &mut task.script);
-        match self.controller.sync(&task.view, &mut flow) {
+        let outcome = loop {
+            let mut flow = Flow::new(&mut self.desk, task.key, &mut task.script);
+            match self.controller.sync(&task.view, &mut flow) {
+                Err(Halt::Looks) => {
+                    self.controller.look_again(task.key, &mut task.view, informers, &mut self.desk);
+                }
+                outcome => break outcome,
+            }
+        };
+        match outcome {
+            Err(Halt::Looks) => unreachable!("the view has looked"),
             Err(Halt::Waits) => {
                 self.tasks[place] = Some(task);
                 self.send_batch(now, place, shared, out);
@@ -244,7 +258,7 @@ impl<C: Controller> Host<C> {
         place: usize,
         call: usize,
         response: Response,
-        shared: &mut Shared,
+        (informers, shared): (&Informers, &mut Shared),
         out: Out<'_>,
     ) {
         self.desk.now = now;
@@ -266,7 +280,7 @@ impl<C: Controller> Host<C> {
                 self.send_batch(now, place, shared, out);
             } else {
                 task.script.close_round(now);
-                self.run(now, place, shared, out);
+                self.run(now, place, informers, shared, out);
             }
         }
         self.settle(now, shared, out);

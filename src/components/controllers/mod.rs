@@ -8,6 +8,7 @@
 //! Everything follows `pkg/controller` of Kubernetes 1.36. Left out on purpose: leader election, periodic resyncs of
 //! informers (every 12 hours and more), and controllers of things that are not simulated (tokens, certificates, …).
 
+mod daemon_set;
 mod deployment;
 mod expectations;
 mod flow;
@@ -128,7 +129,8 @@ macro_rules! controllers {
             pub fn replied(&mut self, now: SimTime, id: u32, response: Response, out: &mut Outbox<Message>) {
                 match self.shared.pending.remove(&id) {
                     $(Some(Pending::Task { controller: ControllerName::$name, task, call }) => {
-                        self.$field.replied(now, task as usize, call as usize, response, &mut self.shared, out);
+                        let known = (&self.informers, &mut self.shared);
+                        self.$field.replied(now, task as usize, call as usize, response, known, out);
                     })*
                     $(Some(Pending::Event(ControllerName::$name)) => self.$field.told(now, &mut self.shared, out),)*
                     None => {}
@@ -150,6 +152,8 @@ controllers! {
     Deployment, deployments: deployment::DeploymentController = deployment::DeploymentController;
     /// StatefulSets make pods with names of their own.
     StatefulSet, stateful_sets: stateful_set::StatefulSetController = stateful_set::StatefulSetController;
+    /// DaemonSets make a pod on each node.
+    DaemonSet, daemon_sets: daemon_set::DaemonSetController = daemon_set::DaemonSetController::default();
     /// Jobs make pods that finish.
     Job, jobs: job::JobController = job::JobController::default();
     /// Pods that no Job will count are let go.

@@ -209,6 +209,9 @@ impl<'a> Work<'a> {
 
     /// A pod that has finished goes; its name is free for the next one afterwards.
     fn renew(&self, pod: &Arc<Pod>, flow: &mut Flow<'_, Key>) -> Step<Next> {
+        if pod.meta.is_terminating() {
+            return Ok(Next::Stop);
+        }
         let set = format!("{}/{}", pod.meta.namespace, self.owner.reference.name);
         let (kind, reason, what) = if pod.status.phase == PodPhase::Failed {
             (EventType::Warning, "RecreatingFailedPod", "failed")
@@ -217,9 +220,6 @@ impl<'a> Work<'a> {
         };
         let message = format!("StatefulSet {set} is recreating {what} Pod {}", pod.meta.name);
         flow.tell(self.owner.reference, kind, reason, message);
-        if pod.meta.is_terminating() {
-            return Ok(Next::Stop);
-        }
         Ok(self.delete(pod, flow)?.map_or(Next::Stop, Next::Fail))
     }
 

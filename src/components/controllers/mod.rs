@@ -36,7 +36,7 @@ use host::Host;
 use std::sync::Arc;
 
 /// Something that happens inside a controller.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, strum::IntoStaticStr)]
 pub enum ControllerMessage {
     /// A worker is about to take a key from the queue.
     Work(ControllerName),

@@ -168,7 +168,6 @@ impl Scenario {
             scheduler: self.scheduler.clone(),
             actions: self.actions.clone(),
             every_probe: self.every_probe,
-            scheduler: Arc::default(),
         }
     }
 }

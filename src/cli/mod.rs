@@ -6,6 +6,7 @@ mod disk;
 mod kubectl;
 mod progress;
 mod run;
+mod schedule;
 mod tell;
 mod validate;
 
@@ -39,6 +40,7 @@ enum Command {
     Schema(validate::Schema),
     Conformance(conformance::Conformance),
     Kubectl(kubectl::Kubectl),
+    Schedule(schedule::Schedule),
 }
 
 impl Cli {
@@ -56,6 +58,7 @@ impl Cli {
             Command::Schema(schema) => schema.run(),
             Command::Conformance(conformance) => conformance.run(),
             Command::Kubectl(kubectl) => kubectl.run(),
+            Command::Schedule(schedule) => schedule.run(),
         });
         catch_unwind(command).unwrap_or_else(|_| {
             eprintln!("podsim is wrong: an internal assertion broke. This repeats it:\n  podsim {}", arguments(&[]));

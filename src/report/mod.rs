@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod axis;
+pub mod decision;
 mod events;
 pub mod kubectl;
 pub mod outcome;

@@ -49,6 +49,7 @@ impl Cluster {
                 self.introduce(object, out);
             }
         }
+        self.controllers.start(SimTime::ZERO, out);
         for (place, action) in plan.actions.iter().enumerate() {
             out.after(action.at, Message::Act(u32::try_from(place).expect("fewer than 2^32 actions")));
         }

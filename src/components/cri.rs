@@ -118,6 +118,13 @@ pub enum CriCall {
         /// Whether the answer matters only if it differs from the last one, so that it may say how long it stands.
         probe: bool,
     },
+    /// Changes the resources of a pod as a whole.
+    UpdatePodSandboxResources {
+        /// The pod.
+        key: PodKey,
+        /// The sandbox.
+        sandbox: ContainerId,
+    },
     /// Changes the resources of a running container.
     UpdateContainerResources {
         /// The pod.

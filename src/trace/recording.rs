@@ -117,7 +117,7 @@ impl Recording {
                     set("timeout_s", timeout.as_secs().into());
                 }
             }
-            CriCall::ImageStatus { .. } => {}
+            CriCall::ImageStatus { .. } | CriCall::UpdatePodSandboxResources { .. } => {}
         }
     }
 
@@ -220,6 +220,7 @@ fn call_name(call: &CriCall) -> Option<(&'static str, Option<PodKey>)> {
         CriCall::RemoveContainer { key, .. } => ("RemoveContainer", Some(*key)),
         CriCall::ExecSync { key, .. } => ("ExecSync", Some(*key)),
         CriCall::UpdateContainerResources { key, .. } => ("UpdateContainerResources", Some(*key)),
+        CriCall::UpdatePodSandboxResources { key, .. } => ("UpdatePodSandboxResources", Some(*key)),
         CriCall::ImageStatus { .. } => return None,
     })
 }

@@ -19,6 +19,7 @@ mod net_client;
 mod pleg;
 mod pod_worker;
 mod probe;
+mod resize;
 mod status;
 mod status_manager;
 mod sync_pod;
@@ -45,6 +46,7 @@ use images::ImageManager;
 use pleg::Pleg;
 use pod_worker::{UpdateKind, Worker};
 use probe::PodProbes;
+use resize::Resizing;
 use status::StartError;
 use status_manager::{StatusManager, TrackedStatus};
 use std::collections::BTreeMap;
@@ -151,6 +153,11 @@ pub enum KubeletMessage {
         /// The volume, by place.
         volume: usize,
     },
+    /// Resizes that wait are looked at again.
+    RetryResizes {
+        /// Stale unless the newest.
+        retry: u32,
+    },
     /// Workers of pods that are gone are forgotten.
     Housekeeping,
 }
@@ -216,6 +223,9 @@ pub struct Kubelet {
     /// Whether every probe is run, also those that are sure to change nothing.
     every_probe: bool,
     pods: BTreeMap<PodKey, PodState>,
+    /// Pods whose resize is not allocated, in the order in which they are looked at.
+    pending_resizes: Vec<PodKey>,
+    resize_retry: u32,
     pleg: Pleg,
     statuses: StatusManager,
     images: ImageManager,
@@ -237,8 +247,9 @@ pub struct Kubelet {
 #[derive(Debug, Clone)]
 struct PodState {
     stream: StreamKey,
-    /// The newest version that the kubelet was told of.
+    /// The newest version that the kubelet was told of, with the resources that it is allocated.
     pod: Arc<Pod>,
+    resizing: Resizing,
     /// Whether it is still there, as far as the kubelet was told.
     configured: bool,
     worker: Option<Worker>,
@@ -264,6 +275,7 @@ impl PodState {
         Self {
             stream: pod_stream(&pod),
             pod,
+            resizing: Resizing::default(),
             configured: true,
             worker: None,
             runtime: nothing.clone(),
@@ -322,6 +334,8 @@ impl Kubelet {
             tick_phase: SimTime::ZERO,
             every_probe,
             pods: BTreeMap::new(),
+            pending_resizes: Vec::new(),
+            resize_retry: 0,
             pleg: Pleg::default(),
             statuses: StatusManager::default(),
             images: ImageManager::new(&config),
@@ -385,6 +399,8 @@ impl Kubelet {
             KubeletMessage::StatusReconcile => self.status_reconcile(now, out),
             KubeletMessage::VolumePoll { key, turn } => self.volume_poll(now, key, turn, out),
             KubeletMessage::Mounted { key, volume } => self.mounted(now, key, volume, out),
+            KubeletMessage::RetryResizes { retry } if retry == self.resize_retry => self.retry_resizes(now, out),
+            KubeletMessage::RetryResizes { .. } => {}
             KubeletMessage::Housekeeping => self.housekeeping(now, out),
         }
     }
@@ -456,11 +472,14 @@ impl Kubelet {
         let key = PodKey::of(crate::api::ApiObject::id(&*pod));
         match kind {
             ChangeKind::Deleted => self.pod_removed(now, key, out),
-            ChangeKind::Added | ChangeKind::Modified => match self.pods.get_mut(&key) {
-                None => self.pod_added(now, key, pod, out),
-                Some(state) => {
-                    let before = std::mem::replace(&mut state.pod, pod.clone());
+            ChangeKind::Added | ChangeKind::Modified => match self.take_version(key, pod.clone()) {
+                None => {
+                    self.pod_added(now, key, pod, out);
+                    self.retry_resizes(now, out);
+                }
+                Some(before) => {
                     if semantically_different(&before, &pod) {
+                        self.push_resize(now, key, out);
                         self.update_pod(now, key, UpdateKind::Update, out);
                     } else {
                         self.pod_reconciled(now, key, out);

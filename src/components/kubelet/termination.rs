@@ -440,6 +440,7 @@ impl Kubelet {
         }
         self.unmount_volumes(now, key);
         self.turn_ended(now, key, TurnEnd::Transition, out);
+        self.retry_resizes(now, out);
     }
 
     /// Begins to give back what a stopped pod had (`SyncTerminatedPod`).

@@ -188,6 +188,7 @@ impl Runtimes {
             | CriCall::RemoveContainer { .. }
             | CriCall::RemoveImage { .. }
             | CriCall::ImageStatus { .. }
+            | CriCall::UpdatePodSandboxResources { .. }
             | CriCall::UpdateContainerResources { .. } => {
                 Step::Takes(self.sample(&self.profile.runtime_call, STEP, node, u64::from(id)))
             }
@@ -223,6 +224,7 @@ impl Runtimes {
                 self.machines[node.index()].remove_container(key, container, out);
                 Ok(CriReply::Done)
             }
+            CriCall::UpdatePodSandboxResources { .. } => Ok(CriReply::Done),
             CriCall::UpdateContainerResources { key, container, requests, limits } => {
                 self.machines[node.index()].update_resources(key, container, requests, limits, out);
                 Ok(CriReply::Done)

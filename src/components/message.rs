@@ -10,6 +10,7 @@ use super::net::{NetClient, NetReply, NetRequest};
 use super::runtime::RuntimeMessage;
 use super::scheduler::SchedulerMessage;
 use crate::api::{Change, Request, Response};
+use crate::simulation::UserMessage;
 use std::fmt;
 use std::sync::Arc;
 
@@ -131,6 +132,8 @@ pub enum Message {
     Scheduler(SchedulerMessage),
     /// Something for a controller.
     Controller(ControllerMessage),
+    /// Something that a user of the cluster waited for.
+    User(UserMessage),
     /// A timed action of the scenario, by its place in the list.
     Act(u32),
 }

@@ -1,6 +1,7 @@
 //! The cluster: every component and the API server between them, advanced by one message at a time.
 
 use super::network::Network;
+use super::user::User;
 use crate::api::{Change, ChangeKind, FastMap, Kind, Name, Object, Request, Server};
 use crate::components::kubelet::Kubelet;
 use crate::components::message::{Client, Message, NodeIndex};
@@ -9,7 +10,6 @@ use crate::components::runtime::Runtimes;
 use crate::components::scheduler::Scheduler;
 use crate::engine::{Draws, Outbox, SimDuration, SimTime};
 use crate::scenario::plan::Plan;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Everything that a run is about, at one instant. A clone is a fork.
@@ -28,14 +28,6 @@ pub struct Cluster {
     pub(super) user: User,
     /// Writes since the trace last looked.
     changes: Vec<Change>,
-}
-
-/// Whoever uses the cluster: one call after another.
-#[derive(Debug, Clone, Default)]
-pub(super) struct User {
-    pub(super) waiting: VecDeque<Request>,
-    busy: bool,
-    calls: u32,
 }
 
 impl Cluster {
@@ -101,7 +93,7 @@ impl Cluster {
             Message::Call { client, id, request } => self.serve(now, client, id, *request, out),
             Message::Reply { client, id, response } => match client {
                 Client::Kubelet(node) => self.kubelets[node.index()].replied(now, id, response, out),
-                Client::User => self.user_replied(out),
+                Client::User => self.user_replied(now, id, response, out),
                 Client::Scheduler | Client::ControllerManager | Client::Workload => {}
             },
             Message::Watch { client, change } => self.watched(now, client, change, out),
@@ -118,6 +110,7 @@ impl Cluster {
             Message::Runtime(node, message) => self.runtimes.handle(now, node, message, out),
             Message::Scheduler(message) => self.scheduler.handle(now, message, out),
             Message::Controller(_) => {}
+            Message::User(message) => self.user_waited(message, out),
             Message::Act(action) => self.act(now, action as usize, out),
         }
     }
@@ -181,27 +174,6 @@ impl Cluster {
             Client::Kubelet(node) => self.kubelets[node.index()].watched(now, change, out),
             Client::ControllerManager | Client::User | Client::Workload => {}
         }
-    }
-
-    /// The user calls, one call after another.
-    pub(super) fn user_calls(&mut self, requests: impl IntoIterator<Item = Request>, out: &mut Outbox<Message>) {
-        self.user.waiting.extend(requests);
-        if !self.user.busy {
-            self.user_next(out);
-        }
-    }
-
-    fn user_next(&mut self, out: &mut Outbox<Message>) {
-        let next = self.user.waiting.pop_front();
-        self.user.busy = next.is_some();
-        if let Some(request) = next {
-            self.user.calls += 1;
-            out.now(Message::Call { client: Client::User, id: self.user.calls, request: Box::new(request) });
-        }
-    }
-
-    fn user_replied(&mut self, out: &mut Outbox<Message>) {
-        self.user_next(out);
     }
 
     /// Hands an object that is there from the start to those who watch.

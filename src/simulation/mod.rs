@@ -4,9 +4,13 @@ mod act;
 mod boot;
 mod cluster;
 mod network;
+mod observed;
 mod parallel;
 mod run;
+mod user;
 
 pub use cluster::Cluster;
+pub use observed::Simulation;
 pub use parallel::{parallel, parallel_on};
 pub use run::{Run, Trace};
+pub use user::{Complaint, UserMessage};

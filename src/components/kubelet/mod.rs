@@ -59,7 +59,7 @@ const JITTER: Purpose = Purpose::new("kubelet jitter");
 const PHASE: Purpose = Purpose::new("kubelet phase");
 
 /// Something that happens inside a kubelet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, strum::IntoStaticStr)]
 pub enum KubeletMessage {
     /// The process starts.
     Start,
@@ -160,6 +160,32 @@ pub enum KubeletMessage {
     },
     /// Workers of pods that are gone are forgotten.
     Housekeeping,
+}
+
+impl KubeletMessage {
+    /// The pod that it is about.
+    pub const fn pod(&self) -> Option<PodKey> {
+        match self {
+            Self::WorkerWakes { key, .. }
+            | Self::WorkQueueTick { key, .. }
+            | Self::DeadlineTick { key }
+            | Self::StopTimer { key, .. }
+            | Self::RelistPod { key }
+            | Self::PodLifecycleEvent { key }
+            | Self::ProbeDue { key, .. }
+            | Self::ProbeNews { key, .. }
+            | Self::VolumePoll { key, .. }
+            | Self::Mounted { key, .. } => Some(*key),
+            Self::Start
+            | Self::Relist
+            | Self::Relisted { .. }
+            | Self::HandlerDone { .. }
+            | Self::StatusBatch
+            | Self::StatusReconcile
+            | Self::RetryResizes { .. }
+            | Self::Housekeeping => None,
+        }
+    }
 }
 
 /// A call to the runtime that is waited for.

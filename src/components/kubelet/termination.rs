@@ -399,7 +399,8 @@ impl Kubelet {
 
     /// The status of a pod that is being stopped, with what whoever stops it has to say.
     fn report_termination(&mut self, now: SimTime, key: PodKey, runtime: &RuntimePod, out: &mut Outbox<Message>) {
-        let Some(mut status) = self.generate_status(now, key, runtime, false, out) else { return };
+        let Some(pod) = self.pods.get(&key).map(|state| state.pod.clone()) else { return };
+        let Some(mut status) = self.generate_status(now, key, &pod, runtime, false, out) else { return };
         let stamp = self.clock.at(now).truncated();
         let Some(state) = self.pods.get(&key) else { return };
         let generation = state.pod.meta.generation;

@@ -40,7 +40,7 @@ const RUN: Purpose = Purpose::new("process run");
 const SIGNAL: Purpose = Purpose::new("signal reaction");
 
 /// Something that happens inside a runtime.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, strum::IntoStaticStr)]
 pub enum RuntimeMessage {
     /// The time of a call is over.
     StepDone {

@@ -5,7 +5,7 @@ use crate::api::{Change, ChangeKind, Name, Object, Request};
 use crate::engine::{Outbox, SimTime};
 
 /// Something that happens inside the scheduler.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, strum::IntoStaticStr)]
 pub enum SchedulerMessage {
     /// A scheduling cycle is over.
     CycleDone,

@@ -40,7 +40,7 @@ pub struct NetRequest {
 }
 
 /// What is asked of a listener.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, strum::IntoStaticStr)]
 pub enum Ask {
     /// A connection.
     Connect,
@@ -76,7 +76,7 @@ pub struct NetReply {
 }
 
 /// What a request came to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, strum::IntoStaticStr)]
 pub enum NetAnswer {
     /// Nobody listens.
     Refused,

@@ -85,6 +85,10 @@ pub enum FactKind {
     RuntimeForgot,
     /// Something within a runtime.
     Runtime,
+    /// A request over the pod network arrives.
+    Net,
+    /// What a request over the pod network came to reaches whoever asked.
+    NetDone,
     /// Something within the scheduler.
     Scheduler,
     /// Something within a controller.

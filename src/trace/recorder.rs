@@ -7,6 +7,7 @@ use crate::api::{Change, ContainerId, FastMap, Kind, Name, Part, Request, Respon
 use crate::components::cri::{CriCall, CriReply, CriResult, PodKey};
 use crate::components::kubelet::KubeletMessage;
 use crate::components::message::{Client, Message, NodeIndex};
+use crate::components::net::NetClient;
 use crate::components::runtime::RuntimeMessage;
 use crate::engine::SimTime;
 use crate::scenario::plan::{Action, ActionTarget, Drain};
@@ -200,10 +201,16 @@ impl TraceRecord {
         cause.map_or((SubjectId::NONE, Name::default()), |cause| (cause.subject, cause.part))
     }
 
+    /// Something about what its cause was about.
+    fn passed_on(&self, cause: FactId, kind: FactKind, what: &'static str) -> Told {
+        let (subject, part) = self.inherited(cause);
+        Told { subject, part, ..Told::new(kind, what) }
+    }
+
     fn kubelet(&self, node: NodeIndex, cause: FactId, message: &KubeletMessage) -> Told {
         let mut told = Told::new(FactKind::Kubelet, message.into());
         match message {
-            KubeletMessage::HandlerDone { .. } => (told.subject, told.part) = self.inherited(cause),
+            KubeletMessage::HandlerTimer { .. } => (told.subject, told.part) = self.inherited(cause),
             message => told.subject = message.pod().map_or(SubjectId::NONE, |key| self.pod(node, key)),
         }
         if let KubeletMessage::StopTimer { container: id, .. } | KubeletMessage::ProbeNews { id, .. } = message {
@@ -274,7 +281,9 @@ impl TraceRecord {
     fn runtime(&self, node: NodeIndex, cause: FactId, message: &RuntimeMessage) -> Told {
         let mut told = Told::new(FactKind::Runtime, message.into());
         match message {
-            RuntimeMessage::StepDone { .. } => (told.subject, told.part) = self.inherited(cause),
+            RuntimeMessage::StepDone { .. } | RuntimeMessage::ExecDone { .. } | RuntimeMessage::NetAnswer { .. } => {
+                (told.subject, told.part) = self.inherited(cause)
+            }
             RuntimeMessage::ProcessEnd { key, container, exit } => {
                 told.subject = self.pod(node, *key);
                 told.part = self.instance(*container).0;
@@ -335,6 +344,16 @@ impl Trace for TraceRecord {
                 (Actor::Kubelet(*node), Told { subject, ..Told::new(FactKind::RuntimeForgot, "RuntimeForgot") })
             }
             Message::Runtime(node, message) => (Actor::Runtime(*node), self.runtime(*node, cause, message)),
+            Message::Net { client, request, .. } => {
+                (Actor::Runtime(client.node()), self.passed_on(cause, FactKind::Net, (&request.ask).into()))
+            }
+            Message::NetDone { client, reply, .. } => {
+                let actor = match client {
+                    NetClient::Kubelet(node) => Actor::Kubelet(*node),
+                    NetClient::Containers(node) => Actor::Runtime(*node),
+                };
+                (actor, self.passed_on(cause, FactKind::NetDone, (&reply.answer).into()))
+            }
             Message::Scheduler(message) => (Actor::Scheduler, Told::new(FactKind::Scheduler, message.into())),
             Message::Controller(message) => (Actor::ControllerManager, Told::new(FactKind::Controller, message.into())),
             Message::User(message) => (Actor::User, Told::new(FactKind::Action, message.into())),

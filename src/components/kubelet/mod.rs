@@ -179,7 +179,7 @@ impl KubeletMessage {
             Self::Start
             | Self::Relist
             | Self::Relisted { .. }
-            | Self::HandlerDone { .. }
+            | Self::HandlerTimer { .. }
             | Self::StatusBatch
             | Self::StatusReconcile
             | Self::RetryResizes { .. }

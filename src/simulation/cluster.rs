@@ -40,7 +40,7 @@ impl Cluster {
             server: Server::new(clock, draws),
             scheduler: Scheduler::default(),
             kubelets: Vec::new(),
-            runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), draws),
+            runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), clock, draws),
             nodes: FastMap::default(),
             network: Network::new(plan.profile.clone(), draws),
             readers: FastMap::default(),

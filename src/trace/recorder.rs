@@ -284,12 +284,12 @@ impl TraceRecord {
             RuntimeMessage::StepDone { .. } | RuntimeMessage::ExecDone { .. } | RuntimeMessage::NetAnswer { .. } => {
                 (told.subject, told.part) = self.inherited(cause)
             }
-            RuntimeMessage::ProcessEnd { key, container, exit } => {
+            RuntimeMessage::ProgramEnd { key, container, exit, .. } => {
                 told.subject = self.pod(node, *key);
                 told.part = self.instance(*container).0;
                 told.detail = Detail::Number(i64::from(exit.code));
             }
-            RuntimeMessage::Kill { key, container } => {
+            RuntimeMessage::Kill { key, container } | RuntimeMessage::Resume { key, container, .. } => {
                 told.subject = self.pod(node, *key);
                 told.part = self.instance(*container).0;
             }

@@ -253,8 +253,10 @@ impl Kubelet {
             self.begin_cleanup(now, key, out);
         } else if worker.is_terminating() {
             self.begin_terminating(now, key, out);
-        } else {
+        } else if self.may_start(key) {
             self.begin_sync(now, key, update, out);
+        } else {
+            self.turn_ended(now, key, TurnEnd::Failed, out);
         }
     }
 
@@ -365,7 +367,11 @@ impl Kubelet {
             return;
         }
         self.housekeeping_due = None;
-        self.kill_unclaimed(now, out);
+        if self.sources_ready {
+            self.kill_unclaimed(now, out);
+            self.delete_orphaned_mirrors(out);
+            self.restart_requested_pods(now, out);
+        }
         let done: Vec<PodKey> = self
             .pods
             .iter()
@@ -379,6 +385,24 @@ impl Kubelet {
             self.forget_pod(key);
         }
         if self.pods.values().any(|state| !state.configured) {
+            self.want_housekeeping(now, out);
+        }
+    }
+
+    /// Begins anew where a pod of the same identity came back while its worker was stopping it.
+    fn restart_requested_pods(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        let again: Vec<(PodKey, Arc<Pod>)> = self
+            .pods
+            .iter()
+            .filter(|(_, state)| state.configured)
+            .filter(|(_, state)| state.worker.as_ref().is_some_and(|w| w.finished && w.restart_requested))
+            .map(|(key, state)| (*key, state.pod.clone()))
+            .collect();
+        for (key, pod) in again {
+            self.forget_pod(key);
+            self.pod_added(now, key, pod, out);
+        }
+        if self.pods.values().any(|state| state.worker.as_ref().is_some_and(|worker| worker.restart_requested)) {
             self.want_housekeeping(now, out);
         }
     }

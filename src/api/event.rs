@@ -5,7 +5,7 @@ use serde::Serialize;
 use std::fmt;
 
 /// `v1.Event` (and, with `event_time`, `events.k8s.io/v1.Event`).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Event {
     /// Names and versions.
     pub meta: Metadata,
@@ -35,6 +35,13 @@ pub struct Event {
     pub action: Name,
 }
 
+impl Event {
+    /// How often it was said.
+    pub fn times(&self) -> u32 {
+        self.series.map_or(self.count, |(count, _)| count).max(1)
+    }
+}
+
 /// `v1.ObjectReference`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 pub struct ObjectReference {
@@ -55,7 +62,7 @@ pub struct ObjectReference {
 }
 
 /// `Normal` or `Warning`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, strum::IntoStaticStr)]
 pub enum EventType {
     /// For information.
     Normal,

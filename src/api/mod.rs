@@ -5,6 +5,7 @@
 //! Versions are immutable: a write puts a new one into the [`Store`], and those who watch are handed that version,
 //! perhaps late.
 
+pub mod amount;
 mod clock;
 mod decimal;
 mod event;
@@ -29,6 +30,7 @@ mod store;
 mod validation;
 mod workload;
 
+pub use amount::Amount;
 pub use clock::*;
 pub use event::*;
 pub use human_duration::{human_duration, short_human_duration};
@@ -42,6 +44,7 @@ pub use meta::*;
 pub(crate) use name::names;
 pub use name::{EMPTY, FastMap, List, Name, Text};
 pub use node::*;
+pub(crate) use object::with_object;
 pub use object::{ApiObject, Kind, Object};
 pub use patch::{apply_manifest, apply_patch, patch_value};
 pub use pod::*;

@@ -30,7 +30,7 @@ names! {
 }
 
 /// `v1.Node`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Node {
     /// Names and versions.
     pub meta: Metadata,

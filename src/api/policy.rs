@@ -4,7 +4,7 @@ use super::{Labels, List, Metadata, Name, ResourceList, Text};
 use serde::Serialize;
 
 /// `v1.Namespace`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Namespace {
     /// Names and versions.
     pub meta: Metadata,
@@ -15,7 +15,7 @@ pub struct Namespace {
 }
 
 /// `v1.ConfigMap`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConfigMap {
     /// Names and versions.
     pub meta: Metadata,
@@ -26,7 +26,7 @@ pub struct ConfigMap {
 }
 
 /// `v1.Secret`; contents are kept decoded where they are text.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Secret {
     /// Names and versions.
     pub meta: Metadata,
@@ -37,7 +37,7 @@ pub struct Secret {
 }
 
 /// `v1.ServiceAccount`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ServiceAccount {
     /// Names and versions.
     pub meta: Metadata,
@@ -50,7 +50,7 @@ pub struct ServiceAccount {
 }
 
 /// `scheduling/v1.PriorityClass`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PriorityClass {
     /// Names and versions.
     pub meta: Metadata,
@@ -65,7 +65,7 @@ pub struct PriorityClass {
 }
 
 /// `node/v1.RuntimeClass`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RuntimeClass {
     /// Names and versions.
     pub meta: Metadata,
@@ -82,7 +82,7 @@ pub struct RuntimeClass {
 }
 
 /// `v1.LimitRange`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LimitRange {
     /// Names and versions.
     pub meta: Metadata,
@@ -93,7 +93,7 @@ pub struct LimitRange {
 }
 
 /// `v1.LimitRangeItem`, defaulted.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct LimitRangeItem {
     /// `Container`, `Pod` or `PersistentVolumeClaim`.
     pub kind: Name,
@@ -110,7 +110,7 @@ pub struct LimitRangeItem {
 }
 
 /// `v1.ResourceQuota`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ResourceQuota {
     /// Names and versions.
     pub meta: Metadata,
@@ -136,7 +136,7 @@ pub struct ResourceQuotaStatus {
 }
 
 /// An object of a kind that has no effect here: stored, named and printed, no more.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Other {
     /// Names and versions.
     pub meta: Metadata,

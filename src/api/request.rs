@@ -4,7 +4,8 @@ use super::{Kind, Name, Object, Text, Uid};
 use std::fmt;
 
 /// One call to the server.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Request {
     /// Read one object.
     Get(Target),
@@ -55,6 +56,33 @@ pub enum Request {
         /// How.
         options: DeleteOptions,
     },
+}
+
+impl Request {
+    /// The object that a call is about, by kind, namespace and name; one without a name goes by `generateName`.
+    pub fn about(&self) -> (Kind, Name, Name) {
+        match self {
+            Self::Get(target) | Self::Patch { target, .. } | Self::Delete { target, .. } => {
+                (target.kind, target.namespace, target.name)
+            }
+            Self::Create(object) | Self::Update { object, .. } => {
+                let meta = object.meta();
+                let name = if meta.name.is_empty() { meta.generate_name } else { meta.name };
+                (object.kind(), meta.namespace, name)
+            }
+            Self::Bind { namespace, name, .. } | Self::Evict { namespace, name, .. } => (Kind::Pod, *namespace, *name),
+        }
+    }
+
+    /// The same as `Kind/namespace/name`.
+    pub fn path(&self) -> String {
+        let (kind, namespace, name) = self.about();
+        let kind = match self {
+            Self::Create(object) | Self::Update { object, .. } => object.kind_name(),
+            _ => kind.name(),
+        };
+        if namespace.is_empty() { format!("{kind}/{name}") } else { format!("{kind}/{namespace}/{name}") }
+    }
 }
 
 /// An object by kind and name.
@@ -144,7 +172,7 @@ pub struct ApiError {
 }
 
 /// `metav1.StatusReason`, and the cause that clients look at where there is one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr)]
 pub enum ErrorReason {
     /// 400.
     BadRequest,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use std::net::Ipv4Addr;
 
 /// `v1.Service`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Service {
     /// Names and versions.
     pub meta: Metadata,
@@ -26,7 +26,7 @@ pub struct Service {
 }
 
 /// `v1.ServicePort`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct ServicePort {
     /// Empty if there is only one.
     pub name: Name,
@@ -41,7 +41,7 @@ pub struct ServicePort {
 }
 
 /// `discovery/v1.EndpointSlice`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EndpointSlice {
     /// Names and versions; the label `kubernetes.io/service-name` says whose it is.
     pub meta: Metadata,
@@ -75,7 +75,7 @@ pub struct Endpoint {
 }
 
 /// `policy/v1.PodDisruptionBudget`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PodDisruptionBudget {
     /// Names and versions.
     pub meta: Metadata,

@@ -4,7 +4,7 @@ use super::{Labels, List, Metadata, Name, NodeSelectorTerm, ResourceList, Select
 use serde::Serialize;
 
 /// `v1.PersistentVolume`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PersistentVolume {
     /// Names and versions.
     pub meta: Metadata,
@@ -48,7 +48,7 @@ pub struct ClaimReference {
 }
 
 /// `v1.PersistentVolumeClaim`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PersistentVolumeClaim {
     /// Names and versions.
     pub meta: Metadata,
@@ -86,7 +86,7 @@ pub enum AccessMode {
 }
 
 /// `storage/v1.StorageClass`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StorageClass {
     /// Names and versions.
     pub meta: Metadata,
@@ -103,7 +103,7 @@ pub struct StorageClass {
 }
 
 /// `storage/v1.CSINode`: which drivers a node has, and how many volumes each may attach.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CsiNode {
     /// Names and versions; the name is the node's.
     pub meta: Metadata,
@@ -114,7 +114,7 @@ pub struct CsiNode {
 }
 
 /// `storage/v1.CSIDriver`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CsiDriver {
     /// Names and versions; the name is the driver's.
     pub meta: Metadata,
@@ -127,7 +127,7 @@ pub struct CsiDriver {
 }
 
 /// `storage/v1.CSIStorageCapacity`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CsiStorageCapacity {
     /// Names and versions.
     pub meta: Metadata,
@@ -144,7 +144,7 @@ pub struct CsiStorageCapacity {
 }
 
 /// `storage/v1.VolumeAttachment`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct VolumeAttachment {
     /// Names and versions.
     pub meta: Metadata,

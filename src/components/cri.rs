@@ -24,6 +24,11 @@ impl PodKey {
         Self(n | Self::STATIC)
     }
 
+    /// The key as a number: of a pod of the API, its place in the store.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
     /// Whether only the node has it.
     pub const fn is_static(self) -> bool {
         self.0 & Self::STATIC != 0
@@ -31,7 +36,7 @@ impl PodKey {
 }
 
 /// A call of a kubelet to its runtime.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, strum::IntoStaticStr)]
 pub enum CriCall {
     /// Makes the pod's sandbox, network included.
     RunPodSandbox {
@@ -118,6 +123,13 @@ pub enum CriCall {
         /// Whether the answer matters only if it differs from the last one, so that it may say how long it stands.
         probe: bool,
     },
+    /// Changes the resources of a pod as a whole.
+    UpdatePodSandboxResources {
+        /// The pod.
+        key: PodKey,
+        /// The sandbox.
+        sandbox: ContainerId,
+    },
     /// Changes the resources of a running container.
     UpdateContainerResources {
         /// The pod.
@@ -129,6 +141,26 @@ pub enum CriCall {
         /// New limits.
         limits: ResourceList,
     },
+}
+
+impl CriCall {
+    /// The pod that it is made for.
+    pub const fn pod(&self) -> Option<PodKey> {
+        match self {
+            Self::RunPodSandbox { key, .. }
+            | Self::StopPodSandbox { key, .. }
+            | Self::RemovePodSandbox { key, .. }
+            | Self::PullImage { key, .. }
+            | Self::CreateContainer { key, .. }
+            | Self::StartContainer { key, .. }
+            | Self::StopContainer { key, .. }
+            | Self::RemoveContainer { key, .. }
+            | Self::ExecSync { key, .. }
+            | Self::UpdatePodSandboxResources { key, .. }
+            | Self::UpdateContainerResources { key, .. } => Some(*key),
+            Self::ImageStatus { .. } | Self::RemoveImage { .. } => None,
+        }
+    }
 }
 
 /// What a container is made from.
@@ -296,7 +328,8 @@ pub struct InstanceStatus {
 }
 
 /// `runtime.v1.ContainerState`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum InstanceState {
     /// Made, not started.
     Created,

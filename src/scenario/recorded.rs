@@ -126,6 +126,7 @@ impl RecordedCase {
             nodes,
             world: self.world.clone(),
             profile: Arc::new(LatencyProfile::kubernetes_1_36()),
+            scheduler: Arc::default(),
             actions: self.actions.clone(),
             every_probe: true,
         }
@@ -466,7 +467,7 @@ impl ExecRule {
         let step = |entry: ExecEntry| {
             let result = match entry.result.as_str() {
                 "" | "success" => ExecResult::Success,
-                "failure" => ExecResult::Failure,
+                "failure" => ExecResult::Exit { code: 1, output: "scripted failure".into() },
                 "hang" => ExecResult::Hang,
                 "error" => ExecResult::Error,
                 other => return Err(CaseError(format!("exec result {other:?} is not known"))),

@@ -1,6 +1,7 @@
 //! What users and fate do, at their times.
 
 use super::Cluster;
+use super::user::Errand;
 use crate::api::{Kind, Name, Object, Request, Target};
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime};
@@ -29,6 +30,11 @@ impl Cluster {
                     |target: Target| Request::Evict { namespace: target.namespace, name: target.name, options };
                 self.user_calls(found.into_iter().map(request), out);
             }
+            Action::Apply(applied) => self.user_does([Errand::Apply(applied.clone())], out),
+            Action::Taint { node, add, remove } => {
+                self.user_does([Errand::Taint { node: *node, add: add.clone(), remove: remove.clone() }], out);
+            }
+            Action::Drain(drain) => self.user_does([Errand::Drain(drain.clone())], out),
             Action::KillKubelet(node) => self.kill_kubelet(*node, out),
             Action::StartKubelet(node) | Action::StartNode(node) => self.start_kubelet(*node, SimDuration::ZERO, out),
             Action::RestartKubelet { node, down } => {

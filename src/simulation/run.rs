@@ -28,6 +28,45 @@ pub trait Trace {
 /// Nobody looks on.
 impl Trace for () {}
 
+/// Two look on.
+impl<A: Trace, B: Trace> Trace for (A, B) {
+    fn delivered(&mut self, now: SimTime, seq: u64, message: &Message, cluster: &Cluster) {
+        self.0.delivered(now, seq, message, cluster);
+        self.1.delivered(now, seq, message, cluster);
+    }
+
+    fn sent(&mut self, seq: u64, cause: u64) {
+        self.0.sent(seq, cause);
+        self.1.sent(seq, cause);
+    }
+
+    fn changed(&mut self, now: SimTime, cause: u64, change: &Change, cluster: &Cluster) {
+        self.0.changed(now, cause, change, cluster);
+        self.1.changed(now, cause, change, cluster);
+    }
+}
+
+/// Somebody may look on.
+impl<T: Trace> Trace for Option<T> {
+    fn delivered(&mut self, now: SimTime, seq: u64, message: &Message, cluster: &Cluster) {
+        if let Some(trace) = self {
+            trace.delivered(now, seq, message, cluster);
+        }
+    }
+
+    fn sent(&mut self, seq: u64, cause: u64) {
+        if let Some(trace) = self {
+            trace.sent(seq, cause);
+        }
+    }
+
+    fn changed(&mut self, now: SimTime, cause: u64, change: &Change, cluster: &Cluster) {
+        if let Some(trace) = self {
+            trace.changed(now, cause, change, cluster);
+        }
+    }
+}
+
 /// A run that can be stepped, watched and, by cloning, forked.
 #[derive(Debug, Clone)]
 pub struct Run {

@@ -46,11 +46,8 @@ impl Recording {
         recording
     }
 
-    /// The lines in order of time.
+    /// The lines in order of time. A call that is not over has none: the recorder writes it when it ends.
     pub fn into_lines(mut self) -> Vec<String> {
-        for (_, (began, line)) in std::mem::take(&mut self.calls) {
-            self.line(began, Value::Object(line));
-        }
         self.lines.sort();
         self.lines.into_iter().map(|(_, _, line)| line).collect()
     }
@@ -122,7 +119,7 @@ impl Recording {
                     set("timeout_s", timeout.as_secs().into());
                 }
             }
-            CriCall::ImageStatus { .. } => {}
+            CriCall::ImageStatus { .. } | CriCall::UpdatePodSandboxResources { .. } => {}
         }
     }
 
@@ -225,6 +222,7 @@ fn call_name(call: &CriCall) -> Option<(&'static str, Option<PodKey>)> {
         CriCall::RemoveContainer { key, .. } => ("RemoveContainer", Some(*key)),
         CriCall::ExecSync { key, .. } => ("ExecSync", Some(*key)),
         CriCall::UpdateContainerResources { key, .. } => ("UpdateContainerResources", Some(*key)),
+        CriCall::UpdatePodSandboxResources { key, .. } => ("UpdatePodSandboxResources", Some(*key)),
         CriCall::ImageStatus { .. } => return None,
     })
 }

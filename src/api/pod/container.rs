@@ -2,9 +2,10 @@
 
 use super::probe::{Handler, Probe};
 use crate::api::{Name, ResourceList, Text};
+use serde::Serialize;
 
 /// `v1.Container`, as far as it has an effect. Sidecars are init containers with `restart_policy` Always.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Container {
     /// Unique in the pod.
     pub name: Name,
@@ -77,7 +78,7 @@ impl Container {
 }
 
 /// `v1.RestartPolicy` and `v1.ContainerRestartPolicy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 pub enum RestartPolicy {
     /// Whatever the exit code.
     #[default]
@@ -89,7 +90,7 @@ pub enum RestartPolicy {
 }
 
 /// `v1.ContainerRestartRule`: decides by exit code, before the restart policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RestartRule {
     /// What to do.
     pub action: RestartRuleAction,
@@ -107,7 +108,7 @@ impl RestartRule {
 }
 
 /// `v1.ContainerRestartRuleAction`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum RestartRuleAction {
     /// This container.
     Restart,
@@ -116,7 +117,7 @@ pub enum RestartRuleAction {
 }
 
 /// `v1.ResourceResizeRestartPolicy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 pub enum ResizeRestartPolicy {
     /// The container keeps running.
     #[default]
@@ -126,7 +127,7 @@ pub enum ResizeRestartPolicy {
 }
 
 /// `v1.PullPolicy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 pub enum ImagePullPolicy {
     /// Before every start.
     Always,
@@ -138,7 +139,7 @@ pub enum ImagePullPolicy {
 }
 
 /// `v1.ContainerPort`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 pub struct ContainerPort {
     /// Empty if unnamed.
     pub name: Name,
@@ -153,7 +154,7 @@ pub struct ContainerPort {
 }
 
 /// `v1.VolumeMount`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize)]
 pub struct VolumeMount {
     /// The volume.
     pub name: Name,
@@ -166,7 +167,7 @@ pub struct VolumeMount {
 }
 
 /// `v1.EnvVar`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct EnvVar {
     /// The variable.
     pub name: Name,
@@ -175,7 +176,7 @@ pub struct EnvVar {
 }
 
 /// Where the value of a variable comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub enum EnvValue {
     /// The manifest; `$(VAR)` stands for earlier variables.
     Literal(Text),
@@ -195,7 +196,7 @@ pub enum EnvValue {
 }
 
 /// A key of a ConfigMap or Secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct KeyReference {
     /// The object.
     pub name: Name,
@@ -206,7 +207,7 @@ pub struct KeyReference {
 }
 
 /// `v1.EnvFromSource`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct EnvFrom {
     /// Put before every key.
     pub prefix: Name,

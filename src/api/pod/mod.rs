@@ -14,10 +14,11 @@ pub use status::*;
 pub use volume::*;
 
 use super::{Labels, Metadata, Name, ResourceList, Resources, Text};
+use serde::Serialize;
 use std::sync::Arc;
 
 /// `v1.Pod`. Immutable: every write makes a new version, and versions share what did not change.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pod {
     /// Names and versions.
     pub meta: Metadata,
@@ -42,7 +43,7 @@ impl Pod {
 }
 
 /// `v1.PodSpec`, lowered: parsed, defaulted and admitted.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct PodSpec {
     /// Regular containers.
     pub containers: Vec<Container>,

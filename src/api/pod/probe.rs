@@ -2,10 +2,11 @@
 
 use crate::api::{List, Name, Text};
 use crate::engine::SimDuration;
+use serde::Serialize;
 use std::fmt;
 
 /// `v1.Probe`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Probe {
     /// How the container is asked.
     pub handler: Handler,
@@ -24,7 +25,7 @@ pub struct Probe {
 }
 
 /// `v1.ProbeHandler` and `v1.LifecycleHandler`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub enum Handler {
     /// A command in the container; success is exit code 0.
     Exec {
@@ -66,7 +67,7 @@ pub enum Handler {
 }
 
 /// A port by number or by the name that the container declares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum Port {
     /// By number.
     Number(u16),
@@ -84,7 +85,7 @@ impl fmt::Display for Port {
 }
 
 /// The three kinds of probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum ProbeKind {
     /// Is it up yet?
     Startup,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use std::fmt;
 
 /// What a pod asks of its place.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Affinity {
     /// One of these terms must match the node. `None`: any node; no terms: no node.
     pub required_node_terms: Option<Vec<NodeSelectorTerm>>,
@@ -22,7 +22,7 @@ pub struct Affinity {
 }
 
 /// `v1.NodeSelectorTerm`: all requirements must hold; a term without any matches nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash, Serialize)]
 pub struct NodeSelectorTerm {
     /// On labels.
     pub expressions: List<Requirement>,
@@ -42,7 +42,7 @@ impl NodeSelectorTerm {
 }
 
 /// `v1.PodAffinityTerm`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct PodAffinityTerm {
     /// The pods meant; `None` matches nothing.
     pub selector: Option<Selector>,
@@ -59,7 +59,7 @@ pub struct PodAffinityTerm {
 }
 
 /// `v1.TopologySpreadConstraint`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct TopologySpreadConstraint {
     /// The greatest difference between two domains.
     pub max_skew: i64,
@@ -110,7 +110,7 @@ pub struct Taint {
 }
 
 /// `v1.Toleration`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize)]
 pub struct Toleration {
     /// The taint's key; empty with `Exists` tolerates all.
     pub key: Name,
@@ -125,7 +125,7 @@ pub struct Toleration {
 }
 
 /// `v1.TolerationOperator`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 pub enum TolerationOperator {
     /// The value must be equal.
     #[default]

@@ -81,7 +81,7 @@ impl PodStatus {
 }
 
 /// `v1.PodPhase`. No component of 1.36 writes `Unknown`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, strum::IntoStaticStr)]
 pub enum PodPhase {
     /// Not everything that must run first has run.
     #[default]

@@ -1,9 +1,10 @@
 //! The volumes of a pod.
 
 use crate::api::{List, Name};
+use serde::Serialize;
 
 /// `v1.Volume`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Volume {
     /// Unique in the pod.
     pub name: Name,
@@ -12,7 +13,7 @@ pub struct Volume {
 }
 
 /// `v1.VolumeSource`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub enum VolumeSource {
     /// A directory that lives as long as the pod.
     EmptyDir {
@@ -84,7 +85,7 @@ pub enum VolumeSource {
 }
 
 /// A ConfigMap or Secret whose keys become files.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize)]
 pub struct ObjectFiles {
     /// The object.
     pub name: Name,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::sync::Arc;
 
 /// `batch/v1.Job`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Job {
     /// Names and versions.
     pub meta: Metadata,
@@ -17,7 +17,7 @@ pub struct Job {
 }
 
 /// `batch/v1.JobSpec`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct JobSpec {
     /// How many pods run at once.
     pub parallelism: i32,
@@ -56,7 +56,7 @@ pub struct JobSpec {
 }
 
 /// `batch/v1.PodFailurePolicyRule`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PodFailureRule {
     /// What a match does.
     pub action: PodFailureAction,
@@ -65,7 +65,7 @@ pub struct PodFailureRule {
 }
 
 /// `batch/v1.PodFailurePolicyAction`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum PodFailureAction {
     /// The Job fails.
     FailJob,
@@ -78,7 +78,7 @@ pub enum PodFailureAction {
 }
 
 /// What a pod failure rule matches.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum PodFailureMatch {
     /// A container's exit code.
     ExitCodes {
@@ -94,7 +94,7 @@ pub enum PodFailureMatch {
 }
 
 /// `batch/v1.SuccessPolicyRule`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SuccessRule {
     /// The indexes that must succeed, as written; empty for any.
     pub succeeded_indexes: Name,
@@ -143,7 +143,7 @@ impl JobStatus {
 }
 
 /// `batch/v1.CronJob`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CronJob {
     /// Names and versions.
     pub meta: Metadata,
@@ -154,7 +154,7 @@ pub struct CronJob {
 }
 
 /// `batch/v1.CronJobSpec`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CronJobSpec {
     /// When, in cron's five fields.
     pub schedule: Name,
@@ -183,7 +183,7 @@ pub struct CronJobSpec {
 }
 
 /// `batch/v1.ConcurrencyPolicy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum ConcurrencyPolicy {
     /// Both run.
     Allow,

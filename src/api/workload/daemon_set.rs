@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::sync::Arc;
 
 /// `apps/v1.DaemonSet`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DaemonSet {
     /// Names and versions.
     pub meta: Metadata,
@@ -17,7 +17,7 @@ pub struct DaemonSet {
 }
 
 /// `apps/v1.DaemonSetSpec`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DaemonSetSpec {
     /// Which pods are its own.
     pub selector: Selector,
@@ -34,7 +34,7 @@ pub struct DaemonSetSpec {
 }
 
 /// `apps/v1.DaemonSetUpdateStrategy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum DaemonSetUpdateStrategy {
     /// Only pods that somebody deletes come back with the new template.
     OnDelete,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::sync::Arc;
 
 /// `apps/v1.Deployment`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Deployment {
     /// Names and versions.
     pub meta: Metadata,
@@ -17,7 +17,7 @@ pub struct Deployment {
 }
 
 /// `apps/v1.DeploymentSpec`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DeploymentSpec {
     /// How many pods.
     pub replicas: i32,
@@ -40,7 +40,7 @@ pub struct DeploymentSpec {
 }
 
 /// `apps/v1.DeploymentStrategy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum DeploymentStrategy {
     /// All old pods go before the first new one comes.
     Recreate,

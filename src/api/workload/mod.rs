@@ -18,7 +18,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// `v1.PodTemplateSpec`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct PodTemplate {
     /// Labels of its pods.
     pub labels: Labels,

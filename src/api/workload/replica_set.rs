@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::sync::Arc;
 
 /// `apps/v1.ReplicaSet`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReplicaSet {
     /// Names and versions.
     pub meta: Metadata,
@@ -17,7 +17,7 @@ pub struct ReplicaSet {
 }
 
 /// `v1.ReplicationController`; its selector is one of equality.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReplicationController {
     /// Names and versions.
     pub meta: Metadata,
@@ -28,7 +28,7 @@ pub struct ReplicationController {
 }
 
 /// `apps/v1.ReplicaSetSpec`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReplicaSetSpec {
     /// How many pods.
     pub replicas: i32,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::sync::Arc;
 
 /// `apps/v1.StatefulSet`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StatefulSet {
     /// Names and versions.
     pub meta: Metadata,
@@ -17,7 +17,7 @@ pub struct StatefulSet {
 }
 
 /// `apps/v1.StatefulSetSpec`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StatefulSetSpec {
     /// How many pods.
     pub replicas: i32,
@@ -48,7 +48,7 @@ pub struct StatefulSetSpec {
 }
 
 /// A claim that each pod of a set gets for itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ClaimTemplate {
     /// The name of the volume; claims are named `<name>-<pod>`.
     pub name: Name,
@@ -57,7 +57,7 @@ pub struct ClaimTemplate {
 }
 
 /// `apps/v1.StatefulSetUpdateStrategy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum StatefulSetUpdateStrategy {
     /// Only pods that somebody deletes come back with the new template.
     OnDelete,
@@ -96,7 +96,7 @@ pub struct StatefulSetStatus {
 }
 
 /// `apps/v1.ControllerRevision`: one template in the history of a StatefulSet or DaemonSet.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ControllerRevision {
     /// Names and versions.
     pub meta: Metadata,

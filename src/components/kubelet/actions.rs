@@ -157,8 +157,8 @@ pub fn pod_actions(pod: &Pod, runtime: &RuntimePod, verdicts: &ProbeVerdicts, re
                     kept += 1;
                     continue;
                 };
-                let message = if restart { format!("{message}, will be restarted") } else { message };
-                if restart {
+                let message = if restart == Restart::Told { format!("{message}, will be restarted") } else { message };
+                if restart != Restart::No {
                     actions.start.push(place);
                 }
                 actions.kill.push(KillAction { id: instance.id, name: container.name, message, reason });
@@ -206,17 +206,27 @@ fn new_sandbox_actions(pod: &Pod, runtime: &RuntimePod, attempt: u32, sandbox: O
     actions
 }
 
+/// Whether a container that is killed comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Restart {
+    No,
+    /// It does, and the message says so.
+    Told,
+    /// It does; the message has said so.
+    Understood,
+}
+
 /// Why a running container must go, if it must: the message, the reason, and whether it comes back.
 fn kill_verdict(
     spec: &PodSpec,
     container: &Container,
     instance: &InstanceStatus,
     verdicts: &ProbeVerdicts,
-) -> Option<(String, KillReason, bool)> {
+) -> Option<(String, KillReason, Restart)> {
     let name = container.name;
-    let restart = restarts_on_failure(spec, container);
+    let restart = if restarts_on_failure(spec, container) { Restart::Told } else { Restart::No };
     if instance.image != container.image {
-        return Some((format!("Container {name} definition changed"), KillReason::Other, true));
+        return Some((format!("Container {name} definition changed"), KillReason::Other, Restart::Told));
     }
     if verdicts.liveness_failed(instance.id) {
         return Some((format!("Container {name} failed liveness probe"), KillReason::Liveness, restart));
@@ -225,7 +235,7 @@ fn kill_verdict(
         return Some((format!("Container {name} failed startup probe"), KillReason::Startup, restart));
     }
     if verdicts.resize_restarts(name) {
-        return Some((format!("Container {name} resize requires restart"), KillReason::Other, true));
+        return Some((format!("Container {name} resize requires restart"), KillReason::Other, Restart::Understood));
     }
     None
 }

@@ -11,14 +11,15 @@ use crate::engine::{Outbox, SimTime};
 /// Why a pod is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
-    reason: Name,
-    message: Text,
+    pub(super) reason: Name,
+    pub(super) message: Text,
 }
 
 impl Kubelet {
     /// Admits a pod, or refuses it for good; returns whether it was admitted.
     pub(super) fn admit(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) -> bool {
-        let Some(refusal) = self.refusal(key) else { return true };
+        let Some(pod) = self.pods.get(&key).map(|state| state.pod.clone()) else { return false };
+        let Some(refusal) = self.refusal(key, &pod) else { return true };
         self.tell_pod(now, key, EventType::Warning, &refusal.reason, &*refusal.message, out);
         let Some(state) = self.pods.get(&key) else { return false };
         let status = PodStatus {
@@ -35,9 +36,8 @@ impl Kubelet {
     }
 
     /// The first thing that speaks against a pod.
-    fn refusal(&self, key: PodKey) -> Option<Refusal> {
+    pub(super) fn refusal(&self, key: PodKey, pod: &Pod) -> Option<Refusal> {
         let node = self.node_object.as_ref()?;
-        let pod = &self.pods.get(&key)?.pod;
         let others = || {
             self.pods.iter().filter(|(other, state)| **other != key && state.is_active()).map(|(_, state)| &state.pod)
         };

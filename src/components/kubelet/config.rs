@@ -3,6 +3,8 @@
 //! Defaults follow `pkg/kubelet/apis/config/v1beta1/defaults.go` and `pkg/kubelet/kubelet.go` of Kubernetes 1.36.
 
 use crate::engine::SimDuration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 const fn secs(secs: u64) -> SimDuration {
     SimDuration::from_secs(secs)
@@ -52,7 +54,8 @@ pub const FAST_STATUS: SimDuration = SimDuration::from_millis(315);
 pub const NODE_STATUS_JITTER: u64 = 4;
 
 /// The settings of a kubelet.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct KubeletConfig {
     /// A healthy pod is synced again after this, and up to half as long again.
     pub sync_frequency: SimDuration,

@@ -46,7 +46,7 @@ pub enum StartKind {
 }
 
 impl StartItem {
-    fn container(self, pod: &Pod) -> &Container {
+    pub(super) fn container(self, pod: &Pod) -> &Container {
         let list = match self.kind {
             StartKind::Ephemeral => &pod.spec.ephemeral_containers,
             StartKind::Init => &pod.spec.init_containers,
@@ -257,6 +257,7 @@ impl Kubelet {
             (StartStage::Create, Ok(CriReply::Container(id))) => {
                 start.id = id;
                 start.stage = StartStage::Start;
+                self.note_resources_in_force(key, item);
                 self.tell_container(now, key, name, EventType::Normal, "Created", "Container created", out);
                 self.call_for_step(now, key, CriCall::StartContainer { key, container: id }, out);
             }

@@ -16,10 +16,12 @@ mod config;
 mod container_start;
 mod handler;
 mod images;
+mod net_client;
 mod node_status;
 mod pleg;
 mod pod_worker;
 mod probe;
+mod resize;
 mod static_pods;
 mod status;
 mod status_manager;
@@ -35,6 +37,7 @@ use super::cri::{CriCall, CriResult, PodKey, RuntimePod, pod_stream};
 use super::events::{EventRecorder, EventSink, Told};
 use super::latency::LatencyProfile;
 use super::message::{Client, Message, NodeIndex};
+use super::net::NetReply;
 use super::token_bucket::TokenBucket;
 use crate::api::{
     Change, ChangeKind, ContainerId, EventType, FastMap, Kind, Name, Node, Object, ObjectReference, Pod, PodStatus,
@@ -42,12 +45,13 @@ use crate::api::{
 };
 use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use boot::Unclaimed;
-use handler::HandlerRun;
+use handler::PendingHandler;
 use images::ImageManager;
 use node_status::NodeReporter;
 use pleg::Pleg;
 use pod_worker::{UpdateKind, Worker};
 use probe::PodProbes;
+use resize::Resizing;
 use static_pods::StaticPods;
 use status::StartError;
 use status_manager::{StatusManager, TrackedStatus};
@@ -61,7 +65,7 @@ const JITTER: Purpose = Purpose::new("kubelet jitter");
 const PHASE: Purpose = Purpose::new("kubelet phase");
 
 /// Something that happens inside a kubelet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, strum::IntoStaticStr)]
 pub enum KubeletMessage {
     /// The process is started.
     Start,
@@ -156,8 +160,8 @@ pub enum KubeletMessage {
         /// The verdict.
         verdict: Verdict,
     },
-    /// A pause in a hook is over, or a request over the network is answered.
-    HandlerDone {
+    /// A pause in a hook is over, or between two tries of a request over the network.
+    HandlerTimer {
         /// Stale unless still waited for.
         run: u32,
     },
@@ -184,11 +188,48 @@ pub enum KubeletMessage {
         /// Stale unless the volume's.
         due: SimTime,
     },
+    /// Resizes that wait are looked at again.
+    RetryResizes {
+        /// Stale unless the newest.
+        retry: u32,
+    },
     /// Workers of pods that are gone are forgotten.
     Housekeeping {
         /// Stale unless the one that is waited for.
         due: SimTime,
     },
+}
+
+impl KubeletMessage {
+    /// The pod that it is about.
+    pub const fn pod(&self) -> Option<PodKey> {
+        match self {
+            Self::WorkerWakes { key, .. }
+            | Self::WorkQueueTick { key, .. }
+            | Self::DeadlineTick { key }
+            | Self::StopTimer { key, .. }
+            | Self::RelistPod { key }
+            | Self::PodLifecycleEvent { key }
+            | Self::ProbeDue { key, .. }
+            | Self::ProbeNews { key, .. }
+            | Self::VolumePoll { key, .. }
+            | Self::Mounted { key, .. } => Some(*key),
+            Self::Start
+            | Self::Booted { .. }
+            | Self::ListRuntime
+            | Self::ListPods
+            | Self::ReadFiles
+            | Self::Register { .. }
+            | Self::NodeBeat { .. }
+            | Self::Relist { .. }
+            | Self::Relisted { .. }
+            | Self::HandlerTimer { .. }
+            | Self::StatusBatch
+            | Self::StatusReconcile { .. }
+            | Self::RetryResizes { .. }
+            | Self::Housekeeping { .. } => None,
+        }
+    }
 }
 
 /// A call to the runtime that is waited for.
@@ -262,6 +303,9 @@ pub struct Kubelet {
     /// Whether every probe is run, also those that are sure to change nothing.
     every_probe: bool,
     pods: BTreeMap<PodKey, PodState>,
+    /// Pods whose resize is not allocated, in the order in which they are looked at.
+    pending_resizes: Vec<PodKey>,
+    resize_retry: u32,
     pleg: Pleg,
     statuses: StatusManager,
     images: ImageManager,
@@ -270,7 +314,7 @@ pub struct Kubelet {
     api_limit: TokenBucket,
     cri_calls: FastMap<u32, PendingCri>,
     api_calls: FastMap<u32, PendingCall>,
-    handlers: FastMap<u32, HandlerRun>,
+    handlers: FastMap<u32, PendingHandler>,
     calls: u32,
     /// The node as the kubelet's own informer has it.
     node_object: Option<Arc<Node>>,
@@ -296,8 +340,9 @@ pub struct Kubelet {
 #[derive(Debug, Clone)]
 struct PodState {
     stream: StreamKey,
-    /// The newest version that the kubelet was told of.
+    /// The newest version that the kubelet was told of, with the resources that it is allocated.
     pod: Arc<Pod>,
+    resizing: Resizing,
     /// Whether it is still there, as far as the kubelet was told.
     configured: bool,
     worker: Option<Worker>,
@@ -323,6 +368,7 @@ impl PodState {
         Self {
             stream: pod_stream(&pod),
             pod,
+            resizing: Resizing::default(),
             configured: true,
             worker: None,
             runtime: nothing.clone(),
@@ -383,6 +429,8 @@ impl Kubelet {
             tick_phase: SimTime::ZERO,
             every_probe,
             pods: BTreeMap::new(),
+            pending_resizes: Vec::new(),
+            resize_retry: 0,
             pleg: Pleg::default(),
             statuses: StatusManager::default(),
             images: ImageManager::new(&config),
@@ -461,11 +509,13 @@ impl Kubelet {
             KubeletMessage::PodLifecycleEvent { key } => self.sync_soon(now, key, out),
             KubeletMessage::ProbeDue { key, worker, timer } => self.probe_due(now, key, worker, timer, out),
             KubeletMessage::ProbeNews { key, id, kind, verdict } => self.probe_news(now, key, id, kind, verdict, out),
-            KubeletMessage::HandlerDone { run } => self.handler_done(now, run, out),
+            KubeletMessage::HandlerTimer { run } => self.handler_timer(now, run, out),
             KubeletMessage::StatusBatch => self.status_batch(now, out),
             KubeletMessage::StatusReconcile { due } => self.status_reconcile(now, due, out),
             KubeletMessage::VolumePoll { key, turn } => self.volume_poll(now, key, turn, out),
             KubeletMessage::Mounted { key, volume, due } => self.mount_due(now, key, volume, due, out),
+            KubeletMessage::RetryResizes { retry } if retry == self.resize_retry => self.retry_resizes(now, out),
+            KubeletMessage::RetryResizes { .. } => {}
             KubeletMessage::Housekeeping { due } => self.housekeeping(now, due, out),
         }
     }
@@ -491,6 +541,7 @@ impl Kubelet {
         let key = pod.key;
         let Some(state) = self.pods.get_mut(&key) else { return self.unclaimed_changed(&pod) };
         state.runtime = pod;
+        self.wake_probes(now, key, out);
         self.want_relist(now, out);
     }
 
@@ -506,6 +557,13 @@ impl Kubelet {
             Some(PendingCri::Pull { image }) => self.pulled(now, image, result, out),
             Some(PendingCri::Orphan { key }) => self.orphan_stopped(now, key, out),
             Some(PendingCri::Nobody) | None => {}
+        }
+    }
+
+    /// A request over the network has come to something.
+    pub fn net_done(&mut self, now: SimTime, id: u32, reply: NetReply, out: &mut Outbox<Message>) {
+        if self.up {
+            self.net_answered(now, id, reply, out);
         }
     }
 
@@ -534,12 +592,15 @@ impl Kubelet {
         let key = PodKey::of(crate::api::ApiObject::id(&*pod));
         match kind {
             ChangeKind::Deleted => self.pod_removed(now, key, out),
-            ChangeKind::Added | ChangeKind::Modified => match self.pods.get_mut(&key) {
-                None => self.pod_added(now, key, pod, out),
-                Some(state) if state.pod.meta.resource_version >= pod.meta.resource_version => {}
-                Some(state) => {
-                    let before = std::mem::replace(&mut state.pod, pod.clone());
+            ChangeKind::Added | ChangeKind::Modified if self.knows_version(key, &pod) => {}
+            ChangeKind::Added | ChangeKind::Modified => match self.take_version(key, pod.clone()) {
+                None => {
+                    self.pod_added(now, key, pod, out);
+                    self.retry_resizes(now, out);
+                }
+                Some(before) => {
                     if semantically_different(&before, &pod) {
+                        self.push_resize(now, key, out);
                         self.update_pod(now, key, UpdateKind::Update, out);
                     } else {
                         self.pod_reconciled(now, key, out);

@@ -125,7 +125,8 @@ impl Kubelet {
     ) {
         let key = pod.key;
         let Some(state) = self.pods.get_mut(&key) else { return };
-        let events = lifecycle_events(&state.listed, &pod);
+        let watched = u64::from(std::mem::take(&mut state.resizing.watched));
+        let events = lifecycle_events(&state.listed, &pod) + watched;
         let died = has_died(&state.listed, &pod);
         state.listed = pod.clone();
         state.cached = pod;

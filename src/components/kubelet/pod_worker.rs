@@ -48,14 +48,25 @@ pub(super) enum Activity {
     Idle,
     /// It was told that there is something to do.
     Waking,
-    /// It waits until the runtime was looked at.
-    AwaitingRelist,
+    /// It knows what to do, and waits until the runtime was looked at.
+    AwaitingRelist(Assignment),
     /// It brings the pod nearer to what its spec says.
     Syncing(Box<SyncPod>),
     /// It stops every container.
     Terminating(Box<PodKill>),
     /// It gives back what the pod had.
     CleaningUp,
+}
+
+/// What a worker does next, as it was when the worker took it: later news is for its next turn (`startPodSync`).
+#[derive(Debug, Clone)]
+pub(super) enum Assignment {
+    /// To bring this version of the pod nearer to its spec.
+    Sync(Arc<Pod>),
+    /// To stop every container.
+    Terminate,
+    /// To give back what the pod had.
+    CleanUp,
 }
 
 /// What an update is about.
@@ -234,29 +245,30 @@ impl Kubelet {
         let relisted_at = self.pleg.relisted_at(now);
         let Some(state) = self.pods.get_mut(&key) else { return };
         let Some(worker) = &mut state.worker else { return };
-        let expected = matches!(worker.activity, Activity::Waking | Activity::AwaitingRelist);
-        if worker.turn != turn || !expected {
+        if worker.turn != turn {
             return;
         }
-        if worker.pending.is_none() {
-            worker.activity = Activity::Idle;
-            return;
-        }
+        let assignment = match &worker.activity {
+            Activity::AwaitingRelist(assignment) => assignment.clone(),
+            Activity::Waking if worker.pending.take().is_none() => {
+                worker.activity = Activity::Idle;
+                return;
+            }
+            Activity::Waking if worker.is_terminated() => Assignment::CleanUp,
+            Activity::Waking if worker.is_terminating() => Assignment::Terminate,
+            Activity::Waking => Assignment::Sync(state.pod.clone()),
+            Activity::Idle | Activity::Syncing(_) | Activity::Terminating(_) | Activity::CleaningUp => return,
+        };
         if !worker.is_fresh(relisted_at, state.observed_at) {
-            worker.activity = Activity::AwaitingRelist;
+            worker.activity = Activity::AwaitingRelist(assignment);
             self.want_relist(now, out);
             return;
         }
-        let update = worker.pending.take().expect("just looked");
-        worker.requeued_for = None;
-        if worker.is_terminated() {
-            self.begin_cleanup(now, key, out);
-        } else if worker.is_terminating() {
-            self.begin_terminating(now, key, out);
-        } else if self.may_start(key) {
-            self.begin_sync(now, key, update, out);
-        } else {
-            self.turn_ended(now, key, TurnEnd::Failed, out);
+        match assignment {
+            Assignment::Sync(_) if !self.may_start(key) => self.turn_ended(now, key, TurnEnd::Failed, out),
+            Assignment::Sync(pod) => self.begin_sync(now, key, &pod, out),
+            Assignment::Terminate => self.begin_terminating(now, key, out),
+            Assignment::CleanUp => self.begin_cleanup(now, key, out),
         }
     }
 
@@ -269,7 +281,7 @@ impl Kubelet {
             .filter(|(key, _)| only.is_none_or(|only| only == **key))
             .filter_map(|(key, state)| {
                 let worker = state.worker.as_ref()?;
-                let waits = matches!(worker.activity, Activity::AwaitingRelist);
+                let waits = matches!(worker.activity, Activity::AwaitingRelist(_));
                 (waits && worker.is_fresh(relisted_at, state.observed_at)).then_some((*key, worker.turn))
             })
             .collect();
@@ -282,7 +294,7 @@ impl Kubelet {
     pub(super) fn any_worker_waits(&self) -> bool {
         self.pods
             .values()
-            .any(|state| state.worker.as_ref().is_some_and(|w| matches!(w.activity, Activity::AwaitingRelist)))
+            .any(|state| state.worker.as_ref().is_some_and(|w| matches!(w.activity, Activity::AwaitingRelist(_))))
     }
 
     /// A sync is over.

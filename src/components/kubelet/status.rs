@@ -7,6 +7,7 @@ use super::actions::{
     any_regular_created, may_restart_all, restarts_after, restarts_all, sandbox_changed, should_restart,
 };
 use super::probe::{KnownBefore, PodProbes};
+use super::resize::Resizing;
 use crate::api::names;
 use crate::api::{
     ALL_CONTAINERS_RESTARTING, CONTAINERS_READY, Condition, ConditionStatus, Container, ContainerState,
@@ -50,6 +51,8 @@ pub struct StatusInput<'a> {
     pub pod: &'a Pod,
     /// What the runtime said last.
     pub runtime: &'a RuntimePod,
+    /// What the pod's resources have come to.
+    pub(super) resizing: &'a Resizing,
     /// The status before.
     pub old: &'a PodStatus,
     /// Why containers could not be started.
@@ -151,6 +154,9 @@ impl StatusInput<'_> {
                 let before = old.iter().find(|status| status.name == container.name);
                 let mut status = self.container(container, before, group);
                 self.show_start_error(container, group, &mut status);
+                if group != Group::Ephemeral {
+                    self.show_resources(container, &mut status);
+                }
                 status
             })
             .collect();
@@ -268,11 +274,22 @@ impl StatusInput<'_> {
         status
     }
 
+    /// What a container is allocated, and what is in force while it runs.
+    fn show_resources(&self, container: &Container, status: &mut ContainerStatus) {
+        let allocated = (container.requests.clone(), container.limits.clone());
+        status.allocated_resources = (!allocated.0.is_empty()).then(|| allocated.0.clone());
+        let running = self.runtime.newest(container.name).filter(|found| found.state == InstanceState::Running);
+        status.resources = Some(match running {
+            Some(instance) if status.state.is_running() => instance.resources.clone(),
+            _ => allocated,
+        });
+    }
+
     /// A container that is to be started, and could not be, waits.
     fn show_start_error(&self, container: &Container, group: Group, status: &mut ContainerStatus) {
         let newest = self.runtime.newest(container.name);
         let done = |instance: &InstanceStatus| instance.state == InstanceState::Exited && instance.exit_code == 0;
-        if group == Group::Init && !container.is_sidecar() && newest.is_some_and(done) {
+        if group == Group::Init && newest.is_some_and(done) {
             return;
         }
         if !should_restart(self.pod, container, newest) {
@@ -318,8 +335,8 @@ impl StatusInput<'_> {
         let now = self.clock.at(self.now).truncated();
         let mut conditions: Vec<Condition> =
             pod.status.conditions.iter().filter(|condition| !is_kubelets(condition.kind)).cloned().collect();
-        for kind in [*POD_RESIZE_PENDING, *POD_RESIZE_IN_PROGRESS] {
-            conditions.extend(self.old.condition(kind).cloned());
+        if !self.terminal {
+            conditions.extend(self.resizing.pending.iter().chain(&self.resizing.in_progress).cloned());
         }
         if let Some(target) = self.old.condition(*DISRUPTION_TARGET) {
             match conditions.iter_mut().find(|condition| condition.kind == *DISRUPTION_TARGET) {

@@ -11,7 +11,9 @@ use super::probe::ProbeVerdicts;
 use super::status::StatusInput;
 use super::termination::{ContainerKill, KillOrder, PodKill};
 use super::{Kubelet, KubeletMessage, PendingCri};
-use crate::api::{ALL_CONTAINERS_RESTARTING, ContainerId, EventType, POD_READY_TO_START_CONTAINERS, Pod, PodStatus};
+use crate::api::{
+    ALL_CONTAINERS_RESTARTING, ContainerId, EventType, Name, POD_READY_TO_START_CONTAINERS, Pod, PodStatus,
+};
 use crate::components::cri::{CriCall, CriReply, CriResult, InstanceState, PodKey, RuntimePod};
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimTime};
@@ -35,6 +37,10 @@ pub struct SyncPod {
     back_off_until: Option<SimTime>,
     /// Whether instances were removed for a restart in place.
     reset: bool,
+    /// Whether somebody waits for the next look at the pod, whatever it finds.
+    pub(super) watched: bool,
+    /// Whether resources were changed already.
+    resized: bool,
 }
 
 /// The step of a sync.
@@ -50,8 +56,19 @@ pub(super) enum Stage {
     Remove { left: VecDeque<ContainerId> },
     /// Making the sandbox.
     Sandbox,
+    /// Changing the resources of what runs.
+    Resize { left: VecDeque<ResizeStep> },
     /// Starting containers.
     Start { left: VecDeque<StartItem>, current: Option<Box<ContainerStart>> },
+}
+
+/// A call that changes resources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ResizeStep {
+    /// Of the whole pod.
+    Sandbox(ContainerId),
+    /// Of a container.
+    Container(ContainerId, Name),
 }
 
 /// How a sync ended.
@@ -77,7 +94,8 @@ impl Kubelet {
         terminal: bool,
         out: &mut Outbox<Message>,
     ) -> Option<PodStatus> {
-        let status = self.generate_status(now, key, runtime, terminal, out)?;
+        let pod = self.pods.get(&key)?.pod.clone();
+        let status = self.generate_status(now, key, &pod, runtime, terminal, out)?;
         self.set_pod_status(now, key, status.clone(), out);
         Some(status)
     }
@@ -87,15 +105,17 @@ impl Kubelet {
         &mut self,
         now: SimTime,
         key: PodKey,
+        pod: &Pod,
         runtime: &RuntimePod,
         terminal: bool,
         out: &mut Outbox<Message>,
     ) -> Option<PodStatus> {
-        let deadline_exceeded = self.deadline_exceeded(now, key);
+        let deadline_exceeded = self.deadline_exceeded(now, key, pod);
         let state = self.pods.get(&key)?;
         let input = StatusInput {
-            pod: &state.pod,
+            pod,
             runtime,
+            resizing: &state.resizing,
             old: state.status.as_ref().map_or(&state.pod.status, |tracked| &tracked.status),
             start_errors: &state.start_errors,
             probes: &state.probes,
@@ -116,16 +136,11 @@ impl Kubelet {
     }
 
     /// Begins a sync.
-    pub(super) fn begin_sync(
-        &mut self,
-        now: SimTime,
-        key: PodKey,
-        _update: super::pod_worker::UpdateKind,
-        out: &mut Outbox<Message>,
-    ) {
+    pub(super) fn begin_sync(&mut self, now: SimTime, key: PodKey, pod: &Arc<Pod>, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get(&key) else { return };
-        let (pod, runtime) = (state.pod.clone(), state.cached.clone());
-        let Some(status) = self.generate_status(now, key, &runtime, false, out) else { return };
+        let runtime = state.cached.clone();
+        self.check_resize(now, key, &runtime, out);
+        let Some(status) = self.generate_status(now, key, pod, &runtime, false, out) else { return };
         let terminal = status.phase.is_terminal();
         self.set_pod_status(now, key, status, out);
         if terminal {
@@ -134,7 +149,7 @@ impl Kubelet {
         self.watch_deadline(now, key, out);
         let deadline = now + super::config::VOLUME_TIMEOUT;
         let sync = SyncPod {
-            pod,
+            pod: pod.clone(),
             runtime,
             stage: Stage::Volumes { deadline },
             actions: PodActions::default(),
@@ -143,6 +158,8 @@ impl Kubelet {
             failed: false,
             back_off_until: None,
             reset: false,
+            watched: false,
+            resized: false,
         };
         let Some(worker) = self.worker(key) else { return };
         worker.activity = Activity::Syncing(Box::new(sync));
@@ -185,7 +202,8 @@ impl Kubelet {
         let Some(Activity::Syncing(sync)) = state.worker.as_ref().map(|worker| &worker.activity) else { return };
         let restart_all =
             state.status.as_ref().is_some_and(|tracked| tracked.status.is_true(*ALL_CONTAINERS_RESTARTING));
-        let verdicts = ProbeVerdicts { probes: &state.probes, resized: &[] };
+        let resized = state.resizing.restarts(&sync.pod.spec, &sync.runtime);
+        let verdicts = ProbeVerdicts { probes: &state.probes, resized: &resized };
         let reset = restart_all && !sync.runtime.containers.is_empty();
         let actions = pod_actions(&sync.pod, &sync.runtime, &verdicts, reset);
         let (pod, runtime) = (sync.pod.clone(), sync.runtime.clone());
@@ -332,6 +350,7 @@ impl Kubelet {
         match &sync.stage {
             Stage::Sandbox => self.sandbox_made(now, key, result, out),
             Stage::Remove { .. } => self.remove_next(now, key, out),
+            Stage::Resize { .. } => self.resize_next(now, key, out),
             Stage::Start { .. } => self.start_answered(now, key, result, out),
             Stage::KillPod(_) | Stage::KillContainers { .. } => self.kill_step_answered(now, key, result, out),
             Stage::Volumes { .. } => {}
@@ -382,9 +401,31 @@ impl Kubelet {
         let left: VecDeque<StartItem> = item(StartKind::Ephemeral, &sync.actions.start_ephemeral)
             .into_iter()
             .chain(item(StartKind::Init, &sync.actions.start_init))
-            .chain(item(StartKind::Regular, &sync.actions.start))
             .collect();
         sync.stage = Stage::Start { left, current: None };
+        self.start_next(now, key, out);
+    }
+
+    /// Ephemeral and init containers are started: resources are changed, then the regular ones follow.
+    fn begin_resize(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let Some(sync) = self.sync(key) else { return };
+        sync.resized = true;
+        let (sandbox, runtime) = (sync.sandbox, sync.runtime.clone());
+        let left = sandbox.map(|sandbox| self.resize_steps(key, sandbox, &runtime)).unwrap_or_default();
+        if left.is_empty() {
+            return self.begin_regular_starts(now, key, out);
+        }
+        let Some(sync) = self.sync(key) else { return };
+        sync.acted = true;
+        sync.stage = Stage::Resize { left };
+        self.resize_next(now, key, out);
+    }
+
+    /// Regular containers are started.
+    pub(super) fn begin_regular_starts(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let Some(sync) = self.sync(key) else { return };
+        let item = |&place| StartItem { kind: StartKind::Regular, place };
+        sync.stage = Stage::Start { left: sync.actions.start.iter().map(item).collect(), current: None };
         self.start_next(now, key, out);
     }
 
@@ -395,6 +436,7 @@ impl Kubelet {
         *current = None;
         match left.pop_front() {
             Some(item) => self.begin_start(now, key, item, out),
+            None if !sync.resized => self.begin_resize(now, key, out),
             None => self.finish_sync(now, key, out),
         }
     }
@@ -428,13 +470,16 @@ impl Kubelet {
     /// The sync is over.
     fn finish_sync(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(sync) = self.sync(key) else { return };
-        let (acted, reset) = (sync.acted, sync.reset);
+        let (acted, reset, watched) = (sync.acted, sync.reset, sync.watched);
         let end = if sync.failed { SyncEnd::Failed { until: sync.back_off_until } } else { SyncEnd::Done { acted } };
         if reset
             && end == (SyncEnd::Done { acted })
             && let Some(worker) = self.worker(key)
         {
             worker.ask_again();
+        }
+        if watched && let Some(state) = self.pods.get_mut(&key) {
+            state.resizing.watched = true;
         }
         self.sync_ended(now, key, end, out);
         if end == (SyncEnd::Done { acted: true }) {
@@ -451,28 +496,28 @@ impl Kubelet {
     }
 
     /// Whether the pod has been active for longer than it may (`active_deadline.go`).
-    pub(super) fn deadline_exceeded(&self, now: SimTime, key: PodKey) -> bool {
-        self.deadline(key).is_some_and(|deadline| now >= deadline)
+    fn deadline_exceeded(&self, now: SimTime, key: PodKey, pod: &Pod) -> bool {
+        self.deadline(key, pod).is_some_and(|deadline| now >= deadline)
     }
 
     /// When the pod has been active for as long as it may; its start is known in whole seconds only.
-    fn deadline(&self, key: PodKey) -> Option<SimTime> {
+    fn deadline(&self, key: PodKey, pod: &Pod) -> Option<SimTime> {
         let state = self.pods.get(&key)?;
-        let seconds = state.pod.spec.active_deadline?;
+        let seconds = pod.spec.active_deadline?;
         let status = state.status.as_ref().map_or(&*state.pod.status, |tracked| &tracked.status);
         Some(self.clock.when(status.start_time?.plus_secs(seconds).wall()))
     }
 
     /// Plans the tick at which the deadline is found to have passed.
     fn watch_deadline(&self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
-        let Some(deadline) = self.deadline(key) else { return };
+        let Some(deadline) = self.pods.get(&key).and_then(|state| self.deadline(key, &state.pod)) else { return };
         let due = deadline.max(now).next_tick(self.tick_phase, super::config::SYNC_TICK);
         out.after(due.since(now), self.message(KubeletMessage::DeadlineTick { key }));
     }
 
     /// The tick at which a deadline has passed: the pod is synced until it terminates.
     pub(super) fn deadline_tick(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
-        if self.deadline_exceeded(now, key) {
+        if self.pods.get(&key).is_some_and(|state| self.deadline_exceeded(now, key, &state.pod)) {
             self.sync_soon(now, key, out);
         }
     }

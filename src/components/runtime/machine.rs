@@ -1,6 +1,8 @@
 //! One machine: the sandboxes and containers of its pods, and the snapshots that its kubelet is shown.
 
+use super::exec::{self, ExecSession};
 use super::image::ImageStore;
+use super::network::Connection;
 use super::{CANCELED, Exit, Process, RuntimeMessage, START_ERROR, UNKNOWN_REASON};
 use crate::api::{ContainerId, FastMap, Name, Pod, ResourceList, Text};
 use crate::components::cri::{
@@ -16,7 +18,7 @@ use std::sync::Arc;
 /// A machine and what runs on it.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    index: NodeIndex,
+    pub(super) index: NodeIndex,
     /// The node's name.
     pub name: Name,
     /// The key of its draws.
@@ -25,6 +27,11 @@ pub struct Machine {
     pub(super) images: ImageStore,
     /// Calls whose time is not over.
     pub(super) calls: FastMap<u32, CriCall>,
+    /// Commands that run in containers, by the kubelet's number for the call.
+    pub(super) execs: BTreeMap<u32, ExecSession>,
+    /// Requests that wait for an answer of a listener.
+    pub(super) connections: BTreeMap<u64, Connection>,
+    pub(super) connections_made: u64,
     powered: bool,
     /// How many addresses were given out.
     addresses: u32,
@@ -34,6 +41,8 @@ pub struct Machine {
 #[derive(Debug, Clone)]
 pub(super) struct PodRecord {
     key: PodKey,
+    /// The pod as it was when its sandbox was made.
+    pub(super) pod: Arc<Pod>,
     pub(super) stream: StreamKey,
     /// The rule of the world that it follows.
     pub(super) rule: Option<usize>,
@@ -63,6 +72,8 @@ pub(super) struct Instance {
     pub(super) signalled: bool,
     /// Calls of StopContainer that wait for its end.
     pub(super) stoppers: Vec<u32>,
+    /// How many requests it has served.
+    pub(super) requests: u32,
 }
 
 impl PodRecord {
@@ -80,6 +91,10 @@ impl PodRecord {
 
     pub(super) fn instance_mut(&mut self, id: ContainerId) -> Option<&mut Instance> {
         self.instances.iter_mut().find(|instance| instance.status.id == id)
+    }
+
+    pub(super) fn instances(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter()
     }
 
     fn snapshot(&self) -> Arc<RuntimePod> {
@@ -100,6 +115,9 @@ impl Machine {
             pods: BTreeMap::new(),
             images: ImageStore::default(),
             calls: FastMap::default(),
+            execs: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            connections_made: 0,
             powered: true,
             addresses: 0,
         }
@@ -112,9 +130,10 @@ impl Machine {
     }
 
     /// The record of a pod, made if there is none.
-    pub(super) fn record(&mut self, key: PodKey, pod: &Pod) -> &mut PodRecord {
+    pub(super) fn record(&mut self, key: PodKey, pod: &Arc<Pod>) -> &mut PodRecord {
         self.pods.entry(key).or_insert_with(|| PodRecord {
             key,
+            pod: pod.clone(),
             stream: pod_stream(pod),
             rule: None,
             sandboxes_begun: 0,
@@ -122,6 +141,10 @@ impl Machine {
             instances: Vec::new(),
             counters: Vec::new(),
         })
+    }
+
+    pub(super) fn instance_mut(&mut self, key: PodKey, id: ContainerId) -> Option<&mut Instance> {
+        self.pods.get_mut(&key)?.instance_mut(id)
     }
 
     /// The next free address of the node's range.
@@ -174,8 +197,15 @@ impl Machine {
         }
     }
 
-    pub(super) fn remove_sandbox(&mut self, key: PodKey, id: ContainerId, out: &mut Outbox<Message>) {
-        let Some(record) = self.pods.get_mut(&key) else { return };
+    /// Forgets a sandbox; returns the address that is free now.
+    pub(super) fn remove_sandbox(
+        &mut self,
+        key: PodKey,
+        id: ContainerId,
+        out: &mut Outbox<Message>,
+    ) -> Option<Ipv4Addr> {
+        let record = self.pods.get_mut(&key)?;
+        let ip = record.sandboxes.iter().find(|sandbox| sandbox.id == id).and_then(|sandbox| sandbox.ip);
         record.sandboxes.retain(|sandbox| sandbox.id != id);
         record.instances.retain(|instance| instance.status.sandbox != id);
         if record.sandboxes.is_empty() && record.instances.is_empty() {
@@ -186,6 +216,7 @@ impl Machine {
         } else {
             self.publish(key, out);
         }
+        ip
     }
 
     pub(super) fn add_container(
@@ -214,7 +245,7 @@ impl Machine {
             message: Text::default(),
             resources: (config.requests.clone(), config.limits.clone()),
         };
-        let instance = Instance { status, config, process: None, signalled: false, stoppers: Vec::new() };
+        let instance = Instance { status, config, process: None, signalled: false, stoppers: Vec::new(), requests: 0 };
         record.instances.insert(0, instance);
         self.publish(key, out);
         id
@@ -293,6 +324,11 @@ impl Machine {
         for id in std::mem::take(&mut instance.stoppers) {
             out.now(Message::CriDone { node, id, result: Ok(CriReply::Done) });
         }
+        let over = self.execs.extract_if(.., |_, session| (session.key, session.container) == (key, id));
+        for (id, _) in over {
+            out.now(Message::CriDone { node, id, result: Ok(exec::killed()) });
+        }
+        self.close_connections((key, id), out);
         self.publish(key, out);
     }
 
@@ -321,11 +357,14 @@ impl Machine {
         let stopping = self.pods.values_mut().flat_map(|record| &mut record.instances);
         let mut ids: Vec<u32> = stopping.flat_map(|instance| std::mem::take(&mut instance.stoppers)).collect();
         ids.extend(std::mem::take(&mut self.calls).into_keys());
+        ids.extend(std::mem::take(&mut self.execs).into_keys());
         ids.sort_unstable();
+        ids.dedup();
         for id in ids {
             let error = CriError { code: *CANCELED, message: "context canceled".into() };
             out.now(Message::CriDone { node: self.index, id, result: Err(Box::new(error)) });
         }
+        self.connections.clear();
     }
 
     pub(super) fn power_off(&mut self, now: SimTime, out: &mut Outbox<Message>) {

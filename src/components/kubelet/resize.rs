@@ -1,0 +1,412 @@
+//! In-place resize: from the resources that are wanted over those that are allocated to those that are in force.
+//!
+//! The kubelet goes by the allocation for everything that it does on the node, so [`PodState::pod`] is the newest pod
+//! with the allocated resources in place of the wanted ones. A wanted change is allocated when the node can hold it,
+//! else it waits for other pods to end. Follows `pkg/kubelet/allocation/allocation_manager.go` and
+//! `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (`computePodResizeAction`, `doPodResizeAction`) of Kubernetes 1.36.
+//!
+//! Not here: pod-level resources of a running pod, swap, and the static CPU and memory managers.
+
+use super::sync_pod::{ResizeStep, Stage};
+use super::{Kubelet, KubeletMessage, PodState};
+use crate::api::{
+    CPU, Condition, ConditionStatus, Container, ContainerId, EventType, MEMORY, Name, POD_RESIZE_IN_PROGRESS,
+    POD_RESIZE_PENDING, Pod, PodSpec, ResizeRestartPolicy, ResourceList, format_amount, requests,
+};
+use crate::components::cri::{CriCall, InstanceState, PodKey, RuntimePod};
+use crate::components::message::Message;
+use crate::engine::{Outbox, SimDuration, SimTime};
+use serde_json::{Map, Value, json};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Resizes that wait are looked at again after this at the latest (`retryDelay`).
+const RETRY: SimDuration = SimDuration::from_secs(180);
+
+/// Requests and limits of a container.
+pub(super) type Amounts = (ResourceList, ResourceList);
+
+/// What a pod's resources have come to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Resizing {
+    /// The newest pod as it is wanted, while that is not what is allocated.
+    pub(super) wanted: Option<Arc<Pod>>,
+    /// What the runtime last accepted, by container.
+    actuated: Vec<(Name, Amounts)>,
+    /// Why the wanted resources are not allocated.
+    pub(super) pending: Option<Condition>,
+    /// That the allocated resources are not in force.
+    pub(super) in_progress: Option<Condition>,
+    /// Whether the next look at the pod leads to a sync whatever it finds (`SetPodWatchCondition`).
+    pub(super) watched: bool,
+}
+
+impl Resizing {
+    /// The resources of a container are in force.
+    pub(super) fn actuate(&mut self, container: Name, amounts: Amounts) {
+        self.actuated.retain(|(name, _)| *name != container);
+        self.actuated.push((container, amounts));
+    }
+
+    fn in_force(&self, container: &Container) -> bool {
+        self.actuated
+            .iter()
+            .find(|(name, _)| *name == container.name)
+            .is_none_or(|(_, actuated)| parts(actuated) == parts(&amounts(container)))
+    }
+
+    /// The containers that run with other resources than they are allocated.
+    fn outdated<'a>(&'a self, spec: &'a PodSpec, runtime: &'a RuntimePod) -> impl Iterator<Item = &'a Container> {
+        resizable(spec).filter(|container| {
+            let newest = runtime.newest(container.name);
+            newest.is_some_and(|instance| instance.state == InstanceState::Running) && !self.in_force(container)
+        })
+    }
+
+    /// The containers that are restarted to get the resources that they are allocated.
+    pub(super) fn restarts(&self, spec: &PodSpec, runtime: &RuntimePod) -> Vec<Name> {
+        self.outdated(spec, runtime)
+            .filter(|container| {
+                changed(self.actuated_of(container.name), &amounts(container))
+                    .any(|resource| container.resize_policy_of(resource) == ResizeRestartPolicy::RestartContainer)
+            })
+            .map(|container| container.name)
+            .collect()
+    }
+
+    fn actuated_of(&self, container: Name) -> Option<&Amounts> {
+        self.actuated.iter().find(|(name, _)| *name == container).map(|(_, amounts)| amounts)
+    }
+}
+
+fn amounts(container: &Container) -> Amounts {
+    (container.requests.clone(), container.limits.clone())
+}
+
+/// CPU and memory, requests and limits: what a resize is about.
+fn parts((requests, limits): &Amounts) -> [Option<i64>; 4] {
+    [requests.get(*CPU), limits.get(*CPU), requests.get(*MEMORY), limits.get(*MEMORY)]
+}
+
+fn changed(before: Option<&Amounts>, after: &Amounts) -> impl Iterator<Item = Name> {
+    let before = before.map_or([None; 4], parts);
+    let after = parts(after);
+    let cpu = before[..2] != after[..2];
+    let memory = before[2..] != after[2..];
+    [(memory, *MEMORY), (cpu, *CPU)].into_iter().filter_map(|(differs, resource)| differs.then_some(resource))
+}
+
+fn resizable(spec: &PodSpec) -> impl Iterator<Item = &Container> {
+    spec.init_containers.iter().chain(&spec.containers)
+}
+
+/// What the cgroup of a pod is given: limits only where every container has one.
+fn pod_cgroup(spec: &PodSpec, resource: Name, of: impl Fn(&Container) -> (Option<i64>, i64)) -> (Option<i64>, i64) {
+    let kept = || spec.containers.iter().chain(spec.sidecars());
+    let limited = kept().all(|container| of(container).0.is_some());
+    let declared = spec.resources.as_ref().and_then(|(_, limits)| limits.get(resource));
+    let limit = limited.then(|| kept().filter_map(|container| of(container).0).sum());
+    (declared.or(limit), kept().map(|container| of(container).1).sum())
+}
+
+/// A pod with the resources of another version of it.
+fn with_resources_of(pod: &Pod, allocated: &PodSpec) -> Option<Arc<Pod>> {
+    let differs = resizable(&pod.spec)
+        .zip(resizable(allocated))
+        .any(|(wanted, allocated)| parts(&amounts(wanted)) != parts(&amounts(allocated)));
+    if !differs {
+        return None;
+    }
+    let mut spec = PodSpec::clone(&pod.spec);
+    let groups =
+        [(&mut spec.init_containers, &allocated.init_containers), (&mut spec.containers, &allocated.containers)];
+    for (containers, allocated) in groups {
+        for (container, allocated) in containers.iter_mut().zip(allocated) {
+            container.requests = allocated.requests.clone();
+            container.limits = allocated.limits.clone();
+        }
+    }
+    spec.compute_requests();
+    Some(Arc::new(Pod { spec: Arc::new(spec), ..Pod::clone(pod) }))
+}
+
+/// What events say of a resize: the resources of every container, and the generation.
+fn summary(pod: &Pod, error: Option<&str>) -> String {
+    let list = |list: &ResourceList| -> Map<String, Value> {
+        list.iter().map(|(name, amount)| (name.to_string(), format_amount(name, amount).into())).collect()
+    };
+    let containers = |containers: &[Container]| -> Vec<Value> {
+        containers
+            .iter()
+            .map(|container| {
+                let mut resources = Map::new();
+                for (what, amounts) in [("limits", &container.limits), ("requests", &container.requests)] {
+                    if !amounts.is_empty() {
+                        resources.insert(what.into(), list(amounts).into());
+                    }
+                }
+                json!({"name": container.name.as_str(), "resources": resources})
+            })
+            .collect()
+    };
+    let mut fields = Vec::new();
+    for (what, group) in [("initContainers", &pod.spec.init_containers), ("containers", &pod.spec.containers)] {
+        if !group.is_empty() {
+            fields.push(format!("{}:{}", json!(what), Value::from(containers(group))));
+        }
+    }
+    fields.push(format!("\"generation\":{}", pod.meta.generation));
+    if let Some(error) = error {
+        fields.push(format!("\"error\":{}", json!(error)));
+    }
+    format!("{{{}}}", fields.join(","))
+}
+
+impl Kubelet {
+    /// Whether a version of a pod is no news.
+    pub(super) fn knows_version(&self, key: PodKey, pod: &Pod) -> bool {
+        self.pods.get(&key).is_some_and(|state| state.pod.meta.resource_version >= pod.meta.resource_version)
+    }
+
+    /// A newer version of a pod: it takes effect but for its resources, which are allocated first.
+    pub(super) fn take_version(&mut self, key: PodKey, pod: Arc<Pod>) -> Option<Arc<Pod>> {
+        let state = self.pods.get_mut(&key)?;
+        let allocated = with_resources_of(&pod, &state.pod.spec);
+        match allocated {
+            Some(allocated) => {
+                state.resizing.wanted = Some(pod);
+                Some(std::mem::replace(&mut state.pod, allocated))
+            }
+            None => {
+                state.resizing.wanted = None;
+                state.resizing.pending = None;
+                Some(std::mem::replace(&mut state.pod, pod))
+            }
+        }
+    }
+
+    /// A pod wants other resources than it is allocated.
+    pub(super) fn push_resize(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let Some(state) = self.pods.get(&key) else { return };
+        if state.resizing.wanted.is_none() {
+            return;
+        }
+        if !self.pending_resizes.contains(&key) {
+            self.pending_resizes.push(key);
+            self.pending_resizes.sort_by_cached_key(|key| self.pods.get(key).map(resize_rank));
+        }
+        self.retry_resizes(now, out);
+    }
+
+    /// Looks again at the resizes that wait (`retryPendingResizes`).
+    pub(super) fn retry_resizes(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        if self.pending_resizes.is_empty() {
+            return;
+        }
+        for key in std::mem::take(&mut self.pending_resizes) {
+            let before = self.pods.get(&key).map(|state| state.resizing.pending.clone());
+            let allocated = self.try_resize(now, key, out);
+            let Some(state) = self.pods.get(&key) else { continue };
+            if state.resizing.pending.is_some() {
+                self.pending_resizes.push(key);
+            }
+            if allocated || before != Some(state.resizing.pending.clone()) {
+                self.sync_soon(now, key, out);
+            }
+        }
+        if !self.pending_resizes.is_empty() {
+            self.resize_retry += 1;
+            let retry = self.resize_retry;
+            out.after(RETRY, self.message(KubeletMessage::RetryResizes { retry }));
+        }
+    }
+
+    /// Allocates what a pod wants, if the node can hold it (`handlePodResourcesResize`).
+    fn try_resize(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) -> bool {
+        let Some(wanted) = self.pods.get(&key).and_then(|state| state.resizing.wanted.clone()) else { return false };
+        let refusal = self.refusal(key, &wanted);
+        let stamp = self.clock.at(now).truncated();
+        let Some(state) = self.pods.get_mut(&key) else { return false };
+        let generation = wanted.meta.generation;
+        let condition = |kind: Name| {
+            let mut condition = Condition::new(kind, ConditionStatus::True, stamp);
+            condition.observed_generation = generation;
+            condition
+        };
+        let Some(refusal) = refusal else {
+            let resizing = &mut state.resizing;
+            resizing.wanted = None;
+            resizing.pending = None;
+            resizing.in_progress = Some(condition(*POD_RESIZE_IN_PROGRESS));
+            state.pod = wanted.clone();
+            let text = format!("Pod resize started: {}", summary(&wanted, None));
+            self.tell_pod(now, key, EventType::Normal, "ResizeStarted", text, out);
+            return true;
+        };
+        let new = condition(*POD_RESIZE_PENDING).because("Deferred", &*refusal.message);
+        let known = state.resizing.pending.take();
+        let same = known.as_ref().is_some_and(|known| known.observed_generation == generation);
+        let since = known.map_or(stamp, |known| known.last_transition_time);
+        state.resizing.pending = Some(Condition { last_transition_time: since, ..new });
+        if !same {
+            let text = format!("Pod resize {}: {}", refusal.reason, summary(&wanted, Some(&refusal.message)));
+            self.tell_pod(now, key, EventType::Warning, "ResizeDeferred", text, out);
+        }
+        false
+    }
+
+    /// At the begin of a sync: whether what is allocated is in force by now.
+    pub(super) fn check_resize(&mut self, now: SimTime, key: PodKey, runtime: &RuntimePod, out: &mut Outbox<Message>) {
+        let stamp = self.clock.at(now).truncated();
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        let outdated = state.resizing.outdated(&state.pod.spec, runtime).next().is_some();
+        if outdated {
+            let generation = state.pod.meta.generation;
+            state.resizing.in_progress.get_or_insert_with(|| {
+                let mut condition = Condition::new(*POD_RESIZE_IN_PROGRESS, ConditionStatus::True, stamp);
+                condition.observed_generation = generation;
+                condition
+            });
+        } else if state.resizing.in_progress.take().is_some() {
+            let text = format!("Pod resize completed: {}", summary(&state.pod, None));
+            self.tell_pod(now, key, EventType::Normal, "ResizeCompleted", text, out);
+        }
+    }
+
+    /// The calls that bring a pod's resources into force: its cgroup grows before its containers, and shrinks after.
+    pub(super) fn resize_steps(&self, key: PodKey, sandbox: ContainerId, runtime: &RuntimePod) -> VecDeque<ResizeStep> {
+        let mut steps = VecDeque::new();
+        let Some(PodState { pod, resizing, .. }) = self.pods.get(&key) else { return steps };
+        let spec = &*pod.spec;
+        let restarted = |container: &Container| {
+            resizing.actuated_of(container.name).is_some_and(|before| parts(before) != parts(&amounts(container)))
+        };
+        if !resizable(spec).any(restarted) {
+            return steps;
+        }
+        for resource in [*MEMORY, *CPU] {
+            let have = |container: &Container| {
+                let current = resizing.actuated_of(container.name).cloned().unwrap_or_else(|| amounts(container));
+                (current.1.get(resource), current.0.get(resource).unwrap_or(0))
+            };
+            let want =
+                |container: &Container| (container.limits.get(resource), container.requests.get(resource).unwrap_or(0));
+            let (limit, request) = pod_cgroup(spec, resource, have);
+            let (new_limit, new_request) = pod_cgroup(spec, resource, want);
+            // Memory requests are not written to cgroups; without a limit the pod's is left as it is.
+            let (request, new_request) = if resource == *MEMORY { (0, 0) } else { (request, new_request) };
+            let (limit, new_limit) = (limit.or(new_limit), new_limit.or(limit));
+            let grow = usize::from(new_limit > limit) + usize::from(new_request > request);
+            let shrink = usize::from(new_limit < limit) + usize::from(new_request < request);
+            steps.extend(std::iter::repeat_n(ResizeStep::Sandbox(sandbox), grow));
+            for container in resizing.outdated(spec, runtime) {
+                let differs = changed(resizing.actuated_of(container.name), &amounts(container))
+                    .any(|changed| changed == resource);
+                let restarts = resizing.restarts(spec, runtime).contains(&container.name);
+                if let Some(instance) = runtime.newest(container.name).filter(|_| differs && !restarts) {
+                    steps.push_back(ResizeStep::Container(instance.id, container.name));
+                }
+            }
+            steps.extend(std::iter::repeat_n(ResizeStep::Sandbox(sandbox), shrink));
+        }
+        steps
+    }
+
+    /// A container was made with the resources that it is allocated.
+    pub(super) fn note_resources_in_force(&mut self, key: PodKey, item: super::container_start::StartItem) {
+        let Some(pod) = self.sync(key).map(|sync| sync.pod.clone()) else { return };
+        let container = item.container(&pod);
+        if let Some(state) = self.pods.get_mut(&key) {
+            state.resizing.actuate(container.name, amounts(container));
+        }
+    }
+
+    /// The next call of a resize, or the end of it: the pod is looked at again whatever it came to.
+    pub(super) fn resize_next(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let Some(sync) = self.sync(key) else { return };
+        let Stage::Resize { left } = &mut sync.stage else { return };
+        let Some(step) = left.pop_front() else {
+            sync.watched = true;
+            return self.begin_regular_starts(now, key, out);
+        };
+        let pod = sync.pod.clone();
+        let call = match step {
+            ResizeStep::Sandbox(sandbox) => CriCall::UpdatePodSandboxResources { key, sandbox },
+            ResizeStep::Container(container, name) => {
+                let Some(spec) = resizable(&pod.spec).find(|container| container.name == name) else { return };
+                let (requests, limits) = amounts(spec);
+                if let Some(state) = self.pods.get_mut(&key) {
+                    state.resizing.actuate(name, (requests.clone(), limits.clone()));
+                }
+                CriCall::UpdateContainerResources { key, container, requests, limits }
+            }
+        };
+        self.call_for_step(now, key, call, out);
+    }
+}
+
+/// Which resize is looked at first: those that ask for nothing more, then by priority, class, and age.
+fn resize_rank(state: &PodState) -> (bool, std::cmp::Reverse<i32>, bool, bool, Option<crate::api::Timestamp>) {
+    let wanted = state.resizing.wanted.as_ref().unwrap_or(&state.pod);
+    let (have, want) = (requests::requests(&state.pod.spec), requests::requests(&wanted.spec));
+    let grows = want.milli_cpu() > have.milli_cpu() || want.memory() > have.memory();
+    let since = state.resizing.pending.as_ref().map(|pending| pending.last_transition_time);
+    let guaranteed = state.pod.status.qos_class == crate::api::QosClass::Guaranteed;
+    (grows, std::cmp::Reverse(wanted.spec.priority), !guaranteed, since.is_none(), since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Metadata, PodStatus};
+
+    fn list(cpu: i64, memory: i64) -> ResourceList {
+        [(*CPU, cpu), (*MEMORY, memory)].into_iter().filter(|(_, amount)| *amount > 0).collect()
+    }
+
+    fn container(name: &str, requests: ResourceList, limits: ResourceList) -> Container {
+        Container { name: Name::new(name), requests, limits, ..Container::default() }
+    }
+
+    fn pod(containers: Vec<Container>) -> Pod {
+        Pod {
+            meta: Metadata { generation: 2, ..Metadata::default() },
+            spec: Arc::new(PodSpec { containers, ..PodSpec::default() }),
+            node_name: Name::default(),
+            status: Arc::new(PodStatus::default()),
+        }
+    }
+
+    #[test]
+    fn events_tell_resources_as_recorded() {
+        // From a recorded resize of one CPU and 128Mi, and one that was deferred.
+        let mib = 1 << 20;
+        let one = pod(vec![container("app", list(1000, 128 * mib), list(1000, 128 * mib))]);
+        let resources = r#"{"limits":{"cpu":"1","memory":"128Mi"},"requests":{"cpu":"1","memory":"128Mi"}}"#;
+        let expected = format!(r#"{{"containers":[{{"name":"app","resources":{resources}}}],"generation":2}}"#);
+        assert_eq!(summary(&one, None), expected);
+        let expected = expected.replace("2}", r#"2,"error":"no room"}"#);
+        assert_eq!(summary(&one, Some("no room")), expected);
+        let none = pod(vec![container("app", ResourceList::EMPTY, ResourceList::EMPTY)]);
+        assert_eq!(summary(&none, None), r#"{"containers":[{"name":"app","resources":{}}],"generation":2}"#);
+    }
+
+    #[test]
+    fn a_pod_has_a_limit_if_all_its_containers_have_one() {
+        let of = |container: &Container| (container.limits.get(*CPU), container.requests.get(*CPU).unwrap_or(0));
+        let both = pod(vec![container("a", list(100, 0), list(200, 0)), container("b", list(50, 0), list(50, 0))]);
+        assert_eq!(pod_cgroup(&both.spec, *CPU, of), (Some(250), 150));
+        let one = pod(vec![container("a", list(100, 0), list(200, 0)), container("b", list(50, 0), list(0, 0))]);
+        assert_eq!(pod_cgroup(&one.spec, *CPU, of), (None, 150));
+    }
+
+    #[test]
+    fn an_update_keeps_the_allocated_resources() {
+        let old = pod(vec![container("a", list(100, 0), list(200, 0))]);
+        let mut wanted = pod(vec![container("a", list(300, 0), list(400, 0))]);
+        wanted.meta.generation = 3;
+        let allocated = with_resources_of(&wanted, &old.spec).expect("resources differ");
+        assert_eq!((allocated.meta.generation, allocated.spec.requests.milli_cpu), (3, 100));
+        assert!(with_resources_of(&old, &old.spec).is_none());
+    }
+}

@@ -148,6 +148,11 @@ impl Store {
         object::with_kind!(kind, T => T::table(self).find(namespace, name).map(|version| T::wrap(version.clone())))
     }
 
+    /// The object of a kind at a place, unless it is gone.
+    pub fn at(&self, kind: Kind, place: u32) -> Option<Object> {
+        object::with_kind!(kind, T => T::table(self).get(Id::new(place)).map(|version| T::wrap(version.clone())))
+    }
+
     /// All objects of a kind by namespace and name.
     pub fn list(&self, kind: Kind) -> Vec<Object> {
         object::with_kind!(kind, T => T::table(self).sorted().into_iter().map(|v| T::wrap(v.clone())).collect())

@@ -2,10 +2,13 @@
 
 mod conformance;
 mod kubectl;
+mod trace;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+/// What was to hold did not.
+const NOT_HELD: u8 = 1;
 /// What was asked for cannot be done; nothing was written.
 const WRONG_REQUEST: u8 = 2;
 
@@ -21,6 +24,7 @@ pub struct Cli {
 enum Command {
     Conformance(conformance::Conformance),
     Kubectl(kubectl::Kubectl),
+    Trace(trace::Trace),
 }
 
 impl Cli {
@@ -29,6 +33,7 @@ impl Cli {
         match self.command {
             Command::Conformance(conformance) => conformance.run(),
             Command::Kubectl(kubectl) => kubectl.run(),
+            Command::Trace(trace) => trace.run(),
         }
     }
 }

@@ -62,9 +62,15 @@ impl<'a> Causes<'a> {
         let sent = Behind { because: Some((sender, Link::Sent)), after: None };
         let Some(subject) = fact.subject() else { return sent };
         let from = self.record.fact(sender);
-        if fact.what == "PodLifecycleEvent" {
+        // A relist tells what the runtime knew when it began; a probe asks what runs, whenever its ticker says so.
+        let seen_before = match fact.what {
+            "PodLifecycleEvent" => Some(sender),
+            "ProbeDue" => Some(id),
+            _ => None,
+        };
+        if let Some(before) = seen_before {
             let seen =
-                self.latest(subject, sender, |kind, actor| kind == FactKind::RuntimeChanged && actor == from.actor);
+                self.latest(subject, before, |kind, actor| kind == FactKind::RuntimeChanged && actor == from.actor);
             return noticed(seen, None).unwrap_or(sent);
         }
         let shared = from.subject().is_none()

@@ -35,6 +35,13 @@ pub struct Event {
     pub action: Name,
 }
 
+impl Event {
+    /// How often it was said.
+    pub fn times(&self) -> u32 {
+        self.series.map_or(self.count, |(count, _)| count).max(1)
+    }
+}
+
 /// `v1.ObjectReference`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 pub struct ObjectReference {

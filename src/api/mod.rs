@@ -5,6 +5,7 @@
 //! Versions are immutable: a write puts a new one into the [`Store`], and those who watch are handed that version,
 //! perhaps late.
 
+pub mod amount;
 mod clock;
 mod decimal;
 mod event;
@@ -29,6 +30,7 @@ mod store;
 mod validation;
 mod workload;
 
+pub use amount::Amount;
 pub use clock::*;
 pub use event::*;
 pub use human_duration::{human_duration, short_human_duration};

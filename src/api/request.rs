@@ -58,6 +58,33 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// The object that a call is about, by kind, namespace and name; one without a name goes by `generateName`.
+    pub fn about(&self) -> (Kind, Name, Name) {
+        match self {
+            Self::Get(target) | Self::Patch { target, .. } | Self::Delete { target, .. } => {
+                (target.kind, target.namespace, target.name)
+            }
+            Self::Create(object) | Self::Update { object, .. } => {
+                let meta = object.meta();
+                let name = if meta.name.is_empty() { meta.generate_name } else { meta.name };
+                (object.kind(), meta.namespace, name)
+            }
+            Self::Bind { namespace, name, .. } | Self::Evict { namespace, name, .. } => (Kind::Pod, *namespace, *name),
+        }
+    }
+
+    /// The same as `Kind/namespace/name`.
+    pub fn path(&self) -> String {
+        let (kind, namespace, name) = self.about();
+        let kind = match self {
+            Self::Create(object) | Self::Update { object, .. } => object.kind_name(),
+            _ => kind.name(),
+        };
+        if namespace.is_empty() { format!("{kind}/{name}") } else { format!("{kind}/{namespace}/{name}") }
+    }
+}
+
 /// An object by kind and name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Target {

@@ -176,7 +176,7 @@ impl Diff {
             ),
         };
         print(format!("{text}\n").as_bytes())?;
-        Ok(if parted.is_none() { ExitCode::SUCCESS } else { ExitCode::from(super::NOT_HELD) })
+        Ok(if parted.is_none() { ExitCode::SUCCESS } else { ExitCode::from(super::EXPECTATION_FAILED) })
     }
 }
 

@@ -4,12 +4,13 @@
 //! instant, and `kubernetes-1.36`, fitted to recordings of a real cluster.
 
 use crate::engine::{Distribution, DistributionError, Draws, Purpose, SimDuration, SimTime, StreamKey};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const LOAD: Purpose = Purpose::new("load");
 
 /// The named latencies of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LatencyProfile {
     /// From a client to the server, until a read is served.
@@ -24,6 +25,8 @@ pub struct LatencyProfile {
     pub scheduling_cycle: Distribution,
     /// From a key's arrival in a controller's queue to the start of its sync.
     pub controller_sync: Distribution,
+    /// From the start of a kubelet's process to its first look around.
+    pub kubelet_start: Distribution,
     /// From a kubelet's decision to wake a pod worker to the worker's first step.
     pub worker_wake: Distribution,
     /// Between two messages that a kubelet's main loop handles.
@@ -60,7 +63,7 @@ pub struct LatencyProfile {
 
 /// The load of a machine that is shared with other work: in each window of time everything takes longer, or less long,
 /// by one factor.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
     /// How long a window is.
@@ -115,7 +118,8 @@ impl LatencyProfile {
         Ok(())
     }
 
-    fn named(&self) -> [(&'static str, &Distribution); 21] {
+    /// Every latency with its name.
+    pub fn named(&self) -> [(&'static str, &Distribution); 22] {
         [
             ("api_read", &self.api_read),
             ("api_write", &self.api_write),
@@ -123,6 +127,7 @@ impl LatencyProfile {
             ("watch", &self.watch),
             ("scheduling_cycle", &self.scheduling_cycle),
             ("controller_sync", &self.controller_sync),
+            ("kubelet_start", &self.kubelet_start),
             ("worker_wake", &self.worker_wake),
             ("main_loop_step", &self.main_loop_step),
             ("sync_step", &self.sync_step),
@@ -139,6 +144,34 @@ impl LatencyProfile {
             ("pod_network", &self.pod_network),
             ("pull", &self.pull),
         ]
+    }
+
+    /// A latency by its name.
+    pub fn named_mut(&mut self, name: &str) -> Option<&mut Distribution> {
+        Some(match name {
+            "api_read" => &mut self.api_read,
+            "api_write" => &mut self.api_write,
+            "api_reply" => &mut self.api_reply,
+            "watch" => &mut self.watch,
+            "scheduling_cycle" => &mut self.scheduling_cycle,
+            "controller_sync" => &mut self.controller_sync,
+            "worker_wake" => &mut self.worker_wake,
+            "main_loop_step" => &mut self.main_loop_step,
+            "sync_step" => &mut self.sync_step,
+            "relist" => &mut self.relist,
+            "mount" => &mut self.mount,
+            "unmount" => &mut self.unmount,
+            "event" => &mut self.event,
+            "run_sandbox" => &mut self.run_sandbox,
+            "stop_sandbox" => &mut self.stop_sandbox,
+            "create_container" => &mut self.create_container,
+            "start_container" => &mut self.start_container,
+            "runtime_call" => &mut self.runtime_call,
+            "exec" => &mut self.exec,
+            "pod_network" => &mut self.pod_network,
+            "pull" => &mut self.pull,
+            _ => return None,
+        })
     }
 }
 

@@ -6,9 +6,11 @@
 use super::controllers::ControllerMessage;
 use super::cri::{CriCall, CriResult, PodKey, RuntimePod};
 use super::kubelet::KubeletMessage;
+use super::net::{NetClient, NetReply, NetRequest};
 use super::runtime::RuntimeMessage;
 use super::scheduler::SchedulerMessage;
 use crate::api::{Change, Request, Response};
+use crate::simulation::UserMessage;
 use std::fmt;
 use std::sync::Arc;
 
@@ -106,12 +108,32 @@ pub enum Message {
         /// The pod.
         key: PodKey,
     },
+    /// A request over the pod network arrives.
+    Net {
+        /// Who asks.
+        client: NetClient,
+        /// The asker's number for it.
+        id: u32,
+        /// What is asked.
+        request: Box<NetRequest>,
+    },
+    /// What a request over the pod network came to reaches whoever asked.
+    NetDone {
+        /// Who asked.
+        client: NetClient,
+        /// The asker's number for it.
+        id: u32,
+        /// What it came to.
+        reply: Box<NetReply>,
+    },
     /// Something inside a runtime.
     Runtime(NodeIndex, RuntimeMessage),
     /// Something for the scheduler.
     Scheduler(SchedulerMessage),
     /// Something for a controller.
     Controller(ControllerMessage),
+    /// Something that a user of the cluster waited for.
+    User(UserMessage),
     /// A timed action of the scenario, by its place in the list.
     Act(u32),
 }

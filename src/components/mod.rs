@@ -9,6 +9,8 @@ pub mod events;
 pub mod kubelet;
 pub mod latency;
 pub mod message;
+pub mod net;
 pub mod runtime;
 pub mod scheduler;
 pub mod token_bucket;
+pub mod url;

@@ -5,6 +5,7 @@
 
 use super::draw::Draw;
 use super::time::SimDuration;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -15,7 +16,7 @@ use std::fmt;
 /// let pull: Distribution = ron::from_str(r#"LogNormal(median: "2s", sigma: 0.5)"#).unwrap();
 /// assert_eq!(pull.median(), Some(SimDuration::from_secs(2)));
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum Distribution {
     /// Always the same.

@@ -74,7 +74,7 @@ impl SimTime {
         }
         assert!(period.0 > 0, "a ticker needs a period");
         let behind = (self.0 - phase.0) % period.0;
-        if behind == 0 { self } else { Self(self.0 - behind + period.0) }
+        if behind == 0 { self } else { Self((self.0 - behind).saturating_add(period.0)) } // Never stays never.
     }
 }
 

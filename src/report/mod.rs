@@ -4,6 +4,7 @@ mod artifacts;
 mod axis;
 mod events;
 pub mod kubectl;
+pub mod outcome;
 mod palette;
 mod perfetto;
 mod pods;

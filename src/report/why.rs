@@ -104,6 +104,10 @@ impl<'a> Why<'a> {
             FactKind::Cri => self.asked(fact),
             FactKind::CriDone => self.answered(fact),
             FactKind::Runtime => self.runtime(fact),
+            FactKind::Net => {
+                Some(format!("A request ({}) goes to port {}.", fact.what, fact.number().unwrap_or_default()))
+            }
+            FactKind::NetDone => Some(format!("The request comes to this: {}.", words(fact.what))),
             FactKind::Reply => fact.failure().map(|failure| format!("The API server refuses: {}.", failure.message)),
             FactKind::Scheduler | FactKind::Controller if fact.subject().is_some() => {
                 Some(format!("It looks at {} ({}).", self.object(fact), fact.what))

@@ -146,10 +146,17 @@ pub fn load(bytes: &[u8]) -> Result<Vec<Document>, Vec<ManifestError>> {
     if errors.is_empty() { Ok(documents) } else { Err(errors) }
 }
 
+/// Reads a single value that need not be an object, such as a patch.
+pub(super) fn load_value(bytes: &[u8]) -> Result<Value, Vec<ManifestError>> {
+    let text = text(bytes).map_err(|error| vec![error])?;
+    let mut documents = yaml::parse(text)?;
+    Ok(documents.pop().map(|document| document.value).unwrap_or_default())
+}
+
 const START: Position = Position { line: 1, column: 1 };
 
 /// The text of a file, without a byte-order mark.
-fn text(bytes: &[u8]) -> Result<&str, ManifestError> {
+pub(super) fn text(bytes: &[u8]) -> Result<&str, ManifestError> {
     let position_after = |good: &str| {
         let line = good.matches('\n').count() as u32 + 1;
         let column = good.rsplit('\n').next().unwrap_or_default().chars().count() as u32 + 1;

@@ -1,6 +1,26 @@
 //! What is asked: manifests as people write them, recorded cases, and the checked plan that a run is made from.
 
+mod error;
+pub mod expect;
+pub mod file;
+mod files;
+mod load;
+mod machines;
 pub mod manifest;
+mod names;
+mod notes;
+mod objects;
+mod outline;
 pub mod plan;
 pub mod recorded;
+mod schema;
+pub mod step;
+mod verbs;
 mod yaml;
+
+pub use error::{Place, Problem, Problems};
+pub use files::{FileError, Files};
+pub use load::{ManifestOptions, Scenario};
+pub use notes::{Notes, Refusal};
+pub use outline::Placed;
+pub use schema::schema;

@@ -1,9 +1,12 @@
 //! A checked plan: everything that a run needs to know, and nothing of the text that it was written in.
 
-use crate::api::{DeleteOptions, Kind, Labels, Name, Object, Part, PatchKind, ResourceList, Taint, WallTime};
+use crate::api::{
+    DeleteOptions, Kind, Labels, Name, Object, Part, PatchKind, ResourceList, Taint, TaintEffect, WallTime,
+};
 use crate::components::kubelet::KubeletConfig;
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{Glob, World};
+use crate::components::scheduler::SchedulerSetup;
 use crate::engine::SimDuration;
 use std::sync::Arc;
 
@@ -20,6 +23,8 @@ pub struct Plan {
     pub world: Arc<World>,
     /// How long steps take.
     pub profile: Arc<LatencyProfile>,
+    /// How the scheduler is configured.
+    pub scheduler: Arc<SchedulerSetup>,
     /// What users and fate do, in order of time.
     pub actions: Vec<TimedAction>,
     /// Whether every probe is run, also those that are sure to change nothing.
@@ -61,6 +66,19 @@ pub struct TimedAction {
 pub enum Action {
     /// Create an object.
     Create(Object),
+    /// `kubectl apply`: create the object, or change it to what the manifest says.
+    Apply(Arc<Applied>),
+    /// `kubectl taint`: read the node, then change its list of taints.
+    Taint {
+        /// The node.
+        node: Name,
+        /// Added, or replaced by key and effect.
+        add: Vec<Taint>,
+        /// Removed, by key and perhaps effect.
+        remove: Vec<(Name, Option<TaintEffect>)>,
+    },
+    /// `kubectl drain`: cordon the node, then evict its pods until they are gone.
+    Drain(Drain),
     /// Delete an object.
     Delete {
         /// Which.
@@ -121,6 +139,36 @@ pub enum Action {
     ShutdownNode(Name),
     /// A machine is told that it does not shut down.
     CancelShutdown(Name),
+}
+
+/// A manifest that is applied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Applied {
+    /// The object as it would be created.
+    pub object: Object,
+    /// The manifest as JSON.
+    pub manifest: serde_json::Value,
+    /// The manifest of the same object before, if there was one: what it set and this one does not is removed.
+    pub last: Option<serde_json::Value>,
+}
+
+/// How a node is drained (the flags of `kubectl drain`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drain {
+    /// The node.
+    pub node: Name,
+    /// Seconds that each pod gets; its own if absent.
+    pub grace_period: Option<i64>,
+    /// How long it is tried; for ever if absent.
+    pub timeout: Option<SimDuration>,
+    /// Also pods that no controller manages.
+    pub force: bool,
+    /// Pods of DaemonSets are left alone rather than a reason to stop.
+    pub ignore_daemon_sets: bool,
+    /// Also pods whose emptyDir volumes are lost.
+    pub delete_empty_dir_data: bool,
+    /// Delete rather than evict.
+    pub disable_eviction: bool,
 }
 
 /// The objects that an action is about.

@@ -27,8 +27,10 @@ const UPTIME: Purpose = Purpose::new("recorded case: age of the cluster");
 
 /// The wall clock of recorded cases starts within this second: 2026-01-01T00:00:00Z.
 const EPOCH_SECONDS: i64 = 1_767_225_600;
-/// Nodes of an exclusive case registered about so long before its start.
-const FRESH: SimDuration = SimDuration::from_millis(4_500);
+/// The last kubelet of an exclusive case started about so long before the case did, …
+const FRESH: (SimDuration, SimDuration) = (SimDuration::from_millis(2_700), SimDuration::from_millis(3_400));
+/// … and each of the others so long before the next.
+const STAGGER: SimDuration = SimDuration::from_millis(1_500);
 /// Nodes of a shared cluster have run for minutes.
 const SETTLED: (SimDuration, SimDuration) = (SimDuration::from_secs(120), SimDuration::from_secs(1_800));
 
@@ -106,10 +108,15 @@ impl RecordedCase {
         let nodes = self
             .nodes
             .iter()
-            .map(|machine| {
+            .enumerate()
+            .map(|(place, machine)| {
                 let mut draw = draws.draw(UPTIME, StreamKey::new(&machine.name), 0);
-                let jitter = draw.between(SimDuration::ZERO, SimDuration::from_millis(800));
-                let uptime = if self.shared { draw.between(SETTLED.0, SETTLED.1) } else { FRESH + jitter };
+                let later = self.nodes[place + 1..].iter().filter(|machine| machine.start).count() as u64;
+                let uptime = if self.shared {
+                    draw.between(SETTLED.0, SETTLED.1)
+                } else {
+                    draw.between(FRESH.0, FRESH.1) + STAGGER * later
+                };
                 machine.plan(uptime)
             })
             .collect();
@@ -119,6 +126,7 @@ impl RecordedCase {
             nodes,
             world: self.world.clone(),
             profile: Arc::new(LatencyProfile::kubernetes_1_36()),
+            scheduler: Arc::default(),
             actions: self.actions.clone(),
             every_probe: true,
         }
@@ -459,7 +467,7 @@ impl ExecRule {
         let step = |entry: ExecEntry| {
             let result = match entry.result.as_str() {
                 "" | "success" => ExecResult::Success,
-                "failure" => ExecResult::Failure,
+                "failure" => ExecResult::Exit { code: 1, output: "scripted failure".into() },
                 "hang" => ExecResult::Hang,
                 "error" => ExecResult::Error,
                 other => return Err(CaseError(format!("exec result {other:?} is not known"))),

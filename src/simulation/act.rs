@@ -1,9 +1,10 @@
 //! What users and fate do, at their times.
 
 use super::Cluster;
+use super::user::Errand;
 use crate::api::{Kind, Name, Object, Request, Target};
 use crate::components::message::Message;
-use crate::engine::{Outbox, SimTime};
+use crate::engine::{Outbox, SimDuration, SimTime};
 use crate::scenario::plan::{Action, ActionTarget, Pick};
 
 impl Cluster {
@@ -29,18 +30,23 @@ impl Cluster {
                     |target: Target| Request::Evict { namespace: target.namespace, name: target.name, options };
                 self.user_calls(found.into_iter().map(request), out);
             }
-            Action::KillKubelet(_)
-            | Action::StartKubelet(_)
-            | Action::RestartKubelet { .. }
-            | Action::PowerOff(_)
-            | Action::PowerOn(_)
-            | Action::StartNode(_)
-            | Action::WriteStaticPod { .. }
+            Action::Apply(applied) => self.user_does([Errand::Apply(applied.clone())], out),
+            Action::Taint { node, add, remove } => {
+                self.user_does([Errand::Taint { node: *node, add: add.clone(), remove: remove.clone() }], out);
+            }
+            Action::Drain(drain) => self.user_does([Errand::Drain(drain.clone())], out),
+            Action::KillKubelet(node) => self.kill_kubelet(*node, out),
+            Action::StartKubelet(node) | Action::StartNode(node) => self.start_kubelet(*node, SimDuration::ZERO, out),
+            Action::RestartKubelet { node, down } => {
+                self.kill_kubelet(*node, out);
+                self.start_kubelet(*node, *down, out);
+            }
+            Action::PowerOff(node) => self.power_off(now, *node, out),
+            Action::PowerOn(node) => self.power_on(*node, out),
+            Action::WriteStaticPod { .. }
             | Action::RemoveStaticPod { .. }
             | Action::ShutdownNode(_)
-            | Action::CancelShutdown(_) => {
-                let _ = now;
-            }
+            | Action::CancelShutdown(_) => {}
         }
     }
 

@@ -6,7 +6,7 @@ use crate::api::{
     Request, TAINT_NOT_READY, Timestamp,
 };
 use crate::components::kubelet::{Kubelet, KubeletSetup};
-use crate::components::message::Message;
+use crate::components::message::{Message, NodeIndex};
 use crate::engine::{Outbox, SimTime};
 use crate::scenario::plan::NodePlan;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ impl Cluster {
         for node in &plan.nodes {
             let index = self.runtimes.add_machine(node.name);
             self.nodes.insert(node.name, index);
+            let template = Arc::new(self.node_template(node, index));
             self.kubelets.push(Kubelet::new(KubeletSetup {
                 node: index,
                 name: node.name,
@@ -32,9 +33,10 @@ impl Cluster {
                 clock: self.server.clock(),
                 draws: self.draws,
                 every_probe: plan.every_probe,
+                template: template.clone(),
             }));
             if node.present {
-                self.register(SimTime::ZERO, node);
+                self.register(SimTime::ZERO, &template);
                 self.kubelets[index.index()].start(SimTime::ZERO, node.uptime);
             }
         }
@@ -49,23 +51,26 @@ impl Cluster {
         }
     }
 
-    /// A machine becomes a node that is ready.
-    fn register(&mut self, now: SimTime, plan: &NodePlan) {
-        let stamp = self.server.clock().at(now).truncated();
-        let node = Node {
+    /// The node as a machine's kubelet registers it.
+    fn node_template(&self, plan: &NodePlan, index: NodeIndex) -> Node {
+        Node {
             meta: Metadata { name: plan.name, labels: node_labels(plan), ..Metadata::default() },
-            unschedulable: false,
             taints: plan.taints.clone().into(),
-            provider_id: Name::default(),
             status: Arc::new(NodeStatus {
                 capacity: plan.capacity.clone(),
                 allocatable: plan.allocatable.clone(),
-                conditions: ready_conditions(stamp),
-                address: Some(self.runtimes.machine(self.nodes[&plan.name]).address()),
+                address: Some(self.runtimes.machine(index).address()),
                 ..NodeStatus::default()
             }),
             ..Node::default()
-        };
+        }
+    }
+
+    /// A machine becomes a node that is ready.
+    fn register(&mut self, now: SimTime, template: &Node) {
+        let stamp = self.server.clock().at(now).truncated();
+        let mut node = template.clone();
+        Arc::make_mut(&mut node.status).conditions = ready_conditions(stamp);
         let created = self.server.serve(now, Request::Create(Object::Node(Arc::new(node))));
         let Ok(Object::Node(created)) = created else { return };
         let mut ready = Node::clone(&created);

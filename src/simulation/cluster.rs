@@ -1,14 +1,15 @@
 //! The cluster: every component and the API server between them, advanced by one message at a time.
 
 use super::network::Network;
+use super::user::User;
 use crate::api::{Change, ChangeKind, FastMap, Kind, Name, Object, Request, Server};
 use crate::components::kubelet::Kubelet;
 use crate::components::message::{Client, Message, NodeIndex};
+use crate::components::net::NetClient;
 use crate::components::runtime::Runtimes;
-use crate::components::scheduler::Scheduler;
+use crate::components::scheduler::{Scheduler, SchedulerParts};
 use crate::engine::{Draws, Outbox, SimDuration, SimTime};
 use crate::scenario::plan::Plan;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Everything that a run is about, at one instant. A clone is a fork.
@@ -29,14 +30,6 @@ pub struct Cluster {
     changes: Vec<Change>,
 }
 
-/// Whoever uses the cluster: one call after another.
-#[derive(Debug, Clone, Default)]
-pub(super) struct User {
-    pub(super) waiting: VecDeque<Request>,
-    busy: bool,
-    calls: u32,
-}
-
 impl Cluster {
     /// The cluster of a plan, before anything has happened.
     pub fn new(plan: Arc<Plan>, seed: u64, out: &mut Outbox<Message>) -> Self {
@@ -45,7 +38,12 @@ impl Cluster {
         let mut cluster = Self {
             draws,
             server: Server::new(clock, draws),
-            scheduler: Scheduler::default(),
+            scheduler: Scheduler::new(SchedulerParts {
+                setup: plan.scheduler.clone(),
+                clock,
+                draws,
+                latencies: plan.profile.clone(),
+            }),
             kubelets: Vec::new(),
             runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), draws),
             nodes: FastMap::default(),
@@ -62,6 +60,11 @@ impl Cluster {
     /// The API server and everything that it stores.
     pub const fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// The scheduler.
+    pub const fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
     }
 
     /// The kubelets, in order of the machines.
@@ -100,18 +103,25 @@ impl Cluster {
             Message::Call { client, id, request } => self.serve(now, client, id, *request, out),
             Message::Reply { client, id, response } => match client {
                 Client::Kubelet(node) => self.kubelets[node.index()].replied(now, id, response, out),
-                Client::User => self.user_replied(out),
-                Client::Scheduler | Client::ControllerManager | Client::Workload => {}
+                Client::User => self.user_replied(now, id, response, out),
+                Client::Scheduler => self.scheduler.replied(now, id, response, out),
+                Client::ControllerManager | Client::Workload => {}
             },
             Message::Watch { client, change } => self.watched(now, client, change, out),
-            Message::Kubelet(node, message) => self.kubelets[node.index()].handle(now, message, out),
+            Message::Kubelet(node, message) => self.kubelet(now, node, message, out),
             Message::Cri { node, id, call } => self.runtimes.call(now, node, id, *call, out),
             Message::CriDone { node, id, result } => self.kubelets[node.index()].cri_done(now, id, result, out),
             Message::RuntimeChanged { node, pod } => self.kubelets[node.index()].runtime_changed(now, pod, out),
-            Message::RuntimeForgot { .. } => {}
+            Message::RuntimeForgot { node, key } => self.kubelets[node.index()].runtime_forgot(key),
+            Message::Net { client, id, request } => self.runtimes.net_request(now, client, id, &request, out),
+            Message::NetDone { client, id, reply } => match client {
+                NetClient::Kubelet(node) => self.kubelets[node.index()].net_done(now, id, *reply, out),
+                NetClient::Containers(_) => {}
+            },
             Message::Runtime(node, message) => self.runtimes.handle(now, node, message, out),
             Message::Scheduler(message) => self.scheduler.handle(now, message, out),
             Message::Controller(_) => {}
+            Message::User(message) => self.user_waited(message, out),
             Message::Act(action) => self.act(now, action as usize, out),
         }
     }
@@ -175,27 +185,6 @@ impl Cluster {
             Client::Kubelet(node) => self.kubelets[node.index()].watched(now, change, out),
             Client::ControllerManager | Client::User | Client::Workload => {}
         }
-    }
-
-    /// The user calls, one call after another.
-    pub(super) fn user_calls(&mut self, requests: impl IntoIterator<Item = Request>, out: &mut Outbox<Message>) {
-        self.user.waiting.extend(requests);
-        if !self.user.busy {
-            self.user_next(out);
-        }
-    }
-
-    fn user_next(&mut self, out: &mut Outbox<Message>) {
-        let next = self.user.waiting.pop_front();
-        self.user.busy = next.is_some();
-        if let Some(request) = next {
-            self.user.calls += 1;
-            out.now(Message::Call { client: Client::User, id: self.user.calls, request: Box::new(request) });
-        }
-    }
-
-    fn user_replied(&mut self, out: &mut Outbox<Message>) {
-        self.user_next(out);
     }
 
     /// Hands an object that is there from the start to those who watch.

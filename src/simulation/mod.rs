@@ -4,9 +4,14 @@ mod act;
 mod boot;
 mod cluster;
 mod network;
+mod nodes;
+mod observed;
 mod parallel;
 mod run;
+mod user;
 
 pub use cluster::Cluster;
+pub use observed::Simulation;
 pub use parallel::{parallel, parallel_on};
 pub use run::{Run, Trace};
+pub use user::{Complaint, UserMessage};

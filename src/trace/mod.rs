@@ -1,7 +1,7 @@
 //! What happened: messages delivered, objects changed; facts first, meaning later.
 //!
-//! Whoever looks on while a run goes implements [`Trace`](crate::simulation::Trace). Three here do: [`Digest`] sums
-//! everything up in one number, [`TraceRecord`] keeps every fact with its cause, and [`Recording`] writes what a
+//! Whoever looks on while a run goes implements [`Trace`](crate::simulation::Trace). Four here do: [`Witness`] notes
+//! events and refusals, [`Digest`] sums everything up in one number, [`TraceRecord`] keeps every fact with its cause, and [`Recording`] writes what a
 //! recorder beside a real cluster would have.
 
 mod causes;
@@ -15,6 +15,7 @@ mod subject;
 #[cfg(test)]
 pub(crate) mod test_run;
 mod view;
+mod witness;
 
 pub use causes::{Behind, Causes, Link};
 pub use diff::{Divergence, Scope, diff};
@@ -26,3 +27,4 @@ pub use subject::{Subject, SubjectId};
 pub use view::{
     ConditionView, ContainerView, EndView, EventView, InstanceView, NodeView, PodView, Role, RuntimeView, StateView,
 };
+pub use witness::{Refused, ToldEvent, Witness};

@@ -83,6 +83,10 @@ pub enum FactKind {
     RuntimeChanged,
     /// The runtime has nothing of a pod any more.
     RuntimeForgot,
+    /// A request over the pod network arrives.
+    Net,
+    /// Its answer reaches whoever asked.
+    NetDone,
     /// Something within a runtime.
     Runtime,
     /// Something within the scheduler.

@@ -9,7 +9,7 @@ use crate::components::kubelet::KubeletMessage;
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::components::runtime::RuntimeMessage;
 use crate::engine::SimTime;
-use crate::scenario::plan::{Action, ActionTarget};
+use crate::scenario::plan::{Action, ActionTarget, Drain};
 use crate::simulation::{Cluster, Trace};
 use std::sync::Arc;
 
@@ -100,10 +100,13 @@ impl TraceRecord {
         let mut told = Told::new(FactKind::Action, action.into());
         match action {
             Action::Create(object) => told.subject = self.wanted(object),
+            Action::Apply(applied) => told.subject = self.wanted(&applied.object),
             Action::Delete { target, .. } | Action::Patch { target, .. } | Action::Evict { target, .. } => {
                 told.subject = self.matching(target);
             }
-            Action::KillKubelet(node)
+            Action::Taint { node, .. }
+            | Action::Drain(Drain { node, .. })
+            | Action::KillKubelet(node)
             | Action::StartKubelet(node)
             | Action::RestartKubelet { node, .. }
             | Action::PowerOff(node)
@@ -200,7 +203,7 @@ impl TraceRecord {
     fn kubelet(&self, node: NodeIndex, cause: FactId, message: &KubeletMessage) -> Told {
         let mut told = Told::new(FactKind::Kubelet, message.into());
         match message {
-            KubeletMessage::HandlerDone { .. } => (told.subject, told.part) = self.inherited(cause),
+            KubeletMessage::HandlerTimer { .. } => (told.subject, told.part) = self.inherited(cause),
             message => told.subject = message.pod().map_or(SubjectId::NONE, |key| self.pod(node, key)),
         }
         if let KubeletMessage::StopTimer { container: id, .. } | KubeletMessage::ProbeNews { id, .. } = message {
@@ -271,13 +274,15 @@ impl TraceRecord {
     fn runtime(&self, node: NodeIndex, cause: FactId, message: &RuntimeMessage) -> Told {
         let mut told = Told::new(FactKind::Runtime, message.into());
         match message {
-            RuntimeMessage::StepDone { .. } => (told.subject, told.part) = self.inherited(cause),
+            RuntimeMessage::StepDone { .. } | RuntimeMessage::ExecDone { .. } | RuntimeMessage::NetAnswer { .. } => {
+                (told.subject, told.part) = self.inherited(cause)
+            }
             RuntimeMessage::ProcessEnd { key, container, exit } => {
                 told.subject = self.pod(node, *key);
                 told.part = self.instance(*container).0;
                 told.detail = Detail::Number(i64::from(exit.code));
             }
-            RuntimeMessage::Kill { key, container } => {
+            RuntimeMessage::Kill { key, container, .. } => {
                 told.subject = self.pod(node, *key);
                 told.part = self.instance(*container).0;
             }
@@ -331,9 +336,21 @@ impl Trace for TraceRecord {
                 let subject = self.pod(*node, *key);
                 (Actor::Kubelet(*node), Told { subject, ..Told::new(FactKind::RuntimeForgot, "RuntimeForgot") })
             }
+            Message::Net { client, request, .. } => {
+                let mut told = Told::new(FactKind::Net, (&request.ask).into());
+                (told.subject, told.part) = self.inherited(cause);
+                told.detail = Detail::Number(i64::from(request.port));
+                (Actor::Runtime(client.node()), told)
+            }
+            Message::NetDone { client, reply, .. } => {
+                let mut told = Told::new(FactKind::NetDone, (&reply.answer).into());
+                (told.subject, told.part) = self.inherited(cause);
+                (Actor::Kubelet(client.node()), told)
+            }
             Message::Runtime(node, message) => (Actor::Runtime(*node), self.runtime(*node, cause, message)),
             Message::Scheduler(message) => (Actor::Scheduler, Told::new(FactKind::Scheduler, message.into())),
             Message::Controller(message) => (Actor::ControllerManager, Told::new(FactKind::Controller, message.into())),
+            Message::User(message) => (Actor::User, Told::new(FactKind::Action, message.into())),
             Message::Act(place) => {
                 cause = FactId::NONE;
                 (Actor::User, self.action(&cluster.plan().actions[*place as usize].action))

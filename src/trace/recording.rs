@@ -10,7 +10,7 @@ use crate::components::message::{Message, NodeIndex};
 use crate::engine::{SimDuration, SimTime};
 use crate::simulation::{Cluster, Trace};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How much later than a write its notification is received and stamped.
@@ -27,6 +27,8 @@ pub struct Recording {
     /// The name and identity of each pod by its runtime's key.
     pods: BTreeMap<(NodeIndex, PodKey), (Name, String)>,
     generations: BTreeMap<String, i64>,
+    /// Containers that were sent a stop signal: another one is no news.
+    signalled: BTreeSet<crate::api::ContainerId>,
 }
 
 impl Recording {
@@ -44,11 +46,8 @@ impl Recording {
         recording
     }
 
-    /// The lines in order of time.
+    /// The lines in order of time. A call that is not over has none: the recorder writes it when it ends.
     pub fn into_lines(mut self) -> Vec<String> {
-        for (_, (began, line)) in std::mem::take(&mut self.calls) {
-            self.line(began, Value::Object(line));
-        }
         self.lines.sort();
         self.lines.into_iter().map(|(_, _, line)| line).collect()
     }
@@ -136,7 +135,7 @@ impl Recording {
             .runtime
             .get(&(node, key))
             .is_some_and(|pod| pod.containers.iter().any(|c| c.id == id && c.state == InstanceState::Running));
-        if runs {
+        if runs && self.signalled.insert(id) {
             let mut line = stop.clone();
             line.remove("timeout_s");
             line.insert("call".into(), "ContainerSignal".into());

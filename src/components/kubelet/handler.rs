@@ -2,10 +2,12 @@
 //!
 //! Follows `pkg/probe` and `pkg/kubelet/lifecycle/handlers.go` of Kubernetes 1.36.
 
+use super::net_client::{Asker, NetHandler, Next};
 use super::{Kubelet, KubeletMessage, PendingCri};
 use crate::api::{ContainerId, Handler, Name, Text};
 use crate::components::cri::{CriCall, CriReply, CriResult, PodKey};
 use crate::components::message::Message;
+use crate::components::net::{NetClient, NetReply};
 use crate::engine::{Outbox, SimDuration, SimTime};
 
 /// Who waits for a handler.
@@ -17,6 +19,14 @@ pub(super) enum HandlerRun {
     PostStart { key: PodKey, turn: u32 },
     /// The stopping of a container.
     PreStop { key: PodKey, turn: u32, container: ContainerId },
+}
+
+/// A handler that is not over.
+#[derive(Debug, Clone)]
+pub(super) struct PendingHandler {
+    run: HandlerRun,
+    /// The request that it is at.
+    net: Option<Box<NetHandler>>,
 }
 
 /// What a handler came to.
@@ -39,7 +49,7 @@ impl Kubelet {
         &mut self,
         now: SimTime,
         key: PodKey,
-        _container: Name,
+        container: Name,
         id: ContainerId,
         handler: &Handler,
         timeout: SimDuration,
@@ -49,7 +59,7 @@ impl Kubelet {
         self.calls += 1;
         let number = self.calls;
         let probe = matches!(run, HandlerRun::Probe { .. });
-        self.handlers.insert(number, run);
+        self.handlers.insert(number, PendingHandler { run, net: None });
         match handler {
             Handler::Exec { command } => {
                 let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream.part("exec"));
@@ -59,17 +69,72 @@ impl Kubelet {
             }
             Handler::Sleep { seconds } => {
                 let pause = SimDuration::from_secs(*seconds);
-                out.after(pause, self.message(KubeletMessage::HandlerDone { run: number }));
+                out.after(pause, self.message(KubeletMessage::HandlerTimer { run: number }));
             }
             Handler::HttpGet { .. } | Handler::TcpSocket { .. } | Handler::Grpc { .. } => {
-                out.now(self.message(KubeletMessage::HandlerDone { run: number }));
+                let asker = if probe { Asker::Probe { timeout } } else { Asker::Hook };
+                self.begin_net(now, key, container, number, handler, asker, out);
             }
         }
     }
 
+    #[allow(clippy::too_many_arguments, reason = "what is asked, where, by whom, and for whom")]
+    fn begin_net(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        container: Name,
+        run: u32,
+        handler: &Handler,
+        asker: Asker,
+        out: &mut Outbox<Message>,
+    ) {
+        let Some(state) = self.pods.get(&key) else { return };
+        let spec = state.pod.spec.clone();
+        let Some(container) = spec.container(container) else { return };
+        // To a hook the runtime names the address, and it has none for a pod on the node's network.
+        let of_sandbox = state.runtime.sandboxes.first().and_then(|sandbox| sandbox.ip);
+        let of_node = (spec.host_network && asker != Asker::Hook).then_some(self.address);
+        let (net, next) = NetHandler::begin(now, asker, handler, container, of_sandbox.or(of_node));
+        if let Some(pending) = self.handlers.get_mut(&run) {
+            pending.net = net.map(Box::new);
+        }
+        self.net_goes_on(now, run, next, out);
+    }
+
+    fn net_goes_on(&mut self, now: SimTime, run: u32, next: Next, out: &mut Outbox<Message>) {
+        match next {
+            Next::Ask(request) => {
+                let delay = self.latency(|profile| &profile.pod_network, now, self.stream.part("requests"));
+                let client = NetClient::Kubelet(self.node);
+                out.after(delay, Message::Net { client, id: run, request });
+            }
+            Next::Wait(until) => {
+                out.after(until.since(now), self.message(KubeletMessage::HandlerTimer { run }));
+            }
+            Next::Done(outcome) => self.handler_outcome(now, run, outcome, out),
+        }
+    }
+
+    /// A request over the network is answered.
+    pub(super) fn net_answered(&mut self, now: SimTime, run: u32, reply: NetReply, out: &mut Outbox<Message>) {
+        let Some(net) = self.handlers.get_mut(&run).and_then(|pending| pending.net.as_mut()) else { return };
+        let next = net.answered(now, reply);
+        self.net_goes_on(now, run, next, out);
+    }
+
     /// A pause is over.
-    pub(super) fn handler_done(&mut self, now: SimTime, run: u32, out: &mut Outbox<Message>) {
-        self.handler_outcome(now, run, HandlerOutcome::Success { stands_until: SimTime::MAX }, out);
+    pub(super) fn handler_timer(&mut self, now: SimTime, run: u32, out: &mut Outbox<Message>) {
+        match self.handlers.get_mut(&run) {
+            Some(PendingHandler { net: Some(net), .. }) => {
+                let next = net.resume(now);
+                self.net_goes_on(now, run, next, out);
+            }
+            Some(PendingHandler { net: None, .. }) => {
+                self.handler_outcome(now, run, HandlerOutcome::Success { stands_until: SimTime::MAX }, out);
+            }
+            None => {}
+        }
     }
 
     /// A command has ended.
@@ -86,14 +151,16 @@ impl Kubelet {
 
     /// What is said of a command that took too long (`pkg/probe/exec`).
     fn timeout_text(&self, run: u32) -> Text {
-        let Some(HandlerRun::Probe { key, worker }) = self.handlers.get(&run) else { return Text::default() };
+        let Some(HandlerRun::Probe { key, worker }) = self.handlers.get(&run).map(|pending| &pending.run) else {
+            return Text::default();
+        };
         let Some(state) = self.pods.get(key) else { return Text::default() };
         let Some((command, timeout)) = state.probes.command_of(*worker) else { return Text::default() };
         format!("command timed out: \"{command}\" timed out after {timeout}").into()
     }
 
     fn handler_outcome(&mut self, now: SimTime, run: u32, outcome: HandlerOutcome, out: &mut Outbox<Message>) {
-        match self.handlers.remove(&run) {
+        match self.handlers.remove(&run).map(|pending| pending.run) {
             Some(HandlerRun::Probe { key, worker }) => self.probe_answered(now, key, worker, outcome, out),
             Some(HandlerRun::PostStart { key, turn }) if self.turn(key) == turn => {
                 self.post_start_done(now, key, outcome, out);

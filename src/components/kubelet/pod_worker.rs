@@ -48,14 +48,25 @@ pub(super) enum Activity {
     Idle,
     /// It was told that there is something to do.
     Waking,
-    /// It waits until the runtime was looked at.
-    AwaitingRelist,
+    /// It knows what to do, and waits until the runtime was looked at.
+    AwaitingRelist(Assignment),
     /// It brings the pod nearer to what its spec says.
     Syncing(Box<SyncPod>),
     /// It stops every container.
     Terminating(Box<PodKill>),
     /// It gives back what the pod had.
     CleaningUp,
+}
+
+/// What a worker does next, as it was when the worker took it: later news is for its next turn (`startPodSync`).
+#[derive(Debug, Clone)]
+pub(super) enum Assignment {
+    /// To bring this version of the pod nearer to its spec.
+    Sync(Arc<Pod>),
+    /// To stop every container.
+    Terminate,
+    /// To give back what the pod had.
+    CleanUp,
 }
 
 /// What an update is about.
@@ -125,7 +136,9 @@ impl Worker {
 impl Kubelet {
     /// A pod is new: it is admitted, or refused for good.
     pub(super) fn pod_added(&mut self, now: SimTime, key: PodKey, pod: Arc<Pod>, out: &mut Outbox<Message>) {
-        self.pods.insert(key, PodState::new(key, pod.clone()));
+        let mut state = PodState::new(key, pod.clone());
+        self.claim(key, &mut state);
+        self.pods.insert(key, state);
         if !pod.meta.is_terminating() && !pod.is_terminal() && !self.admit(now, key, out) {
             return;
         }
@@ -154,10 +167,11 @@ impl Kubelet {
 
     /// Tells a pod's worker (`UpdatePod`).
     pub(super) fn update_pod(&mut self, now: SimTime, key: PodKey, kind: UpdateKind, out: &mut Outbox<Message>) {
+        let turn = self.first_turn();
         let Some(state) = self.pods.get_mut(&key) else { return };
         let pod = state.pod.clone();
         let first = state.worker.is_none();
-        let worker = state.worker.get_or_insert_default();
+        let worker = state.worker.get_or_insert_with(|| Worker { turn, ..Worker::default() });
         if first && pod.is_terminal() && !state.runtime.anything_runs() && state.runtime.ready_sandbox().is_none() {
             worker.terminating_at = Some(now);
             worker.terminated_at = Some(now);
@@ -231,27 +245,29 @@ impl Kubelet {
         let relisted_at = self.pleg.relisted_at(now);
         let Some(state) = self.pods.get_mut(&key) else { return };
         let Some(worker) = &mut state.worker else { return };
-        let expected = matches!(worker.activity, Activity::Waking | Activity::AwaitingRelist);
-        if worker.turn != turn || !expected {
+        if worker.turn != turn {
             return;
         }
-        if worker.pending.is_none() {
-            worker.activity = Activity::Idle;
-            return;
-        }
+        let assignment = match &worker.activity {
+            Activity::AwaitingRelist(assignment) => assignment.clone(),
+            Activity::Waking if worker.pending.take().is_none() => {
+                worker.activity = Activity::Idle;
+                return;
+            }
+            Activity::Waking if worker.is_terminated() => Assignment::CleanUp,
+            Activity::Waking if worker.is_terminating() => Assignment::Terminate,
+            Activity::Waking => Assignment::Sync(state.pod.clone()),
+            Activity::Idle | Activity::Syncing(_) | Activity::Terminating(_) | Activity::CleaningUp => return,
+        };
         if !worker.is_fresh(relisted_at, state.observed_at) {
-            worker.activity = Activity::AwaitingRelist;
+            worker.activity = Activity::AwaitingRelist(assignment);
             self.want_relist(now, out);
             return;
         }
-        let update = worker.pending.take().expect("just looked");
-        worker.requeued_for = None;
-        if worker.is_terminated() {
-            self.begin_cleanup(now, key, out);
-        } else if worker.is_terminating() {
-            self.begin_terminating(now, key, out);
-        } else {
-            self.begin_sync(now, key, update, out);
+        match assignment {
+            Assignment::Sync(pod) => self.begin_sync(now, key, &pod, out),
+            Assignment::Terminate => self.begin_terminating(now, key, out),
+            Assignment::CleanUp => self.begin_cleanup(now, key, out),
         }
     }
 
@@ -264,7 +280,7 @@ impl Kubelet {
             .filter(|(key, _)| only.is_none_or(|only| only == **key))
             .filter_map(|(key, state)| {
                 let worker = state.worker.as_ref()?;
-                let waits = matches!(worker.activity, Activity::AwaitingRelist);
+                let waits = matches!(worker.activity, Activity::AwaitingRelist(_));
                 (waits && worker.is_fresh(relisted_at, state.observed_at)).then_some((*key, worker.turn))
             })
             .collect();
@@ -277,7 +293,7 @@ impl Kubelet {
     pub(super) fn any_worker_waits(&self) -> bool {
         self.pods
             .values()
-            .any(|state| state.worker.as_ref().is_some_and(|w| matches!(w.activity, Activity::AwaitingRelist)))
+            .any(|state| state.worker.as_ref().is_some_and(|w| matches!(w.activity, Activity::AwaitingRelist(_))))
     }
 
     /// A sync is over.
@@ -357,8 +373,12 @@ impl Kubelet {
     }
 
     /// Forgets finished workers of pods that are gone, and begins anew where that was asked for (`SyncKnownPods`).
-    pub(super) fn housekeeping(&mut self, now: SimTime, out: &mut Outbox<Message>) {
-        self.housekeeping_due = false;
+    pub(super) fn housekeeping(&mut self, now: SimTime, due: SimTime, out: &mut Outbox<Message>) {
+        if self.housekeeping_due != Some(due) {
+            return;
+        }
+        self.housekeeping_due = None;
+        self.kill_unclaimed(now, out);
         let done: Vec<PodKey> = self
             .pods
             .iter()
@@ -377,12 +397,13 @@ impl Kubelet {
     }
 
     pub(super) fn want_housekeeping(&mut self, now: SimTime, out: &mut Outbox<Message>) {
-        if std::mem::replace(&mut self.housekeeping_due, true) {
+        if self.housekeeping_due.is_some() {
             return;
         }
         let after = now + SimDuration::from_nanos(1);
         let due = after.next_tick(self.tick_phase, super::config::HOUSEKEEPING_PERIOD);
-        out.after(due.since(now), self.message(KubeletMessage::Housekeeping));
+        self.housekeeping_due = Some(due);
+        out.after(due.since(now), self.message(KubeletMessage::Housekeeping { due }));
     }
 
     fn forget_pod(&mut self, key: PodKey) {

@@ -143,8 +143,9 @@ impl PodProbes {
                 (place, timer)
             }
             None => {
+                let timer = worker.timer;
                 self.workers.push(worker);
-                (self.workers.len() - 1, 0)
+                (self.workers.len() - 1, timer)
             }
         }
     }
@@ -238,7 +239,7 @@ impl Kubelet {
     /// Starts the workers of a pod, unless it has them (`prober_manager.go`, `AddPod`).
     pub(super) fn add_probes(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let started = self.started_at;
-        let draws = self.draws;
+        let (draws, timer) = (self.draws, self.first_turn());
         let Some(state) = self.pods.get_mut(&key) else { return };
         let spec = state.pod.spec.clone();
         let sidecars = spec.init_containers.iter().filter(|container| container.is_sidecar());
@@ -270,7 +271,7 @@ impl Kubelet {
                     last: Verdict::Success,
                     run_length: 0,
                     on_hold: false,
-                    timer: 0,
+                    timer,
                     state: WorkerState::Starting,
                     poked: false,
                     stands_until: SimTime::ZERO,

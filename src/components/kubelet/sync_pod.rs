@@ -94,7 +94,8 @@ impl Kubelet {
         terminal: bool,
         out: &mut Outbox<Message>,
     ) -> Option<PodStatus> {
-        let status = self.generate_status(now, key, runtime, terminal, out)?;
+        let pod = self.pods.get(&key)?.pod.clone();
+        let status = self.generate_status(now, key, &pod, runtime, terminal, out)?;
         self.set_pod_status(now, key, status.clone(), out);
         Some(status)
     }
@@ -104,14 +105,15 @@ impl Kubelet {
         &mut self,
         now: SimTime,
         key: PodKey,
+        pod: &Pod,
         runtime: &RuntimePod,
         terminal: bool,
         out: &mut Outbox<Message>,
     ) -> Option<PodStatus> {
-        let deadline_exceeded = self.deadline_exceeded(now, key);
+        let deadline_exceeded = self.deadline_exceeded(now, key, pod);
         let state = self.pods.get(&key)?;
         let input = StatusInput {
-            pod: &state.pod,
+            pod,
             runtime,
             resizing: &state.resizing,
             old: state.status.as_ref().map_or(&state.pod.status, |tracked| &tracked.status),
@@ -134,17 +136,11 @@ impl Kubelet {
     }
 
     /// Begins a sync.
-    pub(super) fn begin_sync(
-        &mut self,
-        now: SimTime,
-        key: PodKey,
-        _update: super::pod_worker::UpdateKind,
-        out: &mut Outbox<Message>,
-    ) {
+    pub(super) fn begin_sync(&mut self, now: SimTime, key: PodKey, pod: &Arc<Pod>, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get(&key) else { return };
-        let (pod, runtime) = (state.pod.clone(), state.cached.clone());
+        let runtime = state.cached.clone();
         self.check_resize(now, key, &runtime, out);
-        let Some(status) = self.generate_status(now, key, &runtime, false, out) else { return };
+        let Some(status) = self.generate_status(now, key, pod, &runtime, false, out) else { return };
         let terminal = status.phase.is_terminal();
         self.set_pod_status(now, key, status, out);
         if terminal {
@@ -153,7 +149,7 @@ impl Kubelet {
         self.watch_deadline(now, key, out);
         let deadline = now + super::config::VOLUME_TIMEOUT;
         let sync = SyncPod {
-            pod,
+            pod: pod.clone(),
             runtime,
             stage: Stage::Volumes { deadline },
             actions: PodActions::default(),
@@ -498,28 +494,28 @@ impl Kubelet {
     }
 
     /// Whether the pod has been active for longer than it may (`active_deadline.go`).
-    pub(super) fn deadline_exceeded(&self, now: SimTime, key: PodKey) -> bool {
-        self.deadline(key).is_some_and(|deadline| now >= deadline)
+    fn deadline_exceeded(&self, now: SimTime, key: PodKey, pod: &Pod) -> bool {
+        self.deadline(key, pod).is_some_and(|deadline| now >= deadline)
     }
 
     /// When the pod has been active for as long as it may; its start is known in whole seconds only.
-    fn deadline(&self, key: PodKey) -> Option<SimTime> {
+    fn deadline(&self, key: PodKey, pod: &Pod) -> Option<SimTime> {
         let state = self.pods.get(&key)?;
-        let seconds = state.pod.spec.active_deadline?;
+        let seconds = pod.spec.active_deadline?;
         let status = state.status.as_ref().map_or(&*state.pod.status, |tracked| &tracked.status);
         Some(self.clock.when(status.start_time?.plus_secs(seconds).wall()))
     }
 
     /// Plans the tick at which the deadline is found to have passed.
     fn watch_deadline(&self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
-        let Some(deadline) = self.deadline(key) else { return };
+        let Some(deadline) = self.pods.get(&key).and_then(|state| self.deadline(key, &state.pod)) else { return };
         let due = deadline.max(now).next_tick(self.tick_phase, super::config::SYNC_TICK);
         out.after(due.since(now), self.message(KubeletMessage::DeadlineTick { key }));
     }
 
     /// The tick at which a deadline has passed: the pod is synced until it terminates.
     pub(super) fn deadline_tick(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
-        if self.deadline_exceeded(now, key) {
+        if self.pods.get(&key).is_some_and(|state| self.deadline_exceeded(now, key, &state.pod)) {
             self.sync_soon(now, key, out);
         }
     }

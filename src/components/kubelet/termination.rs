@@ -304,6 +304,9 @@ impl Kubelet {
         let turn = self.turn(key);
         let Some(one) = self.kill(key).and_then(|kill| kill.find(id)) else { return };
         one.stage = KillStage::Stopping;
+        // At the signal it may answer otherwise.
+        self.wake_probes(now, key, out);
+        let Some(one) = self.kill(key).and_then(|kill| kill.find(id)) else { return };
         let timeout = SimDuration::from_secs(one.grace.max(MINIMUM_GRACE) as u64);
         let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream.part("stop"));
         let delay = self.latency(|profile| &profile.sync_step, now, stream);
@@ -396,7 +399,8 @@ impl Kubelet {
 
     /// The status of a pod that is being stopped, with what whoever stops it has to say.
     fn report_termination(&mut self, now: SimTime, key: PodKey, runtime: &RuntimePod, out: &mut Outbox<Message>) {
-        let Some(mut status) = self.generate_status(now, key, runtime, false, out) else { return };
+        let Some(pod) = self.pods.get(&key).map(|state| state.pod.clone()) else { return };
+        let Some(mut status) = self.generate_status(now, key, &pod, runtime, false, out) else { return };
         let stamp = self.clock.at(now).truncated();
         let Some(state) = self.pods.get(&key) else { return };
         let generation = state.pod.meta.generation;

@@ -2,9 +2,12 @@
 //!
 //! Lists are by count: the n-th sandbox, container or run takes the n-th entry, and the last entry repeats.
 
-use crate::api::{Name, Text};
+use crate::api::amount::{byte_count, byte_counts};
+use crate::api::{Amount, Name, Text};
 use crate::engine::{Distribution, SimDuration};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -55,7 +58,7 @@ impl<'de> Deserialize<'de> for Glob {
 }
 
 /// How the pods of some names behave. The first rule that matches a pod is its rule for life.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PodBehavior {
     /// The pods' names.
@@ -71,7 +74,7 @@ pub struct PodBehavior {
 }
 
 /// One step of the runtime: how long it takes and whether it works.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StepBehavior {
     /// How long it takes; the profile's time if absent.
@@ -81,7 +84,7 @@ pub struct StepBehavior {
 }
 
 /// How the containers of some names behave.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ContainerBehavior {
     /// The containers' names.
@@ -111,7 +114,7 @@ pub fn nth<T>(list: &[T], n: usize) -> Option<&T> {
 }
 
 /// What a process does from its start to its end.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Process {
     /// How long it runs by itself; until it is stopped if absent.
@@ -131,7 +134,7 @@ pub struct Process {
 }
 
 /// The end of a process.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Exit {
     /// What it returns.
@@ -143,7 +146,7 @@ pub struct Exit {
 }
 
 /// What a process does about the stop signal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum OnSignal {
     /// Nothing: it lives until it is killed.
     Ignore,
@@ -164,7 +167,7 @@ impl Default for OnSignal {
 }
 
 /// The answers to one command over the life of a process.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExecBehavior {
     /// The command line, arguments joined by blanks.
@@ -174,7 +177,7 @@ pub struct ExecBehavior {
 }
 
 /// An answer from a moment on.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExecStep {
     /// Since the start of the process.
@@ -186,7 +189,7 @@ pub struct ExecStep {
 }
 
 /// What a command comes to.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum ExecResult {
     /// Exit code 0.
     #[default]
@@ -202,12 +205,13 @@ pub enum ExecResult {
         /// The exit code.
         code: i32,
         /// What it prints.
+        #[serde(default)]
         output: Text,
     },
 }
 
 /// What a command without an entry comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum ExecDefault {
     /// It is run by the simulator's shell in the container's file system.
     #[default]
@@ -217,7 +221,7 @@ pub enum ExecDefault {
 }
 
 /// Something that a process listens with.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenBehavior {
     /// The port.
@@ -239,7 +243,7 @@ pub struct ListenBehavior {
 }
 
 /// What a listener speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum ListenKind {
     /// HTTP.
     #[default]
@@ -253,7 +257,7 @@ pub enum ListenKind {
 }
 
 /// An answer from a moment on.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenStep {
     /// Since the start of the process.
@@ -265,7 +269,7 @@ pub struct ListenStep {
 }
 
 /// What happens to a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ListenAnswer {
     /// Nothing listens.
     Refused,
@@ -284,8 +288,10 @@ pub enum ListenAnswer {
         /// The status.
         code: u16,
         /// The body.
+        #[serde(default)]
         body: Text,
         /// Where a redirect leads.
+        #[serde(default)]
         location: Text,
     },
     /// gRPC: the health of the service.
@@ -299,7 +305,7 @@ impl Default for ListenAnswer {
 }
 
 /// An answer of the gRPC health service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Health {
     /// SERVING.
     Serving,
@@ -316,7 +322,7 @@ pub enum Health {
 }
 
 /// What a process uses from a moment on; keys left out keep their value.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UsageStep {
     /// Since the start of the process.
@@ -324,21 +330,29 @@ pub struct UsageStep {
     /// Thousandths of a CPU.
     pub milli_cpu: Option<i64>,
     /// Bytes of memory (working set).
+    #[serde(with = "byte_count")]
+    #[schemars(with = "Option<Amount>")]
     pub memory: Option<i64>,
     /// Bytes in the writable layer.
+    #[serde(with = "byte_count")]
+    #[schemars(with = "Option<Amount>")]
     pub writable: Option<i64>,
     /// Inodes in the writable layer.
     pub writable_inodes: Option<i64>,
     /// Bytes of logs.
+    #[serde(with = "byte_count")]
+    #[schemars(with = "Option<Amount>")]
     pub logs: Option<i64>,
     /// Bytes in volumes, by name.
+    #[serde(with = "byte_counts")]
+    #[schemars(with = "BTreeMap<Name, Amount>")]
     pub volumes: Vec<(Name, i64)>,
     /// Processes.
     pub pids: Option<i64>,
 }
 
 /// An image of a registry, and how pulling it goes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImageBehavior {
     /// The image's name; may be a pattern.
@@ -361,7 +375,7 @@ impl ImageBehavior {
 }
 
 /// How a pull goes.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PullBehavior {
     /// How long it takes; the profile's time if absent.
@@ -371,7 +385,7 @@ pub struct PullBehavior {
 }
 
 /// What a pull comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum PullResult {
     /// The image is there.
     #[default]
@@ -391,7 +405,7 @@ pub enum PullResult {
 }
 
 /// Everything that a scenario says about the world inside containers.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct World {
     /// Rules for pods.

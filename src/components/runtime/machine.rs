@@ -1,10 +1,13 @@
 //! One machine: the sandboxes and containers of its pods, and the snapshots that its kubelet is shown.
 
+use super::exec::{self, ExecSession};
 use super::image::ImageStore;
-use super::{Exit, Process, RuntimeMessage, START_ERROR, UNKNOWN_REASON};
+use super::network::Connection;
+use super::{CANCELED, Exit, Process, RuntimeMessage, START_ERROR, UNKNOWN_REASON};
 use crate::api::{ContainerId, FastMap, Name, Pod, ResourceList, Text};
 use crate::components::cri::{
-    ContainerConfig, CriCall, CriReply, InstanceState, InstanceStatus, PodKey, RuntimePod, SandboxStatus, pod_stream,
+    ContainerConfig, CriCall, CriError, CriReply, InstanceState, InstanceStatus, PodKey, RuntimePod, SandboxStatus,
+    pod_stream,
 };
 use crate::components::message::{Message, NodeIndex};
 use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
@@ -15,7 +18,7 @@ use std::sync::Arc;
 /// A machine and what runs on it.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    index: NodeIndex,
+    pub(super) index: NodeIndex,
     /// The node's name.
     pub name: Name,
     /// The key of its draws.
@@ -24,6 +27,11 @@ pub struct Machine {
     pub(super) images: ImageStore,
     /// Calls whose time is not over.
     pub(super) calls: FastMap<u32, CriCall>,
+    /// Commands that run in containers, by the kubelet's number for the call.
+    pub(super) execs: BTreeMap<u32, ExecSession>,
+    /// Requests that wait for an answer of a listener.
+    pub(super) connections: BTreeMap<u64, Connection>,
+    pub(super) connections_made: u64,
     powered: bool,
     /// How many addresses were given out.
     addresses: u32,
@@ -33,6 +41,8 @@ pub struct Machine {
 #[derive(Debug, Clone)]
 pub(super) struct PodRecord {
     key: PodKey,
+    /// The pod as it was when its sandbox was made.
+    pub(super) pod: Arc<Pod>,
     pub(super) stream: StreamKey,
     /// The rule of the world that it follows.
     pub(super) rule: Option<usize>,
@@ -62,6 +72,8 @@ pub(super) struct Instance {
     pub(super) signalled: bool,
     /// Calls of StopContainer that wait for its end.
     pub(super) stoppers: Vec<u32>,
+    /// How many requests it has served.
+    pub(super) requests: u32,
 }
 
 impl PodRecord {
@@ -79,6 +91,10 @@ impl PodRecord {
 
     pub(super) fn instance_mut(&mut self, id: ContainerId) -> Option<&mut Instance> {
         self.instances.iter_mut().find(|instance| instance.status.id == id)
+    }
+
+    pub(super) fn instances(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter()
     }
 
     fn snapshot(&self) -> Arc<RuntimePod> {
@@ -99,6 +115,9 @@ impl Machine {
             pods: BTreeMap::new(),
             images: ImageStore::default(),
             calls: FastMap::default(),
+            execs: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            connections_made: 0,
             powered: true,
             addresses: 0,
         }
@@ -111,9 +130,10 @@ impl Machine {
     }
 
     /// The record of a pod, made if there is none.
-    pub(super) fn record(&mut self, key: PodKey, pod: &Pod) -> &mut PodRecord {
+    pub(super) fn record(&mut self, key: PodKey, pod: &Arc<Pod>) -> &mut PodRecord {
         self.pods.entry(key).or_insert_with(|| PodRecord {
             key,
+            pod: pod.clone(),
             stream: pod_stream(pod),
             rule: None,
             sandboxes_begun: 0,
@@ -121,6 +141,10 @@ impl Machine {
             instances: Vec::new(),
             counters: Vec::new(),
         })
+    }
+
+    pub(super) fn instance_mut(&mut self, key: PodKey, id: ContainerId) -> Option<&mut Instance> {
+        self.pods.get_mut(&key)?.instance_mut(id)
     }
 
     /// The next free address of the node's range.
@@ -173,8 +197,15 @@ impl Machine {
         }
     }
 
-    pub(super) fn remove_sandbox(&mut self, key: PodKey, id: ContainerId, out: &mut Outbox<Message>) {
-        let Some(record) = self.pods.get_mut(&key) else { return };
+    /// Forgets a sandbox; returns the address that is free now.
+    pub(super) fn remove_sandbox(
+        &mut self,
+        key: PodKey,
+        id: ContainerId,
+        out: &mut Outbox<Message>,
+    ) -> Option<Ipv4Addr> {
+        let record = self.pods.get_mut(&key)?;
+        let ip = record.sandboxes.iter().find(|sandbox| sandbox.id == id).and_then(|sandbox| sandbox.ip);
         record.sandboxes.retain(|sandbox| sandbox.id != id);
         record.instances.retain(|instance| instance.status.sandbox != id);
         if record.sandboxes.is_empty() && record.instances.is_empty() {
@@ -185,6 +216,7 @@ impl Machine {
         } else {
             self.publish(key, out);
         }
+        ip
     }
 
     pub(super) fn add_container(
@@ -213,7 +245,7 @@ impl Machine {
             message: Text::default(),
             resources: (config.requests.clone(), config.limits.clone()),
         };
-        let instance = Instance { status, config, process: None, signalled: false, stoppers: Vec::new() };
+        let instance = Instance { status, config, process: None, signalled: false, stoppers: Vec::new(), requests: 0 };
         record.instances.insert(0, instance);
         self.publish(key, out);
         id
@@ -292,6 +324,11 @@ impl Machine {
         for id in std::mem::take(&mut instance.stoppers) {
             out.now(Message::CriDone { node, id, result: Ok(CriReply::Done) });
         }
+        let over = self.execs.extract_if(.., |_, session| (session.key, session.container) == (key, id));
+        for (id, _) in over {
+            out.now(Message::CriDone { node, id, result: Ok(exec::killed()) });
+        }
+        self.close_connections((key, id), out);
         self.publish(key, out);
     }
 
@@ -309,32 +346,52 @@ impl Machine {
         }
     }
 
-    pub(super) fn power_off(&mut self) {
-        self.powered = false;
-        self.calls.clear();
+    /// Whether a call of StopContainer still waits for a container's end.
+    pub(super) fn is_stopping(&self, key: PodKey, id: ContainerId, call: u32) -> bool {
+        let instance = self.pods.get(&key).and_then(|record| record.instance(id));
+        instance.is_some_and(|instance| instance.stoppers.contains(&call))
     }
 
-    pub(super) fn power_on(&mut self, now: SimTime, out: &mut Outbox<Message>) {
-        self.powered = true;
+    /// Every call under way is cancelled, as when its client dies.
+    pub(super) fn cancel_calls(&mut self, out: &mut Outbox<Message>) {
+        let stopping = self.pods.values_mut().flat_map(|record| &mut record.instances);
+        let mut ids: Vec<u32> = stopping.flat_map(|instance| std::mem::take(&mut instance.stoppers)).collect();
+        ids.extend(std::mem::take(&mut self.calls).into_keys());
+        ids.extend(std::mem::take(&mut self.execs).into_keys());
+        ids.sort_unstable();
+        ids.dedup();
+        for id in ids {
+            let error = CriError { code: *CANCELED, message: "context canceled".into() };
+            out.now(Message::CriDone { node: self.index, id, result: Err(Box::new(error)) });
+        }
+        self.connections.clear();
+    }
+
+    pub(super) fn power_off(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        self.cancel_calls(out);
+        let lost = Exit { code: 255, reason: *UNKNOWN_REASON, ..Exit::default() };
         let keys: Vec<PodKey> = self.pods.keys().copied().collect();
-        for record in self.pods.values_mut() {
+        for key in keys {
+            let record = self.pods.get_mut(&key).expect("a key of the map");
             for sandbox in &mut record.sandboxes {
                 sandbox.ready = false;
             }
             for instance in &mut record.instances {
-                instance.stoppers.clear();
                 let status = &mut instance.status;
                 if matches!(status.state, InstanceState::Running | InstanceState::Created) {
                     status.state = InstanceState::Exited;
                     status.finished_at = now;
-                    status.exit_code = 255;
-                    status.reason = *UNKNOWN_REASON;
+                    status.exit_code = lost.code;
+                    status.reason = lost.reason;
                 }
             }
-        }
-        for key in keys {
             self.publish(key, out);
         }
+        self.powered = false;
+    }
+
+    pub(super) const fn power_on(&mut self) {
+        self.powered = true;
     }
 
     /// What the runtime has of every pod: what a kubelet that has just started is shown.

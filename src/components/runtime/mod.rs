@@ -7,6 +7,7 @@
 //! sandboxes are not ready.
 
 mod behavior;
+mod exec;
 pub mod filesystem;
 mod image;
 mod machine;
@@ -14,16 +15,16 @@ mod network;
 mod process;
 pub mod shell;
 
-pub use behavior::*;
-pub use network::{GrpcStatus, NetAnswer, NetRequest, NetTarget};
-
 use super::cri::{ContainerConfig, CriCall, CriError, CriReply, CriResult, InstanceState, PodKey};
 use super::latency::LatencyProfile;
 use super::message::{Message, NodeIndex};
 use crate::api::names;
-use crate::api::{ContainerId, FastMap, List, Name, Pod, Text, Uid};
-use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, StreamKey};
+use crate::api::{ContainerId, FastMap, Name, Pod, Uid};
+use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime};
+pub use behavior::*;
+use exec::ExecCall;
 use machine::Machine;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 names! {
@@ -32,16 +33,12 @@ names! {
     OOM_KILLED = "OOMKilled";
     START_ERROR = "StartError";
     UNKNOWN_REASON = "Unknown";
-    DEADLINE_EXCEEDED = "DeadlineExceeded";
+    CANCELED = "Canceled";
 }
 
 const STEP: Purpose = Purpose::new("runtime step");
 const RUN: Purpose = Purpose::new("process run");
 const SIGNAL: Purpose = Purpose::new("signal reaction");
-const EXEC: Purpose = Purpose::new("exec duration");
-
-/// What the scripted world calls a moment: a command that nothing is said about.
-const EXEC_MOMENT: SimDuration = SimDuration::from_millis(2);
 
 /// Something that happens inside a runtime.
 #[derive(Debug, Clone, strum::IntoStaticStr)]
@@ -50,6 +47,16 @@ pub enum RuntimeMessage {
     StepDone {
         /// The kubelet's number for the call.
         id: u32,
+    },
+    /// The time of a command in a container is over, unless its container ended before.
+    ExecDone {
+        /// The kubelet's number for the call.
+        id: u32,
+    },
+    /// A listener answers a request, or its asker stops waiting.
+    NetAnswer {
+        /// The machine's number for the connection.
+        connection: u64,
     },
     /// A process ends, unless it did before.
     ProcessEnd {
@@ -66,6 +73,8 @@ pub enum RuntimeMessage {
         key: PodKey,
         /// The container.
         container: ContainerId,
+        /// The call of StopContainer whose time it is.
+        id: u32,
     },
 }
 
@@ -80,13 +89,23 @@ pub struct Runtimes {
     served: Vec<u32>,
     /// The rule of each pod that has one.
     rules: FastMap<Uid, Option<usize>>,
+    /// Whose an address is.
+    addresses: FastMap<Ipv4Addr, (NodeIndex, PodKey)>,
 }
 
 impl Runtimes {
     /// Runtimes without machines.
     pub fn new(world: Arc<World>, profile: Arc<LatencyProfile>, draws: Draws) -> Self {
         let served = vec![0; world.pods.len()];
-        Self { machines: Vec::new(), world, profile, draws, served, rules: FastMap::default() }
+        Self {
+            machines: Vec::new(),
+            world,
+            profile,
+            draws,
+            served,
+            rules: FastMap::default(),
+            addresses: FastMap::default(),
+        }
     }
 
     /// Adds a machine and returns its place.
@@ -122,23 +141,33 @@ impl Runtimes {
                     out.now(Message::CriDone { node, id, result });
                 }
             }
+            RuntimeMessage::ExecDone { id } => self.exec_done(node, id, out),
+            RuntimeMessage::NetAnswer { connection } => self.net_answer(now, node, connection, out),
             RuntimeMessage::ProcessEnd { key, container, exit } => {
                 self.machines[node.index()].process_ends(now, key, container, &exit, out);
             }
-            RuntimeMessage::Kill { key, container } => {
-                self.machines[node.index()].process_ends(now, key, container, &Exit::killed(), out);
+            RuntimeMessage::Kill { key, container, id } => {
+                let machine = &mut self.machines[node.index()];
+                if machine.is_stopping(key, container, id) {
+                    machine.process_ends(now, key, container, &Exit::killed(), out);
+                }
             }
         }
     }
 
-    /// The machine loses power: every process is gone, and nobody is told.
-    pub fn power_off(&mut self, node: NodeIndex) {
-        self.machines[node.index()].power_off();
+    /// A kubelet dies: its calls are cancelled. What they have begun in containers goes on, a stop signal included.
+    pub fn cancel_calls(&mut self, node: NodeIndex, out: &mut Outbox<Message>) {
+        self.machines[node.index()].cancel_calls(out);
+    }
+
+    /// The machine loses power: every process is gone, and every sandbox.
+    pub fn power_off(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
+        self.machines[node.index()].power_off(now, out);
     }
 
     /// The machine has power again; containers are found dead, sandboxes not ready.
-    pub fn power_on(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
-        self.machines[node.index()].power_on(now, out);
+    pub fn power_on(&mut self, node: NodeIndex) {
+        self.machines[node.index()].power_on();
     }
 
     /// What runs on a machine.
@@ -161,7 +190,9 @@ impl Runtimes {
                 Step::Takes(self.sample(scripted.unwrap_or(&self.profile.stop_sandbox), STEP, node, u64::from(id)))
             }
             CriCall::ExecSync { key, container, command, timeout, .. } => {
-                self.begin_exec(now, node, id, *key, *container, command, *timeout)
+                let call = ExecCall { key: *key, container: *container, command, timeout: *timeout };
+                self.begin_exec(now, node, id, &call, out);
+                Step::Waits
             }
             CriCall::PullImage { image, .. } => Step::Takes(self.begin_pull(node, *image)),
             CriCall::RemovePodSandbox { .. }
@@ -184,7 +215,9 @@ impl Runtimes {
                 Ok(CriReply::Done)
             }
             CriCall::RemovePodSandbox { key, sandbox } => {
-                self.machines[node.index()].remove_sandbox(key, sandbox, out);
+                if let Some(ip) = self.machines[node.index()].remove_sandbox(key, sandbox, out) {
+                    self.addresses.remove(&ip);
+                }
                 Ok(CriReply::Done)
             }
             CriCall::PullImage { image, .. } => self.finish_pull(now, node, image),
@@ -197,13 +230,10 @@ impl Runtimes {
                 self.finish_create(now, node, key, sandbox, config, out)
             }
             CriCall::StartContainer { key, container } => self.finish_start(now, node, key, container, out),
-            CriCall::StopContainer { .. } => Ok(CriReply::Done),
+            CriCall::StopContainer { .. } | CriCall::ExecSync { .. } => Ok(CriReply::Done),
             CriCall::RemoveContainer { key, container } => {
                 self.machines[node.index()].remove_container(key, container, out);
                 Ok(CriReply::Done)
-            }
-            CriCall::ExecSync { key, container, command, timeout, .. } => {
-                self.finish_exec(now, node, key, container, &command, timeout)
             }
             CriCall::UpdatePodSandboxResources { .. } => Ok(CriReply::Done),
             CriCall::UpdateContainerResources { key, container, requests, limits } => {
@@ -239,7 +269,7 @@ impl Runtimes {
         })
     }
 
-    fn begin_sandbox(&mut self, node: NodeIndex, pod: &Pod, key: PodKey) -> Step {
+    fn begin_sandbox(&mut self, node: NodeIndex, pod: &Arc<Pod>, key: PodKey) -> Step {
         let rule = self.rule_of(pod);
         let record = self.machines[node.index()].record(key, pod);
         record.rule = rule;
@@ -254,7 +284,7 @@ impl Runtimes {
         &mut self,
         now: SimTime,
         node: NodeIndex,
-        pod: &Pod,
+        pod: &Arc<Pod>,
         key: PodKey,
         attempt: u32,
         out: &mut Outbox<Message>,
@@ -273,6 +303,9 @@ impl Runtimes {
             return Err(CriError::unknown(words.replace("{pod}", &pod.meta.name)));
         }
         let (id, ip) = machine.add_sandbox(now, pod, key, attempt, out);
+        if let Some(ip) = ip {
+            self.addresses.insert(ip, (node, key));
+        }
         Ok(CriReply::Sandbox { id, ip })
     }
 
@@ -391,6 +424,8 @@ impl Runtimes {
         let first = !std::mem::replace(&mut instance.signalled, true);
         let process = instance.process.clone().expect("a running container has a process");
         let name = instance.status.name;
+        // A process that ends in the very moment in which its time is over is killed, as recorded.
+        out.after(timeout, Message::Runtime(node, RuntimeMessage::Kill { key, container, id }));
         if first && let OnSignal::Exit { after, code } = &process.on_sigterm {
             let stream = machine.pods[&key].stream.part(&name);
             let run = machine.pods.get_mut(&key).map_or(0, |record| record.counters(name).runs);
@@ -398,88 +433,7 @@ impl Runtimes {
             let exit = Exit { code: *code, ..Exit::default() };
             out.after(after, Message::Runtime(node, RuntimeMessage::ProcessEnd { key, container, exit }));
         }
-        out.after(timeout, Message::Runtime(node, RuntimeMessage::Kill { key, container }));
         Step::Waits
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "one call of the CRI, and when and where it is made")]
-    fn begin_exec(
-        &mut self,
-        now: SimTime,
-        node: NodeIndex,
-        id: u32,
-        key: PodKey,
-        container: ContainerId,
-        command: &List<Text>,
-        timeout: SimDuration,
-    ) -> Step {
-        let overhead = self.sample(&self.profile.runtime_call, EXEC, node, u64::from(id));
-        let Some(step) = self.exec_step(now, node, key, container, command) else {
-            return Step::Takes(overhead.min(SimDuration::from_millis(1)));
-        };
-        let duration = match (&step.result, &step.duration) {
-            (ExecResult::Hang, _) => SimDuration::MAX,
-            (_, Some(duration)) => self.sample(duration, EXEC, node, u64::from(id)),
-            (_, None) => EXEC_MOMENT,
-        };
-        if !timeout.is_zero() && duration >= timeout {
-            return Step::Takes(timeout);
-        }
-        if duration == SimDuration::MAX { Step::Waits } else { Step::Takes(duration) }
-    }
-
-    /// The scripted answer to a command at this moment, if the container runs.
-    fn exec_step(
-        &self,
-        now: SimTime,
-        node: NodeIndex,
-        key: PodKey,
-        container: ContainerId,
-        command: &List<Text>,
-    ) -> Option<ExecStep> {
-        let instance = self.machines[node.index()].pods.get(&key)?.instance(container)?;
-        if instance.status.state != InstanceState::Running {
-            return None;
-        }
-        let process = instance.process.as_ref()?;
-        Some(process.answer(now.since(instance.status.started_at), command).0)
-    }
-
-    fn finish_exec(
-        &self,
-        now: SimTime,
-        node: NodeIndex,
-        key: PodKey,
-        container: ContainerId,
-        command: &List<Text>,
-        timeout: SimDuration,
-    ) -> CriResult {
-        let instance = self.machines[node.index()].pods.get(&key).and_then(|record| record.instance(container));
-        let Some(instance) = instance else {
-            return Err(CriError::not_found(format!("an error occurred when try to find container {container:?}")));
-        };
-        if instance.status.state != InstanceState::Running {
-            return Err(CriError::unknown("failed to exec in container: container is in CONTAINER_EXITED state"));
-        }
-        let process = instance.process.as_ref().expect("a running container has a process");
-        let age = now.since(instance.status.started_at);
-        let (step, stands_for) = process.answer(age, command);
-        let stands_until = if stands_for == SimDuration::MAX { SimTime::MAX } else { now + stands_for };
-        let late =
-            step.duration.as_ref().is_some_and(|d| d.median().is_some_and(|m| !timeout.is_zero() && m >= timeout));
-        if late || step.result == ExecResult::Hang {
-            let message = format!("failed to exec in container: timeout {timeout} exceeded: context deadline exceeded");
-            return Err(Box::new(CriError { code: *DEADLINE_EXCEEDED, message: message.into() }));
-        }
-        match step.result {
-            ExecResult::Success => Ok(CriReply::Exec { exit_code: 0, output: Text::default(), stands_until }),
-            ExecResult::Failure => {
-                Ok(CriReply::Exec { exit_code: 1, output: Text::from("scripted failure"), stands_until })
-            }
-            ExecResult::Exit { code, output } => Ok(CriReply::Exec { exit_code: code, output, stands_until }),
-            ExecResult::Error => Err(CriError::unknown("failed to exec in container: scripted error")),
-            ExecResult::Hang => unreachable!("handled above"),
-        }
     }
 }
 

@@ -1,65 +1,397 @@
 //! The pod network: who listens where, and what a request over it comes to.
+//!
+//! A pod's containers share one network, and the pods on a node's own network share that. Of the entries for a port the
+//! first decides whether anybody listens; the first that fits the request answers. When the process ends, whoever waits
+//! for its answer sees the connection closed.
 
-use crate::api::Name;
-use crate::engine::SimDuration;
+use super::machine::{Instance, Machine};
+use super::{Health, ListenAnswer, ListenBehavior, ListenKind, ListenStep, RuntimeMessage, Runtimes};
+use crate::api::{ContainerId, Name, Text, names};
+use crate::components::cri::{InstanceState, PodKey};
+use crate::components::message::{Message, NodeIndex};
+use crate::components::net::{Ask, HttpRequest, NetAnswer, NetClient, NetReply, NetRequest};
+use crate::engine::{Distribution, Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use std::net::Ipv4Addr;
 
-/// A request over the pod network.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetRequest {
-    /// The address.
-    pub address: Ipv4Addr,
-    /// The port.
-    pub port: u16,
-    /// What is asked.
-    pub target: NetTarget,
-    /// How long the asker waits.
-    pub timeout: SimDuration,
+const WIRE: Purpose = Purpose::new("pod network");
+const ANSWER: Purpose = Purpose::new("answer of a listener");
+const CLIENT_PORT: Purpose = Purpose::new("port of a client");
+/// From which ports Linux takes those of clients (`net.ipv4.ip_local_port_range`).
+const CLIENT_PORTS: (u64, u64) = (32_768, 60_999);
+
+names! {
+    SERVING = "SERVING";
+    NOT_SERVING = "NOT_SERVING";
+    UNKNOWN = "UNKNOWN";
+    NOT_FOUND = "NotFound";
+    UNIMPLEMENTED = "Unimplemented";
+    INTERNAL = "Internal";
 }
 
-/// What is asked of a listener.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NetTarget {
-    /// A connection.
-    Tcp,
-    /// A path over HTTP.
-    Http {
-        /// Path and query.
-        path: Name,
-        /// The Host header.
-        host: Name,
-        /// Further headers.
-        headers: Vec<(Name, Name)>,
-        /// Whether over TLS.
-        https: bool,
-    },
-    /// A health check.
-    Grpc {
-        /// The service.
-        service: Name,
-    },
-}
-
-/// What a request came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NetAnswer {
-    /// Nobody listens.
-    Refused,
-    /// A connection.
-    Accepted,
-    /// No answer in time.
-    TimedOut,
-}
-
-/// The status of a gRPC call.
+/// A network that processes share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GrpcStatus {
-    /// It worked.
-    Ok,
-    /// There is no such service.
-    NotFound,
-    /// There is no such method.
-    Unimplemented,
-    /// It failed.
-    Internal,
+enum Namespace {
+    /// A pod's own.
+    Pod(NodeIndex, PodKey),
+    /// A machine's.
+    Host(NodeIndex),
+}
+
+/// A request that somebody waits for.
+#[derive(Debug, Clone)]
+pub(super) struct Connection {
+    client: NetClient,
+    id: u32,
+    /// The process that serves it.
+    server: (PodKey, ContainerId),
+    /// What it comes to, unless the process ends before.
+    reply: NetReply,
+}
+
+/// A process that listens at a port.
+struct Listener<'a> {
+    node: NodeIndex,
+    key: PodKey,
+    stream: StreamKey,
+    instance: &'a Instance,
+    port: u16,
+}
+
+/// What a listener does with a request, and for how long it would do the same.
+struct Reaction {
+    answer: Option<NetAnswer>,
+    after: Option<Distribution>,
+    stands_for: SimDuration,
+}
+
+impl Runtimes {
+    /// A request arrives where it was sent to.
+    pub fn net_request(
+        &mut self,
+        now: SimTime,
+        client: NetClient,
+        id: u32,
+        request: &NetRequest,
+        out: &mut Outbox<Message>,
+    ) {
+        let place = self.namespace_of(client.node(), request.address);
+        let listener = place.and_then(|place| self.listener(now, place, request.port));
+        let Some(listener) = listener else {
+            let answer = if place.is_some() { NetAnswer::Refused } else { NetAnswer::Unreachable };
+            let reply = NetReply { answer, stands_until: SimTime::ZERO };
+            return self.send_reply(now, client, id, reply, out);
+        };
+        let (node, server, stream) = (listener.node, (listener.key, listener.instance.status.id), listener.stream);
+        let reaction = listener.react(now, &request.ask);
+        let ordinal = u64::from(listener.instance.requests);
+        let after = match (&reaction.answer, &reaction.after) {
+            (None, _) => SimDuration::MAX,
+            (Some(_), Some(duration)) => self.draws.sample(duration, ANSWER, stream, ordinal),
+            (Some(_), None) => SimDuration::ZERO,
+        };
+        let patience = request.deadline.since(now);
+        let answer = match reaction.answer {
+            Some(NetAnswer::Reset { .. }) => {
+                let (low, high) = CLIENT_PORTS;
+                let draw = self.draws.draw(CLIENT_PORT, stream, ordinal).below(high - low + 1);
+                NetAnswer::Reset { from_port: (low + draw) as u16 }
+            }
+            Some(answer) if after < patience => answer,
+            Some(_) | None => NetAnswer::TimedOut,
+        };
+        if let Some(instance) = self.machines[node.index()].instance_mut(server.0, server.1) {
+            instance.requests += 1;
+        }
+        let stands_until = if place == Some(Namespace::Pod(node, server.0)) && client.node() == node {
+            now + reaction.stands_for
+        } else {
+            SimTime::ZERO // A change elsewhere would not be heard of.
+        };
+        let reply = NetReply { answer, stands_until };
+        let wait = after.min(patience);
+        if wait.is_zero() {
+            return self.send_reply(now, client, id, reply, out);
+        }
+        let connection = Connection { client, id, server, reply };
+        let machine = &mut self.machines[node.index()];
+        machine.connections_made += 1;
+        machine.connections.insert(machine.connections_made, connection);
+        if wait < SimDuration::MAX {
+            let message = RuntimeMessage::NetAnswer { connection: machine.connections_made };
+            out.after(wait, Message::Runtime(node, message));
+        }
+    }
+
+    /// A listener answers, or whoever asked stops waiting.
+    pub(super) fn net_answer(&mut self, now: SimTime, node: NodeIndex, connection: u64, out: &mut Outbox<Message>) {
+        let Some(connection) = self.machines[node.index()].connections.remove(&connection) else { return };
+        self.send_reply(now, connection.client, connection.id, connection.reply, out);
+    }
+
+    /// Sends an answer on its way; that nobody answered is noticed where it was asked.
+    fn send_reply(&self, now: SimTime, client: NetClient, id: u32, reply: NetReply, out: &mut Outbox<Message>) {
+        let wire = match reply.answer {
+            NetAnswer::TimedOut => SimDuration::ZERO,
+            _ => {
+                let stream = self.machines[client.node().index()].stream.part("answers");
+                self.draws.sample(&self.profile.pod_network, WIRE, stream, now.as_nanos() ^ u64::from(id))
+            }
+        };
+        out.after(wire, Message::NetDone { client, id, reply: Box::new(reply) });
+    }
+
+    /// Whose network an address leads to, seen from a machine; none if it leads nowhere.
+    fn namespace_of(&self, from: NodeIndex, address: Ipv4Addr) -> Option<Namespace> {
+        if address.is_loopback() || address.is_unspecified() {
+            return Some(Namespace::Host(from));
+        }
+        if let Some((node, key)) = self.addresses.get(&address) {
+            return Some(Namespace::Pod(*node, *key));
+        }
+        let machine = self.machines.iter().position(|machine| machine.address() == address)?;
+        Some(Namespace::Host(NodeIndex(u16::try_from(machine).expect("machines are counted in 16 bits"))))
+    }
+
+    /// Who listens at a port of a network.
+    fn listener(&self, now: SimTime, place: Namespace, port: u16) -> Option<Listener<'_>> {
+        match place {
+            Namespace::Pod(node, key) => self.machines[node.index()].listener(now, key, port),
+            Namespace::Host(node) => {
+                let machine = &self.machines[node.index()];
+                let on_host = machine.pods.iter().filter(|(_, record)| record.pod.spec.host_network);
+                on_host.into_iter().find_map(|(key, _)| machine.listener(now, *key, port))
+            }
+        }
+    }
+}
+
+impl Machine {
+    /// A process has ended: its connections are closed.
+    pub(super) fn close_connections(&mut self, server: (PodKey, ContainerId), out: &mut Outbox<Message>) {
+        for (_, Connection { client, id, .. }) in self.connections.extract_if(.., |_, open| open.server == server) {
+            let reply = NetReply { answer: NetAnswer::Closed, stands_until: SimTime::ZERO };
+            out.now(Message::NetDone { client, id, reply: Box::new(reply) });
+        }
+    }
+
+    fn listener(&self, now: SimTime, key: PodKey, port: u16) -> Option<Listener<'_>> {
+        let record = self.pods.get(&key)?;
+        let listens = |instance: &&Instance| instance.listens(now, port);
+        let instance = record.instances().find(listens)?;
+        let stream = record.stream.part(&instance.status.name);
+        Some(Listener { node: self.index, key, stream, instance, port })
+    }
+}
+
+impl Instance {
+    /// The entries of its process for a port.
+    fn entries(&self, port: u16) -> impl Iterator<Item = &ListenBehavior> {
+        let process = self.process.as_ref().filter(|_| self.status.state == InstanceState::Running);
+        process.into_iter().flat_map(|process| &process.listen).filter(move |entry| entry.port == port)
+    }
+
+    fn listens(&self, now: SimTime, port: u16) -> bool {
+        let age = now.since(self.status.started_at);
+        self.entries(port).next().is_some_and(|first| {
+            let closed = first.close_on_sigterm && self.signalled;
+            !closed && first.at(age).answer != ListenAnswer::Refused
+        })
+    }
+}
+
+impl Listener<'_> {
+    fn react(&self, now: SimTime, ask: &Ask) -> Reaction {
+        let age = now.since(self.instance.status.started_at);
+        let stands_for = self.instance.entries(self.port).map(|entry| entry.stands_for(age)).min();
+        let stands_for = stands_for.unwrap_or(SimDuration::MAX);
+        let reaction = |answer, after| Reaction { answer, after, stands_for };
+        if *ask == Ask::Connect {
+            return reaction(Some(NetAnswer::Connected), None);
+        }
+        let mut entries = self.instance.entries(self.port).peekable();
+        let kind = entries.peek().map_or(ListenKind::Tcp, |first| first.kind);
+        match entries.find(|entry| entry.serves(ask)) {
+            None => reaction(kind.mismatch(ask), None),
+            Some(entry) => {
+                let step = entry.at(age);
+                reaction(kind.answer(ask, &step.answer), step.duration)
+            }
+        }
+    }
+}
+
+impl ListenBehavior {
+    /// What it does at an age of the process.
+    fn at(&self, age: SimDuration) -> ListenStep {
+        let reached = self.timeline.iter().rfind(|step| step.from <= age);
+        match (reached, self.timeline.is_empty()) {
+            (Some(step), _) => step.clone(),
+            (None, true) => ListenStep { answer: self.kind.usual_answer(), ..ListenStep::default() },
+            (None, false) => ListenStep { answer: ListenAnswer::Refused, ..ListenStep::default() },
+        }
+    }
+
+    /// For how long from an age it goes on doing the same.
+    fn stands_for(&self, age: SimDuration) -> SimDuration {
+        let next = self.timeline.iter().map(|step| step.from).filter(|from| *from > age).min();
+        next.map_or(SimDuration::MAX, |from| from.saturating_sub(age))
+    }
+
+    /// Whether it is meant for a request.
+    fn serves(&self, ask: &Ask) -> bool {
+        match ask {
+            Ask::Connect => true,
+            Ask::Http(request) => {
+                let has_header = |wanted: &Text| {
+                    let (name, value) = wanted.split_once(':').unwrap_or((wanted, ""));
+                    let same = |(n, v): &(Name, Name)| n.eq_ignore_ascii_case(name.trim()) && *v == value.trim();
+                    request.headers.iter().any(same)
+                };
+                self.path.as_ref().is_none_or(|path| **path == *request.path)
+                    && self.host.as_ref().is_none_or(|host| **host == *request.host)
+                    && self.header.as_ref().is_none_or(has_header)
+            }
+            Ask::Health { service } => self.service.as_ref().is_none_or(|wanted| **wanted == **service),
+        }
+    }
+}
+
+impl ListenKind {
+    /// What a healthy server of the kind does.
+    fn usual_answer(self) -> ListenAnswer {
+        match self {
+            Self::Http | Self::Https => ListenAnswer::default(),
+            Self::Tcp => ListenAnswer::Accept,
+            Self::Grpc => ListenAnswer::Health(Health::Serving),
+        }
+    }
+
+    /// What a request without an entry gets.
+    fn mismatch(self, ask: &Ask) -> Option<NetAnswer> {
+        match (self, ask) {
+            (Self::Http | Self::Https, Ask::Http(_)) => {
+                let page = ListenAnswer::Status { code: 404, body: Text::default(), location: Text::default() };
+                self.answer(ask, &page)
+            }
+            (Self::Grpc, Ask::Health { .. }) => self.answer(ask, &ListenAnswer::Health(Health::ServiceUnknown)),
+            _ => self.answer(ask, &self.usual_answer()),
+        }
+    }
+
+    /// What comes back over the wire; `None` for nothing.
+    fn answer(self, ask: &Ask, answer: &ListenAnswer) -> Option<NetAnswer> {
+        let tls = matches!(ask, Ask::Http(HttpRequest { tls: true, .. }));
+        match (self, ask) {
+            (_, Ask::Connect) => return Some(NetAnswer::Connected),
+            (Self::Http, Ask::Http(_)) if tls => return Some(NetAnswer::NoTls),
+            (Self::Https, Ask::Http(_)) if !tls => {
+                let body = "Client sent an HTTP request to an HTTPS server.\n".into();
+                return Some(NetAnswer::Http { status: 400, location: Text::default(), body });
+            }
+            (Self::Http | Self::Https | Self::Tcp, Ask::Health { .. }) => {
+                return Some(NetAnswer::Malformed(Text::default()));
+            }
+            // The first frame of HTTP/2, read as a line.
+            (Self::Grpc, Ask::Http(_)) => {
+                let frame = r"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00@\x00";
+                return Some(NetAnswer::Malformed(frame.into()));
+            }
+            (Self::Http | Self::Https | Self::Tcp, Ask::Http(_)) | (Self::Grpc, Ask::Health { .. }) => {}
+        }
+        match answer {
+            ListenAnswer::Refused => Some(NetAnswer::Refused),
+            ListenAnswer::Accept | ListenAnswer::Hang => None,
+            ListenAnswer::Reset => Some(NetAnswer::Reset { from_port: 0 }),
+            ListenAnswer::Close => Some(NetAnswer::Closed),
+            ListenAnswer::Garbage => Some(NetAnswer::Malformed("SSH-2.0-scripted".into())),
+            ListenAnswer::Status { code, body, location } => {
+                Some(NetAnswer::Http { status: *code, location: location.clone(), body: body.clone() })
+            }
+            ListenAnswer::Health(health) => Some(health.answer()),
+        }
+    }
+}
+
+impl Health {
+    fn answer(self) -> NetAnswer {
+        let error = |code, message: &str| NetAnswer::GrpcError { code, message: message.into() };
+        match self {
+            Self::Serving => NetAnswer::Health(*SERVING),
+            Self::NotServing => NetAnswer::Health(*NOT_SERVING),
+            Self::Unknown => NetAnswer::Health(*UNKNOWN),
+            Self::ServiceUnknown => error(*NOT_FOUND, "unknown service"),
+            Self::Unimplemented => error(*UNIMPLEMENTED, "unknown service grpc.health.v1.Health"),
+            Self::Error => error(*INTERNAL, "scripted error"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn http(path: &str, tls: bool) -> Ask {
+        let headers = vec![(Name::new("X-Token"), Name::new("abc"))];
+        Ask::Http(HttpRequest { path: path.into(), host: "web.test".into(), tls, headers })
+    }
+
+    #[test]
+    fn an_entry_serves_what_it_says() {
+        let entry = |path: Option<&str>, host: Option<&str>, header: Option<&str>| ListenBehavior {
+            path: path.map(Text::from),
+            host: host.map(Text::from),
+            header: header.map(Text::from),
+            ..ListenBehavior::default()
+        };
+        for (entry, serves) in [
+            (entry(None, None, None), true),
+            (entry(Some("/a?b"), None, None), true),
+            (entry(Some("/a"), None, None), false),
+            (entry(None, Some("web.test"), None), true),
+            (entry(None, Some("other"), None), false),
+            (entry(None, None, Some("x-token: abc")), true),
+            (entry(None, None, Some("X-Token: abd")), false),
+        ] {
+            assert_eq!(entry.serves(&http("/a?b", false)), serves, "{entry:?}");
+        }
+    }
+
+    #[test]
+    fn servers_answer_in_the_protocol_that_they_speak() {
+        let health = Ask::Health { service: Name::default() };
+        let page = |status| {
+            let body = if status == 400 { "Client sent an HTTP request to an HTTPS server.\n" } else { "" };
+            Some(NetAnswer::Http { status, location: Text::default(), body: body.into() })
+        };
+        for (kind, ask, answer) in [
+            (ListenKind::Http, http("/", false), page(200)),
+            (ListenKind::Http, http("/", true), Some(NetAnswer::NoTls)),
+            (ListenKind::Https, http("/", true), page(200)),
+            (ListenKind::Https, http("/", false), page(400)),
+            (ListenKind::Tcp, http("/", false), None),
+            (ListenKind::Http, health.clone(), Some(NetAnswer::Malformed(Text::default()))),
+            (ListenKind::Grpc, health, Some(NetAnswer::Health(*SERVING))),
+            (ListenKind::Http, Ask::Connect, Some(NetAnswer::Connected)),
+        ] {
+            assert_eq!(kind.answer(&ask, &kind.usual_answer()), answer, "{kind:?} asked {ask:?}");
+        }
+    }
+
+    #[test]
+    fn before_its_first_entry_a_listener_is_closed() {
+        let step = |secs, answer| ListenStep { from: SimDuration::from_secs(secs), answer, duration: None };
+        let late = ListenBehavior {
+            timeline: vec![step(4, ListenAnswer::Accept), step(12, ListenAnswer::Refused)],
+            ..ListenBehavior::default()
+        };
+        for (age, answer, stands) in [
+            (0, ListenAnswer::Refused, SimDuration::from_secs(4)),
+            (5, ListenAnswer::Accept, SimDuration::from_secs(7)),
+            (12, ListenAnswer::Refused, SimDuration::MAX),
+        ] {
+            let age = SimDuration::from_secs(age);
+            assert_eq!((late.at(age).answer, late.stands_for(age)), (answer, stands), "at {age}");
+        }
+        assert_eq!(ListenBehavior::default().at(SimDuration::ZERO).answer, ListenAnswer::default());
+    }
 }

@@ -25,6 +25,7 @@ mod table;
 mod tabwriter;
 mod yaml;
 
+pub use get::pod::PodSummary;
 pub use objects::Objects;
 
 use error::Error;
@@ -80,6 +81,11 @@ pub fn run(args: &[String], objects: &Objects, now: Timestamp) -> Printed {
         "rollout" => rollout::run(&rest, objects),
         verb => Printed::error(Error::client(format!("unknown command {} for \"kubectl\"", go::quoted(verb)))),
     }
+}
+
+/// The resource of a kind as errors of the server name it, such as `deployments.apps`; none for kinds of others.
+pub fn qualified_resource(api_version: &str, kind: &str) -> Option<String> {
+    resources::of_kind(api_version, kind).map(resources::Resource::qualified)
 }
 
 fn verb_position(args: &[String]) -> Option<usize> {

@@ -102,7 +102,7 @@ impl Story {
         let mut reader = Reader::default();
         for (id, fact) in record.iter() {
             match fact.kind {
-                FactKind::Action => reader.actions.push((id, fact.time, action(record, id))),
+                FactKind::Action if fact.cause().is_none() => reader.actions.push((id, fact.time, action(record, id))),
                 FactKind::Change => reader.changed(record, id),
                 _ => {
                     if let Some(pod) = fact.subject().and_then(|subject| reader.places.get(&subject.index())) {

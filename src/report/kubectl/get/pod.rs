@@ -63,6 +63,11 @@ impl Restarts {
         self.last = self.last.max(container.time("lastState.terminated.finishedAt"));
     }
 
+    /// How many.
+    pub const fn count(self) -> i64 {
+        self.count
+    }
+
     /// `5 (75s ago)`.
     pub fn text(self, now: Timestamp) -> String {
         match self.last {

@@ -1,11 +1,11 @@
 //! `wget` and `curl`.
 
 use super::super::super::process::Context;
-use super::super::super::request::{NetworkError, Reply};
+use super::super::super::request::{NetworkError, Query, Reply};
 use super::super::Outcome;
 use super::super::flags::{Flags, Spec};
-use super::url::Url;
 use super::{CONNECT_PATIENCE, Purpose, ask, reason, seconds};
+use crate::components::url::Url;
 use crate::engine::SimDuration;
 
 #[derive(Debug, Clone)]
@@ -71,7 +71,7 @@ pub(in super::super) fn wget(context: &mut Context<'_, '_>) -> Outcome {
         }
     };
     let patience = flags.value('T').and_then(seconds).unwrap_or(CONNECT_PATIENCE);
-    let query = url.query(if flags.has('s') { "HEAD" } else { "GET" });
+    let query = query(&url, if flags.has('s') { "HEAD" } else { "GET" });
     let purpose = Purpose::Wget { url, output, quiet: flags.has('q'), headers: flags.has('S') };
     ask(context, query, patience, purpose)
 }
@@ -230,6 +230,7 @@ pub(in super::super) fn curl(context: &mut Context<'_, '_>) -> Outcome {
     });
     let limits = flags.value('m').and_then(seconds).into_iter().chain(flags.value('c').and_then(seconds));
     let patience = limits.min().unwrap_or(CONNECT_PATIENCE);
+    let asked = query(&url, method);
     let purpose = Purpose::Curl {
         url: url.clone(),
         output,
@@ -245,7 +246,7 @@ pub(in super::super) fn curl(context: &mut Context<'_, '_>) -> Outcome {
             retries_refused: flags.has('R'),
         },
     };
-    ask(context, url.query(method), patience, purpose)
+    ask(context, asked, patience, purpose)
 }
 
 pub(super) fn curl_answer(
@@ -285,4 +286,15 @@ pub(super) fn curl_answer(
         context.print(super::super::super::format::unescape(&text).0);
     }
     status
+}
+
+/// What is asked of the network for a page.
+fn query(url: &Url, method: &str) -> Query {
+    Query::Http {
+        method: method.to_owned(),
+        secure: url.secure,
+        host: url.host.clone(),
+        port: url.port,
+        path: url.path.clone(),
+    }
 }

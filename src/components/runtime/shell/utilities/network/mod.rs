@@ -2,15 +2,14 @@
 
 mod http;
 mod lookup;
-mod url;
 
 use super::super::process::{Context, Step, Task, Wait};
 use super::super::request::{Answer, CallId, NetworkError, Query, Reply, Request};
 use super::Outcome;
+use crate::components::url::Url;
 use crate::engine::{SimDuration, SimTime};
 use http::{CurlFlags, Output, curl_answer, wget_answer};
 use lookup::lookup_answer;
-use url::Url;
 
 pub(super) use http::{curl, wget};
 pub(super) use lookup::{getent, lookup, nc, ping};

@@ -1,0 +1,130 @@
+//! Commands that a kubelet runs in containers: decided when they begin, ended by their time, their timeout, or the end
+//! of the container.
+//!
+//! As containerd does it (`internal/cri/server/container_execsync.go`): a command in a container that does not run is
+//! refused at once; when the container's process ends, the kernel kills what else runs there, and the command's exit
+//! code is 137; a command that takes too long is killed, and the call fails with `DeadlineExceeded`.
+
+use super::{ExecResult, ExecStep, RuntimeMessage, Runtimes};
+use crate::api::{ContainerId, List, Text, names};
+use crate::components::cri::{CriError, CriReply, CriResult, InstanceState, PodKey};
+use crate::components::message::{Message, NodeIndex};
+use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
+
+names! {
+    DEADLINE_EXCEEDED = "DeadlineExceeded";
+}
+
+const EXEC: Purpose = Purpose::new("exec duration");
+/// What the scripted world calls a moment: a command that nothing is said about.
+const MOMENT: SimDuration = SimDuration::from_millis(2);
+/// The longest that it takes to find out that a container does not run.
+const REFUSAL: SimDuration = SimDuration::from_millis(1);
+
+/// A command that runs in a container.
+#[derive(Debug, Clone)]
+pub(super) struct ExecSession {
+    pub(super) key: PodKey,
+    pub(super) container: ContainerId,
+    /// What it comes to, unless the container ends before.
+    outcome: CriResult,
+}
+
+/// A command, and where it is to be run.
+pub(super) struct ExecCall<'a> {
+    pub(super) key: PodKey,
+    pub(super) container: ContainerId,
+    pub(super) command: &'a List<Text>,
+    /// How long it may take; zero for ever.
+    pub(super) timeout: SimDuration,
+}
+
+impl Runtimes {
+    /// Begins a command; its answer follows by itself.
+    pub(super) fn begin_exec(
+        &mut self,
+        now: SimTime,
+        node: NodeIndex,
+        id: u32,
+        exec: &ExecCall<'_>,
+        out: &mut Outbox<Message>,
+    ) {
+        let (step, stands_for) = match self.plan_exec(now, node, exec) {
+            Ok(plan) => plan,
+            Err(error) => {
+                let overhead = self.sample(&self.profile.runtime_call, EXEC, node, u64::from(id)).min(REFUSAL);
+                return out.after(overhead, Message::CriDone { node, id, result: Err(error) });
+            }
+        };
+        let duration = match (&step.result, &step.duration) {
+            (ExecResult::Hang, _) => SimDuration::MAX,
+            (_, Some(duration)) => self.sample(duration, EXEC, node, u64::from(id)),
+            (_, None) => MOMENT,
+        };
+        let late = !exec.timeout.is_zero() && duration >= exec.timeout;
+        let (after, outcome) =
+            if late { (exec.timeout, Err(timed_out(exec.timeout))) } else { (duration, reply(step, now + stands_for)) };
+        let session = ExecSession { key: exec.key, container: exec.container, outcome };
+        self.machines[node.index()].execs.insert(id, session);
+        if after < SimDuration::MAX {
+            out.after(after, Message::Runtime(node, RuntimeMessage::ExecDone { id }));
+        }
+    }
+
+    /// What the command would come to if nothing happened to its container, and for how long that stands.
+    fn plan_exec(
+        &self,
+        now: SimTime,
+        node: NodeIndex,
+        exec: &ExecCall<'_>,
+    ) -> Result<(ExecStep, SimDuration), Box<CriError>> {
+        let ExecCall { key, container, command, .. } = exec;
+        let found = self.machines[node.index()].pods.get(key).and_then(|record| record.instance(*container));
+        let Some(instance) = found else {
+            return Err(CriError::not_found(format!("an error occurred when try to find container {container:?}")));
+        };
+        match (instance.status.state, &instance.process) {
+            (InstanceState::Running, Some(process)) => {
+                Ok(process.answer(now.since(instance.status.started_at), command))
+            }
+            (state, _) => {
+                let state = match state {
+                    InstanceState::Created => "CREATED",
+                    InstanceState::Running => "RUNNING",
+                    InstanceState::Exited => "EXITED",
+                    InstanceState::Unknown => "UNKNOWN",
+                };
+                let text = format!("failed to exec in container: container is in CONTAINER_{state} state");
+                Err(CriError::unknown(text))
+            }
+        }
+    }
+
+    /// The time of a command is over.
+    pub(super) fn exec_done(&mut self, node: NodeIndex, id: u32, out: &mut Outbox<Message>) {
+        if let Some(session) = self.machines[node.index()].execs.remove(&id) {
+            out.now(Message::CriDone { node, id, result: session.outcome });
+        }
+    }
+}
+
+fn timed_out(timeout: SimDuration) -> Box<CriError> {
+    let message = format!("failed to exec in container: timeout {timeout} exceeded: context deadline exceeded");
+    Box::new(CriError { code: *DEADLINE_EXCEEDED, message: message.into() })
+}
+
+/// The end of a command whose container was killed under it.
+pub(super) fn killed() -> CriReply {
+    CriReply::Exec { exit_code: 137, output: Text::default(), stands_until: SimTime::ZERO }
+}
+
+fn reply(step: ExecStep, stands_until: SimTime) -> CriResult {
+    let (exit_code, output) = match step.result {
+        ExecResult::Success => (0, Text::default()),
+        ExecResult::Failure => (1, Text::default()),
+        ExecResult::Exit { code, output } => (code, output),
+        ExecResult::Error => return Err(CriError::unknown("failed to exec in container: scripted error")),
+        ExecResult::Hang => (0, Text::default()),
+    };
+    Ok(CriReply::Exec { exit_code, output, stands_until })
+}

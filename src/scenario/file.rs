@@ -1,0 +1,136 @@
+//! What a scenario file may say: the types that its RON is read as.
+//!
+//! Every field may be left out. What the fields mean together is checked when the plan is made.
+
+use super::outline::Placed;
+use super::step::TimedStep;
+use crate::api::Amount;
+use crate::components::kubelet::KubeletConfig;
+use crate::components::latency::Load;
+use crate::components::runtime::{PodBehavior, Process, PullBehavior};
+use crate::engine::{Distribution, SimDuration};
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A scenario file: `Scenario( … )`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename = "Scenario", default, deny_unknown_fields)]
+pub struct ScenarioFile {
+    /// One line that says what happens.
+    pub description: Option<String>,
+    /// Scenario files whose content comes before this one's: paths relative to this file.
+    pub include: Vec<Placed<String>>,
+    /// How long the cluster is watched; 10 minutes if nothing is said.
+    pub duration: Option<Placed<SimDuration>>,
+    /// The seed of all chance; `--seed` wins.
+    pub seed: Option<u64>,
+    /// What the clocks show at the start (RFC 3339); 2026-01-01T00:00:00Z if nothing is said.
+    pub start: Option<Placed<String>>,
+    /// How long the steps take that Kubernetes does not decide.
+    pub latencies: Option<Latencies>,
+    /// Whether every probe is run, also those that are sure to change nothing.
+    pub every_probe: Option<bool>,
+    /// Whether namespaces that nobody creates are refused, as on a server; else they are made first.
+    pub strict: Option<bool>,
+    /// The machines; three of 4 CPUs and 16Gi if nothing is said.
+    pub nodes: Vec<Placed<NodePool>>,
+    /// What is created at the start, in order.
+    pub manifests: Vec<Placed<Manifest>>,
+    /// What containers do, by the names of their pods; the first rule that matches a pod is its rule.
+    pub behaviors: Vec<PodBehavior>,
+    /// The images of the registries, by name or pattern; one that matches nothing is on every node.
+    pub images: IndexMap<String, Placed<Image>>,
+    /// What users and fate do, at their times.
+    pub actions: Vec<Placed<TimedStep>>,
+    /// What goes wrong for a while.
+    pub faults: Vec<Placed<Fault>>,
+    /// What must hold, as sentences: see [`expect`](super::expect).
+    pub expect: Vec<Placed<String>>,
+}
+
+/// How long the steps take that Kubernetes does not decide.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename = "Latencies", default, deny_unknown_fields)]
+pub struct Latencies {
+    /// `"kubernetes-1.36"`, `"ideal"`, or the path of a profile; the first if nothing is said.
+    pub profile: Option<Placed<String>>,
+    /// Latencies of the profile that are replaced, by name.
+    pub overrides: BTreeMap<String, Placed<Distribution>>,
+    /// How the load of the control plane's machine varies.
+    pub load: Option<Load>,
+}
+
+/// Machines of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename = "Pool", default, deny_unknown_fields)]
+pub struct NodePool {
+    /// How many; one if nothing is said.
+    pub count: Option<Placed<u32>>,
+    /// Their names: `{}` stands for the number of each, from 1 on; `node-{}` if nothing is said.
+    pub name: Option<Placed<String>>,
+    /// What each machine has: `cpu` 4, `memory` 16Gi, `pods` 110, `ephemeral-storage` 100Gi if nothing is said.
+    pub capacity: BTreeMap<String, Amount>,
+    /// What of it pods may not be promised: `memory` 100Mi and a tenth of `ephemeral-storage` if nothing is said.
+    pub reserved: BTreeMap<String, Amount>,
+    /// The zones, dealt out in turn.
+    pub zones: Vec<String>,
+    /// Labels.
+    pub labels: BTreeMap<String, Placed<String>>,
+    /// Taints, as kubectl writes them: `key=value:Effect`.
+    pub taints: Vec<Placed<String>>,
+    /// When they join; they are there from the start if nothing is said.
+    pub join: Option<Placed<SimDuration>>,
+    /// How long they have run at the start; some minutes if nothing is said.
+    pub uptime: Option<Distribution>,
+    /// The settings of their kubelets.
+    pub kubelet: KubeletConfig,
+}
+
+/// Kubernetes objects: YAML or JSON, as many documents as you like.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub enum Manifest {
+    /// A file: its path relative to the scenario.
+    File(Placed<String>),
+    /// A text.
+    Inline(Placed<String>),
+}
+
+/// An image of a registry.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename = "Image", default, deny_unknown_fields)]
+pub struct Image {
+    /// Its size; 50Mi if nothing is said.
+    pub size: Option<Amount>,
+    /// The nodes that have it from the start; none if nothing is said.
+    pub present_on: Option<Vec<Placed<String>>>,
+    /// How long pulling it takes, where `pulls` does not say.
+    pub pull: Option<Distribution>,
+    /// How pulls go: one entry for each on a node, the last one repeats.
+    pub pulls: Vec<PullBehavior>,
+    /// What its containers do, where `behaviors` says nothing.
+    pub process: Option<Process>,
+}
+
+/// Something that goes wrong, perhaps for a while.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub enum Fault {
+    /// A machine loses power.
+    PowerLoss(Outage),
+    /// A machine's kubelet dies; containers go on.
+    KubeletCrash(Outage),
+}
+
+/// Where and how long something is out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outage {
+    /// The node.
+    pub node: Placed<String>,
+    /// From when on.
+    pub at: Placed<SimDuration>,
+    /// How long; for ever if nothing is said.
+    #[serde(default)]
+    pub lasts: Option<SimDuration>,
+}

@@ -1,0 +1,122 @@
+//! Manifests to objects: what a server would refuse is noted in its words, and the rest goes on.
+
+use super::error::{Place, Problem, Problems};
+use super::manifest::{self, Document, Position};
+use super::notes::{Notes, Refusal};
+use crate::api::{ApiError, ErrorReason, Kind, Lowering, Name, Object};
+use serde_json::Value;
+
+/// The longest request that a server reads (`MaxRequestBodyBytes` of the generic API server).
+const LONGEST_REQUEST: usize = 3 << 20;
+/// The most pods that one workload may ask for.
+pub(super) const MOST_REPLICAS: i64 = 1_000_000;
+
+/// An object of a manifest.
+#[derive(Debug, Clone)]
+pub(super) struct Written {
+    /// Where it stands.
+    pub place: Place,
+    /// The record.
+    pub object: Object,
+    /// The text, as JSON.
+    pub value: Value,
+}
+
+/// Reads manifests one after another; custom kinds of the earlier ones are known in the later ones.
+#[derive(Debug, Default)]
+pub(super) struct ManifestReader {
+    lowering: Lowering,
+    /// What was noticed.
+    pub notes: Notes,
+}
+
+impl ManifestReader {
+    /// The objects of a manifest's text. `from` is the place of its first character.
+    pub(super) fn read(&mut self, from: Place, text: &[u8], problems: &mut Problems) -> Vec<Written> {
+        let documents = match manifest::load(text) {
+            Ok(documents) => documents,
+            Err(errors) => {
+                problems.extend(errors.into_iter().map(|error| Problem {
+                    place: moved(from, error.position),
+                    found: error.found,
+                    remedy: error.remedy,
+                }));
+                return Vec::new();
+            }
+        };
+        documents.into_iter().filter_map(|document| self.object(from, document, problems)).collect()
+    }
+
+    fn object(&mut self, from: Place, document: Document, problems: &mut Problems) -> Option<Written> {
+        let Document { value, positions } = document;
+        let place = moved(from, positions.here());
+        let length = value.to_string().len();
+        let lowered = if length > LONGEST_REQUEST {
+            let message = format!("Request entity too large: limit is {LONGEST_REQUEST}");
+            Err(ApiError::new(ErrorReason::BadRequest, message))
+        } else {
+            self.lowering.lower(&value)
+        };
+        let lowered = match lowered {
+            Ok(lowered) => lowered,
+            Err(error) => {
+                let field = error.causes.first().map(|cause| cause.field.as_str());
+                let place = field.map_or(place, |field| moved(from, positions.find(field)));
+                self.notes.refused.push(Refusal {
+                    place: Some(place),
+                    object: path_of(&value),
+                    message: error.to_string(),
+                });
+                return None;
+            }
+        };
+        if let Some((field, replicas)) = too_many(&value) {
+            let found = format!("{replicas} for {field}");
+            let remedy = format!("at most {MOST_REPLICAS} pods of a workload are simulated");
+            problems.add(moved(from, positions.find(field)), found, remedy);
+            return None;
+        }
+        self.lowering.custom_kinds.register(&value);
+        let kind = lowered.object.kind_name();
+        if lowered.object.kind() == Kind::Other {
+            self.notes.no_effect.insert(kind.to_string());
+        }
+        self.notes.no_effect.extend(lowered.no_effect.iter().map(|field| format!("{kind}.{field}")));
+        Some(Written { place, object: lowered.object, value })
+    }
+}
+
+/// A place in a text that begins at another place.
+fn moved(from: Place, position: Position) -> Place {
+    let start = from.position;
+    let column = if position.line == 1 { start.column + position.column.max(1) - 1 } else { position.column };
+    let position = Position { line: start.line + position.line.max(1) - 1, column };
+    Place { file: from.file, position }
+}
+
+/// `Kind/namespace/name` of an object that is no record.
+fn path_of(value: &Value) -> String {
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let namespace = text("/metadata/namespace").map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    let name = text("/metadata/name").or_else(|| text("/metadata/generateName")).unwrap_or("?");
+    format!("{}/{namespace}{name}", text("/kind").unwrap_or("?"))
+}
+
+/// A number of pods that nobody means.
+fn too_many(value: &Value) -> Option<(&'static str, i64)> {
+    let fields = [
+        ("spec.replicas", "/spec/replicas"),
+        ("spec.parallelism", "/spec/parallelism"),
+        ("spec.jobTemplate.spec.parallelism", "/spec/jobTemplate/spec/parallelism"),
+    ];
+    fields.into_iter().find_map(|(field, pointer)| {
+        let number = value.pointer(pointer)?.as_i64().filter(|number| *number > MOST_REPLICAS)?;
+        Some((field, number))
+    })
+}
+
+/// The namespace of an object, or the one that it makes.
+pub(super) fn namespace_of(object: &Object) -> Option<Name> {
+    let namespace = object.meta().namespace;
+    (!namespace.is_empty()).then_some(namespace)
+}

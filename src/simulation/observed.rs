@@ -1,0 +1,193 @@
+//! A run with everyone who usually looks on: what people and tests hold in their hands.
+
+use super::{Cluster, Complaint, Run, Trace};
+use crate::api::{Change, Event, Name, Node, Object, Pod};
+use crate::components::message::Message;
+use crate::engine::{SimDuration, SimTime};
+use crate::scenario::expect::{Expectation, Judge, Verdict};
+use crate::scenario::plan::Plan;
+use crate::trace::{Digest, Refused, TraceHash, TraceRecord, Witness};
+use std::sync::Arc;
+
+/// A run that is watched: it can be stepped, looked at between steps and, by cloning, forked.
+///
+/// ```
+/// use podsim::scenario::Scenario;
+/// use podsim::simulation::Simulation;
+/// use std::collections::BTreeMap;
+///
+/// let pod = "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: a, image: nginx}]}}";
+/// let files = BTreeMap::from([("web.ron", r#"(manifests: [File("pod.yaml")], duration: "1m")"#), ("pod.yaml", pod)]);
+/// let scenario = Scenario::load("web.ron", &files)?;
+/// let mut simulation = Simulation::new(Arc::new(scenario.plan(1)), 1, &scenario.expectations);
+/// while simulation.pod("default", "web").is_none_or(|pod| pod.node_name.is_empty()) {
+///     simulation.step().expect("the pod is placed before nothing is left to do");
+/// }
+/// let mut fork = simulation.clone();
+/// simulation.run();
+/// fork.run();
+/// assert_eq!(simulation.digest(), fork.digest());
+/// # use std::sync::Arc;
+/// # Ok::<(), podsim::scenario::Problems>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Simulation {
+    run: Run,
+    onlookers: Onlookers,
+}
+
+#[derive(Debug, Clone)]
+struct Onlookers {
+    witness: Witness,
+    judge: Judge,
+    digest: Option<Digest>,
+    record: Option<TraceRecord>,
+}
+
+impl Simulation {
+    /// A simulation of a plan with a seed, before its first message.
+    pub fn new(plan: Arc<Plan>, seed: u64, expectations: &[Expectation]) -> Self {
+        let run = Run::new(plan, seed);
+        let onlookers = Onlookers {
+            witness: Witness::default(),
+            judge: Judge::new(expectations, run.cluster()),
+            digest: Some(Digest::of(run.cluster())),
+            record: None,
+        };
+        Self { run, onlookers }
+    }
+
+    /// The same, with every message and change kept: see [`record`](Self::record).
+    ///
+    /// # Panics
+    /// After the first step: a record begins at the start.
+    #[must_use]
+    pub fn recorded(mut self) -> Self {
+        assert_eq!(self.onlookers.witness.messages, 0, "a record begins at the start");
+        self.onlookers.record = Some(TraceRecord::of(self.run.cluster()));
+        self
+    }
+
+    /// The same without a digest: as fast as it can be.
+    #[must_use]
+    pub fn untraced(mut self) -> Self {
+        self.onlookers.digest = None;
+        self.onlookers.record = None;
+        self
+    }
+
+    /// Delivers the next message and returns its time; `None` when nothing is to come.
+    pub fn step(&mut self) -> Option<SimTime> {
+        self.run.step(&mut self.onlookers)
+    }
+
+    /// Delivers everything that is due up to an instant, which then is the present one.
+    pub fn run_until(&mut self, end: SimTime) {
+        self.run.run_until(end, &mut self.onlookers);
+    }
+
+    /// Runs for as long as the plan says.
+    pub fn run(&mut self) {
+        self.run_until(SimTime::ZERO + self.duration());
+    }
+
+    /// The present instant.
+    pub const fn now(&self) -> SimTime {
+        self.run.now()
+    }
+
+    /// How long the plan says that it runs.
+    pub fn duration(&self) -> SimDuration {
+        self.run.cluster().plan().duration
+    }
+
+    /// The cluster at this instant.
+    pub const fn cluster(&self) -> &Cluster {
+        self.run.cluster()
+    }
+
+    /// All pods, oldest first.
+    pub fn pods(&self) -> impl Iterator<Item = &Arc<Pod>> {
+        self.cluster().server().store().pods.iter()
+    }
+
+    /// A pod.
+    pub fn pod(&self, namespace: &str, name: &str) -> Option<&Arc<Pod>> {
+        self.cluster().server().store().pods.find(Name::new(namespace), Name::new(name))
+    }
+
+    /// A node.
+    pub fn node(&self, name: &str) -> Option<&Arc<Node>> {
+        self.cluster().server().store().nodes.find(Name::default(), Name::new(name))
+    }
+
+    /// Every object, kind by kind, by namespace and name.
+    pub fn objects(&self) -> impl Iterator<Item = Object> {
+        crate::api::Kind::ALL.iter().flat_map(|kind| self.cluster().server().store().list(*kind))
+    }
+
+    /// Every event told so far, in order of the first telling.
+    pub fn events(&self) -> impl Iterator<Item = &Arc<Event>> {
+        self.onlookers.witness.events().iter().map(|told| &told.event)
+    }
+
+    /// Events, refusals and how much happened.
+    pub const fn witness(&self) -> &Witness {
+        &self.onlookers.witness
+    }
+
+    /// What was refused so far, by the server or by kubectl.
+    pub fn refused(&self) -> Vec<Refused> {
+        let complaint = |complaint: &Complaint| Refused {
+            at: complaint.at,
+            object: complaint.object.clone(),
+            message: complaint.message.to_string(),
+        };
+        let mut all: Vec<Refused> = self.witness().refused().to_vec();
+        all.extend(self.cluster().complaints().iter().map(complaint));
+        all.sort_by_key(|refused| refused.at);
+        all
+    }
+
+    /// The digest of everything so far, unless the simulation is untraced.
+    pub fn digest(&self) -> Option<TraceHash> {
+        self.onlookers.digest.as_ref().map(|digest| digest.at(self.now()))
+    }
+
+    /// Every message and change so far, if they are kept.
+    pub const fn record(&self) -> Option<&TraceRecord> {
+        self.onlookers.record.as_ref()
+    }
+
+    /// Takes the record, which then ends at this instant.
+    pub fn into_record(self) -> Option<TraceRecord> {
+        let now = self.now();
+        let mut record = self.onlookers.record?;
+        record.finish(now);
+        Some(record)
+    }
+
+    /// What became of the expectations, as if the run ended as it does now.
+    pub fn verdicts(&self) -> Vec<Verdict> {
+        self.onlookers.judge.clone().finish(self.cluster())
+    }
+}
+
+impl Trace for Onlookers {
+    fn delivered(&mut self, now: SimTime, seq: u64, message: &Message, cluster: &Cluster) {
+        self.witness.delivered(now, seq, message, cluster);
+        self.judge.delivered(now, seq, message, cluster);
+        self.record.delivered(now, seq, message, cluster);
+    }
+
+    fn sent(&mut self, seq: u64, cause: u64) {
+        self.record.sent(seq, cause);
+    }
+
+    fn changed(&mut self, now: SimTime, cause: u64, change: &Change, cluster: &Cluster) {
+        self.witness.changed(now, cause, change, cluster);
+        self.judge.changed(now, cause, change, cluster);
+        self.digest.changed(now, cause, change, cluster);
+        self.record.changed(now, cause, change, cluster);
+    }
+}

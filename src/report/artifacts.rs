@@ -2,7 +2,7 @@
 
 use super::story::Story;
 use super::timeline::Head;
-use super::{events, perfetto, pods, summary, timeline};
+use super::{events, page, perfetto, pods, summary, timeline};
 use crate::trace::{TraceHash, TraceRecord};
 use std::time::Duration;
 
@@ -95,6 +95,7 @@ pub fn artifacts(record: &TraceRecord, facts: &RunFacts) -> Vec<Artifact> {
         Artifact { name: "pods.csv", bytes: pods::csv(&story) },
         Artifact { name: "summary.json", bytes: summary::json(record, &story, facts) },
         Artifact { name: "timeline.svg", bytes: timeline::svg(&story, &head).into_bytes() },
+        Artifact { name: "report.html", bytes: page::html(record, &story, facts) },
         Artifact { name: "trace.perfetto.json", bytes: perfetto::json(record, &story) },
     ]
 }

@@ -15,11 +15,13 @@ use strum::VariantArray;
 
 const WIDTH: f64 = 1200.0;
 const LEFT: f64 = 236.0;
-const RIGHT: f64 = 1060.0;
+const RIGHT: f64 = 1016.0;
 const MARGIN: f64 = 20.0;
 const POD: f64 = 16.0;
 const CONTAINER: f64 = 11.0;
 const GAP: f64 = 3.0;
+/// The strip under a bar for what struck the container.
+const MARKS: f64 = 10.0;
 /// So many pods have lanes of their own.
 const LANES: usize = 40;
 /// So many pods are worth a band of counts.
@@ -258,7 +260,7 @@ impl Page {
             1 => " · 1 restart".to_owned(),
             many => format!(" · {many} restarts"),
         };
-        let outcome = format!("{}{restarts}", pod.outcome());
+        let outcome = format!("{}{restarts}", pod.status());
         self.svg.text("small sub", [RIGHT + 8.0, self.y + 12.0], &fitted(&outcome, 10.0, WIDTH - RIGHT - 12.0));
         for (span, ready) in split(&pod.phases, &pod.ready) {
             let tone = Tone::of_phase(span.what.as_str(), ready);
@@ -300,7 +302,7 @@ impl Page {
         for mark in &container.marks {
             self.mark(mark);
         }
-        self.y += CONTAINER + GAP;
+        self.y += CONTAINER + if container.marks.is_empty() { GAP } else { MARKS };
     }
 
     /// The numbers of instances that were started again, where there is room.
@@ -309,8 +311,12 @@ impl Page {
             let Look::Running { attempt: attempt @ 1.. } = span.what else { continue };
             let (from, to) = (self.axis.x(span.from), self.axis.x(span.to));
             let text = format!("↻{attempt}");
+            // A cut shows where an instance begins, however short it is.
+            self.svg.rect("paper", [from - 0.6, self.y, 1.2, CONTAINER], "");
             if to - from > 22.0 {
-                self.svg.text("in", [from + 11.0, self.y + 8.8], &text);
+                let ready = container.ready.iter().any(|ready| ready.from < span.to && span.from < ready.to);
+                let class = if ready { "in" } else { "in on" };
+                self.svg.text(class, [from + 11.0, self.y + 8.8], &text);
             }
         }
     }
@@ -328,7 +334,7 @@ impl Page {
             self.marks.push(mark_name(what.kind));
         }
         let title = format!("{} at {}", what.text, label(what.at));
-        mark(&mut self.svg, what.kind, self.axis.x(what.at), self.y + CONTAINER + 1.0, &title);
+        mark(&mut self.svg, what.kind, self.axis.x(what.at), self.y + CONTAINER + 8.0, &title);
     }
 
     fn see(&mut self, tone: Tone) {
@@ -360,19 +366,19 @@ const fn mark_name(kind: MarkKind) -> &'static str {
 fn mark(svg: &mut Svg, kind: MarkKind, x: f64, foot: f64, title: &str) {
     match kind {
         MarkKind::ReadinessFailed => {
-            let diamond = [[x - 3.5, foot - 4.0], [x, foot - 7.5], [x + 3.5, foot - 4.0], [x, foot - 0.5]];
+            let diamond = [[x - 3.2, foot - 3.5], [x, foot - 6.7], [x + 3.2, foot - 3.5], [x, foot - 0.3]];
             svg.polygon("readiness", diamond, title);
         }
         MarkKind::OomKilled => {
-            let top = foot - 8.0;
-            svg.polygon("oom", [[x - 3.5, top], [x + 3.5, top], [x + 3.5, foot - 1.0], [x - 3.5, foot - 1.0]], title);
+            let top = foot - 6.5;
+            svg.polygon("oom", [[x - 3.0, top], [x + 3.0, top], [x + 3.0, foot - 0.5], [x - 3.0, foot - 0.5]], title);
         }
         MarkKind::LivenessFailed | MarkKind::StartupFailed => {
-            svg.polygon("liveness", [[x - 4.0, foot], [x + 4.0, foot], [x, foot - 8.0]], title);
+            svg.polygon("liveness", [[x - 3.6, foot - 0.2], [x + 3.6, foot - 0.2], [x, foot - 7.0]], title);
         }
         MarkKind::Failed => {
-            svg.line("error", [x - 3.0, foot - 7.0, x + 3.0, foot - 1.0]);
-            svg.line("error", [x - 3.0, foot - 1.0, x + 3.0, foot - 7.0]);
+            svg.line("error", [x - 2.8, foot - 6.4, x + 2.8, foot - 0.8]);
+            svg.line("error", [x - 2.8, foot - 0.8, x + 2.8, foot - 6.4]);
         }
     }
 }

@@ -125,7 +125,7 @@ impl<'a> Why<'a> {
     /// How an object was after a change, in a line.
     pub fn headline(&self, id: FactId) -> String {
         let fact = self.record.fact(id);
-        let Some(pod) = fact.pod() else { return self.sentence(id).unwrap_or_else(|| self.plain(id)) };
+        let Some(pod) = fact.pod() else { return self.told(id) };
         let ready = if pod.is_true("Ready") { "ready" } else { "not ready" };
         let mut told = vec![pod.phase.to_string(), ready.to_owned()];
         told.extend(pod.containers.iter().filter_map(|container| match container.state {
@@ -138,6 +138,11 @@ impl<'a> Why<'a> {
         format!("{} at {}", told.join(", "), short(fact.time.since(SimTime::ZERO)))
     }
 
+    /// What a fact says, in any case.
+    pub fn told(&self, id: FactId) -> String {
+        self.sentence(id).unwrap_or_else(|| self.plain(id))
+    }
+
     fn plain(&self, id: FactId) -> String {
         let fact = self.record.fact(id);
         let object = fact.subject().map_or_else(String::new, |_| format!(" {}", self.object(fact)));
@@ -145,7 +150,7 @@ impl<'a> Why<'a> {
     }
 
     fn aside(&self, id: FactId) -> String {
-        let text = self.sentence(id).unwrap_or_else(|| self.plain(id));
+        let text = self.told(id);
         let fact = self.record.fact(id);
         if fact.subject().is_some() { format!("{} ({})", text, self.object(fact)) } else { text }
     }

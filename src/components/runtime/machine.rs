@@ -6,7 +6,7 @@ use super::image::ImageStore;
 use super::network::Connection;
 use super::program::Program;
 use super::script::Script;
-use super::{CANCELED, Exit, RuntimeMessage, START_ERROR, UNKNOWN_REASON};
+use super::{CANCELED, Exit, START_ERROR, UNKNOWN_REASON};
 use crate::api::{ContainerId, FastMap, Name, Pod, ResourceList, Text};
 use crate::components::cri::{
     ContainerConfig, CriCall, CriError, CriReply, InstanceState, InstanceStatus, PodKey, RuntimePod, SandboxStatus,

@@ -473,9 +473,9 @@ impl Runtimes {
         }
         instance.stoppers.push(id);
         let first = !std::mem::replace(&mut instance.signalled, true);
+        let place = Place { node, key, container };
         // A process that ends in the very moment in which its time is over is killed, as recorded.
         out.after(timeout, Message::Runtime(node, RuntimeMessage::Kill { key, container, id }));
-        let place = Place { node, key, container };
         if first {
             self.signal(now, place, self.stop_signal(place), out);
         }

@@ -114,9 +114,7 @@ fn plain() -> Vec<Value> {
 
 fn spread() -> Vec<Value> {
     let selector = json!({"matchLabels": {"app": "g0"}});
-    let constraint = |key: &str, when: &str| {
-        json!({"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": when, "labelSelector": selector})
-    };
+    let constraint = |key: &str, when: &str| json!({"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": when, "labelSelector": selector});
     let constraints = [
         constraint("topology.kubernetes.io/zone", "DoNotSchedule"),
         constraint("kubernetes.io/hostname", "ScheduleAnyway"),

@@ -532,7 +532,7 @@ impl<'f> Loader<'f> {
             }
             pods.push(PodBehavior { containers: by_image, ..PodBehavior::default() });
         }
-        World { pods, images }
+        World { pods, images, ..World::default() }
     }
 
     fn image(&mut self, name: Glob, image: &Placed<Image>) -> ImageBehavior {

@@ -13,7 +13,7 @@ use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{
     ContainerBehavior, ExecBehavior, ExecDefault, ExecResult, ExecStep, Exit, Glob, Health, ImageBehavior,
     ListenAnswer, ListenBehavior, ListenKind, ListenStep, OnSignal, PodBehavior, Process, PullBehavior, PullResult,
-    StepBehavior, UsageStep, World,
+    StepBehavior, Unruled, UsageStep, World,
 };
 use crate::engine::{Distribution, Draws, Purpose, SimDuration, StreamKey};
 use serde::Deserialize;
@@ -84,6 +84,8 @@ impl RecordedCase {
         let world = World {
             pods: script.pods.into_iter().map(PodRule::convert).collect::<Result<_, _>>()?,
             images: script.images.into_iter().map(ImageRule::convert).collect::<Result<_, _>>()?,
+            unruled: Unruled::Idle,
+            ..World::default()
         };
         Ok(Self {
             name: script.case,

@@ -49,7 +49,7 @@ impl Cluster {
             controllers: ControllerManager::new(ControllerSetup { clock, draws, profile: plan.profile.clone() })
                 .provisioning(plan.profile.provision.clone()),
             kubelets: Vec::new(),
-            runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), draws),
+            runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), clock, draws),
             nodes: FastMap::default(),
             network: Network::new(plan.profile.clone(), draws),
             readers: FastMap::default(),

@@ -10,6 +10,8 @@
 
 mod daemon_set;
 mod deployment;
+mod disruption;
+mod endpoint_slice;
 mod expectations;
 mod flow;
 mod history;
@@ -20,6 +22,7 @@ mod persistent_volume;
 mod pod_control;
 mod replica_set;
 mod stateful_set;
+mod ttl_after_finished;
 mod victims;
 mod work_queue;
 
@@ -171,6 +174,15 @@ controllers! {
     /// Volumes in use stay.
     VolumeProtection, volume_protections: persistent_volume::VolumeProtectionController =
         persistent_volume::VolumeProtectionController;
+    /// Finished Jobs go after a while.
+    TtlAfterFinished, ttl_after_finished: ttl_after_finished::TtlAfterFinishedController =
+        ttl_after_finished::TtlAfterFinishedController;
+    /// EndpointSlices list the addresses behind Services.
+    EndpointSlice, endpoint_slices: endpoint_slice::EndpointSliceController = endpoint_slice::EndpointSliceController;
+    /// PodDisruptionBudgets say how many pods may be evicted.
+    Disruption, disruptions: disruption::DisruptionController = disruption::DisruptionController;
+    /// Marks of disruptions that did not happen are taken back.
+    StaleDisruption, stale_disruptions: disruption::StaleDisruptionController = disruption::StaleDisruptionController;
 }
 
 impl ControllerManager {

@@ -46,7 +46,8 @@ impl Cluster {
                 draws,
                 latencies: plan.profile.clone(),
             }),
-            controllers: ControllerManager::new(ControllerSetup { clock, draws, profile: plan.profile.clone() }),
+            controllers: ControllerManager::new(ControllerSetup { clock, draws, profile: plan.profile.clone() })
+                .provisioning(plan.profile.provision.clone()),
             kubelets: Vec::new(),
             runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), clock, draws),
             nodes: FastMap::default(),

@@ -41,6 +41,7 @@ impl Cluster {
             if node.present {
                 self.register(SimTime::ZERO, &template);
                 self.kubelets[index.index()].start(SimTime::ZERO, node.uptime);
+                self.controllers.was_up(node.name, node.uptime);
             }
         }
         self.server.take_changes();

@@ -2,10 +2,15 @@
 
 use super::Cluster;
 use crate::api::{ApiObject, Name, Pod};
+use crate::components::controllers::Heartbeat;
 use crate::components::kubelet::KubeletMessage;
 use crate::components::message::{Message, NodeIndex};
-use crate::engine::{Outbox, SimDuration, SimTime};
+use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use std::sync::Arc;
+
+const RENEWAL: Purpose = Purpose::new("lease renewal");
+/// How often a kubelet renews its lease, jitter included on average.
+const RENEWAL_PERIOD: SimDuration = SimDuration::from_millis(10_200);
 
 impl Cluster {
     /// Hands a kubelet its message; where it asks for what only the cluster knows, with the answer.
@@ -29,8 +34,21 @@ impl Cluster {
                 let object = store.nodes.find(Name::default(), name).cloned();
                 self.kubelets[node.index()].pods_listed(now, pods, object, out);
             }
-            message => self.kubelets[node.index()].handle(now, message, out),
+            message => {
+                if matches!(message, KubeletMessage::Booted { .. }) {
+                    self.controllers.heartbeat(now, self.node_name(node), Heartbeat::Beats, out);
+                }
+                self.kubelets[node.index()].handle(now, message, out);
+            }
         }
+    }
+
+    /// A kubelet renews its lease no longer. The last time was within the period before, which nobody looked at.
+    fn lease_lapses(&mut self, now: SimTime, node: Name, out: &mut Outbox<Message>) {
+        let stream = StreamKey::new(&node);
+        let ago = self.draws.draw(RENEWAL, stream, now.as_nanos()).below(RENEWAL_PERIOD.as_nanos());
+        let last = SimTime::from_nanos(now.as_nanos().saturating_sub(ago));
+        self.controllers.heartbeat(now, node, Heartbeat::Stopped(last), out);
     }
 
     /// The machine of a node, if the plan has one of that name.
@@ -38,8 +56,9 @@ impl Cluster {
         self.nodes.get(&node).copied()
     }
 
-    pub(super) fn kill_kubelet(&mut self, node: Name, out: &mut Outbox<Message>) {
+    pub(super) fn kill_kubelet(&mut self, now: SimTime, node: Name, out: &mut Outbox<Message>) {
         let Some(index) = self.machine_named(node) else { return };
+        self.lease_lapses(now, node, out);
         self.kubelets[index.index()].stop();
         self.runtimes.cancel_calls(index, out);
     }
@@ -51,6 +70,7 @@ impl Cluster {
 
     pub(super) fn power_off(&mut self, now: SimTime, node: Name, out: &mut Outbox<Message>) {
         let Some(index) = self.machine_named(node) else { return };
+        self.lease_lapses(now, node, out);
         self.kubelets[index.index()].stop();
         self.runtimes.power_off(now, index, out);
     }

@@ -9,6 +9,7 @@ use super::images::ImageOutcome;
 use super::status::StartError;
 use super::sync_pod::Stage;
 use super::termination::{ContainerKill, PodKill};
+use super::volumes::expand;
 use super::{Kubelet, PendingCri};
 use crate::api::names;
 use crate::api::{Container, ContainerId, EventType, Name, Pod, QosClass, Text};
@@ -234,14 +235,18 @@ impl Kubelet {
             };
             return Err(format!("{why} (pod: \"{who}\", container: {})", container.name).into());
         }
+        let env = self.environment(key, pod, container)?;
+        let expanded = |words: &[Text]| words.iter().map(|word| expand(word, &env)).collect();
         Ok(ContainerConfig {
             name: container.name,
             attempt,
             image: container.image,
-            command: container.command.clone(),
-            args: container.args.clone(),
+            command: expanded(&container.command),
+            args: expanded(&container.args),
             working_dir: container.working_dir,
-            env: self.environment(key, pod, container)?,
+            env,
+            namespace: pod.meta.namespace,
+            mounts: Self::mounts(key, pod, container),
             requests: container.requests.clone(),
             limits: container.limits.clone(),
             shares_processes: pod.spec.share_process_namespace,

@@ -7,6 +7,7 @@
 use super::machine::{Instance, Machine};
 use super::program::{Place, Program};
 use super::script::Session;
+use super::services::{API_SERVER, DNS, Route};
 use super::shell::{Answer, CallId, NetworkError, Query, Reply};
 use super::{Health, ListenAnswer, ListenBehavior, ListenKind, ListenStep, RuntimeMessage, Runtimes};
 use crate::api::{ContainerId, Name, Text, names};
@@ -17,6 +18,7 @@ use crate::engine::{Distribution, Outbox, Purpose, SimDuration, SimTime, StreamK
 use std::net::Ipv4Addr;
 
 const WIRE: Purpose = Purpose::new("pod network");
+const ENDPOINT: Purpose = Purpose::new("endpoint of a Service");
 const ANSWER: Purpose = Purpose::new("answer of a listener");
 const CLIENT_PORT: Purpose = Purpose::new("port of a client");
 /// From which ports Linux takes those of clients (`net.ipv4.ip_local_port_range`).
@@ -51,6 +53,16 @@ pub(super) struct Connection {
     reply: NetReply,
 }
 
+/// A request of a script.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    place: Place,
+    session: Session,
+    call: CallId,
+    /// What is known of the address.
+    reply: Reply,
+}
+
 /// A process that listens at a port.
 struct Listener<'a> {
     node: NodeIndex,
@@ -78,8 +90,26 @@ impl Runtimes {
         request: &NetRequest,
         out: &mut Outbox<Message>,
     ) {
-        let place = self.namespace_of(client.node(), request.address);
-        let listener = place.and_then(|place| self.listener(now, place, request.port));
+        let stream = self.machines[client.node().index()].stream.part("endpoints");
+        let pick = |n| self.draws.draw(ENDPOINT, stream, now.as_nanos() ^ u64::from(id)).below(n);
+        let (address, port) = match self.services.route(request.address, request.port, pick) {
+            Route::To(address, port) => (address, port),
+            Route::Nobody => {
+                let reply = NetReply { answer: NetAnswer::Refused, stands_until: SimTime::ZERO };
+                return self.send_reply(now, client, id, reply, out);
+            }
+            Route::Internet => {
+                let reply = NetReply { answer: internet(&request.ask), stands_until: SimTime::ZERO };
+                return self.send_reply(now, client, id, reply, out);
+            }
+        };
+        if address == API_SERVER {
+            let answer = ListenKind::Https.answer(&request.ask, &ListenAnswer::default());
+            let reply = NetReply { answer: answer.unwrap_or(NetAnswer::Connected), stands_until: SimTime::ZERO };
+            return self.send_reply(now, client, id, reply, out);
+        }
+        let place = self.namespace_of(client.node(), address);
+        let listener = place.and_then(|place| self.listener(now, place, port));
         let Some(listener) = listener else {
             let answer = if place.is_some() { NetAnswer::Refused } else { NetAnswer::Unreachable };
             let reply = NetReply { answer, stands_until: SimTime::ZERO };
@@ -175,42 +205,82 @@ impl Runtimes {
         now: SimTime,
         place: Place,
         session: Session,
-        id: CallId,
+        call: CallId,
         query: &Query,
         out: &mut Outbox<Message>,
     ) {
-        let answer = Answer::Network(self.network_answer(now, place, query));
-        self.answer_script(place, session, id, answer, out);
+        let stream = StreamKey::from_bits(place.container.bits());
+        let wire = self.draws.sample(&self.profile.pod_network, WIRE, stream, now.as_nanos());
+        let (reply, port) = match self.look_up(place, query) {
+            Ok((reply, Some(port))) => (reply, port),
+            Ok((reply, None)) => {
+                return self.answer_script(place, session, call, Answer::Network(Ok(reply)), wire * 2, out);
+            }
+            Err(error) => return self.answer_script(place, session, call, Answer::Network(Err(error)), wire * 2, out),
+        };
+        let address: Ipv4Addr = reply.addresses[0].parse().expect("an address that was just printed");
+        let own = self.machines[place.node.index()].pods.get(&place.key).and_then(|record| record.address());
+        let address = if address.is_loopback() { own.unwrap_or(address) } else { address };
+        let ask = match query {
+            Query::Http { host, path, secure, .. } => Ask::Http(HttpRequest {
+                path: path.clone(),
+                host: if port == 80 { host.clone() } else { format!("{host}:{port}") },
+                tls: *secure,
+                headers: Vec::new(),
+            }),
+            Query::Connect { .. } | Query::Resolve { .. } | Query::Ping { .. } => Ask::Connect,
+        };
+        self.asked_count += 1;
+        let id = self.asked_count;
+        self.asked.insert(id, Asked { place, session, call, reply });
+        let client = NetClient::Containers(place.node);
+        let request = Box::new(NetRequest { address, port, ask, deadline: SimTime::MAX });
+        out.after(wire, Message::Net { client, id, request });
     }
 
-    fn network_answer(&self, now: SimTime, place: Place, query: &Query) -> Result<Reply, NetworkError> {
+    /// The address behind a question, and the port if it is to be connected to.
+    fn look_up(&self, place: Place, query: &Query) -> Result<(Reply, Option<u16>), NetworkError> {
         let (host, port) = match query {
             Query::Resolve { host } | Query::Ping { host } => (host, None),
             Query::Connect { host, port } | Query::Http { host, port, .. } => (host, Some(*port)),
         };
-        let address: Ipv4Addr = if host == "localhost" {
-            Ipv4Addr::LOCALHOST
-        } else {
-            host.parse().map_err(|_| NetworkError::NameNotFound)?
+        let server = DNS.to_string();
+        let plain = |address: Ipv4Addr| Reply {
+            name: host.clone(),
+            addresses: vec![address.to_string()],
+            server: server.clone(),
+            ..Reply::default()
         };
-        let reply = Reply { name: host.clone(), addresses: vec![address.to_string()], ..Reply::default() };
-        let Some(port) = port else { return Ok(reply) };
-        let network =
-            if address.is_loopback() { self.namespace_in(place) } else { self.namespace_of(place.node, address) };
-        let listener =
-            self.listener(now, network.ok_or(NetworkError::Unreachable)?, port).ok_or(NetworkError::Refused)?;
-        let Query::Http { path, secure, .. } = query else { return Ok(reply) };
-        let ask = Ask::Http(HttpRequest {
-            path: path.clone(),
-            host: format!("{host}:{port}"),
-            tls: *secure,
-            headers: Vec::new(),
-        });
-        match listener.react(now, &ask).answer {
-            Some(NetAnswer::Http { status, body, .. }) => Ok(Reply { status, body: body.as_bytes().to_vec(), ..reply }),
-            None | Some(NetAnswer::TimedOut) => Err(NetworkError::TimedOut),
-            Some(_) => Err(NetworkError::Refused),
+        if let Ok(address) = host.parse() {
+            return Ok((plain(address), port));
         }
+        let record = self.machines[place.node.index()].pods.get(&place.key).ok_or(NetworkError::Unreachable)?;
+        if *host == "localhost" {
+            return Ok((plain(Ipv4Addr::LOCALHOST), port));
+        }
+        if *host == *record.host_name().as_str() {
+            return Ok((plain(record.address().unwrap_or(Ipv4Addr::LOCALHOST)), port));
+        }
+        let found = self.services.resolve(host, &record.pod.meta.namespace).ok_or(NetworkError::NameNotFound)?;
+        let addresses = found.addresses.iter().map(ToString::to_string).collect();
+        Ok((Reply { name: found.name, addresses, server, ..Reply::default() }, port))
+    }
+
+    /// What a request of a script came to.
+    pub fn net_done(&mut self, _node: NodeIndex, id: u32, reply: NetReply, out: &mut Outbox<Message>) {
+        let Some(Asked { place, session, call, reply: known }) = self.asked.remove(&id) else { return };
+        let answer = match reply.answer {
+            NetAnswer::Http { status, body, .. } => Ok(Reply { status, body: body.as_bytes().to_vec(), ..known }),
+            NetAnswer::Connected | NetAnswer::Health(_) | NetAnswer::GrpcError { .. } => Ok(known),
+            NetAnswer::Unreachable => Err(NetworkError::Unreachable),
+            NetAnswer::TimedOut => Err(NetworkError::TimedOut),
+            NetAnswer::Refused
+            | NetAnswer::Closed
+            | NetAnswer::Reset { .. }
+            | NetAnswer::Malformed(_)
+            | NetAnswer::NoTls => Err(NetworkError::Refused),
+        };
+        self.answer_script(place, session, call, Answer::Network(answer), SimDuration::ZERO, out);
     }
 
     /// Whose network an address leads to, seen from a machine; none if it leads nowhere.
@@ -386,6 +456,14 @@ impl ListenKind {
             }
             ListenAnswer::Health(health) => Some(health.answer()),
         }
+    }
+}
+
+/// What a server on the Internet answers.
+fn internet(ask: &Ask) -> NetAnswer {
+    match ask {
+        Ask::Connect | Ask::Health { .. } => NetAnswer::Connected,
+        Ask::Http(_) => NetAnswer::Http { status: 200, location: Text::default(), body: "<html></html>\n".into() },
     }
 }
 

@@ -310,21 +310,23 @@ impl Runtimes {
         status: i32,
         out: &mut Outbox<Message>,
     ) {
-        self.answer_script(place, session, call, Answer::Exited { status, output: Vec::new() }, out);
+        let answer = Answer::Exited { status, output: Vec::new() };
+        self.answer_script(place, session, call, answer, SimDuration::ZERO, out);
     }
 
-    /// A script gets an answer, and goes on.
+    /// A script gets an answer, and goes on after a while.
     pub(super) fn answer_script(
         &mut self,
         place: Place,
         session: Session,
         call: CallId,
         answer: Answer,
+        after: SimDuration,
         out: &mut Outbox<Message>,
     ) {
         if let Some(script) = self.script(place, session) {
             script.shell.answer(call, answer);
-            self.resume_soon(place, session, SimDuration::ZERO, out);
+            self.resume_soon(place, session, after, out);
         }
     }
 }

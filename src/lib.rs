@@ -15,4 +15,6 @@ pub mod simulation;
 
 pub mod trace;
 
+pub mod conformance;
+
 pub mod report;

@@ -1,5 +1,6 @@
 //! `podsim conformance`: recorded cases run again, to be compared with what a real cluster did.
 
+use super::conformance_scheduler::ConformanceScheduler;
 use clap::{Args, Subcommand};
 use glob::Pattern;
 use podsim::scenario::recorded::RecordedCase;
@@ -20,6 +21,7 @@ pub struct Conformance {
 #[derive(Debug, Subcommand)]
 enum What {
     Lifecycle(Lifecycle),
+    Scheduler(ConformanceScheduler),
 }
 
 /// Pods and everything above them: `<case>/manifest.yaml` and `<case>/behavior.yaml`
@@ -42,7 +44,10 @@ struct Lifecycle {
 impl Conformance {
     /// Runs what was asked for.
     pub fn run(self) -> ExitCode {
-        let What::Lifecycle(lifecycle) = self.what;
+        let lifecycle = match self.what {
+            What::Lifecycle(lifecycle) => lifecycle,
+            What::Scheduler(scheduler) => return scheduler.run(),
+        };
         match lifecycle.run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(problems) => {

@@ -1,10 +1,12 @@
 //! The commands of the binary: flags, files, colours, exit codes. Only this room and `main.rs` touch the machine.
 
 mod conformance;
+mod conformance_scheduler;
 mod disk;
 mod kubectl;
 mod progress;
 mod run;
+mod schedule;
 mod tell;
 mod validate;
 
@@ -38,6 +40,7 @@ enum Command {
     Schema(validate::Schema),
     Conformance(conformance::Conformance),
     Kubectl(kubectl::Kubectl),
+    Schedule(schedule::Schedule),
 }
 
 impl Cli {
@@ -55,6 +58,7 @@ impl Cli {
             Command::Schema(schema) => schema.run(),
             Command::Conformance(conformance) => conformance.run(),
             Command::Kubectl(kubectl) => kubectl.run(),
+            Command::Schedule(schedule) => schedule.run(),
         });
         catch_unwind(command).unwrap_or_else(|_| {
             eprintln!("podsim is wrong: an internal assertion broke. This repeats it:\n  podsim {}", arguments(&[]));

@@ -1,7 +1,7 @@
 //! The files that a run leaves behind: the record itself, and everything that is told of it.
 
 use super::story::Story;
-use super::{events, pods, summary};
+use super::{events, pods, summary, timeline};
 use crate::trace::{TraceHash, TraceRecord};
 use std::time::Duration;
 
@@ -91,5 +91,6 @@ pub fn artifacts(record: &TraceRecord, facts: &RunFacts) -> Vec<Artifact> {
         Artifact { name: "events.jsonl", bytes: events::json_lines(record) },
         Artifact { name: "pods.csv", bytes: pods::csv(&story) },
         Artifact { name: "summary.json", bytes: summary::json(record, &story, facts) },
+        Artifact { name: "timeline.svg", bytes: timeline::svg(&story, facts).into_bytes() },
     ]
 }

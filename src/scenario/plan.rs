@@ -6,6 +6,7 @@ use crate::api::{
 use crate::components::kubelet::KubeletConfig;
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{Glob, World};
+use crate::components::scheduler::SchedulerSetup;
 use crate::engine::SimDuration;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub struct Plan {
     pub world: Arc<World>,
     /// How long steps take.
     pub profile: Arc<LatencyProfile>,
+    /// How the scheduler is configured.
+    pub scheduler: Arc<SchedulerSetup>,
     /// What users and fate do, in order of time.
     pub actions: Vec<TimedAction>,
     /// Whether every probe is run, also those that are sure to change nothing.
@@ -94,6 +97,13 @@ pub enum Action {
         /// The patch.
         patch: serde_json::Value,
     },
+    /// What `kubectl rollout` does.
+    Rollout {
+        /// Which.
+        target: ActionTarget,
+        /// What is done to it.
+        verb: RolloutVerb,
+    },
     /// Evict a pod.
     Evict {
         /// Which.
@@ -136,6 +146,19 @@ pub enum Action {
     ShutdownNode(Name),
     /// A machine is told that it does not shut down.
     CancelShutdown(Name),
+}
+
+/// The verbs of `kubectl rollout` that change something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RolloutVerb {
+    /// Changes of the template wait.
+    Pause,
+    /// They no longer do.
+    Resume,
+    /// Every pod is replaced.
+    Restart,
+    /// Back to a revision; to the one before if that is zero.
+    Undo(i64),
 }
 
 /// A manifest that is applied.

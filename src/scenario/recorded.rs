@@ -3,7 +3,7 @@
 //! The script is one more way of writing a scenario; it is converted, entry by entry, and nothing in it is special.
 
 use super::manifest;
-use super::plan::{Action, ActionTarget, NodePlan, Pick, Plan, TimedAction};
+use super::plan::{Action, ActionTarget, NodePlan, Pick, Plan, RolloutVerb, TimedAction};
 
 use crate::api::{
     CPU, DeleteOptions, EPHEMERAL_STORAGE, Kind, Labels, MEMORY, Name, Object, PODS, Part, PatchKind, Propagation,
@@ -27,8 +27,10 @@ const UPTIME: Purpose = Purpose::new("recorded case: age of the cluster");
 
 /// The wall clock of recorded cases starts within this second: 2026-01-01T00:00:00Z.
 const EPOCH_SECONDS: i64 = 1_767_225_600;
-/// Nodes of an exclusive case registered about so long before its start.
-const FRESH: SimDuration = SimDuration::from_millis(4_500);
+/// The last kubelet of an exclusive case started about so long before the case did, …
+const FRESH: (SimDuration, SimDuration) = (SimDuration::from_millis(2_700), SimDuration::from_millis(3_400));
+/// … and each of the others so long before the next.
+const STAGGER: SimDuration = SimDuration::from_millis(1_500);
 /// Nodes of a shared cluster have run for minutes.
 const SETTLED: (SimDuration, SimDuration) = (SimDuration::from_secs(120), SimDuration::from_secs(1_800));
 
@@ -108,10 +110,15 @@ impl RecordedCase {
         let nodes = self
             .nodes
             .iter()
-            .map(|machine| {
+            .enumerate()
+            .map(|(place, machine)| {
                 let mut draw = draws.draw(UPTIME, StreamKey::new(&machine.name), 0);
-                let jitter = draw.between(SimDuration::ZERO, SimDuration::from_millis(800));
-                let uptime = if self.shared { draw.between(SETTLED.0, SETTLED.1) } else { FRESH + jitter };
+                let later = self.nodes[place + 1..].iter().filter(|machine| machine.start).count() as u64;
+                let uptime = if self.shared {
+                    draw.between(SETTLED.0, SETTLED.1)
+                } else {
+                    draw.between(FRESH.0, FRESH.1) + STAGGER * later
+                };
                 machine.plan(uptime)
             })
             .collect();
@@ -121,6 +128,7 @@ impl RecordedCase {
             nodes,
             world: self.world.clone(),
             profile: Arc::new(LatencyProfile::kubernetes_1_36()),
+            scheduler: Arc::default(),
             actions: self.actions.clone(),
             every_probe: true,
         }
@@ -608,6 +616,37 @@ impl Step {
         Action::Patch { target, part: Part::Main, kind: PatchKind::Strategic, patch }
     }
 
+    /// `kubectl rollout VERB KIND/NAME [--to-revision=N]`, or with kind and name apart.
+    fn kubectl(&self) -> Result<Action, CaseError> {
+        let args = self.fields.get("args").and_then(Value::as_array);
+        let args: Vec<&str> = args.into_iter().flatten().filter_map(Value::as_str).collect();
+        let unknown = || CaseError(format!("kubectl {} is not known", args.join(" ")));
+        let (flags, words): (Vec<&str>, Vec<&str>) = args.iter().partition(|arg| arg.starts_with('-'));
+        let (verb, kind, name) = match words[..] {
+            ["rollout", verb, what] => {
+                let (kind, name) = what.split_once('/').ok_or_else(unknown)?;
+                (verb, kind, name)
+            }
+            ["rollout", verb, kind, name] => (verb, kind, name),
+            _ => return Err(unknown()),
+        };
+        let kind = match kind {
+            "deployment" | "deployments" | "deploy" => Kind::Deployment,
+            "statefulset" | "statefulsets" | "sts" => Kind::StatefulSet,
+            "daemonset" | "daemonsets" | "ds" => Kind::DaemonSet,
+            _ => return Err(unknown()),
+        };
+        let revision = flags.iter().find_map(|flag| flag.strip_prefix("--to-revision=")?.parse().ok());
+        let verb = match verb {
+            "pause" => RolloutVerb::Pause,
+            "resume" => RolloutVerb::Resume,
+            "restart" => RolloutVerb::Restart,
+            "undo" => RolloutVerb::Undo(revision.unwrap_or(0)),
+            _ => return Err(unknown()),
+        };
+        Ok(Action::Rollout { target: self.target_of(kind, name), verb })
+    }
+
     fn convert(&self) -> Result<Vec<Action>, CaseError> {
         let node = self.name("node");
         let on_node = || self.target_of(Kind::Node, &node);
@@ -647,6 +686,7 @@ impl Step {
             "evict" => {
                 Action::Evict { target: self.target_of(Kind::Pod, self.text("name")), options: self.delete_options() }
             }
+            "kubectl" => self.kubectl()?,
             "cordon" => self.patch(on_node(), serde_json::json!({"spec": {"unschedulable": true}})),
             "uncordon" => self.patch(on_node(), serde_json::json!({"spec": {"unschedulable": null}})),
             "label_node" => {

@@ -4,7 +4,7 @@ use super::Cluster;
 use super::user::Errand;
 use crate::api::{Kind, Name, Object, Request, Target};
 use crate::components::message::Message;
-use crate::engine::{Outbox, SimTime};
+use crate::engine::{Outbox, SimDuration, SimTime};
 use crate::scenario::plan::{Action, ActionTarget, Pick};
 
 impl Cluster {
@@ -23,6 +23,12 @@ impl Cluster {
                 let request = |target| Request::Patch { target, part: *part, kind: *kind, patch: patch.clone() };
                 self.user_calls(found.into_iter().map(request), out);
             }
+            Action::Rollout { target, verb } => {
+                let found = self.find(target);
+                let requests: Vec<Request> =
+                    found.into_iter().filter_map(|target| self.rollout(now, target, *verb)).collect();
+                self.user_calls(requests, out);
+            }
             Action::Evict { target, options } => {
                 let options = *options;
                 let found = self.find(target);
@@ -35,23 +41,23 @@ impl Cluster {
                 self.user_does([Errand::Taint { node: *node, add: add.clone(), remove: remove.clone() }], out);
             }
             Action::Drain(drain) => self.user_does([Errand::Drain(drain.clone())], out),
-            Action::KillKubelet(_)
-            | Action::StartKubelet(_)
-            | Action::RestartKubelet { .. }
-            | Action::PowerOff(_)
-            | Action::PowerOn(_)
-            | Action::StartNode(_)
-            | Action::WriteStaticPod { .. }
+            Action::KillKubelet(node) => self.kill_kubelet(*node, out),
+            Action::StartKubelet(node) | Action::StartNode(node) => self.start_kubelet(*node, SimDuration::ZERO, out),
+            Action::RestartKubelet { node, down } => {
+                self.kill_kubelet(*node, out);
+                self.start_kubelet(*node, *down, out);
+            }
+            Action::PowerOff(node) => self.power_off(now, *node, out),
+            Action::PowerOn(node) => self.power_on(*node, out),
+            Action::WriteStaticPod { .. }
             | Action::RemoveStaticPod { .. }
             | Action::ShutdownNode(_)
-            | Action::CancelShutdown(_) => {
-                let _ = now;
-            }
+            | Action::CancelShutdown(_) => {}
         }
     }
 
     /// The objects that an action is about, as they are now.
-    fn find(&self, target: &ActionTarget) -> Vec<Target> {
+    pub(super) fn find(&self, target: &ActionTarget) -> Vec<Target> {
         let mut found: Vec<Object> = self
             .server
             .store()

@@ -6,13 +6,16 @@ use crate::api::{
     Request, TAINT_NOT_READY, Timestamp,
 };
 use crate::components::kubelet::{Kubelet, KubeletSetup};
-use crate::components::message::Message;
+use crate::components::message::{Message, NodeIndex};
 use crate::engine::{Outbox, SimTime};
 use crate::scenario::plan::NodePlan;
 use std::sync::Arc;
 
 /// The namespaces of every cluster.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+/// What a kubelet of 1.36 declares with its default gates (`component-helpers/nodedeclaredfeatures/features`).
+const DECLARED_FEATURES: [&str; 1] = ["RestartAllContainersOnContainerExits"];
 
 impl Cluster {
     pub(super) fn boot(&mut self, out: &mut Outbox<Message>) {
@@ -23,6 +26,7 @@ impl Cluster {
         for node in &plan.nodes {
             let index = self.runtimes.add_machine(node.name);
             self.nodes.insert(node.name, index);
+            let template = Arc::new(self.node_template(node, index));
             self.kubelets.push(Kubelet::new(KubeletSetup {
                 node: index,
                 name: node.name,
@@ -32,9 +36,10 @@ impl Cluster {
                 clock: self.server.clock(),
                 draws: self.draws,
                 every_probe: plan.every_probe,
+                template: template.clone(),
             }));
             if node.present {
-                self.register(SimTime::ZERO, node);
+                self.register(SimTime::ZERO, &template);
                 self.kubelets[index.index()].start(SimTime::ZERO, node.uptime);
             }
         }
@@ -44,28 +49,33 @@ impl Cluster {
                 self.introduce(object, out);
             }
         }
+        self.controllers.start(SimTime::ZERO, out);
         for (place, action) in plan.actions.iter().enumerate() {
             out.after(action.at, Message::Act(u32::try_from(place).expect("fewer than 2^32 actions")));
         }
     }
 
-    /// A machine becomes a node that is ready.
-    fn register(&mut self, now: SimTime, plan: &NodePlan) {
-        let stamp = self.server.clock().at(now).truncated();
-        let node = Node {
+    /// The node as a machine's kubelet registers it.
+    fn node_template(&self, plan: &NodePlan, index: NodeIndex) -> Node {
+        Node {
             meta: Metadata { name: plan.name, labels: node_labels(plan), ..Metadata::default() },
-            unschedulable: false,
             taints: plan.taints.clone().into(),
-            provider_id: Name::default(),
             status: Arc::new(NodeStatus {
                 capacity: plan.capacity.clone(),
                 allocatable: plan.allocatable.clone(),
-                conditions: ready_conditions(stamp),
-                address: Some(self.runtimes.machine(self.nodes[&plan.name]).address()),
+                address: Some(self.runtimes.machine(index).address()),
+                declared_features: DECLARED_FEATURES.map(Name::new).into_iter().collect(),
                 ..NodeStatus::default()
             }),
             ..Node::default()
-        };
+        }
+    }
+
+    /// A machine becomes a node that is ready.
+    fn register(&mut self, now: SimTime, template: &Node) {
+        let stamp = self.server.clock().at(now).truncated();
+        let mut node = template.clone();
+        Arc::make_mut(&mut node.status).conditions = ready_conditions(stamp);
         let created = self.server.serve(now, Request::Create(Object::Node(Arc::new(node))));
         let Ok(Object::Node(created)) = created else { return };
         let mut ready = Node::clone(&created);

@@ -3,11 +3,12 @@
 use super::network::Network;
 use super::user::User;
 use crate::api::{Change, ChangeKind, FastMap, Kind, Name, Object, Request, Server};
+use crate::components::controllers::{ControllerManager, ControllerSetup};
 use crate::components::kubelet::Kubelet;
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::components::net::NetClient;
 use crate::components::runtime::Runtimes;
-use crate::components::scheduler::Scheduler;
+use crate::components::scheduler::{Scheduler, SchedulerParts};
 use crate::engine::{Draws, Outbox, SimDuration, SimTime};
 use crate::scenario::plan::Plan;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub struct Cluster {
     pub(super) draws: Draws,
     pub(super) server: Server,
     pub(super) scheduler: Scheduler,
+    pub(super) controllers: ControllerManager,
     pub(super) kubelets: Vec<Kubelet>,
     pub(super) runtimes: Runtimes,
     pub(super) nodes: FastMap<Name, NodeIndex>,
@@ -38,7 +40,13 @@ impl Cluster {
         let mut cluster = Self {
             draws,
             server: Server::new(clock, draws),
-            scheduler: Scheduler::default(),
+            scheduler: Scheduler::new(SchedulerParts {
+                setup: plan.scheduler.clone(),
+                clock,
+                draws,
+                latencies: plan.profile.clone(),
+            }),
+            controllers: ControllerManager::new(ControllerSetup { clock, draws, profile: plan.profile.clone() }),
             kubelets: Vec::new(),
             runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), clock, draws),
             nodes: FastMap::default(),
@@ -55,6 +63,11 @@ impl Cluster {
     /// The API server and everything that it stores.
     pub const fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// The scheduler.
+    pub const fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
     }
 
     /// The kubelets, in order of the machines.
@@ -94,14 +107,16 @@ impl Cluster {
             Message::Reply { client, id, response } => match client {
                 Client::Kubelet(node) => self.kubelets[node.index()].replied(now, id, response, out),
                 Client::User => self.user_replied(now, id, response, out),
-                Client::Scheduler | Client::ControllerManager | Client::Workload => {}
+                Client::ControllerManager => self.controllers.replied(now, id, response, out),
+                Client::Scheduler => self.scheduler.replied(now, id, response, out),
+                Client::Workload => {}
             },
             Message::Watch { client, change } => self.watched(now, client, change, out),
-            Message::Kubelet(node, message) => self.kubelets[node.index()].handle(now, message, out),
+            Message::Kubelet(node, message) => self.kubelet(now, node, message, out),
             Message::Cri { node, id, call } => self.runtimes.call(now, node, id, *call, out),
             Message::CriDone { node, id, result } => self.kubelets[node.index()].cri_done(now, id, result, out),
             Message::RuntimeChanged { node, pod } => self.kubelets[node.index()].runtime_changed(now, pod, out),
-            Message::RuntimeForgot { .. } => {}
+            Message::RuntimeForgot { node, key } => self.kubelets[node.index()].runtime_forgot(key),
             Message::Net { client, id, request } => self.runtimes.net_request(now, client, id, &request, out),
             Message::NetDone { client, id, reply } => match client {
                 NetClient::Kubelet(node) => self.kubelets[node.index()].net_done(now, id, *reply, out),
@@ -110,7 +125,7 @@ impl Cluster {
             Message::VolumeWritten { node, volume, files } => self.runtimes.volume_written(node, volume, &files),
             Message::Runtime(node, message) => self.runtimes.handle(now, node, message, out),
             Message::Scheduler(message) => self.scheduler.handle(now, message, out),
-            Message::Controller(_) => {}
+            Message::Controller(message) => self.controllers.handle(now, message, out),
             Message::User(message) => self.user_waited(message, out),
             Message::Act(action) => self.act(now, action as usize, out),
         }
@@ -143,7 +158,8 @@ impl Cluster {
         }
     }
 
-    /// The components that watch an object: kubelets see the pods bound to them and their own node.
+    /// The components that watch an object: kubelets see the pods bound to them and their own node, the controllers
+    /// everything but Events.
     fn watchers(&self, change: &Change) -> [Option<Client>; 3] {
         let kubelet = match &change.object {
             Object::Pod(pod) if !pod.node_name.is_empty() => self.nodes.get(&pod.node_name).copied(),
@@ -154,7 +170,8 @@ impl Cluster {
             Kind::Event | Kind::ConfigMap | Kind::Secret | Kind::ServiceAccount | Kind::Other => None,
             _ => Some(Client::Scheduler),
         };
-        [scheduler, None, kubelet.map(Client::Kubelet)]
+        let controllers = (change.object.kind() != Kind::Event).then_some(Client::ControllerManager);
+        [scheduler, controllers, kubelet.map(Client::Kubelet)]
     }
 
     fn publish_to_readers(&mut self, now: SimTime, change: &Change, out: &mut Outbox<Message>) {
@@ -183,8 +200,9 @@ impl Cluster {
         match client {
             Client::Scheduler => self.scheduler.watched(now, change, out),
             Client::Kubelet(node) => self.kubelets[node.index()].watched(now, change, out),
+            Client::ControllerManager => self.controllers.watched(now, &change, out),
             Client::Workload => self.runtimes.services_changed(&change),
-            Client::ControllerManager | Client::User => {}
+            Client::User => {}
         }
     }
 
@@ -192,7 +210,10 @@ impl Cluster {
     pub(super) fn introduce(&mut self, object: Object, out: &mut Outbox<Message>) {
         let change = Change { kind: ChangeKind::Added, object };
         for client in self.watchers(&change).into_iter().flatten() {
-            self.watched(SimTime::ZERO, client, change.clone(), out);
+            match client {
+                Client::ControllerManager => self.controllers.introduce(change.object.clone()),
+                _ => self.watched(SimTime::ZERO, client, change.clone(), out),
+            }
         }
     }
 }

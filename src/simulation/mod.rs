@@ -4,8 +4,10 @@ mod act;
 mod boot;
 mod cluster;
 mod network;
+mod nodes;
 mod observed;
 mod parallel;
+mod rollout;
 mod run;
 mod user;
 

@@ -14,6 +14,7 @@ mod subject;
 pub(crate) mod test_run;
 mod view;
 mod witness;
+mod workload;
 
 pub use digest::{Digest, TraceHash};
 pub use file::ReadError;

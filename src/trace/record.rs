@@ -83,12 +83,12 @@ pub enum FactKind {
     RuntimeChanged,
     /// The runtime has nothing of a pod any more.
     RuntimeForgot,
-    /// Something within a runtime.
-    Runtime,
     /// A request over the pod network arrives.
     Net,
-    /// What a request over the pod network came to reaches whoever asked.
+    /// Its answer reaches whoever asked.
     NetDone,
+    /// Something within a runtime.
+    Runtime,
     /// Something within the scheduler.
     Scheduler,
     /// Something within a controller.

@@ -103,7 +103,10 @@ impl TraceRecord {
         match action {
             Action::Create(object) => told.subject = self.wanted(object),
             Action::Apply(applied) => told.subject = self.wanted(&applied.object),
-            Action::Delete { target, .. } | Action::Patch { target, .. } | Action::Evict { target, .. } => {
+            Action::Delete { target, .. }
+            | Action::Patch { target, .. }
+            | Action::Rollout { target, .. }
+            | Action::Evict { target, .. } => {
                 told.subject = self.matching(target);
             }
             Action::Taint { node, .. }
@@ -155,7 +158,9 @@ impl TraceRecord {
     fn call(&mut self, request: &Request) -> Told {
         let mut told = Told::new(FactKind::Call, request.into());
         match request {
-            Request::Get(target) | Request::Delete { target, .. } => told.subject = self.target(target),
+            Request::Get(target) | Request::Amend { target, .. } | Request::Delete { target, .. } => {
+                told.subject = self.target(target)
+            }
             Request::Create(object) => told.subject = self.wanted(object),
             Request::Update { object, part } => {
                 told.subject = self.target(&Target::of(object));
@@ -290,7 +295,7 @@ impl TraceRecord {
                 told.part = self.instance(*container).0;
                 told.detail = Detail::Number(i64::from(exit.code));
             }
-            RuntimeMessage::Kill { key, container } | RuntimeMessage::Resume { key, container, .. } => {
+            RuntimeMessage::Kill { key, container, .. } | RuntimeMessage::Resume { key, container, .. } => {
                 told.subject = self.pod(node, *key);
                 told.part = self.instance(*container).0;
             }

@@ -1,6 +1,7 @@
 //! A recording: what a client that watches everything, and one that sits beside every container runtime, would have
 //! seen; a JSON line a fact, in the layout of the recordings of real clusters.
 
+use super::workload;
 use crate::api::{
     Change, ChangeKind, Condition, ContainerState, ContainerStatus, Event, Name, Node, Object, Pod, Terminated,
     Timestamp, WallClock,
@@ -10,7 +11,7 @@ use crate::components::message::{Message, NodeIndex};
 use crate::engine::{SimDuration, SimTime};
 use crate::simulation::{Cluster, Trace};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How much later than a write its notification is received and stamped.
@@ -27,6 +28,8 @@ pub struct Recording {
     /// The name and identity of each pod by its runtime's key.
     pods: BTreeMap<(NodeIndex, PodKey), (Name, String)>,
     generations: BTreeMap<String, i64>,
+    /// Containers that were sent a stop signal: another one is no news.
+    signalled: BTreeSet<crate::api::ContainerId>,
 }
 
 impl Recording {
@@ -133,7 +136,7 @@ impl Recording {
             .runtime
             .get(&(node, key))
             .is_some_and(|pod| pod.containers.iter().any(|c| c.id == id && c.state == InstanceState::Running));
-        if runs {
+        if runs && self.signalled.insert(id) {
             let mut line = stop.clone();
             line.remove("timeout_s");
             line.insert("call".into(), "ContainerSignal".into());
@@ -195,7 +198,10 @@ impl Trace for Recording {
             Object::Pod(pod) => pod_line(pod, clock),
             Object::Event(event) => event_line(event, clock),
             Object::Node(node) => node_line(node, clock),
-            _ => return,
+            object => match workload::line(object, clock) {
+                Some(line) => line,
+                None => return,
+            },
         };
         line.insert("type".into(), change.kind.as_str().into());
         let generation = self.generations.entry(change.object.path()).or_insert(-1);

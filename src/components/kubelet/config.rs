@@ -41,6 +41,18 @@ pub const BACK_OFF_EXPIRY: SimDuration = secs(600);
 /// A container that started so long before the kubelet did is one that it found.
 pub const RESTART_MARGIN: SimDuration = secs(10);
 
+/// A process that starts asks so long after for its pods, when it has synced its own node
+/// (`WaitForAPIServerSyncPeriod`).
+pub const API_SOURCE_WAIT: SimDuration = secs(1);
+/// The first round of registration comes so early that it often fails.
+pub const REGISTRATION_RETRY: SimDuration = SimDuration::from_millis(8);
+/// The round of registration that works, and the time until another.
+pub const REGISTRATION: SimDuration = SimDuration::from_millis(120);
+/// A new node becomes ready so long after it was created (`fastStatusUpdateOnce`, the first look at the runtime).
+pub const FAST_STATUS: SimDuration = SimDuration::from_millis(315);
+/// Per cent by which a beat of the node's status may be late.
+pub const NODE_STATUS_JITTER: u64 = 4;
+
 /// The settings of a kubelet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -11,11 +11,13 @@
 mod actions;
 mod admission;
 mod back_off;
+mod boot;
 mod config;
 mod container_start;
 mod handler;
 mod images;
 mod net_client;
+mod node_status;
 mod pleg;
 mod pod_worker;
 mod probe;
@@ -41,8 +43,10 @@ use crate::api::{
     ProbeKind, Request, Response, Target, WallClock, WallTime,
 };
 use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, StreamKey};
+use boot::Unclaimed;
 use handler::PendingHandler;
 use images::ImageManager;
+use node_status::NodeReporter;
 use pleg::Pleg;
 use pod_worker::{UpdateKind, Worker};
 use probe::PodProbes;
@@ -61,8 +65,27 @@ const PHASE: Purpose = Purpose::new("kubelet phase");
 /// Something that happens inside a kubelet.
 #[derive(Debug, Clone, strum::IntoStaticStr)]
 pub enum KubeletMessage {
-    /// The process starts.
+    /// The process is started.
     Start,
+    /// The process is ready to look around.
+    Booted {
+        /// Stale unless the process's.
+        incarnation: u32,
+    },
+    /// The first relist: the cluster answers with what the runtime has.
+    ListRuntime,
+    /// The first list of the node's pods: the cluster answers with what the server has.
+    ListPods,
+    /// A round of the node's registration.
+    Register {
+        /// Whether it comes to anything.
+        works: bool,
+    },
+    /// The node's status is computed.
+    NodeBeat {
+        /// Stale unless the one that is waited for.
+        due: SimTime,
+    },
     /// A pod worker wakes up.
     WorkerWakes {
         /// The pod.
@@ -94,7 +117,10 @@ pub enum KubeletMessage {
         stage: u8,
     },
     /// The runtime is listed.
-    Relist,
+    Relist {
+        /// Stale unless the one that is waited for.
+        due: SimTime,
+    },
     /// The runtime was listed.
     Relisted {
         /// When listing began.
@@ -138,7 +164,10 @@ pub enum KubeletMessage {
     /// The status writer looks for work.
     StatusBatch,
     /// The status writer reconciles.
-    StatusReconcile,
+    StatusReconcile {
+        /// Stale unless the one that is waited for.
+        due: SimTime,
+    },
     /// A pod's volumes are looked at.
     VolumePoll {
         /// The pod.
@@ -152,6 +181,8 @@ pub enum KubeletMessage {
         key: PodKey,
         /// The volume, by place.
         volume: usize,
+        /// Stale unless the volume's.
+        due: SimTime,
     },
     /// Resizes that wait are looked at again.
     RetryResizes {
@@ -159,7 +190,10 @@ pub enum KubeletMessage {
         retry: u32,
     },
     /// Workers of pods that are gone are forgotten.
-    Housekeeping,
+    Housekeeping {
+        /// Stale unless the one that is waited for.
+        due: SimTime,
+    },
 }
 
 impl KubeletMessage {
@@ -177,13 +211,18 @@ impl KubeletMessage {
             | Self::VolumePoll { key, .. }
             | Self::Mounted { key, .. } => Some(*key),
             Self::Start
-            | Self::Relist
+            | Self::Booted { .. }
+            | Self::ListRuntime
+            | Self::ListPods
+            | Self::Register { .. }
+            | Self::NodeBeat { .. }
+            | Self::Relist { .. }
             | Self::Relisted { .. }
             | Self::HandlerTimer { .. }
             | Self::StatusBatch
-            | Self::StatusReconcile
+            | Self::StatusReconcile { .. }
             | Self::RetryResizes { .. }
-            | Self::Housekeeping => None,
+            | Self::Housekeeping { .. } => None,
         }
     }
 }
@@ -199,6 +238,8 @@ enum PendingCri {
     Handler(u32),
     /// By the image puller.
     Pull { image: Name },
+    /// By nobody but the pod itself, which nobody knows.
+    Orphan { key: PodKey },
     /// By nobody: what it came to does not matter.
     Nobody,
 }
@@ -214,6 +255,10 @@ enum PendingCall {
     StatusDelete { key: PodKey },
     /// An object that a volume or a container needs.
     Volume { key: PodKey, volume: usize, target: Target },
+    /// The node itself, to be registered.
+    NodeRead,
+    /// The node's creation.
+    NodeCreated,
     /// By nobody.
     Nobody,
 }
@@ -251,6 +296,8 @@ pub struct Kubelet {
     pods: BTreeMap<PodKey, PodState>,
     /// Pods whose resize is not allocated, in the order in which they are looked at.
     pending_resizes: Vec<PodKey>,
+    /// When the main loop is done with the pods that it was given.
+    admitting_until: SimTime,
     resize_retry: u32,
     pleg: Pleg,
     statuses: StatusManager,
@@ -266,7 +313,19 @@ pub struct Kubelet {
     node_object: Option<Arc<Node>>,
     /// ConfigMaps and Secrets that were read, and are watched from then on; `None` for what is not there.
     objects: FastMap<(Kind, Name, Name), Option<Object>>,
-    housekeeping_due: bool,
+    housekeeping_due: Option<SimTime>,
+    /// The node as this kubelet registers it.
+    template: Arc<Node>,
+    reporter: NodeReporter,
+    /// Whether every source of pods was seen since the process started.
+    sources_ready: bool,
+    /// What the runtime has of pods that the kubelet was told nothing of.
+    unclaimed: BTreeMap<PodKey, Unclaimed>,
+    /// How often the process has died: what was under way then is stale.
+    incarnation: u32,
+    /// How often the machine has started anew, and the last time that this was reported.
+    boots: u32,
+    reported_boot: u32,
 }
 
 /// Everything that a kubelet has of a pod.
@@ -276,6 +335,8 @@ struct PodState {
     /// The newest version that the kubelet was told of, with the resources that it is allocated.
     pod: Arc<Pod>,
     resizing: Resizing,
+    /// When the main loop is done with it; its worker begins no earlier.
+    admitted_at: SimTime,
     /// Whether it is still there, as far as the kubelet was told.
     configured: bool,
     worker: Option<Worker>,
@@ -303,6 +364,7 @@ impl PodState {
             pod,
             resizing: Resizing::default(),
             configured: true,
+            admitted_at: SimTime::ZERO,
             worker: None,
             runtime: nothing.clone(),
             listed: nothing.clone(),
@@ -341,12 +403,14 @@ pub struct KubeletSetup {
     pub draws: Draws,
     /// Whether every probe is run, also those that are sure to change nothing.
     pub every_probe: bool,
+    /// The node as the kubelet registers it.
+    pub template: Arc<Node>,
 }
 
 impl Kubelet {
     /// A kubelet that is not running.
     pub fn new(setup: KubeletSetup) -> Self {
-        let KubeletSetup { node, name, address, config, profile, clock, draws, every_probe } = setup;
+        let KubeletSetup { node, name, address, config, profile, clock, draws, every_probe, template } = setup;
         let stream = StreamKey::new(&name);
         Self {
             node,
@@ -361,6 +425,7 @@ impl Kubelet {
             every_probe,
             pods: BTreeMap::new(),
             pending_resizes: Vec::new(),
+            admitting_until: SimTime::ZERO,
             resize_retry: 0,
             pleg: Pleg::default(),
             statuses: StatusManager::default(),
@@ -374,7 +439,14 @@ impl Kubelet {
             calls: 0,
             node_object: None,
             objects: FastMap::default(),
-            housekeeping_due: false,
+            housekeeping_due: None,
+            template,
+            reporter: NodeReporter::default(),
+            sources_ready: true,
+            unclaimed: BTreeMap::new(),
+            incarnation: 0,
+            boots: 0,
+            reported_boot: 0,
             config,
             profile,
         }
@@ -389,6 +461,9 @@ impl Kubelet {
         self.tick_phase = phase(config::SYNC_TICK);
         self.pleg.start(phase(config::RELIST_PERIOD));
         self.statuses.start(phase(config::STATUS_SYNC_PERIOD));
+        if !before.is_zero() {
+            self.assume_registered();
+        }
     }
 
     /// Whether the process runs.
@@ -403,18 +478,25 @@ impl Kubelet {
 
     /// Advances this kubelet by one message. Everything that it wants done leaves through `out`.
     pub fn handle(&mut self, now: SimTime, message: KubeletMessage, out: &mut Outbox<Message>) {
-        if !self.up {
-            return;
+        match message {
+            KubeletMessage::Start => return self.begin(now, out),
+            KubeletMessage::Booted { incarnation } => return self.booted(now, incarnation, out),
+            _ if !self.up => return,
+            _ => {}
         }
         match message {
-            KubeletMessage::Start => {}
+            KubeletMessage::Start | KubeletMessage::Booted { .. } => {}
+            // The cluster answers these.
+            KubeletMessage::ListRuntime | KubeletMessage::ListPods => {}
+            KubeletMessage::Register { works } => self.register(now, works, out),
+            KubeletMessage::NodeBeat { due } => self.node_beat(now, due, out),
             KubeletMessage::WorkerWakes { key, turn } => self.worker_wakes(now, key, turn, out),
             KubeletMessage::WorkQueueTick { key, due } => self.work_queue_tick(now, key, due, out),
             KubeletMessage::DeadlineTick { key } => self.deadline_tick(now, key, out),
             KubeletMessage::StopTimer { key, turn, container, stage } => {
                 self.stop_timer(now, key, turn, container, stage, out);
             }
-            KubeletMessage::Relist => self.relist(now, out),
+            KubeletMessage::Relist { due } => self.relist(now, due, out),
             KubeletMessage::Relisted { began } => self.relisted(now, began, out),
             KubeletMessage::RelistPod { key } => self.relist_pod(now, key, out),
             KubeletMessage::PodLifecycleEvent { key } => self.sync_soon(now, key, out),
@@ -422,12 +504,12 @@ impl Kubelet {
             KubeletMessage::ProbeNews { key, id, kind, verdict } => self.probe_news(now, key, id, kind, verdict, out),
             KubeletMessage::HandlerTimer { run } => self.handler_timer(now, run, out),
             KubeletMessage::StatusBatch => self.status_batch(now, out),
-            KubeletMessage::StatusReconcile => self.status_reconcile(now, out),
+            KubeletMessage::StatusReconcile { due } => self.status_reconcile(now, due, out),
             KubeletMessage::VolumePoll { key, turn } => self.volume_poll(now, key, turn, out),
-            KubeletMessage::Mounted { key, volume } => self.mounted(now, key, volume, out),
+            KubeletMessage::Mounted { key, volume, due } => self.mount_due(now, key, volume, due, out),
             KubeletMessage::RetryResizes { retry } if retry == self.resize_retry => self.retry_resizes(now, out),
             KubeletMessage::RetryResizes { .. } => {}
-            KubeletMessage::Housekeeping => self.housekeeping(now, out),
+            KubeletMessage::Housekeeping { due } => self.housekeeping(now, due, out),
         }
     }
 
@@ -438,7 +520,7 @@ impl Kubelet {
         }
         match change.object {
             Object::Pod(pod) => self.pod_changed(now, change.kind, pod, out),
-            Object::Node(node) => self.node_object = (change.kind != ChangeKind::Deleted).then_some(node),
+            Object::Node(node) => self.node_watched(now, (change.kind != ChangeKind::Deleted).then_some(node), out),
             object => self.object_changed(change.kind == ChangeKind::Deleted, &object),
         }
     }
@@ -449,9 +531,8 @@ impl Kubelet {
             return;
         }
         let key = pod.key;
-        if let Some(state) = self.pods.get_mut(&key) {
-            state.runtime = pod;
-        }
+        let Some(state) = self.pods.get_mut(&key) else { return self.unclaimed_changed(&pod) };
+        state.runtime = pod;
         self.wake_probes(now, key, out);
         self.want_relist(now, out);
     }
@@ -466,6 +547,7 @@ impl Kubelet {
             Some(PendingCri::Stop { key, turn, container }) => self.stopped(now, key, turn, container, result, out),
             Some(PendingCri::Handler(run)) => self.handler_answered(now, run, result, out),
             Some(PendingCri::Pull { image }) => self.pulled(now, image, result, out),
+            Some(PendingCri::Orphan { key }) => self.orphan_stopped(now, key, out),
             Some(PendingCri::Nobody) | None => {}
         }
     }
@@ -489,6 +571,8 @@ impl Kubelet {
             Some(PendingCall::Volume { key, volume, target }) => {
                 self.object_read(now, key, volume, target, response, out);
             }
+            Some(PendingCall::NodeRead) => self.node_read(now, response, out),
+            Some(PendingCall::NodeCreated) => self.node_created(now, response, out),
             Some(PendingCall::Nobody) | None => {}
         }
     }
@@ -498,6 +582,7 @@ impl Kubelet {
         let key = PodKey::of(crate::api::ApiObject::id(&*pod));
         match kind {
             ChangeKind::Deleted => self.pod_removed(now, key, out),
+            ChangeKind::Added | ChangeKind::Modified if self.knows_version(key, &pod) => {}
             ChangeKind::Added | ChangeKind::Modified => match self.take_version(key, pod.clone()) {
                 None => {
                     self.pod_added(now, key, pod, out);
@@ -540,6 +625,12 @@ impl Kubelet {
     /// How long a step takes, by the profile, for a pod at this moment.
     fn latency(&self, what: fn(&LatencyProfile) -> &Distribution, now: SimTime, stream: StreamKey) -> SimDuration {
         self.draws.sample(what(&self.profile), STEP, stream, now.as_nanos())
+    }
+
+    /// What everything takes under the load of the machine at this moment.
+    fn loaded(&self, now: SimTime, span: SimDuration) -> SimDuration {
+        let load = &self.profile.load;
+        span.mul_ratio(load.factor(self.draws, load.window_at(now)), 1_000)
     }
 
     /// A container that started before this was running when the kubelet started (`kubeletRestartGracePeriod`).

@@ -22,20 +22,25 @@ pub(super) struct Pleg {
     phase: SimTime,
     /// When the last relist that counts began.
     relisted_at: Option<SimTime>,
-    /// Whether the next relist is planned or under way.
-    planned: bool,
+    /// The next relist, if one is planned or under way: when it begins.
+    planned: Option<SimTime>,
     /// What the relist under way has found.
     found: Vec<Arc<RuntimePod>>,
 }
 
 impl Pleg {
     pub(super) fn start(&mut self, phase: SimTime) {
-        *self = Self { phase, relisted_at: Some(SimTime::ZERO), planned: false, found: Vec::new() };
+        *self = Self { phase, relisted_at: Some(SimTime::ZERO), planned: None, found: Vec::new() };
+    }
+
+    /// The loop of a process that has just started begins with a relist.
+    pub(super) fn start_at(&mut self, now: SimTime) {
+        *self = Self { phase: now + RELIST_PERIOD, relisted_at: Some(now), planned: None, found: Vec::new() };
     }
 
     /// When the last relist began: one that was run, or one that was skipped because it would have found nothing.
     pub(super) fn relisted_at(&self, now: SimTime) -> Option<SimTime> {
-        if self.planned || now < self.phase {
+        if self.planned.is_some() || now < self.phase {
             return self.relisted_at;
         }
         let period = (RELIST_PERIOD + IDLE_RELIST).as_nanos();
@@ -47,18 +52,21 @@ impl Pleg {
 impl Kubelet {
     /// Plans the next relist, unless it is.
     pub(super) fn want_relist(&mut self, now: SimTime, out: &mut Outbox<Message>) {
-        if self.pleg.planned {
+        if self.pleg.planned.is_some() {
             return;
         }
         self.pleg.relisted_at = self.pleg.relisted_at(now);
-        self.pleg.planned = true;
         let after = now + SimDuration::from_nanos(1);
         let due = after.next_tick(self.pleg.phase, RELIST_PERIOD + IDLE_RELIST);
-        out.after(due.since(now), self.message(KubeletMessage::Relist));
+        self.pleg.planned = Some(due);
+        out.after(due.since(now), self.message(KubeletMessage::Relist { due }));
     }
 
     /// A relist begins: what it lists is what the runtime says now.
-    pub(super) fn relist(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+    pub(super) fn relist(&mut self, now: SimTime, due: SimTime, out: &mut Outbox<Message>) {
+        if self.pleg.planned != Some(due) {
+            return;
+        }
         self.pleg.found = self
             .pods
             .values()
@@ -72,8 +80,11 @@ impl Kubelet {
 
     /// A relist is over: the cache is renewed, events are sent, and workers that waited go on.
     pub(super) fn relisted(&mut self, now: SimTime, began: SimTime, out: &mut Outbox<Message>) {
+        if self.pleg.planned != Some(began) {
+            return;
+        }
         self.pleg.phase = now + RELIST_PERIOD;
-        self.pleg.planned = false;
+        self.pleg.planned = None;
         let found = std::mem::take(&mut self.pleg.found);
         let mut place = 0;
         for pod in found {

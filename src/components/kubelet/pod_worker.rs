@@ -136,9 +136,17 @@ impl Worker {
 impl Kubelet {
     /// A pod is new: it is admitted, or refused for good.
     pub(super) fn pod_added(&mut self, now: SimTime, key: PodKey, pod: Arc<Pod>, out: &mut Outbox<Message>) {
-        self.pods.insert(key, PodState::new(key, pod.clone()));
+        let mut state = PodState::new(key, pod.clone());
+        self.claim(key, &mut state);
+        self.pods.insert(key, state);
         if !pod.meta.is_terminating() && !pod.is_terminal() && !self.admit(now, key, out) {
             return;
+        }
+        let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream.part("admit"));
+        let takes = self.loaded(now, self.latency(|profile| &profile.admit, now, stream));
+        self.admitting_until = self.admitting_until.max(now) + takes;
+        if let Some(state) = self.pods.get_mut(&key) {
+            state.admitted_at = self.admitting_until;
         }
         self.update_pod(now, key, UpdateKind::Create, out);
     }
@@ -165,10 +173,11 @@ impl Kubelet {
 
     /// Tells a pod's worker (`UpdatePod`).
     pub(super) fn update_pod(&mut self, now: SimTime, key: PodKey, kind: UpdateKind, out: &mut Outbox<Message>) {
+        let turn = self.first_turn();
         let Some(state) = self.pods.get_mut(&key) else { return };
         let pod = state.pod.clone();
         let first = state.worker.is_none();
-        let worker = state.worker.get_or_insert_default();
+        let worker = state.worker.get_or_insert_with(|| Worker { turn, ..Worker::default() });
         if first && pod.is_terminal() && !state.runtime.anything_runs() && state.runtime.ready_sandbox().is_none() {
             worker.terminating_at = Some(now);
             worker.terminated_at = Some(now);
@@ -226,7 +235,8 @@ impl Kubelet {
 
     fn wake_worker(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get(&key) else { return };
-        let delay = self.latency(|profile| &profile.worker_wake, now, state.stream.part("wake"));
+        let begin = state.admitted_at.max(now);
+        let delay = begin.since(now) + self.latency(|profile| &profile.worker_wake, now, state.stream.part("wake"));
         let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.worker.as_mut()) else { return };
         if worker.is_busy() {
             return;
@@ -370,8 +380,12 @@ impl Kubelet {
     }
 
     /// Forgets finished workers of pods that are gone, and begins anew where that was asked for (`SyncKnownPods`).
-    pub(super) fn housekeeping(&mut self, now: SimTime, out: &mut Outbox<Message>) {
-        self.housekeeping_due = false;
+    pub(super) fn housekeeping(&mut self, now: SimTime, due: SimTime, out: &mut Outbox<Message>) {
+        if self.housekeeping_due != Some(due) {
+            return;
+        }
+        self.housekeeping_due = None;
+        self.kill_unclaimed(now, out);
         let done: Vec<PodKey> = self
             .pods
             .iter()
@@ -390,12 +404,13 @@ impl Kubelet {
     }
 
     pub(super) fn want_housekeeping(&mut self, now: SimTime, out: &mut Outbox<Message>) {
-        if std::mem::replace(&mut self.housekeeping_due, true) {
+        if self.housekeeping_due.is_some() {
             return;
         }
         let after = now + SimDuration::from_nanos(1);
         let due = after.next_tick(self.tick_phase, super::config::HOUSEKEEPING_PERIOD);
-        out.after(due.since(now), self.message(KubeletMessage::Housekeeping));
+        self.housekeeping_due = Some(due);
+        out.after(due.since(now), self.message(KubeletMessage::Housekeeping { due }));
     }
 
     fn forget_pod(&mut self, key: PodKey) {

@@ -143,8 +143,9 @@ impl PodProbes {
                 (place, timer)
             }
             None => {
+                let timer = worker.timer;
                 self.workers.push(worker);
-                (self.workers.len() - 1, 0)
+                (self.workers.len() - 1, timer)
             }
         }
     }
@@ -166,7 +167,8 @@ impl PodProbes {
                 continue;
             }
             status.started = Some(self.is_started(&before.status.init_containers, status));
-            status.ready = status.state.terminated().is_some_and(|end| end.exit_code == 0);
+            // What an earlier status said stays unless the container completed (it is taken over by a restart in place).
+            status.ready |= status.state.terminated().is_some_and(|end| end.exit_code == 0);
         }
     }
 
@@ -238,7 +240,7 @@ impl Kubelet {
     /// Starts the workers of a pod, unless it has them (`prober_manager.go`, `AddPod`).
     pub(super) fn add_probes(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let started = self.started_at;
-        let draws = self.draws;
+        let (draws, timer) = (self.draws, self.first_turn());
         let Some(state) = self.pods.get_mut(&key) else { return };
         let spec = state.pod.spec.clone();
         let sidecars = spec.init_containers.iter().filter(|container| container.is_sidecar());
@@ -270,7 +272,7 @@ impl Kubelet {
                     last: Verdict::Success,
                     run_length: 0,
                     on_hold: false,
-                    timer: 0,
+                    timer,
                     state: WorkerState::Starting,
                     poked: false,
                     stands_until: SimTime::ZERO,

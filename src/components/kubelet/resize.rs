@@ -163,6 +163,11 @@ fn summary(pod: &Pod, error: Option<&str>) -> String {
 }
 
 impl Kubelet {
+    /// Whether a version of a pod is no news.
+    pub(super) fn knows_version(&self, key: PodKey, pod: &Pod) -> bool {
+        self.pods.get(&key).is_some_and(|state| state.pod.meta.resource_version >= pod.meta.resource_version)
+    }
+
     /// A newer version of a pod: it takes effect but for its resources, which are allocated first.
     pub(super) fn take_version(&mut self, key: PodKey, pod: Arc<Pod>) -> Option<Arc<Pod>> {
         let state = self.pods.get_mut(&key)?;

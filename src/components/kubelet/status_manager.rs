@@ -40,7 +40,7 @@ pub(super) struct StatusManager {
     /// The batch under way: pods with the status that they had when it began.
     batch: VecDeque<(PodKey, TrackedStatus)>,
     writing: Option<(PodKey, TrackedStatus)>,
-    reconcile_planned: bool,
+    reconcile_planned: Option<SimTime>,
     batches: u64,
 }
 
@@ -195,8 +195,11 @@ impl Kubelet {
     }
 
     /// Every ten seconds the writer also takes pods that were not deleted, or whose last write failed.
-    pub(super) fn status_reconcile(&mut self, now: SimTime, out: &mut Outbox<Message>) {
-        self.statuses.reconcile_planned = false;
+    pub(super) fn status_reconcile(&mut self, now: SimTime, due: SimTime, out: &mut Outbox<Message>) {
+        if self.statuses.reconcile_planned != Some(due) {
+            return;
+        }
+        self.statuses.reconcile_planned = None;
         if self.statuses.writing.is_some() {
             return self.want_reconcile(now, out);
         }
@@ -316,11 +319,12 @@ impl Kubelet {
     }
 
     fn want_reconcile(&mut self, now: SimTime, out: &mut Outbox<Message>) {
-        if std::mem::replace(&mut self.statuses.reconcile_planned, true) {
+        if self.statuses.reconcile_planned.is_some() {
             return;
         }
         let due = (now + SimDuration::from_nanos(1)).next_tick(self.statuses.phase, STATUS_SYNC_PERIOD);
-        out.after(due.since(now), self.message(KubeletMessage::StatusReconcile));
+        self.statuses.reconcile_planned = Some(due);
+        out.after(due.since(now), self.message(KubeletMessage::StatusReconcile { due }));
     }
 }
 

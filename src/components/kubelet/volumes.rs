@@ -35,6 +35,8 @@ struct VolumeState {
     /// The ConfigMaps and Secrets that it shows.
     needs: Vec<(Kind, Name, bool)>,
     mounted: bool,
+    /// When the next try to mount it is over.
+    due: SimTime,
     back_off: SimDuration,
     /// What was written into it last, if it is the kubelet that writes it.
     content: List<(Text, Text)>,
@@ -68,7 +70,26 @@ impl Kubelet {
     fn mount_after(&mut self, now: SimTime, key: PodKey, volume: usize, wait: SimDuration, out: &mut Outbox<Message>) {
         let stream = self.pods[&key].stream.part("mount");
         let took = self.latency(|profile| &profile.mount, now + wait, stream.part(&volume.to_string()));
-        out.after(wait + took, self.message(KubeletMessage::Mounted { key, volume }));
+        let due = now + wait + took;
+        if let Some(found) = self.pods.get_mut(&key).and_then(|state| state.volumes.volumes.get_mut(volume)) {
+            found.due = due;
+        }
+        out.after(wait + took, self.message(KubeletMessage::Mounted { key, volume, due }));
+    }
+
+    /// The time of a volume operation is over.
+    pub(super) fn mount_due(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        volume: usize,
+        due: SimTime,
+        out: &mut Outbox<Message>,
+    ) {
+        let found = self.pods.get(&key).and_then(|state| state.volumes.volumes.get(volume));
+        if found.is_some_and(|found| found.due == due) {
+            self.mounted(now, key, volume, out);
+        }
     }
 
     /// A volume operation is over: everything that it needs is there, or it is tried again.
@@ -490,8 +511,14 @@ fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
             .chain(&spec.ephemeral_containers)
             .any(|c| c.volume_mounts.iter().any(|m| m.name == name) || c.volume_devices.contains(&name))
     };
-    let state =
-        |name, needs| VolumeState { name, needs, mounted: false, back_off: SimDuration::ZERO, content: List::EMPTY };
+    let state = |name, needs| VolumeState {
+        name,
+        needs,
+        mounted: false,
+        due: SimTime::ZERO,
+        back_off: SimDuration::ZERO,
+        content: List::EMPTY,
+    };
     let mut volumes: Vec<VolumeState> = spec
         .volumes
         .iter()

@@ -6,10 +6,11 @@ use super::image::ImageStore;
 use super::network::Connection;
 use super::program::Program;
 use super::script::Script;
-use super::{Exit, START_ERROR, UNKNOWN_REASON};
+use super::{CANCELED, Exit, START_ERROR, UNKNOWN_REASON};
 use crate::api::{ContainerId, FastMap, Name, Pod, ResourceList, Text};
 use crate::components::cri::{
-    ContainerConfig, CriCall, CriReply, InstanceState, InstanceStatus, PodKey, RuntimePod, SandboxStatus, pod_stream,
+    ContainerConfig, CriCall, CriError, CriReply, InstanceState, InstanceStatus, PodKey, RuntimePod, SandboxStatus,
+    pod_stream,
 };
 use crate::components::message::{Message, NodeIndex};
 use crate::engine::{Outbox, SimTime, StreamKey};
@@ -384,34 +385,52 @@ impl Machine {
         }
     }
 
-    pub(super) fn power_off(&mut self) {
-        self.powered = false;
-        self.calls.clear();
-        self.execs.clear();
+    /// Whether a call of StopContainer still waits for a container's end.
+    pub(super) fn is_stopping(&self, key: PodKey, id: ContainerId, call: u32) -> bool {
+        let instance = self.pods.get(&key).and_then(|record| record.instance(id));
+        instance.is_some_and(|instance| instance.stoppers.contains(&call))
+    }
+
+    /// Every call under way is cancelled, as when its client dies.
+    pub(super) fn cancel_calls(&mut self, out: &mut Outbox<Message>) {
+        let stopping = self.pods.values_mut().flat_map(|record| &mut record.instances);
+        let mut ids: Vec<u32> = stopping.flat_map(|instance| std::mem::take(&mut instance.stoppers)).collect();
+        ids.extend(std::mem::take(&mut self.calls).into_keys());
+        ids.extend(std::mem::take(&mut self.execs).into_keys());
+        ids.sort_unstable();
+        ids.dedup();
+        for id in ids {
+            let error = CriError { code: *CANCELED, message: "context canceled".into() };
+            out.now(Message::CriDone { node: self.index, id, result: Err(Box::new(error)) });
+        }
         self.connections.clear();
     }
 
-    pub(super) fn power_on(&mut self, now: SimTime, out: &mut Outbox<Message>) {
-        self.powered = true;
+    pub(super) fn power_off(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        self.cancel_calls(out);
+        let lost = Exit { code: 255, reason: *UNKNOWN_REASON, ..Exit::default() };
         let keys: Vec<PodKey> = self.pods.keys().copied().collect();
-        for record in self.pods.values_mut() {
+        for key in keys {
+            let record = self.pods.get_mut(&key).expect("a key of the map");
             for sandbox in &mut record.sandboxes {
                 sandbox.ready = false;
             }
             for instance in &mut record.instances {
-                instance.stoppers.clear();
                 let status = &mut instance.status;
                 if matches!(status.state, InstanceState::Running | InstanceState::Created) {
                     status.state = InstanceState::Exited;
                     status.finished_at = now;
-                    status.exit_code = 255;
-                    status.reason = *UNKNOWN_REASON;
+                    status.exit_code = lost.code;
+                    status.reason = lost.reason;
                 }
             }
-        }
-        for key in keys {
             self.publish(key, out);
         }
+        self.powered = false;
+    }
+
+    pub(super) const fn power_on(&mut self) {
+        self.powered = true;
     }
 
     /// What the runtime has of every pod: what a kubelet that has just started is shown.

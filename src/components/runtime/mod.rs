@@ -45,6 +45,7 @@ names! {
     OOM_KILLED = "OOMKilled";
     START_ERROR = "StartError";
     UNKNOWN_REASON = "Unknown";
+    CANCELED = "Canceled";
 }
 
 const STEP: Purpose = Purpose::new("runtime step");
@@ -97,6 +98,8 @@ pub enum RuntimeMessage {
         key: PodKey,
         /// The container.
         container: ContainerId,
+        /// The call of StopContainer whose time it is.
+        id: u32,
     },
 }
 
@@ -188,20 +191,28 @@ impl Runtimes {
             RuntimeMessage::Resume { key, container, session, turn } => {
                 self.resume(now, Place { node, key, container }, session, turn, out);
             }
-            RuntimeMessage::Kill { key, container } => {
-                self.machines[node.index()].process_ends(now, key, container, &Exit::killed(), out);
+            RuntimeMessage::Kill { key, container, id } => {
+                let machine = &mut self.machines[node.index()];
+                if machine.is_stopping(key, container, id) {
+                    machine.process_ends(now, key, container, &Exit::killed(), out);
+                }
             }
         }
     }
 
-    /// The machine loses power: every process is gone, and nobody is told.
-    pub fn power_off(&mut self, node: NodeIndex) {
-        self.machines[node.index()].power_off();
+    /// A kubelet dies: its calls are cancelled. What they have begun in containers goes on, a stop signal included.
+    pub fn cancel_calls(&mut self, node: NodeIndex, out: &mut Outbox<Message>) {
+        self.machines[node.index()].cancel_calls(out);
+    }
+
+    /// The machine loses power: every process is gone, and every sandbox.
+    pub fn power_off(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
+        self.machines[node.index()].power_off(now, out);
     }
 
     /// The machine has power again; containers are found dead, sandboxes not ready.
-    pub fn power_on(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
-        self.machines[node.index()].power_on(now, out);
+    pub fn power_on(&mut self, node: NodeIndex) {
+        self.machines[node.index()].power_on();
     }
 
     /// A Service or its endpoints changed.
@@ -486,10 +497,11 @@ impl Runtimes {
         instance.stoppers.push(id);
         let first = !std::mem::replace(&mut instance.signalled, true);
         let place = Place { node, key, container };
+        // A process that ends in the very moment in which its time is over is killed, as recorded.
+        out.after(timeout, Message::Runtime(node, RuntimeMessage::Kill { key, container, id }));
         if first {
             self.signal(now, place, self.stop_signal(place), out);
         }
-        out.after(timeout, Message::Runtime(node, RuntimeMessage::Kill { key, container }));
         Step::Waits
     }
 }

@@ -1,0 +1,175 @@
+//! The kubelet's process: it dies with everything that it knew, and starts with what the runtime and the server say.
+//!
+//! Follows `pkg/kubelet/kubelet.go` (`Run`, `HandlePodCleanups`) and `pkg/kubelet/config/apiserver.go` of Kubernetes
+//! 1.36. Containers do not notice. What a restart forgets on purpose: back-offs, start errors, probe verdicts, mounts.
+
+use super::config::API_SOURCE_WAIT;
+use super::{Kubelet, KubeletMessage, KubeletSetup, PendingCri, PodState, config};
+use crate::api::{EventType, Node, Pod};
+use crate::components::cri::{CriCall, InstanceState, PodKey, RuntimePod};
+use crate::components::message::Message;
+use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
+use std::sync::Arc;
+
+const BOOT: Purpose = Purpose::new("kubelet boot");
+
+/// A pod that the runtime has and the kubelet was told nothing of.
+#[derive(Debug, Clone)]
+pub(super) struct Unclaimed {
+    /// What the runtime says of it now.
+    pub(super) runtime: Arc<RuntimePod>,
+    /// Whether it is being killed.
+    doomed: bool,
+}
+
+impl Kubelet {
+    /// The process dies. The machine, its files and its containers stay.
+    pub fn stop(&mut self) {
+        let setup = KubeletSetup {
+            node: self.node,
+            name: self.name,
+            address: self.address,
+            config: self.config.clone(),
+            profile: self.profile.clone(),
+            clock: self.clock,
+            draws: self.draws,
+            every_probe: self.every_probe,
+            template: self.template.clone(),
+        };
+        let blank = Self {
+            calls: self.calls,
+            incarnation: self.incarnation + 1,
+            boots: self.boots,
+            reported_boot: self.reported_boot,
+            ..Self::new(setup)
+        };
+        *self = blank;
+    }
+
+    /// The machine under a kubelet that is not running has started anew.
+    pub const fn machine_booted(&mut self) {
+        self.boots += 1;
+    }
+
+    /// Turns and timers of a process are counted from here: those of an earlier one are stale.
+    pub(super) const fn first_turn(&self) -> u32 {
+        self.incarnation << 20
+    }
+
+    /// The process is started: it takes a moment until it does anything.
+    pub(super) fn begin(&self, now: SimTime, out: &mut Outbox<Message>) {
+        if self.up {
+            return;
+        }
+        let took = self.draws.sample(&self.profile.kubelet_start, BOOT, self.stream, now.as_nanos());
+        out.after(took, self.message(KubeletMessage::Booted { incarnation: self.incarnation }));
+    }
+
+    /// The process is ready to look around.
+    pub(super) fn booted(&mut self, now: SimTime, incarnation: u32, out: &mut Outbox<Message>) {
+        if self.up || self.incarnation != incarnation {
+            return;
+        }
+        self.start(now, SimDuration::ZERO);
+        self.sources_ready = false;
+        self.tick_phase = now;
+        self.tell_node(now, EventType::Normal, "Starting", "Starting kubelet.", out);
+        out.now(self.message(KubeletMessage::ListRuntime));
+        out.after(API_SOURCE_WAIT, self.message(KubeletMessage::ListPods));
+        self.begin_registration(now, out);
+    }
+
+    /// The first relist: what the runtime has, of whatever pods.
+    pub fn runtime_listed(&mut self, now: SimTime, pods: Vec<Arc<RuntimePod>>) {
+        self.pleg.start_at(now);
+        self.unclaimed = pods.into_iter().map(|runtime| (runtime.key, Unclaimed { runtime, doomed: false })).collect();
+    }
+
+    /// The pods of the node as the server has them, oldest first; the source counts as seen from now on.
+    pub fn pods_listed(
+        &mut self,
+        now: SimTime,
+        pods: Vec<Arc<Pod>>,
+        node: Option<Arc<Node>>,
+        out: &mut Outbox<Message>,
+    ) {
+        if !self.up {
+            return;
+        }
+        self.node_object = node;
+        self.sources_ready = true;
+        for pod in pods {
+            self.pod_changed(now, crate::api::ChangeKind::Added, pod, out);
+        }
+        if !self.unclaimed.is_empty() {
+            self.want_housekeeping(now, out);
+        }
+    }
+
+    /// A pod that the kubelet is told of may be one that the runtime has already.
+    pub(super) fn claim(&mut self, key: PodKey, state: &mut PodState) {
+        if let Some(found) = self.unclaimed.remove(&key) {
+            state.runtime = found.runtime.clone();
+            state.listed = found.runtime.clone();
+            state.cached = found.runtime;
+        }
+    }
+
+    /// The runtime's knowledge of a pod that nobody has claimed changed.
+    pub(super) fn unclaimed_changed(&mut self, pod: &Arc<RuntimePod>) {
+        if let Some(found) = self.unclaimed.get_mut(&pod.key) {
+            found.runtime = pod.clone();
+        }
+    }
+
+    /// The runtime has nothing of a pod any more.
+    pub fn runtime_forgot(&mut self, key: PodKey) {
+        self.unclaimed.remove(&key);
+    }
+
+    /// Kills what runs of pods that nobody knows, with the shortest grace (`HandlePodCleanups`).
+    pub(super) fn kill_unclaimed(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        let orphans: Vec<(PodKey, Arc<RuntimePod>)> = self
+            .unclaimed
+            .iter_mut()
+            .filter_map(|(key, found)| {
+                (!std::mem::replace(&mut found.doomed, true)).then(|| (*key, found.runtime.clone()))
+            })
+            .collect();
+        for (key, runtime) in orphans {
+            let running = runtime.containers.iter().filter(|instance| instance.state == InstanceState::Running);
+            let timeout = SimDuration::from_secs(config::MINIMUM_GRACE as u64);
+            for instance in running {
+                let call = CriCall::StopContainer { key, container: instance.id, timeout };
+                let delay = self.latency(|profile| &profile.sync_step, now, self.stream);
+                self.call_runtime(delay, call, PendingCri::Orphan { key }, out);
+            }
+            if !runtime.anything_runs() {
+                self.bury(now, key, out);
+            }
+        }
+    }
+
+    /// A container of a pod that nobody knows has stopped.
+    pub(super) fn orphan_stopped(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        if self.unclaimed.get(&key).is_some_and(|found| !found.runtime.anything_runs()) {
+            self.bury(now, key, out);
+        }
+    }
+
+    /// Gives back what is left of a pod that nobody knows.
+    fn bury(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let Some(found) = self.unclaimed.get(&key) else { return };
+        let runtime = found.runtime.clone();
+        let step = self.latency(|profile| &profile.runtime_call, now, self.stream);
+        let stops = runtime.sandboxes.iter().map(|sandbox| CriCall::StopPodSandbox { key, sandbox: sandbox.id });
+        let removals =
+            runtime.containers.iter().map(|instance| CriCall::RemoveContainer { key, container: instance.id });
+        let ends = runtime.sandboxes.iter().map(|sandbox| CriCall::RemovePodSandbox { key, sandbox: sandbox.id });
+        let mut delay = SimDuration::ZERO;
+        for call in stops.chain(removals).chain(ends) {
+            delay += step;
+            self.call_runtime(delay, call, PendingCri::Nobody, out);
+        }
+    }
+}

@@ -250,10 +250,15 @@ pub enum CriReply {
     },
     /// A container.
     Container(ContainerId),
-    /// An image's size in bytes.
-    Image(i64),
-    /// Whether an image is there.
-    Present(bool),
+    /// An image.
+    Image {
+        /// Bytes.
+        size: i64,
+        /// The user that its programs run as.
+        user: i64,
+    },
+    /// The image is not there.
+    NoImage,
     /// The end of a command.
     Exec {
         /// Its exit code.

@@ -276,9 +276,8 @@ impl TraceRecord {
                 let (_, attempt) = self.instance(*id);
                 Detail::Number(i64::from(attempt))
             }
-            Ok(CriReply::Image(bytes)) => Detail::Number(*bytes),
-            Ok(CriReply::Present(present)) => Detail::Number(i64::from(*present)),
-            Ok(CriReply::Done | CriReply::Sandbox { .. }) => Detail::None,
+            Ok(CriReply::Image { size, .. }) => Detail::Number(*size),
+            Ok(CriReply::Done | CriReply::NoImage | CriReply::Sandbox { .. }) => Detail::None,
             Err(error) => Detail::Failure(Arc::new(Failure { reason: error.code, message: error.message.clone() })),
         };
         told

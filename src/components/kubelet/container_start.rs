@@ -225,7 +225,8 @@ impl Kubelet {
         container: &Container,
         attempt: u32,
     ) -> Result<ContainerConfig, Text> {
-        if container.run_as_non_root && container.run_as_user.is_none_or(|user| user == 0) {
+        let of_image = || self.images.users.get(&container.image).copied().unwrap_or(0);
+        if container.run_as_non_root && container.run_as_user.unwrap_or_else(of_image) == 0 {
             let meta = &pod.meta;
             let who = format!("{}_{}({})", meta.name, meta.namespace, meta.uid);
             let why = if container.run_as_user == Some(0) {

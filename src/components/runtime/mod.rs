@@ -15,6 +15,7 @@ mod machine;
 mod network;
 mod process;
 mod program;
+mod python;
 mod script;
 mod services;
 pub mod shell;
@@ -29,7 +30,7 @@ use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime};
 pub use behavior::*;
 use exec::ExecCall;
 use filesystem::{FileSystem, VolumeId, Volumes};
-pub use image_table::{ImageModel, ImageShell, ProgramModel};
+pub use image_table::{ImageModel, ImageShell, MadeSecret, ProgramModel};
 use machine::Machine;
 use network::Asked;
 use program::{Launch, Place};
@@ -275,7 +276,9 @@ impl Runtimes {
                 Ok(CriReply::Done)
             }
             CriCall::PullImage { image, .. } => self.finish_pull(now, node, image),
-            CriCall::ImageStatus { image } => Ok(CriReply::Present(self.image_present(node, image))),
+            CriCall::ImageStatus { image } => {
+                Ok(if self.image_present(node, image) { self.image_info(image) } else { CriReply::NoImage })
+            }
             CriCall::RemoveImage { image } => {
                 self.machines[node.index()].images.remove(image);
                 Ok(CriReply::Done)
@@ -460,8 +463,8 @@ impl Runtimes {
         }
         let place = Place { node, key, container };
         let launch = match (scripted, self.world.unruled) {
-            (Some(rule), _) => Launch::Model(rule.run(run as usize).clone(), String::new()),
-            (None, Unruled::Idle) => Launch::Model(process::default_process(), String::new()),
+            (Some(rule), _) => Launch::Model { model: rule.run(run as usize).clone(), argv: Vec::new() },
+            (None, Unruled::Idle) => Launch::Model { model: process::default_process(), argv: Vec::new() },
             (None, Unruled::Played) => match self.launch(now, place) {
                 Ok(launch) => launch,
                 Err(error) => {

@@ -144,7 +144,7 @@ impl Runtimes {
         };
         let instance = record.instance_mut(place.container)?;
         let user = pod.spec.container(instance.status.name).and_then(|container| container.run_as_user);
-        let processes = instance.programs.iter().map(|program| (program.pid, program.shown.clone())).collect();
+        let processes = instance.programs.iter().map(|program| (program.pid, program.argv.join(" "))).collect();
         let mut world = ContainerWorld {
             files: &mut instance.files,
             volumes: &mut self.volumes,
@@ -297,8 +297,8 @@ impl Runtimes {
             return None;
         };
         let pod = self.machines[place.node.index()].pods.get(&place.key)?.pod.clone();
-        let model = Arc::new(program.process_in(pod.spec.container(config.name), &command.argv));
-        Some(self.begin_program(now, place, model, command.argv.join(" "), Some((session, call)), out))
+        let model = Arc::new(program.process_in(pod.spec.container(config.name), &command.argv, &command.environment));
+        Some(self.begin_program(now, place, model, command.argv.clone(), Some((session, call)), out))
     }
 
     /// A program that a script waits for has ended.

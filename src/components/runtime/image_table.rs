@@ -74,6 +74,8 @@ pub struct ProgramModel {
     pub asks_port: Option<u16>,
     /// Whether it only sends a signal to the container's main process.
     pub sends: Option<Text>,
+    /// The files that it serves over HTTP.
+    pub serves: Option<Served>,
     /// Secrets that it creates when it ends well.
     pub makes: Vec<MadeSecret>,
     /// Whether the text after `-c` is read as Python.
@@ -82,6 +84,16 @@ pub struct ProgramModel {
     pub memory_flags: Vec<Text>,
     /// Flags whose value is CPUs that it uses, such as `-cpus`.
     pub cpu_flags: Vec<Text>,
+}
+
+/// A directory that a web server serves.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Served {
+    /// The directory.
+    pub directory: Text,
+    /// Not if something is mounted here: then its configuration is not known, and every page is there.
+    pub unless_mounted: Text,
 }
 
 /// A Secret that a program creates.
@@ -235,6 +247,14 @@ impl ProgramModel {
         };
         if let Some(container) = container.filter(|_| self.on_declared_ports) {
             add_ports(&mut process.listen, container);
+        }
+        if let Some(served) = &self.serves
+            && container.is_none_or(|container| {
+                !container.volume_mounts.iter().any(|mount| mount.mount_path.starts_with(&*served.unless_mounted))
+            })
+        {
+            let pages = process.listen.iter_mut().filter(|entry| entry.kind == ListenKind::Http);
+            pages.for_each(|entry| entry.files = Some(served.directory.clone()));
         }
         let memory: i64 = self.memory_flags.iter().filter_map(|flag| flag_value(argv, flag)).filter_map(bytes).sum();
         if memory > 0 {

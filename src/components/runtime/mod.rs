@@ -30,7 +30,7 @@ use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime};
 pub use behavior::*;
 use exec::ExecCall;
 use filesystem::{FileSystem, VolumeId, Volumes};
-pub use image_table::{ImageModel, ImageShell, MadeSecret, ProgramModel};
+pub use image_table::{ImageModel, ImageShell, MadeSecret, ProgramModel, Served};
 use machine::Machine;
 use network::Asked;
 use program::{Launch, Place};

@@ -4,10 +4,12 @@
 //! first decides whether anybody listens; the first that fits the request answers. When the process ends, whoever waits
 //! for its answer sees the connection closed.
 
+use super::filesystem::Kind;
 use super::machine::{Instance, Machine};
 use super::program::{Place, Program};
 use super::script::Session;
 use super::services::{API_SERVER, DNS, Route};
+use super::shell::World as _;
 use super::shell::{Answer, CallId, NetworkError, Query, Reply};
 use super::{Health, ListenAnswer, ListenBehavior, ListenKind, ListenStep, RuntimeMessage, Runtimes};
 use crate::api::{ContainerId, Name, Text, names};
@@ -78,6 +80,8 @@ struct Reaction {
     answer: Option<NetAnswer>,
     after: Option<Distribution>,
     stands_for: SimDuration,
+    /// The directory whose files are the pages.
+    files: Option<Text>,
 }
 
 impl Runtimes {
@@ -116,13 +120,25 @@ impl Runtimes {
             return self.send_reply(now, client, id, reply, out);
         };
         let (node, server, stream) = (listener.node, (listener.key, listener.instance.status.id), listener.stream);
-        let reaction = listener.react(now, &request.ask);
+        let mut reaction = listener.react(now, &request.ask);
         let ordinal = u64::from(listener.instance.requests);
         let after = match (&reaction.answer, &reaction.after) {
             (None, _) => SimDuration::MAX,
             (Some(_), Some(duration)) => self.draws.sample(duration, ANSWER, stream, ordinal),
             (Some(_), None) => SimDuration::ZERO,
         };
+        if let (Some(directory), Ask::Http(http)) = (&reaction.files, &request.ask)
+            && matches!(reaction.answer, Some(NetAnswer::Http { status: 200, .. }))
+        {
+            let place = Place { node, key: server.0, container: server.1 };
+            let page = self.page(now, place, directory, &http.path);
+            // In a volume a page may come and go.
+            let may_change = self.instance_mut(place).is_some_and(|instance| instance.files.is_mounted(directory));
+            if may_change {
+                reaction.stands_for = SimDuration::ZERO;
+            }
+            reaction.answer = Some(page);
+        }
         let patience = request.deadline.since(now);
         let answer = match reaction.answer {
             Some(NetAnswer::Reset { .. }) => {
@@ -154,6 +170,26 @@ impl Runtimes {
             let message = RuntimeMessage::NetAnswer { connection: machine.connections_made };
             out.after(wait, Message::Runtime(node, message));
         }
+    }
+
+    /// What a web server answers that serves the files of a directory.
+    fn page(&mut self, now: SimTime, place: Place, directory: &str, path: &str) -> NetAnswer {
+        let path = path.split('?').next().unwrap_or_default();
+        let found = self.with_world(now, place, None, |world| {
+            let files = world.files();
+            let mut path = format!("{directory}{path}");
+            let listed = files.metadata(&path).is_some_and(|found| found.kind == Kind::Directory);
+            if listed {
+                path.push_str("/index.html");
+            }
+            let read = files.read(&path).map(|content| String::from_utf8_lossy(content.bytes).into_owned());
+            read.map_err(|_| if listed { 403 } else { 404 })
+        });
+        let (status, body) = match found.unwrap_or(Err(404)) {
+            Ok(body) => (200, body),
+            Err(status) => (status, String::new()),
+        };
+        NetAnswer::Http { status, location: Text::default(), body: body.into() }
     }
 
     /// A listener answers, or whoever asked stops waiting.
@@ -351,7 +387,7 @@ impl Listener<'_> {
         let age = now.since(self.program.since);
         let stands_for = self.program.entries(self.port).map(|entry| entry.stands_for(age)).min();
         let stands_for = stands_for.unwrap_or(SimDuration::MAX);
-        let reaction = |answer, after| Reaction { answer, after, stands_for };
+        let reaction = |answer, after| Reaction { answer, after, stands_for, files: None };
         if *ask == Ask::Connect {
             return reaction(Some(NetAnswer::Connected), None);
         }
@@ -361,7 +397,8 @@ impl Listener<'_> {
             None => reaction(kind.mismatch(ask), None),
             Some(entry) => {
                 let step = entry.at(age);
-                reaction(kind.answer(ask, &step.answer), step.duration)
+                let files = entry.files.clone();
+                Reaction { files, ..reaction(kind.answer(ask, &step.answer), step.duration) }
             }
         }
     }

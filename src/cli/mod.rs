@@ -8,6 +8,7 @@ mod progress;
 mod run;
 mod schedule;
 mod tell;
+mod trace;
 mod validate;
 
 use clap::{ColorChoice, Parser, Subcommand};
@@ -41,6 +42,7 @@ enum Command {
     Conformance(conformance::Conformance),
     Kubectl(kubectl::Kubectl),
     Schedule(schedule::Schedule),
+    Trace(trace::Trace),
 }
 
 impl Cli {
@@ -59,6 +61,7 @@ impl Cli {
             Command::Conformance(conformance) => conformance.run(),
             Command::Kubectl(kubectl) => kubectl.run(),
             Command::Schedule(schedule) => schedule.run(),
+            Command::Trace(trace) => trace.run(),
         });
         catch_unwind(command).unwrap_or_else(|_| {
             eprintln!("podsim is wrong: an internal assertion broke. This repeats it:\n  podsim {}", arguments(&[]));

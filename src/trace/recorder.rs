@@ -229,7 +229,7 @@ impl TraceRecord {
         self.recorder.instances.get(&id).copied().unwrap_or_default()
     }
 
-    fn cri(&mut self, node: NodeIndex, call: &CriCall) -> Told {
+    fn cri(&mut self, node: NodeIndex, cause: FactId, call: &CriCall) -> Told {
         let mut told = Told::new(FactKind::Cri, call.into());
         if let CriCall::RunPodSandbox { pod, key, .. } = call
             && key.is_static()
@@ -238,7 +238,7 @@ impl TraceRecord {
             let subject = self.subjects.seen(kind, pod.meta.namespace, pod.meta.name, pod.meta.uid);
             self.recorder.static_pods.insert((node, *key), subject);
         }
-        told.subject = call.pod().map_or(SubjectId::NONE, |key| self.pod(node, key));
+        told.subject = call.pod().map_or_else(|| self.inherited(cause).0, |key| self.pod(node, key));
         match call {
             CriCall::RunPodSandbox { attempt, .. } => told.detail = Detail::Number(i64::from(*attempt)),
             CriCall::StopPodSandbox { .. }
@@ -328,7 +328,7 @@ impl Trace for TraceRecord {
             }
             Message::Kubelet(node, message) => (Actor::Kubelet(*node), self.kubelet(*node, cause, message)),
             Message::Cri { node, id, call } => {
-                let told = self.cri(*node, call);
+                let told = self.cri(*node, cause, call);
                 self.recorder.calls.insert((*node, *id), FactId::new(self.facts.len()));
                 (Actor::Runtime(*node), told)
             }

@@ -10,6 +10,8 @@
 
 mod daemon_set;
 mod deployment;
+mod disruption;
+mod endpoint_slice;
 mod expectations;
 mod flow;
 mod history;
@@ -19,6 +21,7 @@ mod job;
 mod pod_control;
 mod replica_set;
 mod stateful_set;
+mod ttl_after_finished;
 mod victims;
 mod work_queue;
 
@@ -158,6 +161,15 @@ controllers! {
     Job, jobs: job::JobController = job::JobController::default();
     /// Pods that no Job will count are let go.
     JobOrphans, job_orphans: job::JobOrphanController = job::JobOrphanController;
+    /// Finished Jobs go after a while.
+    TtlAfterFinished, ttl_after_finished: ttl_after_finished::TtlAfterFinishedController =
+        ttl_after_finished::TtlAfterFinishedController;
+    /// EndpointSlices list the addresses behind Services.
+    EndpointSlice, endpoint_slices: endpoint_slice::EndpointSliceController = endpoint_slice::EndpointSliceController;
+    /// PodDisruptionBudgets say how many pods may be evicted.
+    Disruption, disruptions: disruption::DisruptionController = disruption::DisruptionController;
+    /// Marks of disruptions that did not happen are taken back.
+    StaleDisruption, stale_disruptions: disruption::StaleDisruptionController = disruption::StaleDisruptionController;
 }
 
 impl ControllerManager {

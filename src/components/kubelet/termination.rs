@@ -475,6 +475,7 @@ impl Kubelet {
         if let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.worker.as_mut()) {
             worker.finished = true;
         }
+        self.release_name(key);
         self.turn_ended(now, key, TurnEnd::Done, out);
         self.collect_containers(now, key, out);
         if self.pods.get(&key).is_some_and(|state| !state.configured) {

@@ -406,6 +406,12 @@ pub fn is_finished(job: &Job) -> bool {
     job.status.true_condition(*COMPLETE).or_else(|| job.status.true_condition(*FAILED)).is_some()
 }
 
+/// When a Job was complete or had failed, if it has finished.
+pub fn finished_at(job: &Job) -> Option<Timestamp> {
+    let end = job.status.true_condition(*COMPLETE).or_else(|| job.status.true_condition(*FAILED))?;
+    Some(end.last_transition_time)
+}
+
 /// Whether a pod waits to be counted.
 fn is_tracked(pod: &Pod) -> bool {
     pod.meta.finalizers.contains(&JOB_TRACKING)

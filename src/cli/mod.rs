@@ -6,6 +6,7 @@ mod disk;
 mod kubectl;
 mod progress;
 mod run;
+mod sweep;
 mod tell;
 mod trace;
 mod validate;
@@ -41,6 +42,7 @@ enum Command {
     Conformance(conformance::Conformance),
     Kubectl(kubectl::Kubectl),
     Trace(trace::Trace),
+    Sweep(sweep::Sweep),
 }
 
 impl Cli {
@@ -59,6 +61,7 @@ impl Cli {
             Command::Conformance(conformance) => conformance.run(),
             Command::Kubectl(kubectl) => kubectl.run(),
             Command::Trace(trace) => trace.run(),
+            Command::Sweep(sweep) => sweep.run(),
         });
         catch_unwind(command).unwrap_or_else(|_| {
             eprintln!("podsim is wrong: an internal assertion broke. This repeats it:\n  podsim {}", arguments(&[]));

@@ -2,8 +2,10 @@
 
 mod artifacts;
 mod axis;
+pub mod curve;
 mod events;
 pub mod kubectl;
+pub mod measure;
 pub mod outcome;
 mod page;
 mod palette;
@@ -13,6 +15,7 @@ pub mod statistics;
 pub mod story;
 mod summary;
 mod svg;
+pub mod sweep;
 mod timeline;
 pub mod why;
 

@@ -14,7 +14,9 @@ mod outline;
 pub mod plan;
 pub mod recorded;
 mod schema;
+mod setting;
 pub mod step;
+mod study;
 mod verbs;
 mod yaml;
 
@@ -24,3 +26,5 @@ pub use load::{ManifestOptions, Scenario};
 pub use notes::{Notes, Refusal};
 pub use outline::Placed;
 pub use schema::schema;
+pub use setting::Setting;
+pub use study::{Precision, Study, Variant};

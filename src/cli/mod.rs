@@ -6,6 +6,7 @@ mod disk;
 mod kubectl;
 mod progress;
 mod run;
+mod schedule;
 mod sweep;
 mod tell;
 mod trace;
@@ -41,6 +42,7 @@ enum Command {
     Schema(validate::Schema),
     Conformance(conformance::Conformance),
     Kubectl(kubectl::Kubectl),
+    Schedule(schedule::Schedule),
     Trace(trace::Trace),
     Sweep(sweep::Sweep),
 }
@@ -60,6 +62,7 @@ impl Cli {
             Command::Schema(schema) => schema.run(),
             Command::Conformance(conformance) => conformance.run(),
             Command::Kubectl(kubectl) => kubectl.run(),
+            Command::Schedule(schedule) => schedule.run(),
             Command::Trace(trace) => trace.run(),
             Command::Sweep(sweep) => sweep.run(),
         });

@@ -3,6 +3,7 @@
 mod artifacts;
 mod axis;
 pub mod curve;
+pub mod decision;
 mod events;
 pub mod kubectl;
 pub mod measure;

@@ -23,6 +23,12 @@ impl Cluster {
                 let request = |target| Request::Patch { target, part: *part, kind: *kind, patch: patch.clone() };
                 self.user_calls(found.into_iter().map(request), out);
             }
+            Action::Rollout { target, verb } => {
+                let found = self.find(target);
+                let requests: Vec<Request> =
+                    found.into_iter().filter_map(|target| self.rollout(now, target, *verb)).collect();
+                self.user_calls(requests, out);
+            }
             Action::Evict { target, options } => {
                 let options = *options;
                 let found = self.find(target);
@@ -43,15 +49,22 @@ impl Cluster {
             }
             Action::PowerOff(node) => self.power_off(now, *node, out),
             Action::PowerOn(node) => self.power_on(*node, out),
-            Action::WriteStaticPod { .. }
-            | Action::RemoveStaticPod { .. }
-            | Action::ShutdownNode(_)
-            | Action::CancelShutdown(_) => {}
+            Action::WriteStaticPod { node, pod } => {
+                if let (Some(index), Object::Pod(pod)) = (self.machine_named(*node), pod) {
+                    self.kubelets[index.index()].manifest_written(now, pod.clone(), out);
+                }
+            }
+            Action::RemoveStaticPod { node, name } => {
+                if let Some(index) = self.machine_named(*node) {
+                    self.kubelets[index.index()].manifest_removed(now, *name, out);
+                }
+            }
+            Action::ShutdownNode(_) | Action::CancelShutdown(_) => {}
         }
     }
 
     /// The objects that an action is about, as they are now.
-    fn find(&self, target: &ActionTarget) -> Vec<Target> {
+    pub(super) fn find(&self, target: &ActionTarget) -> Vec<Target> {
         let mut found: Vec<Object> = self
             .server
             .store()

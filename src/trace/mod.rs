@@ -16,6 +16,7 @@ mod subject;
 pub(crate) mod test_run;
 mod view;
 mod witness;
+mod workload;
 
 pub use causes::{Behind, Causes, Link};
 pub use diff::{Divergence, Scope, diff};

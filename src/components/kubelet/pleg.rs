@@ -128,9 +128,14 @@ impl Kubelet {
         let watched = u64::from(std::mem::take(&mut state.resizing.watched));
         let events = lifecycle_events(&state.listed, &pod) + watched;
         let died = has_died(&state.listed, &pod);
+        let before = state.listed.clone();
         state.listed = pod.clone();
         state.cached = pod;
         state.observed_at = Some(began.max(state.observed_at.unwrap_or(SimTime::ZERO)));
+        if let Some(state) = self.pods.get(&key) {
+            let after = state.listed.clone();
+            self.note_image_use(now, &before, &after);
+        }
         let step = self.main_loop_delay(now, key);
         for _ in 0..events {
             *place += 1;

@@ -3,7 +3,7 @@
 use super::exec::{self, ExecSession};
 use super::image::ImageStore;
 use super::network::Connection;
-use super::{CANCELED, Exit, Process, RuntimeMessage, START_ERROR, UNKNOWN_REASON};
+use super::{CANCELED, Exit, MachineLoad, Process, RuntimeMessage, START_ERROR, UNKNOWN_REASON};
 use crate::api::{ContainerId, FastMap, Name, Pod, ResourceList, Text};
 use crate::components::cri::{
     ContainerConfig, CriCall, CriError, CriReply, InstanceState, InstanceStatus, PodKey, RuntimePod, SandboxStatus,
@@ -32,6 +32,12 @@ pub struct Machine {
     /// Requests that wait for an answer of a listener.
     pub(super) connections: BTreeMap<u64, Connection>,
     pub(super) connections_made: u64,
+    /// What it has.
+    pub(super) capacity: ResourceList,
+    /// What it uses beside its pods.
+    pub(super) load: Arc<MachineLoad>,
+    /// Whether any process said what it uses.
+    pub(super) uses: bool,
     powered: bool,
     /// How many addresses were given out.
     addresses: u32,
@@ -97,6 +103,11 @@ impl PodRecord {
         self.instances.iter()
     }
 
+    /// Which pod it is.
+    pub(super) const fn key(&self) -> PodKey {
+        self.key
+    }
+
     fn snapshot(&self) -> Arc<RuntimePod> {
         Arc::new(RuntimePod {
             key: self.key,
@@ -107,7 +118,7 @@ impl PodRecord {
 }
 
 impl Machine {
-    pub(super) fn new(index: NodeIndex, name: Name) -> Self {
+    pub(super) fn new(index: NodeIndex, name: Name, capacity: ResourceList, load: Arc<MachineLoad>) -> Self {
         Self {
             index,
             name,
@@ -118,6 +129,9 @@ impl Machine {
             execs: BTreeMap::new(),
             connections: BTreeMap::new(),
             connections_made: 0,
+            capacity,
+            load,
+            uses: false,
             powered: true,
             addresses: 0,
         }
@@ -283,6 +297,7 @@ impl Machine {
         process: Arc<Process>,
         out: &mut Outbox<Message>,
     ) {
+        self.uses |= !process.usage.is_empty();
         let Some(record) = self.pods.get_mut(&key) else { return };
         let Some(instance) = record.instance_mut(id) else { return };
         instance.status.state = InstanceState::Running;

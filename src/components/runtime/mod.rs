@@ -14,18 +14,20 @@ mod machine;
 mod network;
 mod process;
 pub mod shell;
+mod usage;
 
 use super::cri::{ContainerConfig, CriCall, CriError, CriReply, CriResult, InstanceState, PodKey};
 use super::latency::LatencyProfile;
 use super::message::{Message, NodeIndex};
 use crate::api::names;
-use crate::api::{ContainerId, FastMap, Name, Pod, Uid};
+use crate::api::{ContainerId, FastMap, Name, Pod, ResourceList, Uid};
 use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime};
 pub use behavior::*;
 use exec::ExecCall;
 use machine::Machine;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+pub use usage::{Load, LoadStep, MachineLoad};
 
 names! {
     COMPLETED = "Completed";
@@ -109,9 +111,9 @@ impl Runtimes {
     }
 
     /// Adds a machine and returns its place.
-    pub fn add_machine(&mut self, name: Name) -> NodeIndex {
+    pub fn add_machine(&mut self, name: Name, capacity: ResourceList, load: Arc<MachineLoad>) -> NodeIndex {
         let index = NodeIndex(u16::try_from(self.machines.len()).expect("fewer than 65,536 machines"));
-        self.machines.push(Machine::new(index, name));
+        self.machines.push(Machine::new(index, name, capacity, load));
         index
     }
 

@@ -22,6 +22,8 @@ pub const BACK_OFF_PERIOD: SimDuration = secs(10);
 pub const NETWORK_BACK_OFF: SimDuration = secs(1);
 /// A relist begins so long after the last one ended.
 pub const RELIST_PERIOD: SimDuration = secs(1);
+/// So much later than the process's other loops relists may run.
+pub const RELIST_SPREAD: SimDuration = SimDuration::from_millis(110);
 /// The status manager reconciles so often.
 pub const STATUS_SYNC_PERIOD: SimDuration = secs(10);
 /// The volume manager's loops run so often.

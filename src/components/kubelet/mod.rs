@@ -499,7 +499,10 @@ impl Kubelet {
         let mut draw = self.draws.draw(PHASE, self.stream, now.as_nanos());
         let mut phase = |period: SimDuration| now + SimDuration::from_nanos(draw.below(period.as_nanos().max(1)));
         self.tick_phase = phase(config::SYNC_TICK);
-        self.pleg.start(phase(config::RELIST_PERIOD));
+        // Loops that began with the process keep their distance for a while.
+        let relists = Pleg::period();
+        let age = SimDuration::from_nanos(before.as_nanos() % relists.as_nanos());
+        self.pleg.start(now + relists.saturating_sub(age) + phase(config::RELIST_SPREAD).since(now));
         let age = SimDuration::from_nanos(before.as_nanos() % config::STATUS_SYNC_PERIOD.as_nanos());
         self.statuses.start(now + config::STATUS_SYNC_PERIOD.saturating_sub(age));
         self.eviction = EvictionManager::started(now, before);

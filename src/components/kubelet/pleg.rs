@@ -29,6 +29,11 @@ pub(super) struct Pleg {
 }
 
 impl Pleg {
+    /// The time from one relist to the next, if they find nothing.
+    pub(super) fn period() -> SimDuration {
+        RELIST_PERIOD + IDLE_RELIST
+    }
+
     pub(super) fn start(&mut self, phase: SimTime) {
         *self = Self { phase, relisted_at: Some(SimTime::ZERO), planned: None, found: Vec::new() };
     }

@@ -34,6 +34,8 @@ names! {
 const MONITORING_PERIOD: SimDuration = SimDuration::from_secs(10);
 /// … and a turn takes so long.
 const TURN: SimDuration = SimDuration::from_millis(10);
+/// The first turn comes so long after the process's other loops began.
+const FIRST_TURN: SimDuration = SimDuration::from_millis(50);
 /// Clean-up after an eviction is looked at so often, …
 const CLEANUP_POLL: SimDuration = SimDuration::from_secs(1);
 /// … and for so long at most.
@@ -72,7 +74,7 @@ enum Stage {
     #[default]
     Sleeping,
     /// It reclaims what no pod uses; then it looks again.
-    Reclaiming { threshold: usize },
+    Reclaiming { threshold: usize, before: Box<NodeStats> },
     /// It waits for a pod to be killed; others follow.
     Killing { key: PodKey, left: VecDeque<(PodKey, Text)>, killed: Vec<PodKey> },
     /// It waits until nothing is left of the pods that it has killed.
@@ -85,7 +87,7 @@ impl EvictionManager {
         let turn = MONITORING_PERIOD + TURN;
         let age = SimDuration::from_nanos(before.as_nanos() % turn.as_nanos());
         // The last turn may have been before the start of the run: then the next one counts.
-        Self { ended_at: now + turn.saturating_sub(age), ..Self::default() }
+        Self { ended_at: now + FIRST_TURN + turn.saturating_sub(age), ..Self::default() }
     }
 
     /// Turns of the loop keep their time, whether they are taken or skipped.
@@ -129,7 +131,7 @@ impl Kubelet {
         self.measure_volumes(now, &mut stats, out);
         match std::mem::take(&mut self.eviction.stage) {
             Stage::Sleeping => self.synchronize(now, &stats, out),
-            Stage::Reclaiming { threshold } => self.reclaimed(now, threshold, &stats, out),
+            Stage::Reclaiming { threshold, before } => self.reclaimed(now, threshold, &before, &stats, out),
             Stage::Killing { key, left, killed } => {
                 let text = "Container runtime did not kill the pod within specified grace period.";
                 self.tell_pod(now, key, EventType::Warning, "ExceededGracePeriod", text, out);
@@ -176,7 +178,7 @@ impl Kubelet {
         let text = format!("Attempting to reclaim {}", signal.reclaims().name());
         self.tell_node(now, EventType::Warning, "EvictionThresholdMet", &text, out);
         if signal.pressure() == Pressure::Disk && self.reclaim_node(now, signal, stats, out) {
-            self.eviction.stage = Stage::Reclaiming { threshold: place };
+            self.eviction.stage = Stage::Reclaiming { threshold: place, before: Box::new(stats.clone()) };
             return self.plan_eviction(now, now + RECLAIM, out);
         }
         self.evict_one(now, &thresholds, place, stats, out);
@@ -256,11 +258,19 @@ impl Kubelet {
         }
     }
 
-    /// Unused containers and images are gone: if that was enough nobody has to go.
-    fn reclaimed(&mut self, now: SimTime, threshold: usize, stats: &NodeStats, out: &mut Outbox<Message>) {
+    /// Unused containers and images are gone: if that was enough nobody has to go. If not, what was observed before
+    /// decides who does.
+    fn reclaimed(
+        &mut self,
+        now: SimTime,
+        threshold: usize,
+        before: &NodeStats,
+        stats: &NodeStats,
+        out: &mut Outbox<Message>,
+    ) {
         let thresholds = self.config.eviction.thresholds();
         if thresholds.iter().any(|threshold| threshold.is_met(stats, false)) {
-            self.evict_one(now, &thresholds, threshold, stats, out);
+            self.evict_one(now, &thresholds, threshold, before, out);
         } else {
             self.sleep(now, stats, true, out);
         }
@@ -304,15 +314,16 @@ impl Kubelet {
         let resource = signal.reclaims();
         let name = resource.name();
         let mut message = format!("The node was low on resource: {name}. ");
-        let low = thresholds.iter().find(|one| one.signal.reclaims() == resource && one.is_met(stats, false));
+        let acted_on = self.eviction.acted_on.iter().map(|place| &thresholds[*place]);
+        let low = acted_on.into_iter().find(|one| one.signal.reclaims() == resource);
         if let Some(low) = low {
             let supply = low.signal.observe(stats);
             let (limit, available) = (low.limit.of(supply.capacity), low.signal.show(supply.available));
             message.push_str(&format!("Threshold quantity: {limit}, available: {available}. "));
         }
         let Some(stats) = stats.pods.iter().find(|stats| stats.key == key) else { return message };
-        for used in &stats.containers {
-            let Some(container) = pod.spec.container(used.name) else { continue };
+        for container in pod.spec.init_containers.iter().chain(&pod.spec.containers) {
+            let Some(used) = stats.containers.iter().find(|used| used.name == container.name) else { continue };
             let (usage, wanted) = match resource {
                 Reclaimed::Memory => (used.memory, *MEMORY),
                 Reclaimed::EphemeralStorage => (used.writable + used.logs, *crate::api::EPHEMERAL_STORAGE),

@@ -1,6 +1,6 @@
 //! What clients ask of the server, and what they are told.
 
-use super::{Kind, Name, Object, Text, Uid};
+use super::{Condition, Kind, List, Name, Object, OwnerReference, PodPhase, Taint, TaintEffect, Text, Uid};
 use std::fmt;
 
 /// One call to the server.
@@ -28,6 +28,15 @@ pub enum Request {
         kind: PatchKind,
         /// The patch.
         patch: serde_json::Value,
+    },
+    /// Change some fields of an object as components do: a patch whose effect has a name.
+    Amend {
+        /// The object.
+        target: Target,
+        /// The incarnation that is meant; `None` for whichever there is.
+        uid: Option<Uid>,
+        /// The change.
+        amendment: Amendment,
     },
     /// Place a pod on a node.
     Bind {
@@ -62,9 +71,10 @@ impl Request {
     /// The object that a call is about, by kind, namespace and name; one without a name goes by `generateName`.
     pub fn about(&self) -> (Kind, Name, Name) {
         match self {
-            Self::Get(target) | Self::Patch { target, .. } | Self::Delete { target, .. } => {
-                (target.kind, target.namespace, target.name)
-            }
+            Self::Get(target)
+            | Self::Patch { target, .. }
+            | Self::Amend { target, .. }
+            | Self::Delete { target, .. } => (target.kind, target.namespace, target.name),
             Self::Create(object) | Self::Update { object, .. } => {
                 let meta = object.meta();
                 let name = if meta.name.is_empty() { meta.generate_name } else { meta.name };
@@ -127,6 +137,39 @@ pub enum PatchKind {
     Merge,
     /// A list of operations (RFC 6902).
     Json,
+}
+
+/// The patches that components send. Each leaves everything else as it is stored, whatever its sender had seen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Amendment {
+    /// Takes finalizers away.
+    RemoveFinalizers(List<Name>),
+    /// Adds an owner.
+    AddOwner(OwnerReference),
+    /// Takes owners away.
+    RemoveOwners(List<Uid>),
+    /// Owners no longer wait for the object when they are deleted in the foreground.
+    UnblockOwners,
+    /// Sets labels.
+    Label(List<(Name, Name)>),
+    /// Sets annotations, and removes those without a value.
+    Annotate(List<(Name, Option<Name>)>),
+    /// Sets a condition in a pod's status, and perhaps its phase.
+    PodStatus {
+        /// The condition; it keeps its transition time if its status stays.
+        condition: Option<Condition>,
+        /// The phase.
+        phase: Option<PodPhase>,
+    },
+    /// Adds taints to a node and removes others, by key and effect.
+    Taints {
+        /// Added, or replaced by key and effect.
+        add: List<Taint>,
+        /// Removed.
+        remove: List<(Name, TaintEffect)>,
+    },
+    /// Sets the number of replicas of a workload (the scale sub-resource).
+    Scale(i32),
 }
 
 /// `metav1.DeleteOptions`.

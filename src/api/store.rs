@@ -153,6 +153,31 @@ impl Store {
         object::with_kind!(kind, T => T::table(self).sorted().into_iter().map(|v| T::wrap(v.clone())).collect())
     }
 
+    /// Takes over what a watch tells of another store, and returns the version that was here before. This is how the
+    /// cache of an informer is kept: a copy of the server's store, a little late.
+    pub fn follow(&mut self, change: &Change) -> Option<Object> {
+        object::with_object!(&change.object, version => self.follow_one(change.kind, version))
+    }
+
+    fn follow_one<T: ApiObject>(&mut self, kind: ChangeKind, version: &Arc<T>) -> Option<Object> {
+        let meta = version.meta();
+        self.version = self.version.max(meta.resource_version);
+        let (key, index) = ((meta.namespace, meta.name), meta.index);
+        let table = T::table_mut(self);
+        if table.rows.len() <= index as usize {
+            table.rows.resize(index as usize + 1, None);
+        }
+        let row = &mut table.rows[index as usize];
+        let before = if kind == ChangeKind::Deleted {
+            table.by_name.remove(&key);
+            row.take()
+        } else {
+            table.by_name.insert(key, index);
+            row.replace(version.clone())
+        };
+        before.map(T::wrap)
+    }
+
     /// Adds an object. Its name must be free in its namespace.
     pub(super) fn insert<T: ApiObject>(&mut self, mut object: T) -> Arc<T> {
         self.version += 1;

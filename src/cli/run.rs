@@ -176,7 +176,8 @@ impl Run {
                 refusal.message
             );
         }
-        let assumed = scenario.notes.assumed.clone();
+        let assumed: Vec<(String, String)> =
+            simulation.assumed().iter().map(|(container, model)| (container.clone(), model.clone())).collect();
         if !self.quiet {
             tell::assumed(&assumed);
         }

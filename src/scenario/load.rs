@@ -10,11 +10,13 @@ use super::notes::Notes;
 use super::objects::{ManifestReader, Written, namespace_of};
 use super::outline::{self, Placed};
 use super::plan::{Action, Plan, TimedAction};
+use super::scheduler::scheduler_setup;
 use super::step::TimedStep;
 use super::verbs::VerbContext;
 use crate::api::{Kind, Metadata, Name, Namespace, Object, WallTime};
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{ContainerBehavior, Glob, ImageBehavior, PodBehavior, Process, PullBehavior, World};
+use crate::components::scheduler::SchedulerSetup;
 use crate::engine::{Distribution, Draws, SimDuration, SimTime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -52,6 +54,7 @@ pub struct Scenario {
     machines: Vec<Machine>,
     world: Arc<World>,
     profile: Arc<LatencyProfile>,
+    scheduler: Arc<SchedulerSetup>,
     actions: Vec<TimedAction>,
     every_probe: bool,
     places: BTreeMap<String, Place>,
@@ -162,9 +165,9 @@ impl Scenario {
             nodes: self.machines.iter().map(|machine| machine.plan(draws)).collect(),
             world: self.world.clone(),
             profile: self.profile.clone(),
+            scheduler: self.scheduler.clone(),
             actions: self.actions.clone(),
             every_probe: self.every_probe,
-            scheduler: Arc::default(),
         }
     }
 }
@@ -351,6 +354,7 @@ impl<'f> Loader<'f> {
         }
         let start = self.start(file.start.as_ref());
         let profile = self.profile(file.latencies.as_ref());
+        let scheduler = self.scheduler(file.scheduler.as_ref());
         let three = [Placed::new(
             Place::start_of(path),
             NodePool { count: Some(Placed::new(Place::start_of(path), 3)), ..NodePool::default() },
@@ -391,6 +395,7 @@ impl<'f> Loader<'f> {
             machines,
             world: Arc::new(world),
             profile: Arc::new(profile),
+            scheduler: Arc::new(scheduler),
             actions,
             every_probe: file.every_probe.unwrap_or(false),
             places: std::mem::take(&mut self.places),
@@ -404,6 +409,30 @@ impl<'f> Loader<'f> {
             self.problems.add(text.place, format!("the time {:?}", text.value), "write it like 2026-01-01T00:00:00Z");
             WallTime::from_unix_nanos(DEFAULT_START)
         })
+    }
+
+    /// The setup of the scheduler; what of it has no effect is noted.
+    fn scheduler(&mut self, configuration: Option<&Placed<Manifest>>) -> SchedulerSetup {
+        let Some(configuration) = configuration else { return SchedulerSetup::default() };
+        let read = match &configuration.value {
+            Manifest::Inline(text) => scheduler_setup(text.place, text.as_bytes()),
+            Manifest::File(path) => {
+                let named = beside(&path.place.file, path);
+                let Some(content) = self.read(path.place, &named) else { return SchedulerSetup::default() };
+                scheduler_setup(Place::start_of(&named), &content)
+            }
+        };
+        match read {
+            Ok(setup) => {
+                let fields = setup.configuration.no_effect.iter();
+                self.reader.notes.no_effect.extend(fields.map(|field| format!("KubeSchedulerConfiguration.{field}")));
+                setup
+            }
+            Err(problems) => {
+                self.problems.extend(problems.iter().cloned());
+                SchedulerSetup::default()
+            }
+        }
     }
 
     fn profile(&mut self, latencies: Option<&Latencies>) -> LatencyProfile {
@@ -503,7 +532,7 @@ impl<'f> Loader<'f> {
             }
             pods.push(PodBehavior { containers: by_image, ..PodBehavior::default() });
         }
-        World { pods, images }
+        World { pods, images, ..World::default() }
     }
 
     fn image(&mut self, name: Glob, image: &Placed<Image>) -> ImageBehavior {
@@ -653,6 +682,7 @@ fn merged(first: ScenarioFile, second: ScenarioFile) -> ScenarioFile {
         seed: second.seed.or(first.seed),
         start: second.start.or(first.start),
         latencies: second.latencies.or(first.latencies),
+        scheduler: second.scheduler.or(first.scheduler),
         every_probe: second.every_probe.or(first.every_probe),
         strict: second.strict.or(first.strict),
         nodes: joined(first.nodes, second.nodes),

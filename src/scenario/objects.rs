@@ -87,7 +87,7 @@ impl ManifestReader {
 }
 
 /// A place in a text that begins at another place.
-fn moved(from: Place, position: Position) -> Place {
+pub(super) fn moved(from: Place, position: Position) -> Place {
     let start = from.position;
     let column = if position.line == 1 { start.column + position.column.max(1) - 1 } else { position.column };
     let position = Position { line: start.line + position.line.max(1) - 1, column };

@@ -99,6 +99,13 @@ pub enum Action {
         /// The patch.
         patch: serde_json::Value,
     },
+    /// What `kubectl rollout` does.
+    Rollout {
+        /// Which.
+        target: ActionTarget,
+        /// What is done to it.
+        verb: RolloutVerb,
+    },
     /// Evict a pod.
     Evict {
         /// Which.
@@ -141,6 +148,19 @@ pub enum Action {
     ShutdownNode(Name),
     /// A machine is told that it does not shut down.
     CancelShutdown(Name),
+}
+
+/// The verbs of `kubectl rollout` that change something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RolloutVerb {
+    /// Changes of the template wait.
+    Pause,
+    /// They no longer do.
+    Resume,
+    /// Every pod is replaced.
+    Restart,
+    /// Back to a revision; to the one before if that is zero.
+    Undo(i64),
 }
 
 /// A manifest that is applied.

@@ -4,7 +4,7 @@
 
 use super::kubelet_configuration::kubelet_configuration;
 use super::manifest;
-use super::plan::{Action, ActionTarget, NodePlan, Pick, Plan, TimedAction};
+use super::plan::{Action, ActionTarget, NodePlan, Pick, Plan, RolloutVerb, TimedAction};
 
 use crate::api::{
     CPU, DeleteOptions, EPHEMERAL_STORAGE, Kind, Labels, MEMORY, Name, Object, PODS, Part, PatchKind, Propagation,
@@ -15,7 +15,7 @@ use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{
     ContainerBehavior, ExecBehavior, ExecDefault, ExecResult, ExecStep, Exit, Glob, Health, ImageBehavior,
     ListenAnswer, ListenBehavior, ListenKind, ListenStep, Load, LoadStep, MachineLoad, OnSignal, PodBehavior, Process,
-    PullBehavior, PullResult, StepBehavior, UsageStep, World,
+    PullBehavior, PullResult, StepBehavior, Unruled, UsageStep, World,
 };
 use crate::engine::{Distribution, Draws, Purpose, SimDuration, StreamKey};
 use serde::Deserialize;
@@ -87,6 +87,8 @@ impl RecordedCase {
         let world = World {
             pods: script.pods.into_iter().map(PodRule::convert).collect::<Result<_, _>>()?,
             images: script.images.into_iter().map(ImageRule::convert).collect::<Result<_, _>>()?,
+            unruled: Unruled::Idle,
+            ..World::default()
         };
         let kubelets = script.nodes.iter().map(|machine| kubelet_configuration(&machine.kubelet_config).map(Arc::new));
         let kubelets = kubelets.collect::<Result<_, _>>().map_err(|error| file("behavior.yaml", &error))?;
@@ -664,6 +666,37 @@ impl Step {
         Action::Patch { target, part: Part::Main, kind: PatchKind::Strategic, patch }
     }
 
+    /// `kubectl rollout VERB KIND/NAME [--to-revision=N]`, or with kind and name apart.
+    fn kubectl(&self) -> Result<Action, CaseError> {
+        let args = self.fields.get("args").and_then(Value::as_array);
+        let args: Vec<&str> = args.into_iter().flatten().filter_map(Value::as_str).collect();
+        let unknown = || CaseError(format!("kubectl {} is not known", args.join(" ")));
+        let (flags, words): (Vec<&str>, Vec<&str>) = args.iter().partition(|arg| arg.starts_with('-'));
+        let (verb, kind, name) = match words[..] {
+            ["rollout", verb, what] => {
+                let (kind, name) = what.split_once('/').ok_or_else(unknown)?;
+                (verb, kind, name)
+            }
+            ["rollout", verb, kind, name] => (verb, kind, name),
+            _ => return Err(unknown()),
+        };
+        let kind = match kind {
+            "deployment" | "deployments" | "deploy" => Kind::Deployment,
+            "statefulset" | "statefulsets" | "sts" => Kind::StatefulSet,
+            "daemonset" | "daemonsets" | "ds" => Kind::DaemonSet,
+            _ => return Err(unknown()),
+        };
+        let revision = flags.iter().find_map(|flag| flag.strip_prefix("--to-revision=")?.parse().ok());
+        let verb = match verb {
+            "pause" => RolloutVerb::Pause,
+            "resume" => RolloutVerb::Resume,
+            "restart" => RolloutVerb::Restart,
+            "undo" => RolloutVerb::Undo(revision.unwrap_or(0)),
+            _ => return Err(unknown()),
+        };
+        Ok(Action::Rollout { target: self.target_of(kind, name), verb })
+    }
+
     fn convert(&self) -> Result<Vec<Action>, CaseError> {
         let node = self.name("node");
         let on_node = || self.target_of(Kind::Node, &node);
@@ -703,6 +736,7 @@ impl Step {
             "evict" => {
                 Action::Evict { target: self.target_of(Kind::Pod, self.text("name")), options: self.delete_options() }
             }
+            "kubectl" => self.kubectl()?,
             "cordon" => self.patch(on_node(), serde_json::json!({"spec": {"unschedulable": true}})),
             "uncordon" => self.patch(on_node(), serde_json::json!({"spec": {"unschedulable": null}})),
             "label_node" => {

@@ -23,6 +23,12 @@ impl Cluster {
                 let request = |target| Request::Patch { target, part: *part, kind: *kind, patch: patch.clone() };
                 self.user_calls(found.into_iter().map(request), out);
             }
+            Action::Rollout { target, verb } => {
+                let found = self.find(target);
+                let requests: Vec<Request> =
+                    found.into_iter().filter_map(|target| self.rollout(now, target, *verb)).collect();
+                self.user_calls(requests, out);
+            }
             Action::Evict { target, options } => {
                 let options = *options;
                 let found = self.find(target);
@@ -67,7 +73,7 @@ impl Cluster {
     }
 
     /// The objects that an action is about, as they are now.
-    fn find(&self, target: &ActionTarget) -> Vec<Target> {
+    pub(super) fn find(&self, target: &ActionTarget) -> Vec<Target> {
         let mut found: Vec<Object> = self
             .server
             .store()

@@ -3,6 +3,7 @@
 use super::network::Network;
 use super::user::User;
 use crate::api::{Change, ChangeKind, FastMap, Kind, Name, Object, Request, Server};
+use crate::components::controllers::{ControllerManager, ControllerSetup};
 use crate::components::kubelet::Kubelet;
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::components::net::NetClient;
@@ -19,6 +20,7 @@ pub struct Cluster {
     pub(super) draws: Draws,
     pub(super) server: Server,
     pub(super) scheduler: Scheduler,
+    pub(super) controllers: ControllerManager,
     pub(super) kubelets: Vec<Kubelet>,
     pub(super) runtimes: Runtimes,
     pub(super) nodes: FastMap<Name, NodeIndex>,
@@ -44,8 +46,9 @@ impl Cluster {
                 draws,
                 latencies: plan.profile.clone(),
             }),
+            controllers: ControllerManager::new(ControllerSetup { clock, draws, profile: plan.profile.clone() }),
             kubelets: Vec::new(),
-            runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), draws),
+            runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), clock, draws),
             nodes: FastMap::default(),
             network: Network::new(plan.profile.clone(), draws),
             readers: FastMap::default(),
@@ -104,8 +107,9 @@ impl Cluster {
             Message::Reply { client, id, response } => match client {
                 Client::Kubelet(node) => self.kubelets[node.index()].replied(now, id, response, out),
                 Client::User => self.user_replied(now, id, response, out),
+                Client::ControllerManager => self.controllers.replied(now, id, response, out),
                 Client::Scheduler => self.scheduler.replied(now, id, response, out),
-                Client::ControllerManager | Client::Workload => {}
+                Client::Workload => {}
             },
             Message::Watch { client, change } => self.watched(now, client, change, out),
             Message::Kubelet(node, message) => self.kubelet(now, node, message, out),
@@ -120,7 +124,7 @@ impl Cluster {
             },
             Message::Runtime(node, message) => self.runtimes.handle(now, node, message, out),
             Message::Scheduler(message) => self.scheduler.handle(now, message, out),
-            Message::Controller(_) => {}
+            Message::Controller(message) => self.controllers.handle(now, message, out),
             Message::User(message) => self.user_waited(message, out),
             Message::Act(action) => self.act(now, action as usize, out),
         }
@@ -152,7 +156,8 @@ impl Cluster {
         }
     }
 
-    /// The components that watch an object: kubelets see the pods bound to them and their own node.
+    /// The components that watch an object: kubelets see the pods bound to them and their own node, the controllers
+    /// everything but Events.
     fn watchers(&self, change: &Change) -> [Option<Client>; 3] {
         let kubelet = match &change.object {
             Object::Pod(pod) if !pod.node_name.is_empty() => self.nodes.get(&pod.node_name).copied(),
@@ -163,7 +168,8 @@ impl Cluster {
             Kind::Event | Kind::ConfigMap | Kind::Secret | Kind::ServiceAccount | Kind::Other => None,
             _ => Some(Client::Scheduler),
         };
-        [scheduler, None, kubelet.map(Client::Kubelet)]
+        let controllers = (change.object.kind() != Kind::Event).then_some(Client::ControllerManager);
+        [scheduler, controllers, kubelet.map(Client::Kubelet)]
     }
 
     fn publish_to_readers(&mut self, now: SimTime, change: &Change, out: &mut Outbox<Message>) {
@@ -183,7 +189,8 @@ impl Cluster {
         match client {
             Client::Scheduler => self.scheduler.watched(now, change, out),
             Client::Kubelet(node) => self.kubelets[node.index()].watched(now, change, out),
-            Client::ControllerManager | Client::User | Client::Workload => {}
+            Client::ControllerManager => self.controllers.watched(now, &change, out),
+            Client::User | Client::Workload => {}
         }
     }
 
@@ -191,7 +198,10 @@ impl Cluster {
     pub(super) fn introduce(&mut self, object: Object, out: &mut Outbox<Message>) {
         let change = Change { kind: ChangeKind::Added, object };
         for client in self.watchers(&change).into_iter().flatten() {
-            self.watched(SimTime::ZERO, client, change.clone(), out);
+            match client {
+                Client::ControllerManager => self.controllers.introduce(change.object.clone()),
+                _ => self.watched(SimTime::ZERO, client, change.clone(), out),
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ mod network;
 mod nodes;
 mod observed;
 mod parallel;
+mod rollout;
 mod run;
 mod user;
 

@@ -81,6 +81,7 @@ fn stream_of(request: &Request) -> StreamKey {
         Request::Get(target) | Request::Patch { target, .. } | Request::Delete { target, .. } => {
             key(&target.namespace, &target.name)
         }
+        Request::Amend { target, .. } => key(&target.namespace, &target.name),
         Request::Create(object) => {
             let meta = object.meta();
             key(&meta.namespace, &meta.name).part(&meta.generate_name)

@@ -7,6 +7,7 @@ use crate::engine::{SimDuration, SimTime};
 use crate::scenario::expect::{Expectation, Judge, Verdict};
 use crate::scenario::plan::Plan;
 use crate::trace::{Digest, Refused, TraceHash, TraceRecord, Witness};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A run that is watched: it can be stepped, looked at between steps and, by cloning, forked.
@@ -124,6 +125,11 @@ impl Simulation {
     /// Every object, kind by kind, by namespace and name.
     pub fn objects(&self) -> impl Iterator<Item = Object> {
         crate::api::Kind::ALL.iter().flat_map(|kind| self.cluster().server().store().list(*kind))
+    }
+
+    /// What was assumed of containers that the scenario says nothing about: container and model.
+    pub fn assumed(&self) -> &BTreeMap<String, String> {
+        self.cluster().runtimes().assumed()
     }
 
     /// Every event told so far, in order of the first telling.

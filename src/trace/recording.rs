@@ -1,6 +1,7 @@
 //! A recording: what a client that watches everything, and one that sits beside every container runtime, would have
 //! seen; a JSON line a fact, in the layout of the recordings of real clusters.
 
+use super::workload;
 use crate::api::{
     Change, ChangeKind, Condition, ContainerState, ContainerStatus, Event, Name, Node, Object, Pod, Terminated,
     Timestamp, WallClock,
@@ -197,7 +198,10 @@ impl Trace for Recording {
             Object::Pod(pod) => pod_line(pod, clock),
             Object::Event(event) => event_line(event, clock),
             Object::Node(node) => node_line(node, clock),
-            _ => return,
+            object => match workload::line(object, clock) {
+                Some(line) => line,
+                None => return,
+            },
         };
         line.insert("type".into(), change.kind.as_str().into());
         let generation = self.generations.entry(change.object.path()).or_insert(-1);

@@ -8,6 +8,7 @@
 //! `pkg/registry` of Kubernetes 1.36.
 
 mod admission;
+mod amend;
 mod bind;
 mod create;
 mod delete;
@@ -92,6 +93,7 @@ impl Server {
             Request::Create(object) => self.create(now, object),
             Request::Update { object, part } => self.update(now, object, part),
             Request::Patch { target, part, kind, patch } => self.patch(now, target, part, kind, &patch),
+            Request::Amend { target, uid, amendment } => self.amend(now, target, uid, amendment),
             Request::Bind { namespace, name, uid, node } => self.bind(now, namespace, name, uid, node),
             Request::Evict { namespace, name, options } => self.evict(now, namespace, name, options),
             Request::Delete { target, options } => {

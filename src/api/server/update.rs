@@ -16,7 +16,7 @@ impl Server {
         Ok(done)
     }
 
-    fn update_one<T: ApiObject>(&mut self, now: SimTime, object: Arc<T>, part: Part) -> Response {
+    pub(super) fn update_one<T: ApiObject>(&mut self, now: SimTime, object: Arc<T>, part: Part) -> Response {
         let meta = object.meta();
         let Some(stored) = T::table(&self.store).find(meta.namespace, meta.name).cloned() else {
             return Err(ApiError::not_found(T::KIND, &meta.name));

@@ -1,8 +1,185 @@
 //! The controllers: each brings one kind of object nearer to what its spec says.
+//!
+//! They share one informer cache ([`Informers`]), told of every change through the watch of the controller manager, and
+//! nothing else. Each runs in a host of its own with a work queue, workers, a client with a limit and a recorder of
+//! events, as in the real kube-controller-manager. A controller is three things: a handler of notifications that adds keys
+//! to its queue, a view of the cluster, and a sync written as straight-line code ([`Flow`]).
+//!
+//! Everything follows `pkg/controller` of Kubernetes 1.36. Left out on purpose: leader election, periodic resyncs of
+//! informers (every 12 hours and more), and controllers of things that are not simulated (tokens, certificates, …).
+
+mod daemon_set;
+mod deployment;
+mod disruption;
+mod endpoint_slice;
+mod expectations;
+mod flow;
+mod history;
+mod host;
+mod informers;
+mod job;
+mod pod_control;
+mod replica_set;
+mod stateful_set;
+mod ttl_after_finished;
+mod victims;
+mod work_queue;
+
+pub use expectations::{EXPECTATIONS_TIMEOUT, Expectations};
+pub use flow::{Call, Desk, Flow, Halt, Note, Step, first_error};
+pub use host::{Controller, Seen, Settings};
+pub use informers::{Census, Informers, OwnedPods, Places, SelectedPods};
+pub use work_queue::{Key, QueueKey, Retry, WorkQueue};
+
+use super::latency::LatencyProfile;
+use super::message::Message;
+use crate::api::{Change, ChangeKind, FastMap, Object, Response, WallClock};
+use crate::engine::{Draws, Outbox, SimTime};
+use host::Host;
+use std::sync::Arc;
 
 /// Something that happens inside a controller.
-#[derive(Debug, Clone, strum::IntoStaticStr)]
+#[derive(Debug, Clone, Copy, strum::IntoStaticStr)]
 pub enum ControllerMessage {
-    /// A controller starts.
-    Start,
+    /// A worker is about to take a key from the queue.
+    Work(ControllerName),
+    /// The time has come for a key that was to be added later.
+    Timer(ControllerName),
+}
+
+/// A call to the API server that is waited for.
+#[derive(Debug, Clone, Copy)]
+enum Pending {
+    /// By a sync.
+    Task { controller: ControllerName, task: u32, call: u32 },
+    /// By a recorder of events.
+    Event(ControllerName),
+}
+
+/// What all controllers are run with.
+#[derive(Debug, Clone)]
+struct Shared {
+    clock: WallClock,
+    draws: Draws,
+    profile: Arc<LatencyProfile>,
+    calls: u32,
+    pending: FastMap<u32, Pending>,
+}
+
+/// What a controller manager is made from.
+#[derive(Debug, Clone)]
+pub struct ControllerSetup {
+    /// The control plane's clock.
+    pub clock: WallClock,
+    /// The source of chance.
+    pub draws: Draws,
+    /// How long its steps take.
+    pub profile: Arc<LatencyProfile>,
+}
+
+macro_rules! controllers {
+    ($($(#[$doc:meta])* $name:ident, $field:ident: $type:ty = $new:expr;)*) => {
+        /// Which controller is meant.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum ControllerName { $($(#[$doc])* $name,)* }
+
+        /// The controllers and everything that they know.
+        #[derive(Debug, Clone)]
+        pub struct ControllerManager {
+            informers: Informers,
+            shared: Shared,
+            $($field: Host<$type>,)*
+        }
+
+        impl ControllerManager {
+            /// Controllers that know of nothing yet.
+            pub fn new(setup: ControllerSetup) -> Self {
+                let ControllerSetup { clock, draws, profile } = setup;
+                let shared = Shared { clock, draws, profile, calls: 0, pending: FastMap::default() };
+                Self {
+                    informers: Informers::default(),
+                    $($field: Host::new(ControllerName::$name, $new, &shared),)*
+                    shared,
+                }
+            }
+
+            /// Everything that was there at the start has been introduced.
+            pub fn start(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+                $(self.$field.started(now, &self.informers, &mut self.shared, out);)*
+            }
+
+            /// The watch tells of a change.
+            pub fn watched(&mut self, now: SimTime, change: &Change, out: &mut Outbox<Message>) {
+                let old = self.informers.apply(change);
+                let seen =
+                    Seen { kind: change.kind, old: old.as_ref(), new: &change.object, informers: &self.informers };
+                $(self.$field.observe(now, &seen, &mut self.shared, out);)*
+            }
+
+            /// Advances a controller by one message.
+            pub fn handle(&mut self, now: SimTime, message: ControllerMessage, out: &mut Outbox<Message>) {
+                match message {
+                    $(ControllerMessage::Work(ControllerName::$name) => {
+                        self.$field.work(now, &self.informers, &mut self.shared, out);
+                    })*
+                    $(ControllerMessage::Timer(ControllerName::$name) => {
+                        self.$field.timer(now, &mut self.shared, out);
+                    })*
+                }
+            }
+
+            /// The API server answers a call.
+            pub fn replied(&mut self, now: SimTime, id: u32, response: Response, out: &mut Outbox<Message>) {
+                match self.shared.pending.remove(&id) {
+                    $(Some(Pending::Task { controller: ControllerName::$name, task, call }) => {
+                        let known = (&self.informers, &mut self.shared);
+                        self.$field.replied(now, task as usize, call as usize, response, known, out);
+                    })*
+                    $(Some(Pending::Event(ControllerName::$name)) => self.$field.told(now, &mut self.shared, out),)*
+                    None => {}
+                }
+            }
+        }
+    };
+}
+
+controllers! {
+    /// ReplicaSets make pods.
+    ReplicaSet, replica_sets: replica_set::ReplicaSetController<crate::api::ReplicaSet> =
+        replica_set::ReplicaSetController::default();
+    /// ReplicationControllers make pods.
+    ReplicationController, replication_controllers:
+        replica_set::ReplicaSetController<crate::api::ReplicationController> =
+        replica_set::ReplicaSetController::default();
+    /// Deployments make ReplicaSets.
+    Deployment, deployments: deployment::DeploymentController = deployment::DeploymentController;
+    /// StatefulSets make pods with names of their own.
+    StatefulSet, stateful_sets: stateful_set::StatefulSetController = stateful_set::StatefulSetController;
+    /// DaemonSets make a pod on each node.
+    DaemonSet, daemon_sets: daemon_set::DaemonSetController = daemon_set::DaemonSetController::default();
+    /// Jobs make pods that finish.
+    Job, jobs: job::JobController = job::JobController::default();
+    /// Pods that no Job will count are let go.
+    JobOrphans, job_orphans: job::JobOrphanController = job::JobOrphanController;
+    /// Finished Jobs go after a while.
+    TtlAfterFinished, ttl_after_finished: ttl_after_finished::TtlAfterFinishedController =
+        ttl_after_finished::TtlAfterFinishedController;
+    /// EndpointSlices list the addresses behind Services.
+    EndpointSlice, endpoint_slices: endpoint_slice::EndpointSliceController = endpoint_slice::EndpointSliceController;
+    /// PodDisruptionBudgets say how many pods may be evicted.
+    Disruption, disruptions: disruption::DisruptionController = disruption::DisruptionController;
+    /// Marks of disruptions that did not happen are taken back.
+    StaleDisruption, stale_disruptions: disruption::StaleDisruptionController = disruption::StaleDisruptionController;
+}
+
+impl ControllerManager {
+    /// An object was there from the start: nothing is done about it by itself.
+    pub fn introduce(&mut self, object: Object) {
+        self.informers.apply(&Change { kind: ChangeKind::Added, object });
+    }
+
+    /// What the controllers know of the cluster.
+    pub const fn informers(&self) -> &Informers {
+        &self.informers
+    }
 }

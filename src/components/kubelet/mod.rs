@@ -331,6 +331,8 @@ pub struct Kubelet {
     pods: BTreeMap<PodKey, PodState>,
     /// Pods whose resize is not allocated, in the order in which they are looked at.
     pending_resizes: Vec<PodKey>,
+    /// When the main loop is done with the pods that it was given.
+    admitting_until: SimTime,
     resize_retry: u32,
     pleg: Pleg,
     statuses: StatusManager,
@@ -372,6 +374,8 @@ struct PodState {
     /// The newest version that the kubelet was told of, with the resources that it is allocated.
     pod: Arc<Pod>,
     resizing: Resizing,
+    /// When the main loop is done with it; its worker begins no earlier.
+    admitted_at: SimTime,
     /// Whether it is still there, as far as the kubelet was told.
     configured: bool,
     worker: Option<Worker>,
@@ -401,6 +405,7 @@ impl PodState {
             pod,
             resizing: Resizing::default(),
             configured: true,
+            admitted_at: SimTime::ZERO,
             worker: None,
             runtime: nothing.clone(),
             listed: nothing.clone(),
@@ -462,6 +467,7 @@ impl Kubelet {
             every_probe,
             pods: BTreeMap::new(),
             pending_resizes: Vec::new(),
+            admitting_until: SimTime::ZERO,
             resize_retry: 0,
             pleg: Pleg::default(),
             statuses: StatusManager::default(),
@@ -678,6 +684,12 @@ impl Kubelet {
     /// How long a step takes, by the profile, for a pod at this moment.
     fn latency(&self, what: fn(&LatencyProfile) -> &Distribution, now: SimTime, stream: StreamKey) -> SimDuration {
         self.draws.sample(what(&self.profile), STEP, stream, now.as_nanos())
+    }
+
+    /// What everything takes under the load of the machine at this moment.
+    fn loaded(&self, now: SimTime, span: SimDuration) -> SimDuration {
+        let load = &self.profile.load;
+        span.mul_ratio(load.factor(self.draws, load.window_at(now)), 1_000)
     }
 
     /// A container that started before this was running when the kubelet started (`kubeletRestartGracePeriod`).

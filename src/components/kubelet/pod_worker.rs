@@ -143,6 +143,12 @@ impl Kubelet {
         if !pod.meta.is_terminating() && !pod.is_terminal() && !self.admit(now, key, out) {
             return;
         }
+        let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream.part("admit"));
+        let takes = self.loaded(now, self.latency(|profile| &profile.admit, now, stream));
+        self.admitting_until = self.admitting_until.max(now) + takes;
+        if let Some(state) = self.pods.get_mut(&key) {
+            state.admitted_at = self.admitting_until;
+        }
         self.update_pod(now, key, UpdateKind::Create, out);
     }
 
@@ -230,7 +236,8 @@ impl Kubelet {
 
     fn wake_worker(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get(&key) else { return };
-        let delay = self.latency(|profile| &profile.worker_wake, now, state.stream.part("wake"));
+        let begin = state.admitted_at.max(now);
+        let delay = begin.since(now) + self.latency(|profile| &profile.worker_wake, now, state.stream.part("wake"));
         let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.worker.as_mut()) else { return };
         if worker.is_busy() {
             return;

@@ -112,7 +112,7 @@ impl ContainerKill {
 
     /// A kill for a restart of all containers in place: without grace.
     pub(super) fn in_place(pod: &Pod, name: Name, id: ContainerId) -> Self {
-        Self::new(pod, name, id, format!("Stopping container {name}"), KillReason::Other, Some(0))
+        Self::new(pod, name, id, "killing".to_owned(), KillReason::Other, Some(0))
     }
 }
 

@@ -5,9 +5,12 @@
 //! for its answer sees the connection closed.
 
 use super::machine::{Instance, Machine};
+use super::program::{Place, Program};
+use super::script::Session;
+use super::shell::{Answer, CallId, NetworkError, Query, Reply};
 use super::{Health, ListenAnswer, ListenBehavior, ListenKind, ListenStep, RuntimeMessage, Runtimes};
 use crate::api::{ContainerId, Name, Text, names};
-use crate::components::cri::{InstanceState, PodKey};
+use crate::components::cri::PodKey;
 use crate::components::message::{Message, NodeIndex};
 use crate::components::net::{Ask, HttpRequest, NetAnswer, NetClient, NetReply, NetRequest};
 use crate::engine::{Distribution, Outbox, Purpose, SimDuration, SimTime, StreamKey};
@@ -54,6 +57,7 @@ struct Listener<'a> {
     key: PodKey,
     stream: StreamKey,
     instance: &'a Instance,
+    program: &'a Program,
     port: u16,
 }
 
@@ -140,6 +144,75 @@ impl Runtimes {
         out.after(wire, Message::NetDone { client, id, reply: Box::new(reply) });
     }
 
+    /// The network that a container is in.
+    fn namespace_in(&self, place: Place) -> Option<Namespace> {
+        let record = self.machines[place.node.index()].pods.get(&place.key)?;
+        let host = record.pod.spec.host_network;
+        Some(if host { Namespace::Host(place.node) } else { Namespace::Pod(place.node, place.key) })
+    }
+
+    /// Whether a program in a container's network listens at a port.
+    pub(super) fn something_listens(&self, now: SimTime, place: Place, port: u16) -> bool {
+        self.namespace_in(place).is_some_and(|network| self.listener(now, network, port).is_some())
+    }
+
+    /// Whether another program in a container's network has a port that a program is about to listen at.
+    pub(super) fn port_taken(&self, place: Place, model: &super::Process) -> bool {
+        let machine = &self.machines[place.node.index()];
+        let shares = |key: PodKey| match self.namespace_in(place) {
+            Some(Namespace::Pod(_, own)) => key == own,
+            Some(Namespace::Host(_)) => machine.pods[&key].pod.spec.host_network,
+            None => false,
+        };
+        let others = machine.pods.iter().filter(|(key, _)| shares(**key)).flat_map(|(_, record)| record.instances());
+        let mut taken = others.flat_map(|instance| &instance.programs).flat_map(|program| &program.model.listen);
+        taken.any(|entry| model.listen.iter().any(|own| own.port == entry.port))
+    }
+
+    /// A script asks the network.
+    pub(super) fn ask_network(
+        &mut self,
+        now: SimTime,
+        place: Place,
+        session: Session,
+        id: CallId,
+        query: &Query,
+        out: &mut Outbox<Message>,
+    ) {
+        let answer = Answer::Network(self.network_answer(now, place, query));
+        self.answer_script(place, session, id, answer, out);
+    }
+
+    fn network_answer(&self, now: SimTime, place: Place, query: &Query) -> Result<Reply, NetworkError> {
+        let (host, port) = match query {
+            Query::Resolve { host } | Query::Ping { host } => (host, None),
+            Query::Connect { host, port } | Query::Http { host, port, .. } => (host, Some(*port)),
+        };
+        let address: Ipv4Addr = if host == "localhost" {
+            Ipv4Addr::LOCALHOST
+        } else {
+            host.parse().map_err(|_| NetworkError::NameNotFound)?
+        };
+        let reply = Reply { name: host.clone(), addresses: vec![address.to_string()], ..Reply::default() };
+        let Some(port) = port else { return Ok(reply) };
+        let network =
+            if address.is_loopback() { self.namespace_in(place) } else { self.namespace_of(place.node, address) };
+        let listener =
+            self.listener(now, network.ok_or(NetworkError::Unreachable)?, port).ok_or(NetworkError::Refused)?;
+        let Query::Http { path, secure, .. } = query else { return Ok(reply) };
+        let ask = Ask::Http(HttpRequest {
+            path: path.clone(),
+            host: format!("{host}:{port}"),
+            tls: *secure,
+            headers: Vec::new(),
+        });
+        match listener.react(now, &ask).answer {
+            Some(NetAnswer::Http { status, body, .. }) => Ok(Reply { status, body: body.as_bytes().to_vec(), ..reply }),
+            None | Some(NetAnswer::TimedOut) => Err(NetworkError::TimedOut),
+            Some(_) => Err(NetworkError::Refused),
+        }
+    }
+
     /// Whose network an address leads to, seen from a machine; none if it leads nowhere.
     fn namespace_of(&self, from: NodeIndex, address: Ipv4Addr) -> Option<Namespace> {
         if address.is_loopback() || address.is_unspecified() {
@@ -176,39 +249,43 @@ impl Machine {
 
     fn listener(&self, now: SimTime, key: PodKey, port: u16) -> Option<Listener<'_>> {
         let record = self.pods.get(&key)?;
-        let listens = |instance: &&Instance| instance.listens(now, port);
-        let instance = record.instances().find(listens)?;
+        let (instance, program) =
+            record.instances().find_map(|instance| Some((instance, instance.listener(now, port)?)))?;
         let stream = record.stream.part(&instance.status.name);
-        Some(Listener { node: self.index, key, stream, instance, port })
+        Some(Listener { node: self.index, key, stream, instance, program, port })
     }
 }
 
 impl Instance {
-    /// The entries of its process for a port.
-    fn entries(&self, port: u16) -> impl Iterator<Item = &ListenBehavior> {
-        let process = self.process.as_ref().filter(|_| self.status.state == InstanceState::Running);
-        process.into_iter().flat_map(|process| &process.listen).filter(move |entry| entry.port == port)
-    }
-
-    fn listens(&self, now: SimTime, port: u16) -> bool {
-        let age = now.since(self.status.started_at);
-        self.entries(port).next().is_some_and(|first| {
-            let closed = first.close_on_sigterm && self.signalled;
-            !closed && first.at(age).answer != ListenAnswer::Refused
+    /// The program of it that listens at a port.
+    fn listener(&self, now: SimTime, port: u16) -> Option<&Program> {
+        self.programs.iter().find(|program| {
+            let age = now.since(program.since);
+            program.entries(port).next().is_some_and(|first| {
+                let closed = first.close_on_sigterm && (self.signalled || program.signalled);
+                !closed && first.at(age).answer != ListenAnswer::Refused
+            })
         })
+    }
+}
+
+impl Program {
+    /// Its entries for a port.
+    fn entries(&self, port: u16) -> impl Iterator<Item = &ListenBehavior> {
+        self.model.listen.iter().filter(move |entry| entry.port == port)
     }
 }
 
 impl Listener<'_> {
     fn react(&self, now: SimTime, ask: &Ask) -> Reaction {
-        let age = now.since(self.instance.status.started_at);
-        let stands_for = self.instance.entries(self.port).map(|entry| entry.stands_for(age)).min();
+        let age = now.since(self.program.since);
+        let stands_for = self.program.entries(self.port).map(|entry| entry.stands_for(age)).min();
         let stands_for = stands_for.unwrap_or(SimDuration::MAX);
         let reaction = |answer, after| Reaction { answer, after, stands_for };
         if *ask == Ask::Connect {
             return reaction(Some(NetAnswer::Connected), None);
         }
-        let mut entries = self.instance.entries(self.port).peekable();
+        let mut entries = self.program.entries(self.port).peekable();
         let kind = entries.peek().map_or(ListenKind::Tcp, |first| first.kind);
         match entries.find(|entry| entry.serves(ask)) {
             None => reaction(kind.mismatch(ask), None),

@@ -123,12 +123,23 @@ impl Instance {
             InstanceState::Exited => status.finished_at.since(status.started_at),
             InstanceState::Created | InstanceState::Unknown => SimDuration::ZERO,
         };
-        Usage::of(self.process.as_ref(), age)
+        let mut usage = Usage::of(self.model.as_ref(), age);
+        for program in self.programs.iter().filter(|program| program.caller.is_some()) {
+            let more = Usage::of(Some(&program.model), now.since(program.since));
+            usage.memory += more.memory;
+            usage.pids += more.pids;
+        }
+        usage
     }
 
     fn changes_at(&self, now: SimTime) -> Option<SimTime> {
-        let process = self.process.as_ref().filter(|_| self.status.state == InstanceState::Running)?;
-        process.usage.iter().map(|step| self.status.started_at + step.from).filter(|at| *at > now).min()
+        let steps = |since: SimTime, model: &Arc<Process>| {
+            model.usage.iter().map(|step| since + step.from).filter(|at| *at > now).min()
+        };
+        let main = self.model.as_ref().filter(|_| self.status.state == InstanceState::Running);
+        let main = main.and_then(|model| steps(self.status.started_at, model));
+        let others = self.programs.iter().filter_map(|program| steps(program.since, &program.model));
+        others.chain(main).min()
     }
 }
 

@@ -29,6 +29,7 @@ pub mod plugins;
 pub mod preemption;
 pub mod profile;
 mod queue;
+mod relaxation;
 pub mod schedule_one;
 mod selector_errors;
 pub mod snapshot;
@@ -42,6 +43,7 @@ pub use explain::{Explanation, explain};
 pub use framework::{Code, Context, CycleState, Plugin, Points, Status, Verdict};
 pub use profile::{Profile, Registry};
 pub use queue::QueuePlace;
+pub use relaxation::{Relaxation, relaxations};
 pub use snapshot::ClusterSnapshot;
 
 use super::latency::LatencyProfile;

@@ -1,0 +1,213 @@
+//! EndpointSlices: the addresses behind each Service, and which of them may get new traffic.
+//!
+//! Follows `pkg/controller/endpointslice` and `staging/src/k8s.io/endpointslice` of Kubernetes 1.36: the sync here; how
+//! addresses are packed into slices in [`packing`]. Left out on purpose: topology hints, second address families, and
+//! the annotation that tells what triggered a change.
+
+mod packing;
+
+use super::flow::{Desk, Flow, Step};
+use super::host::{Controller, Seen, Settings};
+use super::informers::Informers;
+use super::work_queue::{Key, Retry};
+use crate::api::{
+    DeleteOptions, Endpoint, EndpointSlice, ErrorReason, Id, Kind, Labels, List, Metadata, Name, Node, Object, Part,
+    Pod, Port, Request, Service, ServicePort, Target, ZONE_LABEL, names,
+};
+use crate::engine::SimDuration;
+use packing::Packed;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+names! {
+    SERVICE_NAME = "kubernetes.io/service-name";
+    MANAGED_BY = "endpointslice.kubernetes.io/managed-by";
+    CONTROLLER = "endpointslice-controller.k8s.io";
+    HEADLESS = "service.kubernetes.io/headless";
+}
+
+/// The first wait after a failure; it doubles up to the longest.
+const FIRST_RETRY: SimDuration = SimDuration::from_secs(1);
+const LONGEST_RETRY: SimDuration = SimDuration::from_secs(1000);
+/// A key that failed so often is dropped.
+const MOST_RETRIES: u32 = 15;
+
+/// The ports of a group of endpoints: name, protocol, number.
+type Ports = List<(Name, Name, u16)>;
+
+/// The controller of EndpointSlices.
+#[derive(Debug, Clone)]
+pub struct EndpointSliceController;
+
+/// What one sync sees: what the Service's slices should hold, and what they hold.
+#[derive(Debug, Clone)]
+pub struct View {
+    service: Arc<Service>,
+    packed: Packed,
+}
+
+impl Controller for EndpointSliceController {
+    type Key = Key;
+    type View = View;
+
+    fn settings(&self) -> Settings {
+        let retry = Retry { base: FIRST_RETRY, cap: LONGEST_RETRY, most: None }.at_most(MOST_RETRIES);
+        Settings { retry, guarded: &[Kind::EndpointSlice], ..Settings::new("endpoint-slice-controller") }
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>, desk: &mut Desk<Key>) {
+        match seen.new {
+            Object::Service(service) => desk.queue.add(Key::of(&service.meta)),
+            Object::Pod(pod) => pod_changed(seen, pod, desk),
+            Object::EndpointSlice(slice) if seen.is_deletion() => slice_deleted(seen, slice, desk),
+            _ => {}
+        }
+    }
+
+    fn view(&mut self, key: Key, informers: &Informers, _desk: &mut Desk<Key>) -> Option<View> {
+        let store = informers.store();
+        let service = store.services.find(key.namespace, key.name)?;
+        if service.selector.as_ref().is_none_or(Labels::is_empty) || service.kind == "ExternalName" {
+            return None;
+        }
+        let slices = informers.controlled::<EndpointSlice>(service.meta.uid);
+        let mut wanted: BTreeMap<Vec<(Name, Name, u16)>, Vec<Endpoint>> = BTreeMap::new();
+        if let Some(selected) = informers.service_pods(service.meta.index) {
+            for pod in informers.pods_at(&selected.pods) {
+                let node = store.nodes.find(Name::default(), pod.node_name).map(|node| &**node);
+                if let Some(endpoint) = endpoint(service, &pod, node) {
+                    wanted.entry(ports(service, &pod)).or_default().push(endpoint);
+                }
+            }
+        }
+        Some(View { service: service.clone(), packed: packing::pack(service, &slices, wanted) })
+    }
+
+    fn sync(&mut self, view: &View, flow: &mut Flow<'_, Key>) -> Step {
+        let packed = &view.packed;
+        for slice in &packed.create {
+            flow.call(|| Request::Create(wrap(slice, &view.service)))??;
+        }
+        for slice in &packed.update {
+            let object = Object::EndpointSlice(Arc::new(slice.clone()));
+            flow.call(|| Request::Update { object, part: Part::Main })??;
+        }
+        for slice in &packed.delete {
+            let target = Target { kind: Kind::EndpointSlice, namespace: slice.meta.namespace, name: slice.meta.name };
+            match flow.call(|| Request::Delete { target, options: DeleteOptions::default() })? {
+                Err(error) if error.reason != ErrorReason::NotFound => return Err(error.into()),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A slice that is yet to be made, owned by its Service.
+fn wrap(slice: &EndpointSlice, service: &Arc<Service>) -> Object {
+    let owner = Object::Service(service.clone()).controller_reference();
+    let mut slice = slice.clone();
+    slice.meta = Metadata { owner_references: vec![owner].into(), ..slice.meta };
+    Object::EndpointSlice(Arc::new(slice))
+}
+
+/// What a pod is to a Service, if it has an address and has not finished (`podToEndpoint`).
+fn endpoint(service: &Service, pod: &Pod, node: Option<&Node>) -> Option<Endpoint> {
+    let address = pod.status.pod_ip.filter(|_| !pod.is_terminal())?;
+    let serving = pod.status.is_ready();
+    let terminating = pod.meta.is_terminating();
+    let own_name = pod.spec.subdomain == service.meta.name && !pod.spec.hostname.is_empty();
+    Some(Endpoint {
+        address,
+        ready: service.publish_not_ready || serving && !terminating,
+        serving,
+        terminating,
+        pod: pod.meta.name,
+        pod_uid: pod.meta.uid,
+        node_name: pod.node_name,
+        zone: node.and_then(|node| node.meta.labels.get(*ZONE_LABEL)).unwrap_or_default(),
+        hostname: if own_name { pod.spec.hostname } else { Name::default() },
+    })
+}
+
+/// The ports of a Service on a pod; a name that the pod does not know is left out (`getEndpointPorts`).
+fn ports(service: &Service, pod: &Pod) -> Vec<(Name, Name, u16)> {
+    let number = |port: &ServicePort| match port.target {
+        Port::Number(number) => Some(number),
+        Port::Named(name) => pod
+            .spec
+            .containers
+            .iter()
+            .chain(pod.spec.sidecars())
+            .flat_map(|container| &container.ports)
+            .find(|have| have.name == name && have.protocol == port.protocol)
+            .map(|have| have.container_port),
+    };
+    service.ports.iter().filter_map(|port| Some((port.name, port.protocol, number(port)?))).collect()
+}
+
+/// Whether a Service's slices may say something else because of a change (`podEndpointsChanged`).
+fn matters(old: &Pod, new: &Pod) -> bool {
+    old.meta.is_terminating() != new.meta.is_terminating()
+        || old.status.is_ready() != new.status.is_ready()
+        || old.is_terminal() != new.is_terminal()
+        || old.status.pod_ip != new.status.pod_ip
+        || old.node_name != new.node_name
+        || old.spec.hostname != new.spec.hostname
+        || old.spec.subdomain != new.spec.subdomain
+}
+
+fn pod_changed(seen: &Seen<'_>, pod: &Arc<Pod>, desk: &mut Desk<Key>) {
+    let old = seen.of::<Pod>().and_then(|(old, _)| old).filter(|_| !seen.is_deletion());
+    let relabeled = old.filter(|old| old.meta.labels != pod.meta.labels);
+    if old.is_some_and(|old| relabeled.is_none() && !matters(old, pod)) {
+        return;
+    }
+    let store = seen.informers.store();
+    for place in seen.informers.services_in(pod.meta.namespace) {
+        let Some(service) = store.services.get(Id::new(*place)) else { continue };
+        let Some(selector) = &service.selector else { continue };
+        if selector.all_in(&pod.meta.labels) || relabeled.is_some_and(|old| selector.all_in(&old.meta.labels)) {
+            desk.queue.add(Key::of(&service.meta));
+        }
+    }
+}
+
+/// Somebody else took a slice away: it is made again if its Service still wants it.
+fn slice_deleted(seen: &Seen<'_>, slice: &EndpointSlice, desk: &mut Desk<Key>) {
+    let name = slice.service_name();
+    if seen.informers.store().services.find(slice.meta.namespace, name).is_some() {
+        desk.queue.add_after(desk.now, FIRST_RETRY, Key { namespace: slice.meta.namespace, name });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Condition, ConditionStatus, PodPhase, PodStatus, READY, Timestamp};
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn a_terminating_pod_may_serve_but_gets_nothing_new() {
+        // `TestPodToEndpoint`: (ready, terminating, phase, published unready) to (ready, serving, terminating).
+        let running = PodPhase::Running;
+        let cases = [
+            (true, false, running, false, Some((true, true, false))),
+            (false, false, running, false, Some((false, false, false))),
+            (true, true, running, false, Some((false, true, true))),
+            (false, true, running, true, Some((true, false, true))),
+            (true, false, PodPhase::Succeeded, false, None),
+        ];
+        for (ready, terminating, phase, published, expected) in cases {
+            let mut status = PodStatus { phase, pod_ip: Some(Ipv4Addr::new(10, 0, 0, 1)), ..PodStatus::default() };
+            let condition = Condition::new(*READY, ConditionStatus::from(ready), Timestamp::default());
+            status.conditions.push(condition);
+            let deletion_timestamp = terminating.then(Timestamp::default);
+            let meta = Metadata { deletion_timestamp, ..Metadata::default() };
+            let pod = Pod { meta, spec: Arc::default(), node_name: Name::default(), status: Arc::new(status) };
+            let service = packing::tests::service(published);
+            let got = endpoint(&service, &pod, None).map(|found| (found.ready, found.serving, found.terminating));
+            assert_eq!(got, expected);
+        }
+    }
+}

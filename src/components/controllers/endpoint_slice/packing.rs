@@ -1,0 +1,196 @@
+//! How addresses are packed into slices: those that are there keep their place, a slice that changes anyway is filled
+//! up, and no more slices change than must (`staging/src/k8s.io/endpointslice/reconciler.go`).
+
+use super::{CONTROLLER, HEADLESS, MANAGED_BY, Ports, SERVICE_NAME};
+use crate::api::{Endpoint, EndpointSlice, List, Metadata, Name, Service};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// A slice holds at most so many addresses.
+const MOST_ENDPOINTS: usize = 100;
+
+/// What is to be written.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Packed {
+    pub(super) create: Vec<EndpointSlice>,
+    pub(super) update: Vec<EndpointSlice>,
+    pub(super) delete: Vec<Arc<EndpointSlice>>,
+}
+
+/// Brings the slices of a Service to what is wanted, by ports (`Reconciler.Reconcile`).
+pub(super) fn pack(
+    service: &Service,
+    slices: &[Arc<EndpointSlice>],
+    wanted: BTreeMap<Vec<(Name, Name, u16)>, Vec<Endpoint>>,
+) -> Packed {
+    let mut packed = Packed::default();
+    let mut by_ports: BTreeMap<Vec<(Name, Name, u16)>, Vec<Arc<EndpointSlice>>> = BTreeMap::new();
+    for slice in slices {
+        by_ports.entry(slice.ports.to_vec()).or_default().push(slice.clone());
+    }
+    for (ports, endpoints) in wanted {
+        let have = by_ports.remove(&ports).unwrap_or_default();
+        fill(service, &ports.into(), &have, endpoints, &mut packed);
+    }
+    packed.delete.extend(by_ports.into_values().flatten());
+    keep_one(service, slices, &mut packed);
+    // A slice that would go takes the place of one that would come.
+    while !packed.create.is_empty() && !packed.delete.is_empty() {
+        let (made, gone) = (packed.create.remove(0), packed.delete.remove(0));
+        packed.update.push(EndpointSlice { meta: EndpointSlice::clone(&gone).meta, ..made });
+    }
+    packed
+}
+
+/// Without any address one empty slice stays.
+fn keep_one(service: &Service, slices: &[Arc<EndpointSlice>], packed: &mut Packed) {
+    if packed.delete.len() != slices.len() || !packed.create.is_empty() {
+        return;
+    }
+    let is_placeholder = |slice: &EndpointSlice| slice.endpoints.is_empty() && slice.ports.is_empty();
+    if let [only] = &packed.delete[..]
+        && is_placeholder(only)
+    {
+        packed.delete.clear();
+    } else {
+        packed.create.push(empty(service, &List::EMPTY));
+    }
+}
+
+fn empty(service: &Service, ports: &Ports) -> EndpointSlice {
+    let meta = &service.meta;
+    let mut labels = meta.labels.with(*SERVICE_NAME, meta.name).with(*MANAGED_BY, *CONTROLLER);
+    if service.headless {
+        labels = labels.with(*HEADLESS, Name::default());
+    }
+    EndpointSlice {
+        meta: Metadata {
+            generate_name: Name::new(&format!("{}-", meta.name)),
+            namespace: meta.namespace,
+            labels,
+            ..Metadata::default()
+        },
+        endpoints: Vec::new(),
+        ports: ports.clone(),
+    }
+}
+
+/// One group of ports (`reconcileByPortMapping`).
+fn fill(service: &Service, ports: &Ports, have: &[Arc<EndpointSlice>], wanted: Vec<Endpoint>, packed: &mut Packed) {
+    let mut new: BTreeMap<_, Endpoint> = wanted.iter().map(|endpoint| (endpoint.pod_uid, endpoint.clone())).collect();
+    let (mut changed, mut unchanged) = (Vec::new(), Vec::new());
+    for slice in have {
+        let kept: Vec<Endpoint> = slice.endpoints.iter().filter_map(|old| new.remove(&old.pod_uid)).collect();
+        if kept.is_empty() {
+            packed.delete.push(slice.clone());
+        } else if kept != slice.endpoints {
+            changed.push(EndpointSlice { endpoints: kept, ..EndpointSlice::clone(slice) });
+        } else {
+            unchanged.push(slice.clone());
+        }
+    }
+    let mut new: VecDeque<Endpoint> =
+        wanted.into_iter().filter(|endpoint| new.contains_key(&endpoint.pod_uid)).collect();
+    // The fullest are filled first.
+    changed.sort_by_key(|slice| Reverse(slice.endpoints.len()));
+    for slice in &mut changed {
+        top_up(slice, &mut new);
+    }
+    while !new.is_empty() {
+        let room = |slice: &&Arc<EndpointSlice>| slice.endpoints.len() + new.len() <= MOST_ENDPOINTS;
+        let fullest = unchanged.iter().filter(room).max_by_key(|slice| slice.endpoints.len()).cloned();
+        if let Some(slice) = fullest.filter(|_| new.len() < MOST_ENDPOINTS) {
+            unchanged.retain(|other| other.meta.uid != slice.meta.uid);
+            let mut slice = EndpointSlice::clone(&slice);
+            top_up(&mut slice, &mut new);
+            changed.push(slice);
+        } else {
+            let mut slice = empty(service, ports);
+            top_up(&mut slice, &mut new);
+            packed.create.push(slice);
+        }
+    }
+    packed.update.append(&mut changed);
+}
+
+fn top_up(slice: &mut EndpointSlice, new: &mut VecDeque<Endpoint>) {
+    let room = MOST_ENDPOINTS.saturating_sub(slice.endpoints.len()).min(new.len());
+    slice.endpoints.extend(new.drain(..room));
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::api::{Object, Uid, lower};
+    use std::net::Ipv4Addr;
+
+    pub(in super::super) fn service(published: bool) -> Service {
+        let manifest = serde_json::json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "default"},
+            "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}], "publishNotReadyAddresses": published},
+        });
+        let Ok(Object::Service(service)) = lower(&manifest).map(|lowered| lowered.object) else { panic!() };
+        Service::clone(&service)
+    }
+
+    fn endpoint(number: u32) -> Endpoint {
+        Endpoint {
+            address: Ipv4Addr::from(number),
+            ready: true,
+            serving: true,
+            terminating: false,
+            pod: Name::default(),
+            pod_uid: Uid::from_bits(u128::from(number)),
+            node_name: Name::default(),
+            zone: Name::default(),
+            hostname: Name::default(),
+        }
+    }
+
+    fn ports() -> Vec<(Name, Name, u16)> {
+        vec![(Name::default(), Name::new("TCP"), 80)]
+    }
+
+    fn slice(id: u128, numbers: std::ops::Range<u32>) -> Arc<EndpointSlice> {
+        let meta = Metadata { uid: Uid::from_bits(id), name: Name::new(&format!("web-{id}")), ..Metadata::default() };
+        Arc::new(EndpointSlice { meta, endpoints: numbers.map(endpoint).collect(), ports: ports().into() })
+    }
+
+    #[test]
+    fn few_slices_change() {
+        // `TestReconcileManyPods` and its neighbours: what the slices hold, what is wanted, then the sizes of the
+        // slices created and updated, and how many are deleted.
+        type Sizes = Vec<usize>;
+        let cases: [(Vec<std::ops::Range<u32>>, std::ops::Range<u32>, Sizes, Sizes, usize); 6] = [
+            (vec![], 0..250, vec![100, 100, 50], vec![], 0),
+            (vec![0..100, 100..150], 0..160, vec![], vec![60], 0),
+            (vec![0..100, 100..150], 5..160, vec![], vec![100, 55], 0),
+            (vec![0..60, 60..120], 0..170, vec![50], vec![], 0),
+            (vec![0..60, 60..120], 0..60, vec![], vec![], 1),
+            (vec![0..3], 3..6, vec![], vec![3], 0),
+        ];
+        for (have, wanted, created, updated, deleted) in cases {
+            let name = format!("{have:?} to {wanted:?}");
+            let slices: Vec<_> =
+                have.iter().enumerate().map(|(id, numbers)| slice(id as u128 + 1, numbers.clone())).collect();
+            let groups = BTreeMap::from([(ports(), wanted.map(endpoint).collect())]);
+            let packed = pack(&service(false), &slices, groups);
+            let sizes = |slices: &[EndpointSlice]| slices.iter().map(|slice| slice.endpoints.len()).collect::<Vec<_>>();
+            assert_eq!((sizes(&packed.create), packed.delete.len()), (created, deleted), "{name}");
+            assert_eq!(sizes(&packed.update), updated, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_empty_slice_stays() {
+        let none = BTreeMap::new();
+        let fresh = pack(&service(false), &[], none.clone());
+        assert_eq!((fresh.create.len(), fresh.create[0].ports.len()), (1, 0));
+        let placeholder = Arc::new(EndpointSlice { ports: List::EMPTY, ..EndpointSlice::clone(&slice(1, 0..0)) });
+        let same = pack(&service(false), &[placeholder], none.clone());
+        assert_eq!((same.create.len(), same.update.len(), same.delete.len()), (0, 0, 0));
+        let emptied = pack(&service(false), &[slice(1, 0..3)], none);
+        assert_eq!((emptied.update.len(), emptied.update[0].meta.name.as_str()), (1, "web-1"));
+    }
+}

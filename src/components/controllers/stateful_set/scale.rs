@@ -1,0 +1,286 @@
+//! Which pods of a StatefulSet come, go and are replaced in one sync (`stateful_set_control.go`, `updateStatefulSet`).
+
+use super::{View, claims, identity, tell};
+use crate::api::{
+    ApiError, ControllerRevision, ErrorReason, EventType, Name, Object, Part, Pod, PodPhase, Request,
+    StatefulSetStatus, StatefulSetUpdateStrategy, WallTime,
+};
+use crate::components::controllers::flow::{Call, Flow, Step};
+use crate::components::controllers::pod_control::{self, Owner, is_available};
+use crate::components::controllers::work_queue::Key;
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+/// A sync under way.
+pub(super) struct Work<'a> {
+    view: &'a View,
+    owner: &'a Owner,
+    current: &'a ControllerRevision,
+    update: &'a ControllerRevision,
+    /// The pods of the wanted ordinals, in order; `None` where one is missing.
+    replicas: Vec<Option<Arc<Pod>>>,
+    /// The pods of other ordinals, highest first.
+    condemned: Vec<Arc<Pod>>,
+    /// What was counted before anything was changed.
+    status: StatefulSetStatus,
+}
+
+/// Whether a sync goes on.
+#[derive(Debug, Clone, PartialEq)]
+enum Next {
+    GoOn,
+    Stop,
+    Fail(Box<ApiError>),
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(
+        view: &'a View,
+        owner: &'a Owner,
+        current: &'a ControllerRevision,
+        update: &'a ControllerRevision,
+        pods: Vec<Arc<Pod>>,
+    ) -> Self {
+        let set = &view.set;
+        let range = identity::ordinals(set);
+        let mut replicas = vec![None; range.len()];
+        let mut condemned = Vec::new();
+        for pod in pods {
+            match identity::ordinal(set, pod.meta.name) {
+                Some(ordinal) if range.contains(&ordinal) => replicas[(ordinal - range.start) as usize] = Some(pod),
+                Some(ordinal) => condemned.push((ordinal, pod)),
+                None => {}
+            }
+        }
+        condemned.sort_by_key(|(ordinal, _)| Reverse(*ordinal));
+        let condemned = condemned.into_iter().map(|(_, pod)| pod).collect();
+        Self { view, owner, current, update, replicas, condemned, status: StatefulSetStatus::default() }
+    }
+
+    /// Does what is due; returns the status that this leaves, and what went wrong.
+    pub(super) fn run(mut self, flow: &mut Flow<'_, Key>) -> Step<(StatefulSetStatus, Option<Box<ApiError>>)> {
+        let set = &self.view.set;
+        self.count(flow.wall());
+        if set.meta.is_terminating() {
+            return Ok((self.status, None));
+        }
+        let first_unhealthy = self.first_unhealthy(flow.wall());
+        let mut next = if set.spec.parallel { self.fill_at_once(flow)? } else { self.fill_in_order(flow)? };
+        if next == Next::GoOn {
+            next = self.condemn(first_unhealthy, flow)?;
+        }
+        if next == Next::GoOn && matches!(set.spec.update_strategy, StatefulSetUpdateStrategy::RollingUpdate { .. }) {
+            next = self.roll(flow)?;
+        }
+        let problem = if let Next::Fail(error) = next { Some(error) } else { None };
+        Ok((self.status, problem))
+    }
+
+    /// Counts the pods as they were before this sync (`updateStatus`).
+    fn count(&mut self, now: WallTime) {
+        let set = &self.view.set;
+        let mut status = StatefulSetStatus {
+            observed_generation: set.meta.generation,
+            current_revision: self.current.meta.name,
+            update_revision: self.update.meta.name,
+            collision_count: Some(set.status.collision_count.unwrap_or(0)),
+            ..StatefulSetStatus::default()
+        };
+        for pod in self.replicas.iter().flatten().chain(&self.condemned) {
+            status.replicas += 1;
+            if identity::is_running_and_ready(pod) {
+                status.ready_replicas += 1;
+                status.available_replicas += i32::from(is_available(pod, set.spec.min_ready_seconds, now));
+            }
+            if !pod.meta.is_terminating() {
+                let revision = identity::revision(pod);
+                status.current_replicas += i32::from(revision == Some(self.current.meta.name));
+                status.updated_replicas += i32::from(revision == Some(self.update.meta.name));
+            }
+        }
+        self.status = status;
+    }
+
+    fn ordinal(&self, place: usize) -> i32 {
+        self.view.set.spec.first_ordinal + place as i32
+    }
+
+    fn available(&self, pod: &Pod, now: WallTime) -> bool {
+        identity::is_running_and_ready(pod) && is_available(pod, self.view.set.spec.min_ready_seconds, now)
+    }
+
+    /// The lowest ordinal that is not well.
+    fn first_unhealthy(&self, now: WallTime) -> Option<Name> {
+        let unwell = |pod: &&Arc<Pod>| !self.available(pod, now) || pod.meta.is_terminating();
+        let set = &self.view.set;
+        let missing =
+            self.replicas.iter().position(Option::is_none).map(|place| identity::name(set, self.ordinal(place)));
+        let present = self.replicas.iter().flatten().find(unwell).map(|pod| pod.meta.name);
+        let wanted = missing.into_iter().chain(present).min_by_key(|name| identity::ordinal(set, *name));
+        wanted.or_else(|| self.condemned.iter().rev().find(unwell).map(|pod| pod.meta.name))
+    }
+
+    /// The revision of a pod that is missing (`isCurrentRevisionNeeded`).
+    fn revision_for(&self, ordinal: i32) -> &'a ControllerRevision {
+        let set = &self.view.set;
+        match set.spec.update_strategy {
+            StatefulSetUpdateStrategy::RollingUpdate { partition, .. }
+                if ordinal < set.spec.first_ordinal + partition =>
+            {
+                self.current
+            }
+            StatefulSetUpdateStrategy::RollingUpdate { .. } | StatefulSetUpdateStrategy::OnDelete => self.update,
+        }
+    }
+
+    /// One ordinal after the other: each must be well before the next is looked at.
+    fn fill_in_order(&mut self, flow: &mut Flow<'_, Key>) -> Step<Next> {
+        for place in 0..self.replicas.len() {
+            let ordinal = self.ordinal(place);
+            let Some(pod) = self.replicas[place].clone() else { return self.create(ordinal, flow) };
+            if pod.is_terminal() {
+                return self.renew(&pod, flow);
+            }
+            if pod.status.phase == PodPhase::Pending
+                && let Some(error) = claims::create_missing(self.view, self.owner, ordinal, flow)?
+            {
+                return Ok(Next::Fail(error));
+            }
+            if pod.meta.is_terminating() || !self.available(&pod, flow.wall()) {
+                return Ok(Next::Stop);
+            }
+            self.repair(&pod, ordinal, flow)?;
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// All ordinals at once.
+    fn fill_at_once(&mut self, flow: &mut Flow<'_, Key>) -> Step<Next> {
+        let places = 0..self.replicas.len();
+        let gone: Vec<_> = self.replicas.iter().flatten().filter(|pod| pod.is_terminal()).cloned().collect();
+        for pod in &gone {
+            if let fail @ Next::Fail(_) = self.renew(pod, flow)? {
+                return Ok(fail);
+            }
+        }
+        let missing: Vec<i32> =
+            places.filter(|place| self.replicas[*place].is_none()).map(|place| self.ordinal(place)).collect();
+        for ordinal in &missing {
+            if let Some(error) = claims::create_missing(self.view, self.owner, *ordinal, flow)? {
+                return Ok(Next::Fail(error));
+            }
+        }
+        let make = |ordinal: &i32| Call::from(self.creation(*ordinal));
+        let responses = flow.slow_start(|| missing.iter().map(make).collect())?;
+        let mut problem = None;
+        for (ordinal, response) in missing.iter().zip(responses) {
+            self.note_creation(*ordinal, response.as_ref().map(|_| ()).map_err(|error| &**error), flow);
+            problem = problem.or(response.err());
+        }
+        for (place, pod) in self.replicas.clone().into_iter().enumerate() {
+            if let Some(pod) = pod {
+                self.repair(&pod, self.ordinal(place), flow)?;
+            }
+        }
+        Ok(problem.map_or(Next::GoOn, Next::Fail))
+    }
+
+    fn creation(&self, ordinal: i32) -> Request {
+        let pod = identity::pod(&self.view.set, self.owner, self.revision_for(ordinal), ordinal);
+        Request::Create(Object::Pod(Arc::new(pod)))
+    }
+
+    fn create(&self, ordinal: i32, flow: &mut Flow<'_, Key>) -> Step<Next> {
+        if let Some(error) = claims::create_missing(self.view, self.owner, ordinal, flow)? {
+            return Ok(Next::Fail(error));
+        }
+        let response = flow.call(|| self.creation(ordinal))?;
+        self.note_creation(ordinal, response.as_ref().map(|_| ()).map_err(|error| &**error), flow);
+        Ok(response.err().map_or(Next::Stop, Next::Fail))
+    }
+
+    fn note_creation(&self, ordinal: i32, outcome: Result<(), &ApiError>, flow: &mut Flow<'_, Key>) {
+        if outcome.is_err_and(|error| error.reason == ErrorReason::AlreadyExists) {
+            return;
+        }
+        let what = format!("Pod {}", identity::name(&self.view.set, ordinal));
+        tell(self.owner, "Create", &what, outcome, flow);
+    }
+
+    /// A pod that has finished goes; its name is free for the next one afterwards.
+    fn renew(&self, pod: &Arc<Pod>, flow: &mut Flow<'_, Key>) -> Step<Next> {
+        if pod.meta.is_terminating() {
+            return Ok(Next::Stop);
+        }
+        let set = format!("{}/{}", pod.meta.namespace, self.owner.reference.name);
+        let (kind, reason, what) = if pod.status.phase == PodPhase::Failed {
+            (EventType::Warning, "RecreatingFailedPod", "failed")
+        } else {
+            (EventType::Normal, "RecreatingTerminatedPod", "terminated")
+        };
+        let message = format!("StatefulSet {set} is recreating {what} Pod {}", pod.meta.name);
+        flow.tell(self.owner.reference, kind, reason, message);
+        Ok(self.delete(pod, flow)?.map_or(Next::Stop, Next::Fail))
+    }
+
+    fn delete(&self, pod: &Pod, flow: &mut Flow<'_, Key>) -> Step<Option<Box<ApiError>>> {
+        let response = flow.call(|| pod_control::delete_pod(pod))?;
+        let what = format!("Pod {}", pod.meta.name);
+        tell(self.owner, "Delete", &what, response.as_ref().map(|_| ()).map_err(|error| &**error), flow);
+        Ok(response.err())
+    }
+
+    /// Gives a pod back what belongs to its ordinal.
+    fn repair(&self, pod: &Pod, ordinal: i32, flow: &mut Flow<'_, Key>) -> Step {
+        claims::keep_owners(self.view, self.owner, pod, false, flow)?;
+        if let Some(repaired) = identity::repaired(&self.view.set, ordinal, pod) {
+            let object = Object::Pod(Arc::new(repaired));
+            flow.call(|| Request::Update { object, part: Part::Main })??;
+        }
+        Ok(())
+    }
+
+    /// Takes away pods that are not wanted, highest ordinal first.
+    fn condemn(&self, first_unhealthy: Option<Name>, flow: &mut Flow<'_, Key>) -> Step<Next> {
+        let in_order = !self.view.set.spec.parallel;
+        for pod in &self.condemned {
+            claims::keep_owners(self.view, self.owner, pod, true, flow)?;
+        }
+        for pod in &self.condemned {
+            if pod.meta.is_terminating() {
+                if in_order {
+                    return Ok(Next::Stop);
+                }
+                continue;
+            }
+            if in_order && !self.available(pod, flow.wall()) && first_unhealthy != Some(pod.meta.name) {
+                return Ok(Next::Stop);
+            }
+            match self.delete(pod, flow)? {
+                Some(error) => return Ok(Next::Fail(error)),
+                None if in_order => return Ok(Next::Stop),
+                None => {}
+            }
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// Replaces the pod with the highest ordinal that is not of the newest revision, if all above it are well.
+    fn roll(&mut self, flow: &mut Flow<'_, Key>) -> Step<Next> {
+        let StatefulSetUpdateStrategy::RollingUpdate { partition, .. } = self.view.set.spec.update_strategy else {
+            return Ok(Next::GoOn);
+        };
+        for place in (partition.max(0) as usize..self.replicas.len()).rev() {
+            let Some(pod) = self.replicas[place].clone() else { return Ok(Next::Stop) };
+            if identity::revision(&pod) != Some(self.update.meta.name) && !pod.meta.is_terminating() {
+                let error = self.delete(&pod, flow)?.filter(|error| error.reason != ErrorReason::NotFound);
+                self.status.current_replicas -= i32::from(error.is_none());
+                return Ok(error.map_or(Next::Stop, Next::Fail));
+            }
+            if pod.meta.is_terminating() || !self.available(&pod, flow.wall()) {
+                return Ok(Next::Stop);
+            }
+        }
+        Ok(Next::GoOn)
+    }
+}

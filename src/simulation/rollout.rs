@@ -1,0 +1,65 @@
+//! What `kubectl rollout` sends: patches, made from what it reads first (`kubectl/pkg/polymorphichelpers`).
+
+use super::Cluster;
+use crate::api::{Kind, Object, Part, PatchKind, Request, Target, render};
+use crate::engine::SimTime;
+use crate::scenario::plan::RolloutVerb;
+use serde_json::{Value, json};
+
+const REVISION: &str = "deployment.kubernetes.io/revision";
+const TEMPLATE_HASH: &str = "pod-template-hash";
+
+impl Cluster {
+    /// The patch that a verb comes to, if there is something to patch.
+    pub(super) fn rollout(&self, now: SimTime, target: Target, verb: RolloutVerb) -> Option<Request> {
+        let patch = match verb {
+            RolloutVerb::Pause => json!({"spec": {"paused": true}}),
+            RolloutVerb::Resume => json!({"spec": {"paused": null}}),
+            RolloutVerb::Restart => {
+                let time = self.server.clock().at(now).truncated().to_string();
+                let annotations = json!({"kubectl.kubernetes.io/restartedAt": time});
+                json!({"spec": {"template": {"metadata": {"annotations": annotations}}}})
+            }
+            RolloutVerb::Undo(revision) => {
+                let template = self.template_of(target, revision)?;
+                let patch = json!([{"op": "replace", "path": "/spec/template", "value": template}]);
+                return Some(Request::Patch { target, part: Part::Main, kind: PatchKind::Json, patch });
+            }
+        };
+        Some(Request::Patch { target, part: Part::Main, kind: PatchKind::Strategic, patch })
+    }
+
+    /// The template of a revision; of the one before the newest if the revision is zero.
+    fn template_of(&self, target: Target, revision: i64) -> Option<Value> {
+        let store = self.server.store();
+        let owner = store.find(target.kind, target.namespace, target.name)?.meta().uid;
+        let history = if target.kind == Kind::Deployment { Kind::ReplicaSet } else { Kind::ControllerRevision };
+        let mut revisions: Vec<(i64, Object)> = store
+            .list(history)
+            .into_iter()
+            .filter(|object| object.meta().controller().is_some_and(|by| by.uid == owner))
+            .filter_map(|object| Some((revision_of(&object)?, object)))
+            .collect();
+        revisions.sort_by_key(|(revision, _)| *revision);
+        let (_, found) = match revision {
+            0 => revisions.into_iter().rev().nth(1)?,
+            wanted => revisions.into_iter().find(|(revision, _)| *revision == wanted)?,
+        };
+        let mut printed = render(&found);
+        let template = match target.kind {
+            Kind::Deployment => &mut printed["spec"]["template"],
+            _ => &mut printed["data"]["spec"]["template"],
+        };
+        if let Some(labels) = template["metadata"]["labels"].as_object_mut() {
+            labels.remove(TEMPLATE_HASH);
+        }
+        Some(template.take())
+    }
+}
+
+fn revision_of(object: &Object) -> Option<i64> {
+    match object {
+        Object::ControllerRevision(revision) => Some(revision.revision),
+        _ => object.meta().annotations.get(crate::api::Name::new(REVISION))?.parse().ok(),
+    }
+}

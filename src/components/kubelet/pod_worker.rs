@@ -137,6 +137,7 @@ impl Kubelet {
     /// A pod is new: it is admitted, or refused for good.
     pub(super) fn pod_added(&mut self, now: SimTime, key: PodKey, pod: Arc<Pod>, out: &mut Outbox<Message>) {
         let mut state = PodState::new(key, pod.clone());
+        state.added_at = now;
         self.claim(key, &mut state);
         self.pods.insert(key, state);
         if !pod.meta.is_terminating() && !pod.is_terminal() && !self.admit(now, key, out) {

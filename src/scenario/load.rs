@@ -668,7 +668,7 @@ impl<'f> Loader<'f> {
             actions.extend(done.into_iter().map(|action| TimedAction { at, action }));
             left = left.saturating_sub(1);
             let Some(every) = &step.every else { return };
-            at = at + every.value;
+            at += every.value;
             if left == 0 || at > duration {
                 return;
             }

@@ -18,8 +18,6 @@ pub const SYNC_TICK: SimDuration = secs(1);
 pub const HOUSEKEEPING_PERIOD: SimDuration = secs(2);
 /// A failed sync is tried again after this, and up to half as long again.
 pub const BACK_OFF_PERIOD: SimDuration = secs(10);
-/// A sync that failed because the network is not ready is tried again after this.
-pub const NETWORK_BACK_OFF: SimDuration = secs(1);
 /// A relist begins so long after the last one ended.
 pub const RELIST_PERIOD: SimDuration = secs(1);
 /// So much later than the process's other loops relists may run.

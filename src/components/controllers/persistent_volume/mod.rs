@@ -107,10 +107,9 @@ impl Controller for PersistentVolumeController {
                     desk.queue.add(VolumeKey::Volume(volume.meta.name));
                 }
             }
+            Object::PersistentVolumeClaim(claim) if seen.is_deletion() && claim.volume_name.is_empty() => {}
             Object::PersistentVolumeClaim(claim) if seen.is_deletion() => {
-                if !claim.volume_name.is_empty() {
-                    desk.queue.add(VolumeKey::Volume(claim.volume_name));
-                }
+                desk.queue.add(VolumeKey::Volume(claim.volume_name));
             }
             Object::PersistentVolumeClaim(claim) => {
                 desk.queue.add(VolumeKey::of(claim));

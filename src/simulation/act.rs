@@ -59,7 +59,16 @@ impl Cluster {
                     self.kubelets[index.index()].manifest_removed(now, *name, out);
                 }
             }
-            Action::ShutdownNode(_) | Action::CancelShutdown(_) => {}
+            Action::ShutdownNode(node) => {
+                if let Some(index) = self.machine_named(*node) {
+                    self.kubelets[index.index()].shutdown_announced(now, out);
+                }
+            }
+            Action::CancelShutdown(node) => {
+                if let Some(index) = self.machine_named(*node) {
+                    self.kubelets[index.index()].shutdown_cancelled(now, out);
+                }
+            }
         }
     }
 

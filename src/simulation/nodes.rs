@@ -3,6 +3,7 @@
 use super::Cluster;
 use crate::api::{ApiObject, Name, Pod};
 use crate::components::controllers::Heartbeat;
+use crate::components::cri::RuntimePod;
 use crate::components::kubelet::KubeletMessage;
 use crate::components::message::{Message, NodeIndex};
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
@@ -25,6 +26,7 @@ impl Cluster {
             KubeletMessage::ListRuntime => {
                 let pods = self.runtimes.machine(node).snapshots();
                 self.kubelets[node.index()].runtime_listed(now, pods);
+                self.watch_usage(now, node, out);
             }
             KubeletMessage::ListPods => {
                 let name = self.node_name(node);
@@ -33,6 +35,14 @@ impl Cluster {
                 pods.sort_by_key(|pod| (pod.meta.creation_timestamp, pod.id()));
                 let object = store.nodes.find(Name::default(), name).cloned();
                 self.kubelets[node.index()].pods_listed(now, pods, object, out);
+            }
+            KubeletMessage::Eviction { due } => {
+                let stats = self.runtimes.stats(now, node);
+                self.kubelets[node.index()].eviction_turn(now, due, stats, out);
+            }
+            KubeletMessage::ImageGc { due } => {
+                let stats = self.runtimes.stats(now, node);
+                self.kubelets[node.index()].image_gc(now, due, &stats, out);
             }
             message => {
                 if matches!(message, KubeletMessage::Booted { .. }) {
@@ -49,6 +59,26 @@ impl Cluster {
         let ago = self.draws.draw(RENEWAL, stream, now.as_nanos()).below(RENEWAL_PERIOD.as_nanos());
         let last = SimTime::from_nanos(now.as_nanos().saturating_sub(ago));
         self.controllers.heartbeat(now, node, Heartbeat::Stopped(last), out);
+    }
+
+    /// What runs on a node changed: its kubelet sees it when it next looks, and may soon have too little of something.
+    pub(super) fn runtime_changed(
+        &mut self,
+        now: SimTime,
+        node: NodeIndex,
+        pod: Arc<RuntimePod>,
+        out: &mut Outbox<Message>,
+    ) {
+        self.kubelets[node.index()].runtime_changed(now, pod, out);
+        self.watch_usage(now, node, out);
+    }
+
+    /// A node that may run short of anything is watched by its kubelet.
+    pub(super) fn watch_usage(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
+        if self.runtimes.may_run_short(node) {
+            self.kubelets[node.index()].want_eviction(now, out);
+            self.kubelets[node.index()].want_image_gc(now, out);
+        }
     }
 
     /// The machine of a node, if the plan has one of that name.

@@ -4,9 +4,9 @@ use super::{IDENTITY, NAME_SUFFIX, Server, has_generation, respond};
 use crate::api::names;
 use crate::api::object::with_object;
 use crate::api::{
-    ApiError, ApiObject, Condition, ConditionStatus, ConfigMap, EndpointSlice, ErrorReason, Kind, Labels, List,
-    Metadata, Name, Namespace, Node, Object, POD_SCHEDULED, Pod, PodStatus, Response, Service, ServiceAccount,
-    TAINT_NOT_READY, Taint, TaintEffect, Text, Uid,
+    ApiError, ApiObject, Condition, ConditionStatus, ConfigMap, EndpointSlice, ErrorReason, Kind, List, Metadata, Name,
+    Namespace, Node, Object, POD_SCHEDULED, Pod, PodStatus, Response, Service, ServiceAccount, TAINT_NOT_READY, Taint,
+    TaintEffect, Text, Uid,
 };
 use crate::engine::SimTime;
 use std::net::Ipv4Addr;
@@ -229,9 +229,4 @@ impl EndpointSlice {
     pub fn service_name(&self) -> Name {
         self.meta.labels.get(Name::new("kubernetes.io/service-name")).unwrap_or_default()
     }
-}
-
-/// Labels that a set of names has in common with another: a selector by equality.
-pub fn selects(selector: &Labels, labels: &Labels) -> bool {
-    !selector.is_empty() && selector.all_in(labels)
 }

@@ -20,6 +20,7 @@ mod host;
 mod informers;
 mod job;
 mod node_lifecycle;
+mod persistent_volume;
 mod pod_control;
 mod pod_gc;
 mod quota;
@@ -40,7 +41,7 @@ pub use work_queue::{Key, QueueKey, Retry, WorkQueue};
 use super::latency::LatencyProfile;
 use super::message::Message;
 use crate::api::{Change, ChangeKind, FastMap, Name, Object, Response, WallClock};
-use crate::engine::{Draws, Outbox, SimDuration, SimTime};
+use crate::engine::{Distribution, Draws, Outbox, SimDuration, SimTime};
 use host::Host;
 use std::sync::Arc;
 
@@ -167,6 +168,18 @@ controllers! {
     Job, jobs: job::JobController = job::JobController::default();
     /// Pods that no Job will count are let go.
     JobOrphans, job_orphans: job::JobOrphanController = job::JobOrphanController;
+    /// Claims and volumes are bound to each other.
+    PersistentVolume, persistent_volumes: persistent_volume::PersistentVolumeController =
+        persistent_volume::PersistentVolumeController;
+    /// Volumes are made and deleted on demand.
+    Provisioner, provisioners: persistent_volume::ProvisionerController =
+        persistent_volume::ProvisionerController::default();
+    /// Claims in use stay.
+    ClaimProtection, claim_protections: persistent_volume::ClaimProtectionController =
+        persistent_volume::ClaimProtectionController;
+    /// Volumes in use stay.
+    VolumeProtection, volume_protections: persistent_volume::VolumeProtectionController =
+        persistent_volume::VolumeProtectionController;
     /// Finished Jobs go after a while.
     TtlAfterFinished, ttl_after_finished: ttl_after_finished::TtlAfterFinishedController =
         ttl_after_finished::TtlAfterFinishedController;
@@ -191,6 +204,13 @@ controllers! {
 }
 
 impl ControllerManager {
+    /// The same with provisioners that need so long for each volume.
+    #[must_use]
+    pub fn provisioning(mut self, takes: Distribution) -> Self {
+        self.provisioners.controller = persistent_volume::ProvisionerController::new(takes);
+        self
+    }
+
     /// An object was there from the start: nothing is done about it by itself.
     pub fn introduce(&mut self, object: Object) {
         self.informers.apply(&Change { kind: ChangeKind::Added, object });

@@ -269,7 +269,7 @@ fn walk<'j>(json: &'j Json, steps: &[Step]) -> Option<&'j Json> {
         Step::Index(index) => json.get(index),
         Step::Where(field, value) => json.as_array()?.iter().find(|element| match element.get(field) {
             Some(Json::String(text)) => text == value,
-            Some(other) => other.to_string() == *value,
+            Some(other) => serde_json::from_str::<Json>(value).is_ok_and(|value| value == *other),
             None => false,
         }),
     })

@@ -59,7 +59,7 @@ fn texts_are_clean() {
     texts.extend(files("scenarios", &["ron", "yaml", "json"]));
     every_line(&texts, |name, line| {
         // Texts and tables are as long as they are.
-        let may = line.contains('"') || line.contains("https://") || line.starts_with("//! |");
+        let may = line.contains('"') || line.ends_with('\\') || line.contains("https://") || line.starts_with("//! |");
         if line.chars().count() > 120 && name.ends_with(".rs") && !may {
             return Some("more than 120 columns".to_owned());
         }
@@ -114,7 +114,7 @@ const CLOSED: &[(&str, &[&str])] = &[
     ("src/api/", &["crate::components", "crate::simulation", "crate::scenario", "crate::trace", "crate::report"]),
     ("src/components/", &["crate::trace", "crate::report"]),
     ("src/simulation/", &["crate::report", "crate::cli"]),
-    ("src/report/", &["crate::components::kubelet", "crate::components::controllers", "crate::components::scheduler"]),
+    ("src/report/", &["crate::components::kubelet", "crate::components::controllers"]),
 ];
 
 #[test]

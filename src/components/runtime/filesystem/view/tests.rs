@@ -1,3 +1,5 @@
+//! Views: files seen from inside a container.
+
 use super::*;
 use crate::components::runtime::filesystem::{Mount, Volumes};
 

@@ -1,3 +1,5 @@
+//! Scripts become trees, or are refused with the place.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -692,13 +692,14 @@ impl Step {
                 self.patch(on_node(), serde_json::json!({"metadata": {"labels": labels}}))
             }
             "taint_node" => {
-                let taint = serde_json::json!({"key": self.text("key"), "value": self.text("value"),
-                    "effect": self.text("effect")});
-                self.patch(on_node(), serde_json::json!({"spec": {"taints": [taint]}}))
+                let effect = taint_effect(self.text("effect"))
+                    .ok_or_else(|| CaseError(format!("taint effect {:?} is not known", self.text("effect"))))?;
+                let taint = Taint { key: self.name("key"), value: self.name("value"), effect, time_added: None };
+                Action::Taint { node, add: vec![taint], remove: Vec::new() }
             }
             "untaint_node" => {
-                let taint = serde_json::json!({"key": self.text("key"), "$patch": "delete"});
-                self.patch(on_node(), serde_json::json!({"spec": {"taints": [taint]}}))
+                let effect = taint_effect(self.text("effect"));
+                Action::Taint { node, add: Vec::new(), remove: vec![(self.name("key"), effect)] }
             }
             "kill_kubelet" => Action::KillKubelet(node),
             "start_kubelet" => Action::StartKubelet(node),

@@ -8,6 +8,7 @@
 //! Everything follows `pkg/controller` of Kubernetes 1.36. Left out on purpose: leader election, periodic resyncs of
 //! informers (every 12 hours and more), and controllers of things that are not simulated (tokens, certificates, …).
 
+mod cron_job;
 mod daemon_set;
 mod deployment;
 mod disruption;
@@ -167,6 +168,8 @@ controllers! {
     Job, jobs: job::JobController = job::JobController::default();
     /// Pods that no Job will count are let go.
     JobOrphans, job_orphans: job::JobOrphanController = job::JobOrphanController;
+    /// CronJobs make Jobs when they are due.
+    CronJob, cron_jobs: cron_job::CronJobController = cron_job::CronJobController;
     /// Finished Jobs go after a while.
     TtlAfterFinished, ttl_after_finished: ttl_after_finished::TtlAfterFinishedController =
         ttl_after_finished::TtlAfterFinishedController;

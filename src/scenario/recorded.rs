@@ -103,8 +103,8 @@ impl RecordedCase {
     /// The plan of the case for a seed: what the recorder did not control is drawn.
     pub fn plan(&self, seed: u64) -> Plan {
         let draws = Draws::new(seed);
-        let fraction = draws.draw(START, StreamKey::new("clock"), 0).below(1_000_000_000);
-        let start = WallTime::from_unix_nanos(EPOCH_SECONDS * 1_000_000_000 + fraction as i64);
+        let past_the_minute = draws.draw(START, StreamKey::new("clock"), 0).below(60_000_000_000);
+        let start = WallTime::from_unix_nanos(EPOCH_SECONDS * 1_000_000_000 + past_the_minute as i64);
         let nodes = self
             .nodes
             .iter()

@@ -20,6 +20,7 @@ mod history;
 mod host;
 mod informers;
 mod job;
+mod namespace;
 mod node_lifecycle;
 mod pod_control;
 mod pod_gc;
@@ -183,6 +184,8 @@ controllers! {
     /// Pods leave nodes whose taints they do not bear.
     TaintEviction, taint_evictions: taint_eviction::TaintEvictionController =
         taint_eviction::TaintEvictionController::default();
+    /// Namespaces are emptied before they go.
+    Namespace, namespaces: namespace::NamespaceController = namespace::NamespaceController;
     /// ResourceQuotas count what is used.
     ResourceQuota, quotas: quota::ResourceQuotaController = quota::ResourceQuotaController;
     /// EndpointSlices list the addresses behind Services.

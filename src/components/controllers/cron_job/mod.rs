@@ -66,13 +66,14 @@ impl Controller for CronJobController {
 
     fn sync(&mut self, view: &View, flow: &mut Flow<'_, Key>) -> Step {
         let about = Object::CronJob(view.cron.clone()).reference();
-        let mut work = Work { cron: CronJob::clone(&view.cron), about, jobs: &view.jobs, flow };
+        let cron = CronJob::clone(&view.cron);
+        let mut work = Work { base: cron.clone(), cron, about, jobs: &view.jobs, flow };
         work.clean_up()?;
         let outcome = work.sync();
         if let Err(Halt::Waits) = outcome {
             return Err(Halt::Waits);
         }
-        if work.cron.status != view.cron.status {
+        if work.cron.status != work.base.status {
             let object = Object::CronJob(Arc::new(work.cron.clone()));
             work.flow.call(|| Request::Update { object, part: Part::Status })??;
         }
@@ -84,6 +85,8 @@ impl Controller for CronJobController {
 }
 
 struct Work<'a, 'b> {
+    /// The version that was read last.
+    base: CronJob,
     cron: CronJob,
     about: ObjectReference,
     jobs: &'a [Arc<Job>],
@@ -97,7 +100,7 @@ impl Work<'_, '_> {
 
     /// Returns how long until the schedule is due next.
     fn sync(&mut self) -> Step<Option<SimDuration>> {
-        self.note_jobs();
+        self.note_jobs()?;
         self.note_missing()?;
         if self.cron.meta.is_terminating() || self.cron.spec.suspend {
             return Ok(None);
@@ -148,7 +151,7 @@ impl Work<'_, '_> {
     }
 
     /// What has become of its Jobs.
-    fn note_jobs(&mut self) {
+    fn note_jobs(&mut self) -> Step {
         for job in self.jobs {
             let (name, uid) = (job.meta.name, job.meta.uid);
             let listed = self.cron.status.active.iter().any(|(_, active)| *active == uid);
@@ -158,6 +161,7 @@ impl Work<'_, '_> {
                     self.tell(EventType::Normal, "SawCompletedJob", message);
                     self.forget(uid);
                 }
+                None if !listed && self.read_anew(uid)? => continue,
                 None if !listed => {
                     let message = format!("Saw a job that the controller did not create or forgot: {name}");
                     self.tell(EventType::Warning, "UnexpectedJob", message);
@@ -168,6 +172,20 @@ impl Work<'_, '_> {
                 self.cron.status.last_successful_time = job.status.completion_time;
             }
         }
+        Ok(())
+    }
+
+    /// The informer may be late: whether the CronJob on the server knows a Job. Then that version is gone on with.
+    fn read_anew(&mut self, job: Uid) -> Step<bool> {
+        let meta = &self.cron.meta;
+        let target = Target { kind: Kind::CronJob, namespace: meta.namespace, name: meta.name };
+        let fresh = CronJob::clone(&super::flow::object::<CronJob>(&self.flow.get(target)??));
+        let knows = fresh.status.active.iter().any(|(_, active)| *active == job);
+        if knows {
+            self.base = fresh.clone();
+            self.cron = fresh;
+        }
+        Ok(knows)
     }
 
     /// Jobs that are listed as active, but that the informer does not know, are looked for.

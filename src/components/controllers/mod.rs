@@ -30,6 +30,7 @@ mod stateful_set;
 mod taint_eviction;
 mod ttl_after_finished;
 mod victims;
+mod volumes;
 mod work_queue;
 
 pub use expectations::{EXPECTATIONS_TIMEOUT, Expectations};
@@ -53,6 +54,8 @@ pub enum ControllerMessage {
     Work(ControllerName),
     /// The time has come for a key that was to be added later.
     Timer(ControllerName),
+    /// A sync looks at the cluster again.
+    Look(ControllerName, u32),
 }
 
 /// A call to the API server that is waited for.
@@ -133,6 +136,9 @@ macro_rules! controllers {
                     $(ControllerMessage::Timer(ControllerName::$name) => {
                         self.$field.timer(now, &mut self.shared, out);
                     })*
+                    $(ControllerMessage::Look(ControllerName::$name, task) => {
+                        self.$field.look(now, task as usize, &self.informers, &mut self.shared, out);
+                    })*
                 }
             }
 
@@ -188,6 +194,14 @@ controllers! {
     Namespace, namespaces: namespace::NamespaceController = namespace::NamespaceController;
     /// ResourceQuotas count what is used.
     ResourceQuota, quotas: quota::ResourceQuotaController = quota::ResourceQuotaController;
+    /// Claims are bound to volumes.
+    VolumeBinder, volume_binder: volumes::VolumeBinder = volumes::VolumeBinder;
+    /// Volumes are made on demand.
+    Provisioner, provisioner: volumes::ProvisionerController = volumes::ProvisionerController::default();
+    /// Volumes and claims that are in use stay.
+    VolumeProtection, volume_protection: volumes::VolumeProtectionController = volumes::VolumeProtectionController;
+    /// Pods get claims of their own.
+    EphemeralVolume, ephemeral_volumes: volumes::EphemeralVolumeController = volumes::EphemeralVolumeController;
     /// EndpointSlices list the addresses behind Services.
     EndpointSlice, endpoint_slices: endpoint_slice::EndpointSliceController = endpoint_slice::EndpointSliceController;
     /// PodDisruptionBudgets say how many pods may be evicted.

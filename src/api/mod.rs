@@ -46,7 +46,7 @@ pub use name::{EMPTY, FastMap, List, Name, Text};
 pub use node::*;
 pub(crate) use object::with_object;
 pub use object::{ApiObject, Kind, Object};
-pub use patch::{apply_manifest, apply_patch, patch_value};
+pub use patch::{apply_manifest, apply_patch, merge_patch, patch_value};
 pub use pod::*;
 pub use policy::*;
 pub use quantity::{ParseQuantityError, Quantity, QuantityFormat};

@@ -67,6 +67,27 @@ pub fn patch_value(value: &mut Value, kind: PatchKind, patch: &Value) -> Result<
     }
 }
 
+/// The JSON merge patch (RFC 7396) that makes one object of another; none if they are equal.
+///
+/// ```
+/// use podsim::api::merge_patch;
+/// use serde_json::json;
+/// let patch = merge_patch(&json!({"a": 1, "b": {"c": 2, "d": 3}}), &json!({"a": 1, "b": {"d": 4}}));
+/// assert_eq!(patch, Some(json!({"b": {"c": null, "d": 4}})));
+/// ```
+pub fn merge_patch(from: &Value, to: &Value) -> Option<Value> {
+    if from == to {
+        return None;
+    }
+    let (Value::Object(from), Value::Object(to)) = (from, to) else { return Some(to.clone()) };
+    let gone = from.keys().filter(|key| !to.contains_key(*key)).map(|key| (key.clone(), Value::Null));
+    let new = to.iter().filter_map(|(key, value)| {
+        let change = merge_patch(from.get(key).unwrap_or(&Value::Null), value)?;
+        Some((key.clone(), change))
+    });
+    Some(Value::Object(gone.chain(new).collect()))
+}
+
 fn expect_object(patch: &Value) -> Result<(), Box<ApiError>> {
     if patch.is_object() {
         return Ok(());

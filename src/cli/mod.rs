@@ -6,7 +6,10 @@ mod disk;
 mod kubectl;
 mod progress;
 mod run;
+mod schedule;
+mod sweep;
 mod tell;
+mod trace;
 mod validate;
 
 use clap::{ColorChoice, Parser, Subcommand};
@@ -39,6 +42,9 @@ enum Command {
     Schema(validate::Schema),
     Conformance(conformance::Conformance),
     Kubectl(kubectl::Kubectl),
+    Schedule(schedule::Schedule),
+    Trace(trace::Trace),
+    Sweep(sweep::Sweep),
 }
 
 impl Cli {
@@ -56,6 +62,9 @@ impl Cli {
             Command::Schema(schema) => schema.run(),
             Command::Conformance(conformance) => conformance.run(),
             Command::Kubectl(kubectl) => kubectl.run(),
+            Command::Schedule(schedule) => schedule.run(),
+            Command::Trace(trace) => trace.run(),
+            Command::Sweep(sweep) => sweep.run(),
         });
         catch_unwind(command).unwrap_or_else(|_| {
             eprintln!("podsim is wrong: an internal assertion broke. This repeats it:\n  podsim {}", arguments(&[]));

@@ -27,6 +27,8 @@ pub struct LatencyProfile {
     pub controller_sync: Distribution,
     /// From the start of a kubelet's process to its first look around.
     pub kubelet_start: Distribution,
+    /// What a kubelet takes to admit a pod, its checkpoint on disk included; one pod after another.
+    pub admit: Distribution,
     /// From a kubelet's decision to wake a pod worker to the worker's first step.
     pub worker_wake: Distribution,
     /// Between two messages that a kubelet's main loop handles.
@@ -57,6 +59,8 @@ pub struct LatencyProfile {
     pub pod_network: Distribution,
     /// A pull of an image that the scenario says nothing about.
     pub pull: Distribution,
+    /// The making, or deleting, of a persistent volume by its driver.
+    pub provision: Distribution,
     /// How the load of the control plane's machine varies.
     pub load: Load,
 }
@@ -119,7 +123,7 @@ impl LatencyProfile {
     }
 
     /// Every latency with its name.
-    pub fn named(&self) -> [(&'static str, &Distribution); 22] {
+    pub fn named(&self) -> [(&'static str, &Distribution); 24] {
         [
             ("api_read", &self.api_read),
             ("api_write", &self.api_write),
@@ -128,6 +132,7 @@ impl LatencyProfile {
             ("scheduling_cycle", &self.scheduling_cycle),
             ("controller_sync", &self.controller_sync),
             ("kubelet_start", &self.kubelet_start),
+            ("admit", &self.admit),
             ("worker_wake", &self.worker_wake),
             ("main_loop_step", &self.main_loop_step),
             ("sync_step", &self.sync_step),
@@ -143,6 +148,7 @@ impl LatencyProfile {
             ("exec", &self.exec),
             ("pod_network", &self.pod_network),
             ("pull", &self.pull),
+            ("provision", &self.provision),
         ]
     }
 

@@ -14,3 +14,4 @@ pub mod runtime;
 pub mod scheduler;
 pub mod token_bucket;
 pub mod url;
+pub mod volume_match;

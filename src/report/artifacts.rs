@@ -1,7 +1,8 @@
 //! The files that a run leaves behind: the record itself, and everything that is told of it.
 
 use super::story::Story;
-use super::{events, pods, summary, timeline};
+use super::timeline::Head;
+use super::{events, page, perfetto, pods, summary, timeline};
 use crate::trace::{TraceHash, TraceRecord};
 use std::time::Duration;
 
@@ -84,6 +85,8 @@ impl RunFacts {
 /// All files of a run.
 pub fn artifacts(record: &TraceRecord, facts: &RunFacts) -> Vec<Artifact> {
     let story = Story::of(record);
+    let identity = Some((facts.seed, facts.digest));
+    let head = Head { title: &facts.title, description: &facts.description, identity };
     let mut trace = Vec::new();
     record.write(&mut trace).expect("memory takes everything");
     vec![
@@ -91,6 +94,8 @@ pub fn artifacts(record: &TraceRecord, facts: &RunFacts) -> Vec<Artifact> {
         Artifact { name: "events.jsonl", bytes: events::json_lines(record) },
         Artifact { name: "pods.csv", bytes: pods::csv(&story) },
         Artifact { name: "summary.json", bytes: summary::json(record, &story, facts) },
-        Artifact { name: "timeline.svg", bytes: timeline::svg(&story, facts).into_bytes() },
+        Artifact { name: "timeline.svg", bytes: timeline::svg(&story, &head).into_bytes() },
+        Artifact { name: "report.html", bytes: page::html(record, &story, facts) },
+        Artifact { name: "trace.perfetto.json", bytes: perfetto::json(record, &story) },
     ]
 }

@@ -119,7 +119,7 @@ pub fn style() -> String {
          fill:#24292f}\n\
          .paper{fill:#fff}.grid{stroke:#e7e9ec}.axis{stroke:#aeb5bd}.h1{font-size:18px;font-weight:600}\
          .h2{font-size:13px;font-weight:600}.sub{fill:#5f6a75}.name{font-weight:600}.end{text-anchor:end}\
-         .mid{text-anchor:middle}.in{fill:#fff;font-size:9px;text-anchor:middle}.small{font-size:10px}\
+         .mid{text-anchor:middle}.in{fill:#fff;font-size:9px;text-anchor:middle}.on{fill:#14304a}.small{font-size:10px}\
          .thread{stroke:#d4d8dd}.act{stroke:#5f6a75;stroke-dasharray:2 3}.band{fill:#f6f7f9}\
          .hatch{fill:url(#hatch)}.pulls{fill:url(#pulls)}\
          .liveness,.startup,.oom{fill:#a3250b}.readiness{fill:#fff;stroke:#a3250b;stroke-width:1.4}\
@@ -129,7 +129,7 @@ pub fn style() -> String {
         writeln!(css, ".{}{{fill:{}}}", tone.class(), tone.colours()[0]).expect("memory takes everything");
     }
     css.push_str(
-        "@media(prefers-color-scheme:dark){text{fill:#e3e7eb}.paper{fill:#15181c}.grid{stroke:#272c32}\
+        "@media(prefers-color-scheme:dark){text{fill:#e3e7eb}.in,.on{fill:#fff}.paper{fill:#15181c}.grid{stroke:#272c32}\
          .axis{stroke:#59626c}.sub{fill:#98a2ad}.thread{stroke:#39414a}.act{stroke:#98a2ad}.band{fill:#1b1f24}\
          .liveness,.startup,.oom{fill:#ff8a5c}.readiness{fill:#15181c;stroke:#ff8a5c}.error{stroke:#ff8a5c}\n",
     );
@@ -142,6 +142,6 @@ pub fn style() -> String {
 
 /// The patterns that all pictures share.
 pub const PATTERNS: &str = "<pattern id=\"hatch\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" \
-     patternTransform=\"rotate(45)\"><rect width=\"1.6\" height=\"5\" fill=\"#b4410d\" fill-opacity=\".55\"/></pattern>\n\
+     patternTransform=\"rotate(45)\"><rect width=\"1.6\" height=\"5\" fill=\"#b4410d\" fill-opacity=\".38\"/></pattern>\n\
      <pattern id=\"pulls\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">\
      <path d=\"M0 0L3 3L0 6\" fill=\"none\" stroke=\"#5b3fa0\" stroke-opacity=\".6\"/></pattern>\n";

@@ -3,39 +3,57 @@
 //! A pod's lane shows its phase, and readiness within it; a container's shows what it does. Of a run with more pods than
 //! a page holds, the most troubled are drawn and all are counted in the band at the top.
 
-use super::artifacts::RunFacts;
 use super::axis::{TimeAxis, label};
 use super::palette::{PATTERNS, Tone, style};
 use super::story::{ContainerLife, Look, Mark, MarkKind, PodLife, Span, Story};
 use super::svg::{Svg, fitted, text_width};
 use crate::api::Name;
 use crate::engine::SimTime;
-use crate::trace::Role;
+use crate::trace::{Role, TraceHash};
 use std::collections::BTreeMap;
 use strum::VariantArray;
 
 const WIDTH: f64 = 1200.0;
 const LEFT: f64 = 236.0;
-const RIGHT: f64 = 1060.0;
+const RIGHT: f64 = 1016.0;
 const MARGIN: f64 = 20.0;
 const POD: f64 = 16.0;
 const CONTAINER: f64 = 11.0;
 const GAP: f64 = 3.0;
+/// The strip under a bar for what struck the container.
+const MARKS: f64 = 10.0;
 /// So many pods have lanes of their own.
 const LANES: usize = 40;
 /// So many pods are worth a band of counts.
 const CROWD: usize = 8;
 const BAND: f64 = 84.0;
 
+/// What stands over the picture.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Head<'a> {
+    /// What the run is called.
+    pub title: &'a str,
+    /// What happens, in a line.
+    pub description: &'a str,
+    /// The seed and the beginning of the digest, if they are known.
+    pub identity: Option<(u64, TraceHash)>,
+}
+
 /// Draws a story.
-pub fn svg(story: &Story, facts: &RunFacts) -> String {
-    let mut page = Page { svg: Svg::default(), axis: TimeAxis::new(LEFT, RIGHT, story.end), y: 0.0, seen: Vec::new() };
+pub fn svg(story: &Story, head: &Head<'_>) -> String {
+    let mut page = Page {
+        svg: Svg::default(),
+        axis: TimeAxis::new(LEFT, RIGHT, story.end),
+        y: 0.0,
+        seen: Vec::new(),
+        marks: Vec::new(),
+    };
     let lanes = lanes(story);
-    page.head(story, facts, lanes.len());
+    page.head(story, head, lanes.len());
     let legend_at = page.y;
     page.y += 30.0;
     let top = page.y + 18.0;
-    let mut body = Page { svg: Svg::default(), axis: page.axis, y: top, seen: Vec::new() };
+    let mut body = Page { svg: Svg::default(), axis: page.axis, y: top, seen: Vec::new(), marks: Vec::new() };
     body.actions(story);
     let first_lane = body.y;
     if story.pods.len() >= CROWD {
@@ -43,11 +61,12 @@ pub fn svg(story: &Story, facts: &RunFacts) -> String {
     }
     body.nodes(story, &lanes);
     let bottom = body.y + 4.0;
-    page.seen = body.seen;
+    page.seen = std::mem::take(&mut body.seen);
+    page.marks = std::mem::take(&mut body.marks);
     page.legend(legend_at);
     page.grid(top, first_lane, bottom);
     page.svg.append(body.svg);
-    page.svg.finish([WIDTH, bottom + 30.0], &facts.title, &style(), PATTERNS)
+    page.svg.finish([WIDTH, bottom + 30.0], head.title, &style(), PATTERNS)
 }
 
 /// The pods that have lanes: all, or those with the most to tell, in the order of their creation.
@@ -71,26 +90,26 @@ struct Page {
     axis: TimeAxis,
     y: f64,
     seen: Vec<Tone>,
+    marks: Vec<&'static str>,
 }
 
 impl Page {
-    fn head(&mut self, story: &Story, facts: &RunFacts, lanes: usize) {
-        self.svg.text("h1", [MARGIN, 32.0], &facts.title);
-        let mut line = format!(
-            "{} pods on {} nodes · {} of virtual time · seed {} · Kubernetes v1.36 · digest {}",
-            story.pods.len(),
-            story.nodes.len(),
-            label(story.end),
-            facts.seed,
-            &facts.digest.to_string()[..12]
-        );
+    fn head(&mut self, story: &Story, head: &Head<'_>, lanes: usize) {
+        self.svg.text("h1", [MARGIN, 32.0], head.title);
+        let count =
+            |number: usize, what: &str| if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") };
+        let (pods, nodes) = (count(story.pods.len(), "pod"), count(story.nodes.len(), "node"));
+        let mut line = format!("{pods} on {nodes} · {} of virtual time · Kubernetes v1.36", label(story.end));
+        if let Some((seed, digest)) = head.identity {
+            line += &format!(" · seed {seed} · digest {}", &digest.to_string()[..12]);
+        }
         if lanes < story.pods.len() {
             line += &format!(" · lanes: the {lanes} pods with the most to tell");
         }
         self.svg.text("sub", [MARGIN, 50.0], &line);
         self.y = 62.0;
-        if !facts.description.is_empty() {
-            self.svg.text("sub", [MARGIN, 66.0], &fitted(&facts.description, 11.0, WIDTH - 2.0 * MARGIN));
+        if !head.description.is_empty() {
+            self.svg.text("sub", [MARGIN, 66.0], &fitted(head.description, 11.0, WIDTH - 2.0 * MARGIN));
             self.y = 78.0;
         }
     }
@@ -102,11 +121,11 @@ impl Page {
             self.svg.text("small", [x + 21.0, y + 13.0], tone.label());
             x += 21.0 + text_width(tone.label(), 10.0) + 16.0;
         }
-        for (kind, name) in [
-            (MarkKind::ReadinessFailed, "readiness probe failed"),
-            (MarkKind::LivenessFailed, "liveness or startup probe failed"),
-            (MarkKind::Failed, "error"),
-        ] {
+        for kind in [MarkKind::ReadinessFailed, MarkKind::LivenessFailed, MarkKind::OomKilled, MarkKind::Failed] {
+            let name = mark_name(kind);
+            if !self.marks.contains(&name) {
+                continue;
+            }
             mark(&mut self.svg, kind, x + 5.0, y + 13.0, "");
             self.svg.text("small", [x + 14.0, y + 13.0], name);
             x += 14.0 + text_width(name, 10.0) + 16.0;
@@ -126,7 +145,7 @@ impl Page {
     /// What users and fate did, as labels over dotted lines; those at the same place share one.
     fn actions(&mut self, story: &Story) {
         let mut groups: BTreeMap<SimTime, Vec<&str>> = BTreeMap::new();
-        for (at, what) in story.actions.iter().filter(|(at, _)| *at > SimTime::ZERO) {
+        for (_, at, what) in story.actions.iter().filter(|(_, at, _)| *at > SimTime::ZERO) {
             groups.entry(*at).or_default().push(what);
         }
         let mut rows: Vec<f64> = Vec::new();
@@ -241,7 +260,7 @@ impl Page {
             1 => " · 1 restart".to_owned(),
             many => format!(" · {many} restarts"),
         };
-        let outcome = format!("{}{restarts}", pod.outcome());
+        let outcome = format!("{}{restarts}", pod.status());
         self.svg.text("small sub", [RIGHT + 8.0, self.y + 12.0], &fitted(&outcome, 10.0, WIDTH - RIGHT - 12.0));
         for (span, ready) in split(&pod.phases, &pod.ready) {
             let tone = Tone::of_phase(span.what.as_str(), ready);
@@ -283,7 +302,7 @@ impl Page {
         for mark in &container.marks {
             self.mark(mark);
         }
-        self.y += CONTAINER + GAP;
+        self.y += CONTAINER + if container.marks.is_empty() { GAP } else { MARKS };
     }
 
     /// The numbers of instances that were started again, where there is room.
@@ -292,8 +311,12 @@ impl Page {
             let Look::Running { attempt: attempt @ 1.. } = span.what else { continue };
             let (from, to) = (self.axis.x(span.from), self.axis.x(span.to));
             let text = format!("↻{attempt}");
+            // A cut shows where an instance begins, however short it is.
+            self.svg.rect("paper", [from - 0.6, self.y, 1.2, CONTAINER], "");
             if to - from > 22.0 {
-                self.svg.text("in", [from + 11.0, self.y + 8.8], &text);
+                let ready = container.ready.iter().any(|ready| ready.from < span.to && span.from < ready.to);
+                let class = if ready { "in" } else { "in on" };
+                self.svg.text(class, [from + 11.0, self.y + 8.8], &text);
             }
         }
     }
@@ -307,8 +330,11 @@ impl Page {
     }
 
     fn mark(&mut self, what: &Mark) {
+        if !self.marks.contains(&mark_name(what.kind)) {
+            self.marks.push(mark_name(what.kind));
+        }
         let title = format!("{} at {}", what.text, label(what.at));
-        mark(&mut self.svg, what.kind, self.axis.x(what.at), self.y + CONTAINER + 1.0, &title);
+        mark(&mut self.svg, what.kind, self.axis.x(what.at), self.y + CONTAINER + 8.0, &title);
     }
 
     fn see(&mut self, tone: Tone) {
@@ -327,24 +353,38 @@ fn bar(svg: &mut Svg, tone: Tone, place: [f64; 4], title: &str) {
     }
 }
 
+/// What the legend calls a mark.
+const fn mark_name(kind: MarkKind) -> &'static str {
+    match kind {
+        MarkKind::ReadinessFailed => "readiness probe failed",
+        MarkKind::LivenessFailed | MarkKind::StartupFailed => "liveness or startup probe failed",
+        MarkKind::OomKilled => "out of memory",
+        MarkKind::Failed => "error",
+    }
+}
+
 fn mark(svg: &mut Svg, kind: MarkKind, x: f64, foot: f64, title: &str) {
     match kind {
         MarkKind::ReadinessFailed => {
-            let diamond = [[x - 3.5, foot - 4.0], [x, foot - 7.5], [x + 3.5, foot - 4.0], [x, foot - 0.5]];
+            let diamond = [[x - 3.2, foot - 3.5], [x, foot - 6.7], [x + 3.2, foot - 3.5], [x, foot - 0.3]];
             svg.polygon("readiness", diamond, title);
         }
-        MarkKind::LivenessFailed | MarkKind::StartupFailed | MarkKind::OomKilled => {
-            svg.polygon("liveness", [[x - 4.0, foot], [x + 4.0, foot], [x, foot - 8.0]], title);
+        MarkKind::OomKilled => {
+            let top = foot - 6.5;
+            svg.polygon("oom", [[x - 3.0, top], [x + 3.0, top], [x + 3.0, foot - 0.5], [x - 3.0, foot - 0.5]], title);
+        }
+        MarkKind::LivenessFailed | MarkKind::StartupFailed => {
+            svg.polygon("liveness", [[x - 3.6, foot - 0.2], [x + 3.6, foot - 0.2], [x, foot - 7.0]], title);
         }
         MarkKind::Failed => {
-            svg.line("error", [x - 3.0, foot - 7.0, x + 3.0, foot - 1.0]);
-            svg.line("error", [x - 3.0, foot - 1.0, x + 3.0, foot - 7.0]);
+            svg.line("error", [x - 2.8, foot - 6.4, x + 2.8, foot - 0.8]);
+            svg.line("error", [x - 2.8, foot - 0.8, x + 2.8, foot - 6.4]);
         }
     }
 }
 
 /// What a container does, in words.
-fn words(look: Look, ready: bool) -> String {
+pub(super) fn words(look: Look, ready: bool) -> String {
     match look {
         Look::Waiting(reason) => reason.to_string(),
         Look::Pulling => "pulling the image".to_owned(),

@@ -30,6 +30,8 @@ pub struct ScenarioFile {
     pub start: Option<Placed<String>>,
     /// How long the steps take that Kubernetes does not decide.
     pub latencies: Option<Latencies>,
+    /// How the scheduler is configured: a `KubeSchedulerConfiguration`; as by default if nothing is said.
+    pub scheduler: Option<Placed<Manifest>>,
     /// Whether every probe is run, also those that are sure to change nothing.
     pub every_probe: Option<bool>,
     /// Whether namespaces that nobody creates are refused, as on a server; else they are made first.

@@ -72,7 +72,8 @@ pub(super) fn plain(path: &str) -> String {
             _ => steps.push(step),
         }
     }
-    format!("{root}{}", steps.join("/"))
+    let path = format!("{root}{}", steps.join("/"));
+    if path.is_empty() { ".".to_owned() } else { path }
 }
 
 #[cfg(test)]

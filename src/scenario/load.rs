@@ -10,12 +10,16 @@ use super::notes::Notes;
 use super::objects::{ManifestReader, Written, namespace_of};
 use super::outline::{self, Placed};
 use super::plan::{Action, Plan, TimedAction};
+use super::scheduler::scheduler_setup;
+use super::setting::Setting;
 use super::step::TimedStep;
 use super::verbs::VerbContext;
 use crate::api::{Kind, Metadata, Name, Namespace, Object, WallTime};
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{ContainerBehavior, Glob, ImageBehavior, PodBehavior, Process, PullBehavior, World};
+use crate::components::scheduler::SchedulerSetup;
 use crate::engine::{Distribution, Draws, SimDuration, SimTime};
+use crate::simulation::Simulation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -52,6 +56,7 @@ pub struct Scenario {
     machines: Vec<Machine>,
     world: Arc<World>,
     profile: Arc<LatencyProfile>,
+    scheduler: Arc<SchedulerSetup>,
     actions: Vec<TimedAction>,
     every_probe: bool,
     places: BTreeMap<String, Place>,
@@ -83,16 +88,35 @@ impl Scenario {
     /// assert_eq!(scenario.plan(1).actions.len(), 1);
     /// let wrong = BTreeMap::from([("web.ron", "(duration: \"1 min\")")]);
     /// let problems = Scenario::load("web.ron", &wrong).expect_err("no duration").to_string();
-    /// assert!(problems.starts_with("web.ron:1:13: \"1 min\" is not a duration; write it like"), "{problems}");
+    /// assert!(problems.starts_with("web.ron:1:12: \"1 min\" is not a duration; write it like"), "{problems}");
     /// # Ok::<(), podsim::scenario::Problems>(())
     /// ```
     ///
     /// # Errors
     /// Everything that is wrong with any of the files.
     pub fn load(path: &str, files: &dyn Files) -> Result<Self, Problems> {
+        Self::load_with(path, &[], files)
+    }
+
+    /// The same with some fields set to other values.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of the files, and fields that nothing has.
+    pub fn load_with(path: &str, settings: &[Setting], files: &dyn Files) -> Result<Self, Problems> {
         let mut loader = Loader::new(files);
+        let (objects, own): (Vec<Setting>, Vec<Setting>) =
+            settings.iter().cloned().partition(|setting| setting.is_of_object());
+        loader.settings = own;
+        loader.reader.settings = objects.into_iter().map(|setting| (setting, false)).collect();
         let file = loader.scenario_file(Place::start_of(path), &plain(path));
         let scenario = file.map(|file| loader.scenario(path, file));
+        for (setting, used) in &loader.reader.settings {
+            if !used {
+                let found = format!("no manifest has {}", setting.path());
+                let remedy = "name an object of the manifests, as in deployment/web:spec.replicas";
+                loader.problems.add(Place::start_of(path), found, remedy);
+            }
+        }
         loader.problems.or(scenario)
     }
 
@@ -153,6 +177,11 @@ impl Scenario {
         self.places.get(object).copied()
     }
 
+    /// A simulation of it with a seed, before its first message.
+    pub fn simulate(&self, seed: u64) -> Simulation {
+        Simulation::new(Arc::new(self.plan(seed)), seed, &self.expectations)
+    }
+
     /// The plan for a seed.
     pub fn plan(&self, seed: u64) -> Plan {
         let draws = Draws::new(seed);
@@ -162,9 +191,9 @@ impl Scenario {
             nodes: self.machines.iter().map(|machine| machine.plan(draws)).collect(),
             world: self.world.clone(),
             profile: self.profile.clone(),
+            scheduler: self.scheduler.clone(),
             actions: self.actions.clone(),
             every_probe: self.every_probe,
-            scheduler: Arc::default(),
         }
     }
 }
@@ -224,6 +253,8 @@ pub(super) struct Loader<'f> {
     /// What is wrong.
     pub problems: Problems,
     reader: ManifestReader,
+    /// Fields of the scenario that are set to other values.
+    settings: Vec<Setting>,
     inputs: BTreeMap<String, String>,
     /// The files that are being included, from the first on.
     including: Vec<String>,
@@ -244,6 +275,7 @@ impl<'f> Loader<'f> {
             files,
             problems: Problems::default(),
             reader: ManifestReader::default(),
+            settings: Vec::new(),
             inputs: BTreeMap::new(),
             including: Vec::new(),
             makeable: Makeable::default(),
@@ -298,7 +330,16 @@ impl<'f> Loader<'f> {
                 return None;
             }
         };
-        let (node, errors) = outline::parse(text);
+        let (mut node, errors) = outline::parse(text);
+        if self.including.is_empty()
+            && let Some(node) = &mut node
+        {
+            for setting in std::mem::take(&mut self.settings) {
+                if let Err(found) = setting.apply(node) {
+                    self.problems.add(start, found, "name a field that the scenario states, as in nodes[0].count");
+                }
+            }
+        }
         let mut problems: Vec<Problem> = errors
             .into_iter()
             .map(|error| Problem::new(Place { file, position: error.at }, error.found, error.remedy))
@@ -351,6 +392,7 @@ impl<'f> Loader<'f> {
         }
         let start = self.start(file.start.as_ref());
         let profile = self.profile(file.latencies.as_ref());
+        let scheduler = self.scheduler(file.scheduler.as_ref());
         let three = [Placed::new(
             Place::start_of(path),
             NodePool { count: Some(Placed::new(Place::start_of(path), 3)), ..NodePool::default() },
@@ -391,6 +433,7 @@ impl<'f> Loader<'f> {
             machines,
             world: Arc::new(world),
             profile: Arc::new(profile),
+            scheduler: Arc::new(scheduler),
             actions,
             every_probe: file.every_probe.unwrap_or(false),
             places: std::mem::take(&mut self.places),
@@ -404,6 +447,30 @@ impl<'f> Loader<'f> {
             self.problems.add(text.place, format!("the time {:?}", text.value), "write it like 2026-01-01T00:00:00Z");
             WallTime::from_unix_nanos(DEFAULT_START)
         })
+    }
+
+    /// The setup of the scheduler; what of it has no effect is noted.
+    fn scheduler(&mut self, configuration: Option<&Placed<Manifest>>) -> SchedulerSetup {
+        let Some(configuration) = configuration else { return SchedulerSetup::default() };
+        let read = match &configuration.value {
+            Manifest::Inline(text) => scheduler_setup(text.place, text.as_bytes()),
+            Manifest::File(path) => {
+                let named = beside(&path.place.file, path);
+                let Some(content) = self.read(path.place, &named) else { return SchedulerSetup::default() };
+                scheduler_setup(Place::start_of(&named), &content)
+            }
+        };
+        match read {
+            Ok(setup) => {
+                let fields = setup.configuration.no_effect.iter();
+                self.reader.notes.no_effect.extend(fields.map(|field| format!("KubeSchedulerConfiguration.{field}")));
+                setup
+            }
+            Err(problems) => {
+                self.problems.extend(problems.iter().cloned());
+                SchedulerSetup::default()
+            }
+        }
     }
 
     fn profile(&mut self, latencies: Option<&Latencies>) -> LatencyProfile {
@@ -503,7 +570,7 @@ impl<'f> Loader<'f> {
             }
             pods.push(PodBehavior { containers: by_image, ..PodBehavior::default() });
         }
-        World { pods, images }
+        World { pods, images, ..World::default() }
     }
 
     fn image(&mut self, name: Glob, image: &Placed<Image>) -> ImageBehavior {
@@ -653,6 +720,7 @@ fn merged(first: ScenarioFile, second: ScenarioFile) -> ScenarioFile {
         seed: second.seed.or(first.seed),
         start: second.start.or(first.start),
         latencies: second.latencies.or(first.latencies),
+        scheduler: second.scheduler.or(first.scheduler),
         every_probe: second.every_probe.or(first.every_probe),
         strict: second.strict.or(first.strict),
         nodes: joined(first.nodes, second.nodes),

@@ -146,6 +146,11 @@ pub fn load(bytes: &[u8]) -> Result<Vec<Document>, Vec<ManifestError>> {
     if errors.is_empty() { Ok(documents) } else { Err(errors) }
 }
 
+/// Reads the documents of a file, which need not be objects of a server.
+pub(super) fn load_documents(bytes: &[u8]) -> Result<Vec<Document>, Vec<ManifestError>> {
+    yaml::parse(text(bytes).map_err(|error| vec![error])?)
+}
+
 /// Reads a single value that need not be an object, such as a patch.
 pub(super) fn load_value(bytes: &[u8]) -> Result<Value, Vec<ManifestError>> {
     let text = text(bytes).map_err(|error| vec![error])?;

@@ -13,8 +13,6 @@ pub struct Notes {
     pub no_effect: BTreeSet<String>,
     /// Objects that a server would refuse, and its words.
     pub refused: Vec<Refusal>,
-    /// Containers whose behaviour was assumed, and the model.
-    pub assumed: Vec<(String, String)>,
 }
 
 /// An object that the server refuses.

@@ -13,7 +13,7 @@ use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{
     ContainerBehavior, ExecBehavior, ExecDefault, ExecResult, ExecStep, Exit, Glob, Health, ImageBehavior,
     ListenAnswer, ListenBehavior, ListenKind, ListenStep, OnSignal, PodBehavior, Process, PullBehavior, PullResult,
-    StepBehavior, UsageStep, World,
+    StepBehavior, Unruled, UsageStep, World,
 };
 use crate::engine::{Distribution, Draws, Purpose, SimDuration, StreamKey};
 use serde::Deserialize;
@@ -84,6 +84,8 @@ impl RecordedCase {
         let world = World {
             pods: script.pods.into_iter().map(PodRule::convert).collect::<Result<_, _>>()?,
             images: script.images.into_iter().map(ImageRule::convert).collect::<Result<_, _>>()?,
+            unruled: Unruled::Idle,
+            ..World::default()
         };
         Ok(Self {
             name: script.case,
@@ -494,6 +496,7 @@ impl ListenRule {
             path: self.path.map(Text::from),
             host: self.host.map(Text::from),
             header: self.header.map(Text::from),
+            files: None,
             service: self.service.map(Text::from),
             close_on_sigterm: self.close_on_sigterm,
             timeline: self.timeline.into_iter().map(|entry| entry.convert(kind)).collect::<Result<_, _>>()?,

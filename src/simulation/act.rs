@@ -49,10 +49,17 @@ impl Cluster {
             }
             Action::PowerOff(node) => self.power_off(now, *node, out),
             Action::PowerOn(node) => self.power_on(*node, out),
-            Action::WriteStaticPod { .. }
-            | Action::RemoveStaticPod { .. }
-            | Action::ShutdownNode(_)
-            | Action::CancelShutdown(_) => {}
+            Action::WriteStaticPod { node, pod } => {
+                if let (Some(index), Object::Pod(pod)) = (self.machine_named(*node), pod) {
+                    self.kubelets[index.index()].manifest_written(now, pod.clone(), out);
+                }
+            }
+            Action::RemoveStaticPod { node, name } => {
+                if let Some(index) = self.machine_named(*node) {
+                    self.kubelets[index.index()].manifest_removed(now, *name, out);
+                }
+            }
+            Action::ShutdownNode(_) | Action::CancelShutdown(_) => {}
         }
     }
 

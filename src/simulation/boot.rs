@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// The namespaces of every cluster.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
+/// What a kubelet of 1.36 declares with its default gates (`component-helpers/nodedeclaredfeatures/features`).
+const DECLARED_FEATURES: [&str; 1] = ["RestartAllContainersOnContainerExits"];
+
 impl Cluster {
     pub(super) fn boot(&mut self, out: &mut Outbox<Message>) {
         for name in NAMESPACES {
@@ -62,6 +65,7 @@ impl Cluster {
                 capacity: plan.capacity.clone(),
                 allocatable: plan.allocatable.clone(),
                 address: Some(self.runtimes.machine(index).address()),
+                declared_features: DECLARED_FEATURES.map(Name::new).into_iter().collect(),
                 ..NodeStatus::default()
             }),
             ..Node::default()

@@ -7,19 +7,19 @@ use crate::engine::{SimDuration, SimTime};
 use crate::scenario::expect::{Expectation, Judge, Verdict};
 use crate::scenario::plan::Plan;
 use crate::trace::{Digest, Refused, TraceHash, TraceRecord, Witness};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A run that is watched: it can be stepped, looked at between steps and, by cloning, forked.
 ///
 /// ```
 /// use podsim::scenario::Scenario;
-/// use podsim::simulation::Simulation;
 /// use std::collections::BTreeMap;
 ///
 /// let pod = "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: a, image: nginx}]}}";
 /// let files = BTreeMap::from([("web.ron", r#"(manifests: [File("pod.yaml")], duration: "1m")"#), ("pod.yaml", pod)]);
 /// let scenario = Scenario::load("web.ron", &files)?;
-/// let mut simulation = Simulation::new(Arc::new(scenario.plan(1)), 1, &scenario.expectations);
+/// let mut simulation = scenario.simulate(1);
 /// while simulation.pod("default", "web").is_none_or(|pod| pod.node_name.is_empty()) {
 ///     simulation.step().expect("the pod is placed before nothing is left to do");
 /// }
@@ -27,7 +27,6 @@ use std::sync::Arc;
 /// simulation.run();
 /// fork.run();
 /// assert_eq!(simulation.digest(), fork.digest());
-/// # use std::sync::Arc;
 /// # Ok::<(), podsim::scenario::Problems>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -124,6 +123,11 @@ impl Simulation {
     /// Every object, kind by kind, by namespace and name.
     pub fn objects(&self) -> impl Iterator<Item = Object> {
         crate::api::Kind::ALL.iter().flat_map(|kind| self.cluster().server().store().list(*kind))
+    }
+
+    /// What was assumed of containers that the scenario says nothing about: container and model.
+    pub fn assumed(&self) -> &BTreeMap<String, String> {
+        self.cluster().runtimes().assumed()
     }
 
     /// Every event told so far, in order of the first telling.

@@ -6,7 +6,7 @@
 use super::Cluster;
 use crate::api::{
     ApiError, DeleteOptions, ErrorReason, Kind, Name, Object, Part, PatchKind, Pod, Request, Response, Taint,
-    TaintEffect, Target, Text, Uid, VolumeSource, apply_manifest, names, render,
+    TaintEffect, Target, Text, Uid, VolumeSource, apply_manifest, merge_patch, names, render,
 };
 use crate::components::message::{Client, Message};
 use crate::engine::{Outbox, SimDuration, SimTime};
@@ -343,11 +343,13 @@ fn node_target(node: Name) -> Target {
     Target { kind: Kind::Node, namespace: Name::default(), name: node }
 }
 
-/// The call that an apply makes of an object that is there; none if it is as the manifest says.
+/// The call that an apply makes of an object that is there; none if it is as the manifest says. Only what changes is
+/// sent, so that it does not matter what others change meanwhile.
 fn applied_to(stored: &Object, applied: &Applied) -> Result<Option<Request>, Box<ApiError>> {
     let new = apply_manifest(stored, applied.last.as_ref(), &applied.manifest)?;
-    let same = new == *stored;
-    Ok((!same).then(|| Request::Update { object: new.at_version(0), part: Part::Main }))
+    let target = Target::of(stored);
+    let patch = merge_patch(&render(stored), &render(&new));
+    Ok(patch.map(|patch| Request::Patch { target, part: Part::Main, kind: PatchKind::Merge, patch }))
 }
 
 /// The taints of a node after a change, as kubectl sends them: the whole list.

@@ -35,7 +35,7 @@ const SPECS: usize = 4_096;
 /// use std::sync::Arc;
 ///
 /// # fn plan() -> podsim::scenario::plan::Plan {
-/// #     let behavior = b"{case: one, duration_ms: 60000, nodes: [{name: n}]}";
+/// #     let behavior = b"{case: one, duration_ms: 60000, nodes: [{name: node-1}]}";
 /// #     let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: c, image: i}]}}";
 /// #     podsim::scenario::recorded::RecordedCase::parse(pod, behavior).expect("a case").plan(1)
 /// # }
@@ -93,6 +93,13 @@ impl Trace for Digest {
 /// The digest of a run: 32 bytes, printed as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceHash(blake3::Hash);
+
+impl TraceHash {
+    /// The hash of some bytes, for whoever needs a digest without a run.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(blake3::hash(bytes))
+    }
+}
 
 impl fmt::Display for TraceHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

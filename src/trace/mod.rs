@@ -4,6 +4,8 @@
 //! events and refusals, [`Digest`] sums everything up in one number, [`TraceRecord`] keeps every fact with its cause, and [`Recording`] writes what a
 //! recorder beside a real cluster would have.
 
+mod causes;
+mod diff;
 mod digest;
 mod file;
 mod record;
@@ -16,6 +18,8 @@ mod view;
 mod witness;
 mod workload;
 
+pub use causes::{Behind, Causes, Link};
+pub use diff::{Divergence, Scope, diff};
 pub use digest::{Digest, TraceHash};
 pub use file::ReadError;
 pub use record::{Actor, Detail, Fact, FactId, FactKind, Failure, TraceRecord};

@@ -4,9 +4,11 @@ use super::record::{Actor, Detail, Fact, FactId, FactKind, Failure, TraceRecord}
 use super::subject::{SubjectId, Subjects};
 use super::view::RuntimeView;
 use crate::api::{Change, ContainerId, FastMap, Kind, Name, Part, Request, Response, Target, Uid};
+use crate::components::cri::VolumeKey;
 use crate::components::cri::{CriCall, CriReply, CriResult, PodKey};
 use crate::components::kubelet::KubeletMessage;
 use crate::components::message::{Client, Message, NodeIndex};
+use crate::components::net::NetClient;
 use crate::components::runtime::RuntimeMessage;
 use crate::engine::SimTime;
 use crate::scenario::plan::{Action, ActionTarget, Drain};
@@ -205,6 +207,12 @@ impl TraceRecord {
         cause.map_or((SubjectId::NONE, Name::default()), |cause| (cause.subject, cause.part))
     }
 
+    /// Something about what its cause was about.
+    fn passed_on(&self, cause: FactId, kind: FactKind, what: &'static str) -> Told {
+        let (subject, part) = self.inherited(cause);
+        Told { subject, part, ..Told::new(kind, what) }
+    }
+
     fn kubelet(&self, node: NodeIndex, cause: FactId, message: &KubeletMessage) -> Told {
         let mut told = Told::new(FactKind::Kubelet, message.into());
         match message {
@@ -221,7 +229,7 @@ impl TraceRecord {
         self.recorder.instances.get(&id).copied().unwrap_or_default()
     }
 
-    fn cri(&mut self, node: NodeIndex, call: &CriCall) -> Told {
+    fn cri(&mut self, node: NodeIndex, cause: FactId, call: &CriCall) -> Told {
         let mut told = Told::new(FactKind::Cri, call.into());
         if let CriCall::RunPodSandbox { pod, key, .. } = call
             && key.is_static()
@@ -230,7 +238,7 @@ impl TraceRecord {
             let subject = self.subjects.seen(kind, pod.meta.namespace, pod.meta.name, pod.meta.uid);
             self.recorder.static_pods.insert((node, *key), subject);
         }
-        told.subject = call.pod().map_or(SubjectId::NONE, |key| self.pod(node, key));
+        told.subject = call.pod().map_or_else(|| self.inherited(cause).0, |key| self.pod(node, key));
         match call {
             CriCall::RunPodSandbox { attempt, .. } => told.detail = Detail::Number(i64::from(*attempt)),
             CriCall::StopPodSandbox { .. }
@@ -268,9 +276,8 @@ impl TraceRecord {
                 let (_, attempt) = self.instance(*id);
                 Detail::Number(i64::from(attempt))
             }
-            Ok(CriReply::Image(bytes)) => Detail::Number(*bytes),
-            Ok(CriReply::Present(present)) => Detail::Number(i64::from(*present)),
-            Ok(CriReply::Done | CriReply::Sandbox { .. }) => Detail::None,
+            Ok(CriReply::Image { size, .. }) => Detail::Number(*size),
+            Ok(CriReply::Done | CriReply::NoImage | CriReply::Sandbox { .. }) => Detail::None,
             Err(error) => Detail::Failure(Arc::new(Failure { reason: error.code, message: error.message.clone() })),
         };
         told
@@ -282,12 +289,12 @@ impl TraceRecord {
             RuntimeMessage::StepDone { .. } | RuntimeMessage::ExecDone { .. } | RuntimeMessage::NetAnswer { .. } => {
                 (told.subject, told.part) = self.inherited(cause)
             }
-            RuntimeMessage::ProcessEnd { key, container, exit } => {
+            RuntimeMessage::ProgramEnd { key, container, exit, .. } => {
                 told.subject = self.pod(node, *key);
                 told.part = self.instance(*container).0;
                 told.detail = Detail::Number(i64::from(exit.code));
             }
-            RuntimeMessage::Kill { key, container, .. } => {
+            RuntimeMessage::Kill { key, container, .. } | RuntimeMessage::Resume { key, container, .. } => {
                 told.subject = self.pod(node, *key);
                 told.part = self.instance(*container).0;
             }
@@ -321,7 +328,7 @@ impl Trace for TraceRecord {
             }
             Message::Kubelet(node, message) => (Actor::Kubelet(*node), self.kubelet(*node, cause, message)),
             Message::Cri { node, id, call } => {
-                let told = self.cri(*node, call);
+                let told = self.cri(*node, cause, call);
                 self.recorder.calls.insert((*node, *id), FactId::new(self.facts.len()));
                 (Actor::Runtime(*node), told)
             }
@@ -341,18 +348,24 @@ impl Trace for TraceRecord {
                 let subject = self.pod(*node, *key);
                 (Actor::Kubelet(*node), Told { subject, ..Told::new(FactKind::RuntimeForgot, "RuntimeForgot") })
             }
+            Message::Runtime(node, message) => (Actor::Runtime(*node), self.runtime(*node, cause, message)),
+            Message::VolumeWritten { node, volume, .. } => {
+                let mut told = Told::new(FactKind::Runtime, "VolumeWritten");
+                if let VolumeKey::Pod { pod, name } = volume {
+                    (told.subject, told.part) = (self.pod(*node, *pod), *name);
+                }
+                (Actor::Runtime(*node), told)
+            }
             Message::Net { client, request, .. } => {
-                let mut told = Told::new(FactKind::Net, (&request.ask).into());
-                (told.subject, told.part) = self.inherited(cause);
-                told.detail = Detail::Number(i64::from(request.port));
-                (Actor::Runtime(client.node()), told)
+                (Actor::Runtime(client.node()), self.passed_on(cause, FactKind::Net, (&request.ask).into()))
             }
             Message::NetDone { client, reply, .. } => {
-                let mut told = Told::new(FactKind::NetDone, (&reply.answer).into());
-                (told.subject, told.part) = self.inherited(cause);
-                (Actor::Kubelet(client.node()), told)
+                let actor = match client {
+                    NetClient::Kubelet(node) => Actor::Kubelet(*node),
+                    NetClient::Containers(node) => Actor::Runtime(*node),
+                };
+                (actor, self.passed_on(cause, FactKind::NetDone, (&reply.answer).into()))
             }
-            Message::Runtime(node, message) => (Actor::Runtime(*node), self.runtime(*node, cause, message)),
             Message::Scheduler(message) => (Actor::Scheduler, Told::new(FactKind::Scheduler, message.into())),
             Message::Controller(message) => (Actor::ControllerManager, Told::new(FactKind::Controller, message.into())),
             Message::User(message) => (Actor::User, Told::new(FactKind::Action, message.into())),

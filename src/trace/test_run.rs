@@ -7,6 +7,11 @@ use std::sync::Arc;
 
 /// Two nodes; a server with a readiness probe, a crash loop, and a pod that is deleted.
 pub(crate) fn crash_loop() -> TraceRecord {
+    seeded(7)
+}
+
+/// The same with another seed.
+pub(crate) fn seeded(seed: u64) -> TraceRecord {
     let manifest = br#"
 apiVersion: v1
 kind: Pod
@@ -57,7 +62,7 @@ actions:
 - {at_ms: 40000, do: delete, kind: Pod, name: gone}
 "#;
     let case = RecordedCase::parse(manifest, behavior).expect("the case is well formed");
-    let mut run = Run::new(Arc::new(case.plan(7)), 7);
+    let mut run = Run::new(Arc::new(case.plan(seed)), seed);
     let mut record = TraceRecord::of(run.cluster());
     run.run(&mut record);
     record.finish(run.now());

@@ -13,6 +13,7 @@ mod daemon_set;
 mod deployment;
 mod disruption;
 mod endpoint_slice;
+mod ephemeral_volume;
 mod expectations;
 mod flow;
 mod garbage_collector;
@@ -22,6 +23,7 @@ mod informers;
 mod job;
 mod namespace;
 mod node_lifecycle;
+mod persistent_volume;
 mod pod_control;
 mod pod_gc;
 mod quota;
@@ -30,7 +32,6 @@ mod stateful_set;
 mod taint_eviction;
 mod ttl_after_finished;
 mod victims;
-mod volumes;
 mod work_queue;
 
 pub use expectations::{EXPECTATIONS_TIMEOUT, Expectations};
@@ -43,7 +44,7 @@ pub use work_queue::{Key, QueueKey, Retry, WorkQueue};
 use super::latency::LatencyProfile;
 use super::message::Message;
 use crate::api::{Change, ChangeKind, FastMap, Name, Object, Response, WallClock};
-use crate::engine::{Draws, Outbox, SimDuration, SimTime};
+use crate::engine::{Distribution, Draws, Outbox, SimDuration, SimTime};
 use host::Host;
 use std::sync::Arc;
 
@@ -177,6 +178,18 @@ controllers! {
     JobOrphans, job_orphans: job::JobOrphanController = job::JobOrphanController;
     /// CronJobs make Jobs when they are due.
     CronJob, cron_jobs: cron_job::CronJobController = cron_job::CronJobController;
+    /// Claims and volumes are bound to each other.
+    PersistentVolume, persistent_volumes: persistent_volume::PersistentVolumeController =
+        persistent_volume::PersistentVolumeController;
+    /// Volumes are made and deleted on demand.
+    Provisioner, provisioners: persistent_volume::ProvisionerController =
+        persistent_volume::ProvisionerController::default();
+    /// Claims in use stay.
+    ClaimProtection, claim_protections: persistent_volume::ClaimProtectionController =
+        persistent_volume::ClaimProtectionController;
+    /// Volumes in use stay.
+    VolumeProtection, volume_protections: persistent_volume::VolumeProtectionController =
+        persistent_volume::VolumeProtectionController;
     /// Finished Jobs go after a while.
     TtlAfterFinished, ttl_after_finished: ttl_after_finished::TtlAfterFinishedController =
         ttl_after_finished::TtlAfterFinishedController;
@@ -194,14 +207,8 @@ controllers! {
     Namespace, namespaces: namespace::NamespaceController = namespace::NamespaceController;
     /// ResourceQuotas count what is used.
     ResourceQuota, quotas: quota::ResourceQuotaController = quota::ResourceQuotaController;
-    /// Claims are bound to volumes.
-    VolumeBinder, volume_binder: volumes::VolumeBinder = volumes::VolumeBinder;
-    /// Volumes are made on demand.
-    Provisioner, provisioner: volumes::ProvisionerController = volumes::ProvisionerController::default();
-    /// Volumes and claims that are in use stay.
-    VolumeProtection, volume_protection: volumes::VolumeProtectionController = volumes::VolumeProtectionController;
     /// Pods get claims of their own.
-    EphemeralVolume, ephemeral_volumes: volumes::EphemeralVolumeController = volumes::EphemeralVolumeController;
+    EphemeralVolume, ephemeral_volumes: ephemeral_volume::EphemeralVolumeController = ephemeral_volume::EphemeralVolumeController;
     /// EndpointSlices list the addresses behind Services.
     EndpointSlice, endpoint_slices: endpoint_slice::EndpointSliceController = endpoint_slice::EndpointSliceController;
     /// PodDisruptionBudgets say how many pods may be evicted.
@@ -211,6 +218,13 @@ controllers! {
 }
 
 impl ControllerManager {
+    /// The same with provisioners that need so long for each volume.
+    #[must_use]
+    pub fn provisioning(mut self, takes: Distribution) -> Self {
+        self.provisioners.controller = persistent_volume::ProvisionerController::new(takes);
+        self
+    }
+
     /// An object was there from the start: nothing is done about it by itself.
     pub fn introduce(&mut self, object: Object) {
         self.informers.apply(&Change { kind: ChangeKind::Added, object });

@@ -4,7 +4,7 @@
 //! 1.36. Containers do not notice. What a restart forgets on purpose: back-offs, start errors, probe verdicts, mounts.
 
 use super::config::API_SOURCE_WAIT;
-use super::{Kubelet, KubeletMessage, KubeletSetup, PendingCri, PodState, config};
+use super::{Kubelet, KubeletMessage, KubeletSetup, PendingCri, PodState, config, static_pods};
 use crate::api::{EventType, Node, Pod};
 use crate::components::cri::{CriCall, InstanceState, PodKey, RuntimePod};
 use crate::components::message::Message;
@@ -41,6 +41,7 @@ impl Kubelet {
             incarnation: self.incarnation + 1,
             boots: self.boots,
             reported_boot: self.reported_boot,
+            static_pods: self.static_pods.on_disk(),
             ..Self::new(setup)
         };
         *self = blank;
@@ -75,6 +76,7 @@ impl Kubelet {
         self.tick_phase = now;
         self.tell_node(now, EventType::Normal, "Starting", "Starting kubelet.", out);
         out.now(self.message(KubeletMessage::ListRuntime));
+        out.now(self.message(KubeletMessage::ReadFiles));
         out.after(API_SOURCE_WAIT, self.message(KubeletMessage::ListPods));
         self.begin_registration(now, out);
     }
@@ -99,6 +101,10 @@ impl Kubelet {
         self.node_object = node;
         self.sources_ready = true;
         for pod in pods {
+            if static_pods::is_mirror(&pod) {
+                self.mirror_changed(now, crate::api::ChangeKind::Added, pod, out);
+                continue;
+            }
             self.pod_changed(now, crate::api::ChangeKind::Added, pod, out);
         }
         if !self.unclaimed.is_empty() {

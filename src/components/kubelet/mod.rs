@@ -22,6 +22,7 @@ mod pleg;
 mod pod_worker;
 mod probe;
 mod resize;
+mod static_pods;
 mod status;
 mod status_manager;
 mod sync_pod;
@@ -51,6 +52,7 @@ use pleg::Pleg;
 use pod_worker::{UpdateKind, Worker};
 use probe::PodProbes;
 use resize::Resizing;
+use static_pods::StaticPods;
 use status::StartError;
 use status_manager::{StatusManager, TrackedStatus};
 use std::collections::BTreeMap;
@@ -76,6 +78,8 @@ pub enum KubeletMessage {
     ListRuntime,
     /// The first list of the node's pods: the cluster answers with what the server has.
     ListPods,
+    /// The directory of static pods is read.
+    ReadFiles,
     /// A round of the node's registration.
     Register {
         /// Whether it comes to anything.
@@ -214,6 +218,7 @@ impl KubeletMessage {
             | Self::Booted { .. }
             | Self::ListRuntime
             | Self::ListPods
+            | Self::ReadFiles
             | Self::Register { .. }
             | Self::NodeBeat { .. }
             | Self::Relist { .. }
@@ -255,6 +260,10 @@ enum PendingCall {
     StatusDelete { key: PodKey },
     /// An object that a volume or a container needs.
     Volume { key: PodKey, volume: usize, target: Target },
+    /// The deletion of a mirror pod.
+    MirrorDeleted { key: PodKey, turn: u32 },
+    /// The creation of a mirror pod.
+    MirrorCreated { key: PodKey, turn: u32 },
     /// The node itself, to be registered.
     NodeRead,
     /// The node's creation.
@@ -296,6 +305,8 @@ pub struct Kubelet {
     pods: BTreeMap<PodKey, PodState>,
     /// Pods whose resize is not allocated, in the order in which they are looked at.
     pending_resizes: Vec<PodKey>,
+    /// When the main loop is done with the pods that it was given.
+    admitting_until: SimTime,
     resize_retry: u32,
     pleg: Pleg,
     statuses: StatusManager,
@@ -315,6 +326,7 @@ pub struct Kubelet {
     /// The node as this kubelet registers it.
     template: Arc<Node>,
     reporter: NodeReporter,
+    static_pods: StaticPods,
     /// Whether every source of pods was seen since the process started.
     sources_ready: bool,
     /// What the runtime has of pods that the kubelet was told nothing of.
@@ -333,6 +345,8 @@ struct PodState {
     /// The newest version that the kubelet was told of, with the resources that it is allocated.
     pod: Arc<Pod>,
     resizing: Resizing,
+    /// When the main loop is done with it; its worker begins no earlier.
+    admitted_at: SimTime,
     /// Whether it is still there, as far as the kubelet was told.
     configured: bool,
     worker: Option<Worker>,
@@ -360,6 +374,7 @@ impl PodState {
             pod,
             resizing: Resizing::default(),
             configured: true,
+            admitted_at: SimTime::ZERO,
             worker: None,
             runtime: nothing.clone(),
             listed: nothing.clone(),
@@ -420,6 +435,7 @@ impl Kubelet {
             every_probe,
             pods: BTreeMap::new(),
             pending_resizes: Vec::new(),
+            admitting_until: SimTime::ZERO,
             resize_retry: 0,
             pleg: Pleg::default(),
             statuses: StatusManager::default(),
@@ -436,6 +452,7 @@ impl Kubelet {
             housekeeping_due: None,
             template,
             reporter: NodeReporter::default(),
+            static_pods: StaticPods::default(),
             sources_ready: true,
             unclaimed: BTreeMap::new(),
             incarnation: 0,
@@ -454,7 +471,8 @@ impl Kubelet {
         let mut phase = |period: SimDuration| now + SimDuration::from_nanos(draw.below(period.as_nanos().max(1)));
         self.tick_phase = phase(config::SYNC_TICK);
         self.pleg.start(phase(config::RELIST_PERIOD));
-        self.statuses.start(phase(config::STATUS_SYNC_PERIOD));
+        let age = SimDuration::from_nanos(before.as_nanos() % config::STATUS_SYNC_PERIOD.as_nanos());
+        self.statuses.start(now + config::STATUS_SYNC_PERIOD.saturating_sub(age));
         if !before.is_zero() {
             self.assume_registered();
         }
@@ -482,6 +500,7 @@ impl Kubelet {
             KubeletMessage::Start | KubeletMessage::Booted { .. } => {}
             // The cluster answers these.
             KubeletMessage::ListRuntime | KubeletMessage::ListPods => {}
+            KubeletMessage::ReadFiles => self.read_files(now, out),
             KubeletMessage::Register { works } => self.register(now, works, out),
             KubeletMessage::NodeBeat { due } => self.node_beat(now, due, out),
             KubeletMessage::WorkerWakes { key, turn } => self.worker_wakes(now, key, turn, out),
@@ -513,6 +532,7 @@ impl Kubelet {
             return;
         }
         match change.object {
+            Object::Pod(pod) if static_pods::is_mirror(&pod) => self.mirror_changed(now, change.kind, pod, out),
             Object::Pod(pod) => self.pod_changed(now, change.kind, pod, out),
             Object::Node(node) => self.node_watched(now, (change.kind != ChangeKind::Deleted).then_some(node), out),
             object => self.object_changed(change.kind == ChangeKind::Deleted, &object),
@@ -565,6 +585,8 @@ impl Kubelet {
             Some(PendingCall::Volume { key, volume, target }) => {
                 self.object_read(now, key, volume, target, response, out);
             }
+            Some(PendingCall::MirrorDeleted { key, turn }) => self.mirror_deleted(now, key, turn, &response, out),
+            Some(PendingCall::MirrorCreated { key, turn }) => self.mirror_created(now, key, turn, out),
             Some(PendingCall::NodeRead) => self.node_read(now, response, out),
             Some(PendingCall::NodeCreated) => self.node_created(now, response, out),
             Some(PendingCall::Nobody) | None => {}
@@ -619,6 +641,12 @@ impl Kubelet {
     /// How long a step takes, by the profile, for a pod at this moment.
     fn latency(&self, what: fn(&LatencyProfile) -> &Distribution, now: SimTime, stream: StreamKey) -> SimDuration {
         self.draws.sample(what(&self.profile), STEP, stream, now.as_nanos())
+    }
+
+    /// What everything takes under the load of the machine at this moment.
+    fn loaded(&self, now: SimTime, span: SimDuration) -> SimDuration {
+        let load = &self.profile.load;
+        span.mul_ratio(load.factor(self.draws, load.window_at(now)), 1_000)
     }
 
     /// A container that started before this was running when the kubelet started (`kubeletRestartGracePeriod`).

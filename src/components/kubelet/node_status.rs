@@ -158,7 +158,7 @@ impl Kubelet {
         self.tell_transitions(now, &events, out);
         if works {
             let target = Target { kind: Kind::Node, namespace: Name::default(), name: self.name };
-            self.call_heartbeat(Request::Get(target), PendingCall::NodeRead, out);
+            self.call_unlimited(Request::Get(target), PendingCall::NodeRead, out);
         }
     }
 
@@ -177,7 +177,7 @@ impl Kubelet {
                 let mut node = Node::clone(&self.template);
                 node.status = Arc::new(self.reporter.renew(&node.status, false, stamp).0);
                 self.reported_boot = self.boots;
-                self.call_heartbeat(Request::Create(Object::Node(Arc::new(node))), PendingCall::NodeCreated, out);
+                self.call_unlimited(Request::Create(Object::Node(Arc::new(node))), PendingCall::NodeCreated, out);
             }
             _ => out.after(REGISTRATION, self.message(KubeletMessage::Register { works: true })),
         }
@@ -248,7 +248,7 @@ impl Kubelet {
         wanted.status = Arc::new(status);
         wanted.meta.resource_version = 0;
         let request = Request::Update { object: Object::Node(Arc::new(wanted)), part: Part::Status };
-        self.call_heartbeat(request, PendingCall::Nobody, out);
+        self.call_unlimited(request, PendingCall::Nobody, out);
     }
 
     fn note_cordon(&mut self, now: SimTime, node: &Node, out: &mut Outbox<Message>) {
@@ -298,8 +298,8 @@ impl Kubelet {
         self.tell(now, Told { about, kind, reason: Name::new(reason), message: text.into() }, out);
     }
 
-    /// Calls the server by the client for heartbeats, which no other call holds up.
-    fn call_heartbeat(&mut self, request: Request, pending: PendingCall, out: &mut Outbox<Message>) {
+    /// Calls the server where the pace of other calls does not matter: heartbeats have a client of their own.
+    pub(super) fn call_unlimited(&mut self, request: Request, pending: PendingCall, out: &mut Outbox<Message>) {
         self.calls += 1;
         let id = self.calls;
         self.api_calls.insert(id, pending);

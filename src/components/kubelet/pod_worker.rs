@@ -142,6 +142,12 @@ impl Kubelet {
         if !pod.meta.is_terminating() && !pod.is_terminal() && !self.admit(now, key, out) {
             return;
         }
+        let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream.part("admit"));
+        let takes = self.loaded(now, self.latency(|profile| &profile.admit, now, stream));
+        self.admitting_until = self.admitting_until.max(now) + takes;
+        if let Some(state) = self.pods.get_mut(&key) {
+            state.admitted_at = self.admitting_until;
+        }
         self.update_pod(now, key, UpdateKind::Create, out);
     }
 
@@ -229,7 +235,8 @@ impl Kubelet {
 
     fn wake_worker(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get(&key) else { return };
-        let delay = self.latency(|profile| &profile.worker_wake, now, state.stream.part("wake"));
+        let begin = state.admitted_at.max(now);
+        let delay = begin.since(now) + self.latency(|profile| &profile.worker_wake, now, state.stream.part("wake"));
         let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.worker.as_mut()) else { return };
         if worker.is_busy() {
             return;
@@ -265,6 +272,7 @@ impl Kubelet {
             return;
         }
         match assignment {
+            Assignment::Sync(_) if !self.may_start(key) => self.turn_ended(now, key, TurnEnd::Failed, out),
             Assignment::Sync(pod) => self.begin_sync(now, key, &pod, out),
             Assignment::Terminate => self.begin_terminating(now, key, out),
             Assignment::CleanUp => self.begin_cleanup(now, key, out),
@@ -378,7 +386,11 @@ impl Kubelet {
             return;
         }
         self.housekeeping_due = None;
-        self.kill_unclaimed(now, out);
+        if self.sources_ready {
+            self.kill_unclaimed(now, out);
+            self.delete_orphaned_mirrors(out);
+            self.restart_requested_pods(now, out);
+        }
         let done: Vec<PodKey> = self
             .pods
             .iter()
@@ -392,6 +404,24 @@ impl Kubelet {
             self.forget_pod(key);
         }
         if self.pods.values().any(|state| !state.configured) {
+            self.want_housekeeping(now, out);
+        }
+    }
+
+    /// Begins anew where a pod of the same identity came back while its worker was stopping it.
+    fn restart_requested_pods(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        let again: Vec<(PodKey, Arc<Pod>)> = self
+            .pods
+            .iter()
+            .filter(|(_, state)| state.configured)
+            .filter(|(_, state)| state.worker.as_ref().is_some_and(|w| w.finished && w.restart_requested))
+            .map(|(key, state)| (*key, state.pod.clone()))
+            .collect();
+        for (key, pod) in again {
+            self.forget_pod(key);
+            self.pod_added(now, key, pod, out);
+        }
+        if self.pods.values().any(|state| state.worker.as_ref().is_some_and(|worker| worker.restart_requested)) {
             self.want_housekeeping(now, out);
         }
     }

@@ -324,6 +324,7 @@ impl StatusInput<'_> {
                 });
                 status.state = ContainerState::Waiting { reason: *RESTARTING_ALL_CONTAINERS, message: Text::default() };
                 status.restart_count = before.restart_count + 1;
+                status.ready = before.ready;
             }
         };
         all(&mut status.init_containers, &self.old.init_containers);
@@ -462,10 +463,6 @@ impl Tally {
             return;
         };
         if end.exit_code == 0 || end.reason == *RESTARTING_ALL_CONTAINERS {
-            // An init container that waits to run again is pending unless it is done.
-            if matches!(status.state, ContainerState::Waiting { .. }) && end.reason == *RESTARTING_ALL_CONTAINERS {
-                self.pending_init += 1;
-            }
             return;
         }
         self.failed_init_final += u32::from(!restarts_after(spec, container, end.exit_code));
@@ -494,17 +491,14 @@ impl Tally {
                 self.succeeded += u32::from(end.exit_code == 0);
                 self.stopped_final += u32::from(!restarts_after(spec, container, end.exit_code));
             }
-            (ContainerState::Waiting { .. }, Some(_)) if self.waits_in_place(status) => self.waiting += 1,
             (ContainerState::Waiting { .. }, Some(last)) => {
                 self.stopped += 1;
-                self.stopped_final += u32::from(!restarts_after(spec, container, last.exit_code));
+                // What was removed for a restart in place will run again, whatever its policy.
+                let in_place = last.reason == *RESTARTING_ALL_CONTAINERS;
+                self.stopped_final += u32::from(!in_place && !restarts_after(spec, container, last.exit_code));
             }
             (ContainerState::Waiting { .. }, None) => self.waiting += 1,
         }
-    }
-
-    fn waits_in_place(&self, status: &ContainerStatus) -> bool {
-        status.state.waiting_reason() == Some(*RESTARTING_ALL_CONTAINERS)
     }
 
     fn phase(&self, initialised: bool, terminal: bool) -> PodPhase {

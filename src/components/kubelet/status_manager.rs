@@ -68,8 +68,10 @@ impl Kubelet {
         out: &mut Outbox<Message>,
     ) {
         let stamp = self.clock.at(now).truncated();
+        let mirrored = self.mirror(key).map(|mirror| mirror.status.clone());
         let Some(state) = self.pods.get_mut(&key) else { return };
-        let old = state.status.as_ref().map_or(&*state.pod.status, |tracked| &tracked.status);
+        let known = mirrored.unwrap_or_else(|| state.pod.status.clone());
+        let old = state.status.as_ref().map_or(&*known, |tracked| &tracked.status);
         if !transition_is_legal(&state.pod, old, &status) {
             return;
         }
@@ -211,7 +213,12 @@ impl Kubelet {
             .pods
             .iter()
             .filter_map(|(key, state)| {
-                let tracked = state.status.as_ref().filter(|tracked| wanted(tracked))?;
+                let tracked = state.status.as_ref()?;
+                // A status without a home waits for one; one whose home is new is written once more.
+                self.status_home(*key)?;
+                if !wanted(tracked) && self.reported_to_mirror(*key) {
+                    return None;
+                }
                 Some((*key, tracked.clone()))
             })
             .collect();
@@ -247,11 +254,12 @@ impl Kubelet {
     /// The pod whose status is to be written has been read.
     pub(super) fn status_read(&mut self, now: SimTime, key: PodKey, response: Response, out: &mut Outbox<Message>) {
         let Some((writing, tracked)) = self.statuses.writing.clone() else { return };
-        let Some(state) = self.pods.get(&key).filter(|_| writing == key) else {
+        if !self.pods.contains_key(&key) || writing != key {
             return self.write_next_status(now, out);
-        };
+        }
+        let home = self.status_home(key);
         let stored = match response {
-            Ok(Object::Pod(pod)) if pod.meta.uid == state.pod.meta.uid => pod,
+            Ok(Object::Pod(pod)) if Some(pod.meta.uid) == home => pod,
             Ok(_) => {
                 // Another pod of the same name: this one's status has no home any more.
                 if let Some(state) = self.pods.get_mut(&key) {
@@ -292,11 +300,12 @@ impl Kubelet {
 
     /// A version is in the API: a pod that is finished and being deleted is deleted for good.
     fn status_settled(&mut self, now: SimTime, key: PodKey, version: u64, stored: &Pod, out: &mut Outbox<Message>) {
+        self.note_reported(key, stored.meta.uid);
         let Some(state) = self.pods.get_mut(&key) else { return self.write_next_status(now, out) };
         let Some(tracked) = &mut state.status else { return self.write_next_status(now, out) };
         tracked.written = tracked.written.max(version);
         let finished = self.statuses.writing.as_ref().is_some_and(|(_, tracked)| tracked.finished);
-        if !(stored.meta.is_terminating() && stored.is_terminal() && finished) {
+        if key.is_static() || !(stored.meta.is_terminating() && stored.is_terminal() && finished) {
             return self.write_next_status(now, out);
         }
         let target = Target { kind: Kind::Pod, namespace: stored.meta.namespace, name: stored.meta.name };
@@ -318,7 +327,7 @@ impl Kubelet {
         self.write_next_status(now, out);
     }
 
-    fn want_reconcile(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+    pub(super) fn want_reconcile(&mut self, now: SimTime, out: &mut Outbox<Message>) {
         if self.statuses.reconcile_planned.is_some() {
             return;
         }

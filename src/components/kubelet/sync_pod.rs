@@ -163,7 +163,9 @@ impl Kubelet {
         };
         let Some(worker) = self.worker(key) else { return };
         worker.activity = Activity::Syncing(Box::new(sync));
-        self.wait_for_volumes(now, key, out);
+        if !(key.is_static() && self.reconcile_mirror(key, out)) {
+            self.wait_for_volumes(now, key, out);
+        }
     }
 
     fn worker(&mut self, key: PodKey) -> Option<&mut super::pod_worker::Worker> {

@@ -112,7 +112,7 @@ impl ContainerKill {
 
     /// A kill for a restart of all containers in place: without grace.
     pub(super) fn in_place(pod: &Pod, name: Name, id: ContainerId) -> Self {
-        Self::new(pod, name, id, format!("Stopping container {name}"), KillReason::Other, Some(0))
+        Self::new(pod, name, id, "killing".to_owned(), KillReason::Other, Some(0))
     }
 }
 
@@ -475,6 +475,7 @@ impl Kubelet {
         if let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.worker.as_mut()) {
             worker.finished = true;
         }
+        self.release_name(key);
         self.turn_ended(now, key, TurnEnd::Done, out);
         self.collect_containers(now, key, out);
         if self.pods.get(&key).is_some_and(|state| !state.configured) {

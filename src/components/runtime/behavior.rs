@@ -2,6 +2,7 @@
 //!
 //! Lists are by count: the n-th sandbox, container or run takes the n-th entry, and the last entry repeats.
 
+use super::ImageModel;
 use crate::api::amount::{byte_count, byte_counts};
 use crate::api::{Amount, Name, Text};
 use crate::engine::{Distribution, SimDuration};
@@ -150,6 +151,8 @@ pub struct Exit {
 pub enum OnSignal {
     /// Nothing: it lives until it is killed.
     Ignore,
+    /// It has no handler: the kernel ends it with 128 and the signal's number, unless it is number 1 of its namespace.
+    Unhandled,
     /// It ends a while after.
     Exit {
         /// How long after.
@@ -236,6 +239,8 @@ pub struct ListenBehavior {
     pub header: Option<Text>,
     /// gRPC: serves only checks of this service.
     pub service: Option<Text>,
+    /// HTTP: serves the files below this directory; what is not there is not found.
+    pub files: Option<Text>,
     /// Whether it stops listening at the stop signal rather than at the end.
     pub close_on_sigterm: bool,
     /// What it answers; the last entry whose time has come counts.
@@ -412,6 +417,20 @@ pub struct World {
     pub pods: Vec<PodBehavior>,
     /// Images that matter. One that matches nothing here is on every node.
     pub images: Vec<ImageBehavior>,
+    /// What is in images, before the table that ships with the program.
+    pub models: Vec<Arc<ImageModel>>,
+    /// What containers do that no rule names.
+    pub unruled: Unruled,
+}
+
+/// What containers do that no rule names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum Unruled {
+    /// What their command lines and images say.
+    #[default]
+    Played,
+    /// Nothing, until they are stopped; every command that is sent into them succeeds.
+    Idle,
 }
 
 impl World {

@@ -5,6 +5,9 @@
 //! refused at once; when the container's process ends, the kernel kills what else runs there, and the command's exit
 //! code is 137; a command that takes too long is killed, and the call fails with `DeadlineExceeded`.
 
+use super::program::{Place, command_of, why_not};
+use super::script::{Script, Session};
+use super::shell::{Setup, Shell, World, find};
 use super::{ExecResult, ExecStep, RuntimeMessage, Runtimes};
 use crate::api::{ContainerId, List, Text, names};
 use crate::components::cri::{CriError, CriReply, CriResult, InstanceState, PodKey};
@@ -15,6 +18,8 @@ names! {
     DEADLINE_EXCEEDED = "DeadlineExceeded";
 }
 
+/// The process number of a command that is sent into a container: far from those of its own processes.
+const EXEC_PID: u32 = 1_000;
 const EXEC: Purpose = Purpose::new("exec duration");
 /// What the scripted world calls a moment: a command that nothing is said about.
 const MOMENT: SimDuration = SimDuration::from_millis(2);
@@ -28,6 +33,8 @@ pub(super) struct ExecSession {
     pub(super) container: ContainerId,
     /// What it comes to, unless the container ends before.
     outcome: CriResult,
+    /// What plays it, if it is no answer of a model.
+    pub(super) script: Option<Box<Script>>,
 }
 
 /// A command, and where it is to be run.
@@ -50,7 +57,8 @@ impl Runtimes {
         out: &mut Outbox<Message>,
     ) {
         let (step, stands_for) = match self.plan_exec(now, node, exec) {
-            Ok(plan) => plan,
+            Ok(Some(plan)) => plan,
+            Ok(None) => return self.begin_exec_script(now, node, id, exec, out),
             Err(error) => {
                 let overhead = self.sample(&self.profile.runtime_call, EXEC, node, u64::from(id)).min(REFUSAL);
                 return out.after(overhead, Message::CriDone { node, id, result: Err(error) });
@@ -64,7 +72,7 @@ impl Runtimes {
         let late = !exec.timeout.is_zero() && duration >= exec.timeout;
         let (after, outcome) =
             if late { (exec.timeout, Err(timed_out(exec.timeout))) } else { (duration, reply(step, now + stands_for)) };
-        let session = ExecSession { key: exec.key, container: exec.container, outcome };
+        let session = ExecSession { key: exec.key, container: exec.container, outcome, script: None };
         self.machines[node.index()].execs.insert(id, session);
         if after < SimDuration::MAX {
             out.after(after, Message::Runtime(node, RuntimeMessage::ExecDone { id }));
@@ -77,17 +85,17 @@ impl Runtimes {
         now: SimTime,
         node: NodeIndex,
         exec: &ExecCall<'_>,
-    ) -> Result<(ExecStep, SimDuration), Box<CriError>> {
+    ) -> Result<Option<(ExecStep, SimDuration)>, Box<CriError>> {
         let ExecCall { key, container, command, .. } = exec;
         let found = self.machines[node.index()].pods.get(key).and_then(|record| record.instance(*container));
         let Some(instance) = found else {
             return Err(CriError::not_found(format!("an error occurred when try to find container {container:?}")));
         };
-        match (instance.status.state, &instance.process) {
-            (InstanceState::Running, Some(process)) => {
-                Ok(process.answer(now.since(instance.status.started_at), command))
-            }
-            (state, _) => {
+        match instance.status.state {
+            InstanceState::Running => Ok(instance
+                .main_model()
+                .and_then(|program| program.model.answer(now.since(instance.status.started_at), command))),
+            state => {
                 let state = match state {
                     InstanceState::Created => "CREATED",
                     InstanceState::Running => "RUNNING",
@@ -98,6 +106,52 @@ impl Runtimes {
                 Err(CriError::unknown(text))
             }
         }
+    }
+
+    /// Begins a command that the shell plays in the container.
+    fn begin_exec_script(
+        &mut self,
+        now: SimTime,
+        node: NodeIndex,
+        id: u32,
+        exec: &ExecCall<'_>,
+        out: &mut Outbox<Message>,
+    ) {
+        let place = Place { node, key: exec.key, container: exec.container };
+        let Some((config, image, _)) = self.image_of(place) else { return };
+        let argv = exec.command.iter().map(|word| word.to_string()).collect();
+        let found = self.with_world(now, place, None, |world| {
+            let command = command_of(argv, &config, &image, world.hostname());
+            (find(&command, world), command)
+        });
+        let Some((found, command)) = found else { return };
+        let overhead = self.sample(&self.profile.exec, EXEC, node, u64::from(id));
+        let name = command.argv.first().cloned().unwrap_or_default();
+        if let Some(failure) = why_not(&found, &name) {
+            let error = CriError::unknown(format!(
+                "failed to exec in container: failed to start exec: OCI runtime exec failed: exec failed: unable to \
+                 start container process: {failure}: unknown"
+            ));
+            return out.after(overhead, Message::CriDone { node, id, result: Err(error) });
+        }
+        let dialect = image.dialect().unwrap_or_default();
+        let setup = Setup { dialect, pid: EXEC_PID, seed: self.random_seed(place) };
+        let script = Some(Box::new(Script::new(Shell::new(command, setup))));
+        let outcome = Err(timed_out(exec.timeout));
+        let session = ExecSession { key: exec.key, container: exec.container, outcome, script };
+        self.machines[node.index()].execs.insert(id, session);
+        self.resume_soon(place, Session::Exec(id), overhead, out);
+        if !exec.timeout.is_zero() {
+            out.after(exec.timeout, Message::Runtime(node, RuntimeMessage::ExecDone { id }));
+        }
+    }
+
+    /// A command that the shell played has ended.
+    pub(super) fn exec_ended(&mut self, node: NodeIndex, id: u32, exit_code: i32, out: &mut Outbox<Message>) {
+        let Some(session) = self.machines[node.index()].execs.remove(&id) else { return };
+        let output = session.script.map(|script| String::from_utf8_lossy(&script.output).as_ref().into());
+        let reply = CriReply::Exec { exit_code, output: output.unwrap_or_default(), stands_until: SimTime::ZERO };
+        out.now(Message::CriDone { node, id, result: Ok(reply) });
     }
 
     /// The time of a command is over.

@@ -1,19 +1,25 @@
 //! One machine: the sandboxes and containers of its pods, and the snapshots that its kubelet is shown.
 
 use super::exec::{self, ExecSession};
+use super::filesystem::{File, FileSystem, Node};
 use super::image::ImageStore;
 use super::network::Connection;
-use super::{CANCELED, Exit, Process, RuntimeMessage, START_ERROR, UNKNOWN_REASON};
+use super::program::Program;
+use super::script::Script;
+use super::{CANCELED, Exit, START_ERROR, UNKNOWN_REASON};
 use crate::api::{ContainerId, FastMap, Name, Pod, ResourceList, Text};
 use crate::components::cri::{
     ContainerConfig, CriCall, CriError, CriReply, InstanceState, InstanceStatus, PodKey, RuntimePod, SandboxStatus,
     pod_stream,
 };
 use crate::components::message::{Message, NodeIndex};
-use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
+use crate::engine::{Outbox, SimTime, StreamKey};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+
+/// The numbers of the programs that scripts start begin after this one.
+const FIRST_PID: u32 = 20;
 
 /// A machine and what runs on it.
 #[derive(Debug, Clone)]
@@ -62,12 +68,19 @@ pub(super) struct Counters {
     pub(super) runs: u32,
 }
 
-/// One instance of a container and the process in it.
+/// One instance of a container and what runs in it.
 #[derive(Debug, Clone)]
 pub(super) struct Instance {
     pub(super) status: InstanceStatus,
     pub(super) config: Arc<ContainerConfig>,
-    pub(super) process: Option<Arc<Process>>,
+    /// The programs in it that models play.
+    pub(super) programs: Vec<Program>,
+    /// The script that is, or began as, its main process.
+    pub(super) script: Option<Box<Script>>,
+    /// The last process number that was given out.
+    pub(super) last_pid: u32,
+    pub(super) files: FileSystem,
+    pub(super) log: File,
     /// Whether the process has got a stop signal.
     pub(super) signalled: bool,
     /// Calls of StopContainer that wait for its end.
@@ -76,7 +89,32 @@ pub(super) struct Instance {
     pub(super) requests: u32,
 }
 
+impl Instance {
+    /// The model of its main process, unless a script is.
+    pub(super) fn main_model(&self) -> Option<&Program> {
+        self.programs.iter().find(|program| program.caller.is_none())
+    }
+
+    /// What its process wrote for whoever asks why it ended.
+    fn last_words(&self) -> Text {
+        match self.files.root().get("/dev/termination-log") {
+            Some(Node::File(file)) => String::from_utf8_lossy(file.bytes()).as_ref().into(),
+            _ => Text::default(),
+        }
+    }
+}
+
 impl PodRecord {
+    /// The pod's address; none on the host's network.
+    pub(super) fn address(&self) -> Option<Ipv4Addr> {
+        self.sandboxes.first().and_then(|sandbox| sandbox.ip)
+    }
+
+    /// The name that the pod's machine has (`GeneratePodHostNameAndDomain`).
+    pub(super) fn host_name(&self) -> Name {
+        if self.pod.spec.hostname.is_empty() { self.pod.meta.name } else { self.pod.spec.hostname }
+    }
+
     pub(super) fn counters(&mut self, name: Name) -> &mut Counters {
         let place = self.counters.iter().position(|(n, _)| *n == name).unwrap_or_else(|| {
             self.counters.push((name, Counters::default()));
@@ -225,6 +263,7 @@ impl Machine {
         key: PodKey,
         sandbox: ContainerId,
         config: Arc<ContainerConfig>,
+        files: FileSystem,
         out: &mut Outbox<Message>,
     ) -> ContainerId {
         let record = self.pods.get_mut(&key).expect("the pod has a sandbox");
@@ -245,7 +284,18 @@ impl Machine {
             message: Text::default(),
             resources: (config.requests.clone(), config.limits.clone()),
         };
-        let instance = Instance { status, config, process: None, signalled: false, stoppers: Vec::new(), requests: 0 };
+        let instance = Instance {
+            status,
+            config,
+            programs: Vec::new(),
+            script: None,
+            last_pid: FIRST_PID,
+            files,
+            log: File::default(),
+            signalled: false,
+            stoppers: Vec::new(),
+            requests: 0,
+        };
         record.instances.insert(0, instance);
         self.publish(key, out);
         id
@@ -275,30 +325,14 @@ impl Machine {
         self.publish(key, out);
     }
 
-    pub(super) fn start_process(
-        &mut self,
-        now: SimTime,
-        key: PodKey,
-        id: ContainerId,
-        process: Arc<Process>,
-        out: &mut Outbox<Message>,
-    ) {
+    pub(super) fn start_process(&mut self, now: SimTime, key: PodKey, id: ContainerId, out: &mut Outbox<Message>) {
         let Some(record) = self.pods.get_mut(&key) else { return };
         let Some(instance) = record.instance_mut(id) else { return };
         instance.status.state = InstanceState::Running;
         instance.status.started_at = now;
-        instance.process = Some(process);
         let name = instance.status.name;
         record.counters(name).runs += 1;
         self.publish(key, out);
-    }
-
-    /// Plans the end of a process by itself.
-    pub(super) fn end_later(&self, key: PodKey, id: ContainerId, after: SimDuration, out: &mut Outbox<Message>) {
-        let Some(instance) = self.pods.get(&key).and_then(|record| record.instance(id)) else { return };
-        let exit = instance.process.as_ref().map(|process| process.exit.clone()).unwrap_or_default();
-        let message = RuntimeMessage::ProcessEnd { key, container: id, exit };
-        out.after(after, Message::Runtime(self.index, message));
     }
 
     /// A process ends, if it still runs: by itself, by a signal that it has reacted to, or by a kill.
@@ -321,6 +355,11 @@ impl Machine {
         status.exit_code = exit.code;
         status.reason = exit.reason();
         status.message = exit.message.clone();
+        if status.message.is_empty() {
+            instance.status.message = instance.last_words();
+        }
+        instance.programs.clear();
+        instance.script = None;
         for id in std::mem::take(&mut instance.stoppers) {
             out.now(Message::CriDone { node, id, result: Ok(CriReply::Done) });
         }

@@ -10,20 +10,33 @@ mod behavior;
 mod exec;
 pub mod filesystem;
 mod image;
+mod image_table;
 mod machine;
 mod network;
 mod process;
+mod program;
+mod python;
+mod script;
+mod services;
 pub mod shell;
+mod volumes;
 
-use super::cri::{ContainerConfig, CriCall, CriError, CriReply, CriResult, InstanceState, PodKey};
+use super::cri::{ContainerConfig, CriCall, CriError, CriReply, CriResult, InstanceState, PodKey, VolumeKey};
 use super::latency::LatencyProfile;
 use super::message::{Message, NodeIndex};
 use crate::api::names;
-use crate::api::{ContainerId, FastMap, Name, Pod, Uid};
+use crate::api::{Change, ContainerId, FastMap, Name, Pod, Uid, WallClock};
 use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime};
 pub use behavior::*;
 use exec::ExecCall;
+use filesystem::{FileSystem, VolumeId, Volumes};
+pub use image_table::{ImageModel, ImageShell, MadeSecret, ProgramModel, Served};
 use machine::Machine;
+use network::Asked;
+use program::{Launch, Place};
+pub use script::Session;
+use services::Services;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -58,14 +71,27 @@ pub enum RuntimeMessage {
         /// The machine's number for the connection.
         connection: u64,
     },
-    /// A process ends, unless it did before.
-    ProcessEnd {
+    /// A program ends, unless it did before.
+    ProgramEnd {
         /// The pod.
         key: PodKey,
         /// The container.
         container: ContainerId,
+        /// Its process number.
+        pid: u32,
         /// How.
         exit: Exit,
+    },
+    /// A script's time has come.
+    Resume {
+        /// The pod.
+        key: PodKey,
+        /// The container.
+        container: ContainerId,
+        /// Which of the container's scripts.
+        session: Session,
+        /// Stale unless the script's.
+        turn: u32,
     },
     /// A container's time to stop is over.
     Kill {
@@ -91,11 +117,21 @@ pub struct Runtimes {
     rules: FastMap<Uid, Option<usize>>,
     /// Whose an address is.
     addresses: FastMap<Ipv4Addr, (NodeIndex, PodKey)>,
+    /// The files that containers share.
+    volumes: Volumes,
+    volume_ids: FastMap<(Option<NodeIndex>, VolumeKey), VolumeId>,
+    services: Services,
+    /// Requests that scripts wait for, by number.
+    asked: FastMap<u32, Asked>,
+    asked_count: u32,
+    clock: WallClock,
+    /// What was assumed, by container.
+    assumed: BTreeMap<String, String>,
 }
 
 impl Runtimes {
     /// Runtimes without machines.
-    pub fn new(world: Arc<World>, profile: Arc<LatencyProfile>, draws: Draws) -> Self {
+    pub fn new(world: Arc<World>, profile: Arc<LatencyProfile>, clock: WallClock, draws: Draws) -> Self {
         let served = vec![0; world.pods.len()];
         Self {
             machines: Vec::new(),
@@ -105,6 +141,13 @@ impl Runtimes {
             served,
             rules: FastMap::default(),
             addresses: FastMap::default(),
+            volumes: Volumes::default(),
+            volume_ids: FastMap::default(),
+            services: Services::default(),
+            asked: FastMap::default(),
+            asked_count: 0,
+            clock,
+            assumed: BTreeMap::new(),
         }
     }
 
@@ -143,8 +186,11 @@ impl Runtimes {
             }
             RuntimeMessage::ExecDone { id } => self.exec_done(node, id, out),
             RuntimeMessage::NetAnswer { connection } => self.net_answer(now, node, connection, out),
-            RuntimeMessage::ProcessEnd { key, container, exit } => {
-                self.machines[node.index()].process_ends(now, key, container, &exit, out);
+            RuntimeMessage::ProgramEnd { key, container, pid, exit } => {
+                self.program_ends(now, Place { node, key, container }, pid, &exit, out);
+            }
+            RuntimeMessage::Resume { key, container, session, turn } => {
+                self.resume(now, Place { node, key, container }, session, turn, out);
             }
             RuntimeMessage::Kill { key, container, id } => {
                 let machine = &mut self.machines[node.index()];
@@ -170,6 +216,11 @@ impl Runtimes {
         self.machines[node.index()].power_on();
     }
 
+    /// A Service or its endpoints changed.
+    pub fn services_changed(&mut self, change: &Change) {
+        self.services.changed(change);
+    }
+
     /// What runs on a machine.
     pub fn machine(&self, node: NodeIndex) -> &Machine {
         &self.machines[node.index()]
@@ -182,7 +233,7 @@ impl Runtimes {
             CriCall::CreateContainer { key, config, .. } => self.begin_create(node, *key, config),
             CriCall::StartContainer { key, container } => self.begin_start(node, *key, *container),
             CriCall::StopContainer { key, container, timeout } => {
-                self.begin_stop(node, id, *key, *container, *timeout, out)
+                self.begin_stop(now, node, id, *key, *container, *timeout, out)
             }
             CriCall::StopPodSandbox { key, .. } => {
                 let rule = self.machines[node.index()].pods.get(key).and_then(|pod| pod.rule);
@@ -215,13 +266,19 @@ impl Runtimes {
                 Ok(CriReply::Done)
             }
             CriCall::RemovePodSandbox { key, sandbox } => {
+                let pod = self.machines[node.index()].pods.get(&key).map(|record| record.pod.clone());
                 if let Some(ip) = self.machines[node.index()].remove_sandbox(key, sandbox, out) {
                     self.addresses.remove(&ip);
+                }
+                if let Some(pod) = pod.filter(|_| !self.machines[node.index()].pods.contains_key(&key)) {
+                    self.forget_volumes(node, key, pod.spec.volumes.iter().map(|volume| volume.name));
                 }
                 Ok(CriReply::Done)
             }
             CriCall::PullImage { image, .. } => self.finish_pull(now, node, image),
-            CriCall::ImageStatus { image } => Ok(CriReply::Present(self.image_present(node, image))),
+            CriCall::ImageStatus { image } => {
+                Ok(if self.image_present(node, image) { self.image_info(image) } else { CriReply::NoImage })
+            }
             CriCall::RemoveImage { image } => {
                 self.machines[node.index()].images.remove(image);
                 Ok(CriReply::Done)
@@ -340,8 +397,19 @@ impl Runtimes {
             let words = if error.is_empty() { "failed to create containerd container: scripted error" } else { error };
             return Err(CriError::unknown(words));
         }
-        let id = self.machines[node.index()].add_container(now, key, sandbox, config, out);
+        let mut files = self.files_of(&config);
+        self.mount_volumes(node, &config, &mut files);
+        let id = self.machines[node.index()].add_container(now, key, sandbox, config, files, out);
         Ok(CriReply::Container(id))
+    }
+
+    /// The file system that a container starts with.
+    fn files_of(&self, config: &ContainerConfig) -> FileSystem {
+        if self.world.unruled == Unruled::Idle {
+            return FileSystem::default();
+        }
+        let (image, _) = image_table::find(&self.world.models, &config.image);
+        image.file_system()
     }
 
     fn begin_start(&mut self, node: NodeIndex, key: PodKey, container: ContainerId) -> Step {
@@ -376,7 +444,7 @@ impl Runtimes {
         }) else {
             return Err(CriError::not_found("container not found"));
         };
-        let (stream, rule) = (record.stream.part(&config.name), record.rule);
+        let rule = record.rule;
         let (start, run) = {
             let counters = record.counters(config.name);
             (counters.starts - 1, counters.runs)
@@ -393,18 +461,27 @@ impl Runtimes {
             self.machines[node.index()].fail_start(now, key, container, &error.message, out);
             return Err(error);
         }
-        let process = scripted.map_or_else(process::default_process, |rule| rule.run(run as usize).clone());
-        let lifetime = process.duration.as_ref().map(|d| self.draws.sample(d, RUN, stream, u64::from(run)));
-        let machine = &mut self.machines[node.index()];
-        machine.start_process(now, key, container, process, out);
-        if let Some(lifetime) = lifetime {
-            machine.end_later(key, container, lifetime, out);
-        }
+        let place = Place { node, key, container };
+        let launch = match (scripted, self.world.unruled) {
+            (Some(rule), _) => Launch::Model { model: rule.run(run as usize).clone(), argv: Vec::new() },
+            (None, Unruled::Idle) => Launch::Model { model: process::default_process(), argv: Vec::new() },
+            (None, Unruled::Played) => match self.launch(now, place) {
+                Ok(launch) => launch,
+                Err(error) => {
+                    self.machines[node.index()].fail_start(now, key, container, &error.message, out);
+                    return Err(error);
+                }
+            },
+        };
+        self.machines[node.index()].start_process(now, key, container, out);
+        self.begin_main(now, place, launch, out);
         Ok(CriReply::Done)
     }
 
+    #[allow(clippy::too_many_arguments, reason = "one call of the CRI, and when and where it is made")]
     fn begin_stop(
         &mut self,
+        now: SimTime,
         node: NodeIndex,
         id: u32,
         key: PodKey,
@@ -422,16 +499,11 @@ impl Runtimes {
         }
         instance.stoppers.push(id);
         let first = !std::mem::replace(&mut instance.signalled, true);
-        let process = instance.process.clone().expect("a running container has a process");
-        let name = instance.status.name;
+        let place = Place { node, key, container };
         // A process that ends in the very moment in which its time is over is killed, as recorded.
         out.after(timeout, Message::Runtime(node, RuntimeMessage::Kill { key, container, id }));
-        if first && let OnSignal::Exit { after, code } = &process.on_sigterm {
-            let stream = machine.pods[&key].stream.part(&name);
-            let run = machine.pods.get_mut(&key).map_or(0, |record| record.counters(name).runs);
-            let after = self.draws.sample(after, SIGNAL, stream, u64::from(run));
-            let exit = Exit { code: *code, ..Exit::default() };
-            out.after(after, Message::Runtime(node, RuntimeMessage::ProcessEnd { key, container, exit }));
+        if first {
+            self.signal(now, place, self.stop_signal(place), out);
         }
         Step::Waits
     }

@@ -1,12 +1,13 @@
 //! The programs inside containers: what they answer, and for how long an answer stands.
 
-use super::{ExecBehavior, ExecResult, ExecStep, Exit, Process};
+use super::{ExecBehavior, ExecDefault, ExecStep, Exit, Process};
 use crate::api::{List, Name, Text};
 use crate::engine::SimDuration;
 use std::sync::{Arc, LazyLock};
 
 /// A process that nothing is said about: it runs until it is stopped, and every command succeeds.
-static DEFAULT: LazyLock<Arc<Process>> = LazyLock::new(Arc::default);
+static DEFAULT: LazyLock<Arc<Process>> =
+    LazyLock::new(|| Arc::new(Process { exec_default: ExecDefault::Succeed, ..Process::default() }));
 
 /// The process of a container that no rule matches.
 pub(super) fn default_process() -> Arc<Process> {
@@ -14,13 +15,15 @@ pub(super) fn default_process() -> Arc<Process> {
 }
 
 impl Process {
-    /// What a command comes to at an age of the process, and for how long it would come to the same.
-    pub fn answer(&self, age: SimDuration, command: &List<Text>) -> (ExecStep, SimDuration) {
+    /// What a command comes to at an age of the process, and for how long it would come to the same; none if it is
+    /// to be run.
+    pub fn answer(&self, age: SimDuration, command: &List<Text>) -> Option<(ExecStep, SimDuration)> {
         let line = join(command);
-        let Some(entry) = self.exec.iter().find(|entry| *entry.command == *line) else {
-            return (ExecStep::default(), SimDuration::MAX);
-        };
-        entry.at(age)
+        match (self.exec.iter().find(|entry| *entry.command == *line), self.exec_default) {
+            (Some(entry), _) => Some(entry.at(age)),
+            (None, ExecDefault::Succeed) => Some((ExecStep::default(), SimDuration::MAX)),
+            (None, ExecDefault::Run) => None,
+        }
     }
 }
 
@@ -48,13 +51,6 @@ impl Exit {
     }
 }
 
-impl ExecResult {
-    /// Whether the command ends by itself.
-    pub const fn ends(&self) -> bool {
-        !matches!(self, Self::Hang)
-    }
-}
-
 /// A command line as people write it.
 pub(super) fn join(command: &[Text]) -> String {
     let mut line = String::new();
@@ -69,6 +65,7 @@ pub(super) fn join(command: &[Text]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ExecResult;
     use super::*;
 
     #[test]
@@ -86,10 +83,12 @@ mod tests {
             (8, ExecResult::Success, SimDuration::from_secs(1)),
             (9, ExecResult::Hang, SimDuration::MAX),
         ] {
-            let (step, stands_for) = process.answer(SimDuration::from_secs(age), &command);
+            let (step, stands_for) = process.answer(SimDuration::from_secs(age), &command).unwrap();
             assert_eq!((step.result, stands_for), (result, stands), "at {age} s");
         }
         let other: List<Text> = [Text::from("true")].into_iter().collect();
-        assert_eq!(process.answer(SimDuration::ZERO, &other).0.result, ExecResult::Success);
+        assert!(process.answer(SimDuration::ZERO, &other).is_none(), "it is run");
+        let idle = Process { exec_default: ExecDefault::Succeed, ..process };
+        assert_eq!(idle.answer(SimDuration::ZERO, &other).unwrap().0.result, ExecResult::Success);
     }
 }

@@ -29,11 +29,14 @@ pub mod plugins;
 pub mod preemption;
 pub mod profile;
 mod queue;
+mod relaxation;
 pub mod schedule_one;
 mod selector_errors;
 pub mod snapshot;
 #[cfg(test)]
 pub mod testing;
+#[cfg(test)]
+mod wake_tests;
 
 pub use cache::{Cache, NodeInfo, NodeSlot};
 pub use config::{Gates, SchedulerConfiguration, SchedulerSetup};
@@ -42,6 +45,7 @@ pub use explain::{Explanation, explain};
 pub use framework::{Code, Context, CycleState, Plugin, Points, Status, Verdict};
 pub use profile::{Profile, Registry};
 pub use queue::QueuePlace;
+pub use relaxation::{Relaxation, relaxations};
 pub use snapshot::ClusterSnapshot;
 
 use super::latency::LatencyProfile;

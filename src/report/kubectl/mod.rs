@@ -22,7 +22,7 @@ mod rollout;
 mod selection;
 mod selector;
 mod table;
-mod tabwriter;
+pub(super) mod tabwriter;
 mod yaml;
 
 pub use get::pod::PodSummary;

@@ -90,8 +90,8 @@ pub struct Story {
     pub nodes: Vec<NodeLife>,
     /// The pods, in the order in which they were created; each incarnation of a name by itself.
     pub pods: Vec<PodLife>,
-    /// What users and fate did: when, and in words.
-    pub actions: Vec<(SimTime, String)>,
+    /// What users and fate did: the fact, when, and in words.
+    pub actions: Vec<(FactId, SimTime, String)>,
     /// When the record ends.
     pub end: SimTime,
 }
@@ -102,7 +102,7 @@ impl Story {
         let mut reader = Reader::default();
         for (id, fact) in record.iter() {
             match fact.kind {
-                FactKind::Action => reader.actions.push((fact.time, action(record, id))),
+                FactKind::Action if fact.cause().is_none() => reader.actions.push((id, fact.time, action(record, id))),
                 FactKind::Change => reader.changed(record, id),
                 _ => {
                     if let Some(pod) = fact.subject().and_then(|subject| reader.places.get(&subject.index())) {
@@ -123,13 +123,7 @@ impl Story {
 /// What somebody did, in words.
 fn action(record: &TraceRecord, id: FactId) -> String {
     let fact = record.fact(id);
-    let verb = fact.what.chars().fold(String::new(), |mut words, letter| {
-        if letter.is_uppercase() && !words.is_empty() {
-            words.push(' ');
-        }
-        words.extend(letter.to_lowercase());
-        words
-    });
+    let verb = super::why::words(fact.what);
     fact.subject().map_or_else(|| verb.clone(), |subject| format!("{verb} {}", record.subject(subject)))
 }
 
@@ -141,7 +135,7 @@ struct Reader {
     places: BTreeMap<usize, usize>,
     /// The newest pod of each name, for events.
     newest: BTreeMap<(Name, Name), usize>,
-    actions: Vec<(SimTime, String)>,
+    actions: Vec<(FactId, SimTime, String)>,
 }
 
 struct NodeTracks {

@@ -1,6 +1,6 @@
 //! What became of a pod.
 
-use super::container::{self, ContainerLife, Mark, MarkKind};
+use super::container::{self, ContainerLife, Look, Mark, MarkKind};
 use super::milestones::{Milestones, first};
 use super::{Span, Track};
 use crate::api::{Name, Text, Uid};
@@ -72,6 +72,19 @@ impl PodLife {
     /// The phase that it had last.
     pub fn phase(&self) -> Name {
         self.phases.last().map_or_else(Name::default, |span| span.what)
+    }
+
+    /// How it is at the end, about as kubectl's STATUS says it: the outcome, or what a container waits for.
+    pub fn status(&self) -> &'static str {
+        let outcome = self.outcome();
+        let waits = |container: &ContainerLife| match container.spans.last()?.what {
+            Look::Waiting(reason) => Some(reason.as_str()),
+            Look::Pulling | Look::Running { .. } | Look::Stopping { .. } | Look::Ended(_) => None,
+        };
+        match outcome {
+            "Pending" | "Running" => self.containers.iter().find_map(waits).unwrap_or(outcome),
+            outcome => outcome,
+        }
     }
 
     /// How it ended, in one word: the phase that it reached by itself or the reason for it, `Deleted` or `Terminating` if

@@ -1,6 +1,6 @@
 //! What a container's file system is made of: a root and mounts of volumes.
 
-use super::path::absolute;
+use super::path::{absolute, below};
 use super::tree::Directory;
 use super::view::Files;
 use crate::engine::SimTime;
@@ -110,6 +110,16 @@ impl FileSystem {
         self.mounts.retain(|other| other.path != mount.path);
         self.mounts.push(mount);
         self.mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
+    }
+
+    /// Whether a path is one of its own files, or lies in a mount.
+    pub fn holds(&self, path: &str) -> bool {
+        self.root.get(path).is_some() || self.is_mounted(path)
+    }
+
+    /// Whether a path lies in a mount.
+    pub fn is_mounted(&self, path: &str) -> bool {
+        self.mounts.iter().any(|mount| below(path, &mount.path).is_some())
     }
 
     /// The files as they are now, to read and to write.

@@ -56,7 +56,7 @@ impl Signal {
 
     /// Whether a process without a handler survives it: CHLD, CONT, URG, WINCH, and the stopping ones, which nobody
     /// sends here.
-    pub(super) const fn is_harmless(self) -> bool {
+    pub const fn is_harmless(self) -> bool {
         matches!(self.0, 0 | 17..=23 | 28)
     }
 }

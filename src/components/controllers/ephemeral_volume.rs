@@ -1,12 +1,12 @@
 //! Claims that are made for a pod and go with it (`pkg/controller/volume/ephemeral`).
 
+use super::flow::{Desk, Flow, Step};
+use super::host::{Controller, Seen, Settings};
+use super::informers::Informers;
+use super::work_queue::Key;
 use crate::api::{
     ErrorReason, EventType, Metadata, Name, Object, PersistentVolumeClaim, Pod, Request, VolumeSource, lower,
 };
-use crate::components::controllers::flow::{Desk, Flow, Step};
-use crate::components::controllers::host::{Controller, Seen, Settings};
-use crate::components::controllers::informers::Informers;
-use crate::components::controllers::work_queue::Key;
 use std::sync::Arc;
 
 /// The controller.

@@ -1,0 +1,383 @@
+//! What is in images: the command, the shell, the programs and what they do. A table in RON that scenarios extend.
+//!
+//! The shipped table (`images.ron`) names the images that people's manifests name most. An image is known by its name
+//! without registry and tag. Of one that is not in the table it is assumed that it has a shell, the usual utilities, and
+//! a server that listens on every port that the container declares.
+
+use super::filesystem::{Directory, File, FileSystem};
+use super::shell::{Dialect, Signal, is_utility};
+use super::{Glob, ListenBehavior, ListenKind, OnSignal, Process, python};
+use crate::api::{Container, Handler, Port, Text};
+use crate::engine::SimDuration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+/// An image, as far as its containers show it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImageModel {
+    /// The image's name without registry and tag, or the end of it: `nginx`, `e2e-test-images/agnhost`. A pattern.
+    pub name: Glob,
+    /// What runs before the command, or is the command.
+    pub entrypoint: Vec<Text>,
+    /// The command, or its arguments.
+    pub cmd: Vec<Text>,
+    /// Whether the entry point runs the command that follows it, as `docker-entrypoint.sh` does.
+    pub wraps: bool,
+    /// The shell behind `sh`.
+    pub shell: ImageShell,
+    /// Whether a program that the table does not name is there all the same.
+    pub has_others: bool,
+    /// The user by number.
+    pub user: u32,
+    /// Where programs start.
+    pub directory: Text,
+    /// What a stop sends.
+    pub stop_signal: Text,
+    /// The environment.
+    pub env: Vec<(Text, Text)>,
+    /// Files, by path.
+    pub files: Vec<(Text, Text)>,
+    /// Its programs; the first that fits a command line is what it does.
+    pub programs: Vec<ProgramModel>,
+}
+
+/// The shell of an image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ImageShell {
+    /// BusyBox ash.
+    #[default]
+    BusyBox,
+    /// dash, and bash beside it.
+    Dash,
+    /// bash.
+    Bash,
+    /// None, nor any utility.
+    None,
+}
+
+/// A program of an image.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProgramModel {
+    /// Its name without directory. A pattern.
+    pub name: Glob,
+    /// Its arguments, joined by blanks; any if absent. A pattern.
+    pub args: Option<Glob>,
+    /// What it does.
+    pub process: Process,
+    /// Whether it listens on every port that the container declares or is probed at, too.
+    pub on_declared_ports: bool,
+    /// Whether it only asks: it succeeds once something in the pod listens there, and fails before.
+    pub asks_port: Option<u16>,
+    /// Whether it only sends a signal to the container's main process.
+    pub sends: Option<Text>,
+    /// The files that it serves over HTTP.
+    pub serves: Option<Served>,
+    /// Secrets that it creates when it ends well.
+    pub makes: Vec<MadeSecret>,
+    /// Whether the text after `-c` is read as Python.
+    pub python: bool,
+    /// Flags whose value is memory that it uses, such as `--vm-bytes`.
+    pub memory_flags: Vec<Text>,
+    /// Flags whose value is CPUs that it uses, such as `-cpus`.
+    pub cpu_flags: Vec<Text>,
+}
+
+/// A directory that a web server serves.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Served {
+    /// The directory.
+    pub directory: Text,
+    /// Not if something is mounted here: then its configuration is not known, and every page is there.
+    pub unless_mounted: Text,
+}
+
+/// A Secret that a program creates.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MadeSecret {
+    /// The flag that gives its name.
+    pub name_flag: Text,
+    /// The flag that gives its namespace; the pod's where it is not given.
+    pub namespace_flag: Text,
+    /// Its keys.
+    pub keys: Vec<Text>,
+}
+
+impl Default for ImageModel {
+    fn default() -> Self {
+        Self {
+            name: Glob::any(),
+            entrypoint: Vec::new(),
+            cmd: Vec::new(),
+            wraps: false,
+            shell: ImageShell::default(),
+            has_others: true,
+            user: 0,
+            directory: "/".into(),
+            stop_signal: "TERM".into(),
+            env: Vec::new(),
+            files: Vec::new(),
+            programs: Vec::new(),
+        }
+    }
+}
+
+/// The images that ship with the program.
+static SHIPPED: LazyLock<Vec<Arc<ImageModel>>> = LazyLock::new(|| {
+    let table: Vec<ImageModel> = ron::from_str(include_str!("images.ron")).expect("the table ships with the program");
+    table.into_iter().map(Arc::new).collect()
+});
+
+/// An image that nobody has described.
+static UNKNOWN: LazyLock<Arc<ImageModel>> = LazyLock::new(|| {
+    let server = ProgramModel { process: polite_server(), on_declared_ports: true, ..ProgramModel::default() };
+    // Whoever asks for a user that is not root has an image that has one.
+    Arc::new(ImageModel { shell: ImageShell::Dash, user: 65_532, programs: vec![server], ..ImageModel::default() })
+});
+
+/// A server that ends at once when it is told to.
+fn polite_server() -> Process {
+    Process { on_sigterm: OnSignal::Exit { after: SimDuration::ZERO.into(), code: 0 }, ..Process::default() }
+}
+
+/// The model of an image: the scenario's word, else the shipped table's, else a guess. The flag tells whether it is one
+/// of the first two.
+pub(super) fn find(own: &[Arc<ImageModel>], image: &str) -> (Arc<ImageModel>, bool) {
+    let repository = repository(image);
+    let fits = |model: &&Arc<ImageModel>| {
+        let mut tail = Some(repository);
+        while let Some(rest) = tail {
+            if model.name.matches(rest) {
+                return true;
+            }
+            tail = rest.split_once('/').map(|(_, rest)| rest);
+        }
+        false
+    };
+    let found = own.iter().find(fits).or_else(|| SHIPPED.iter().find(fits));
+    found.map_or_else(|| (UNKNOWN.clone(), false), |model| (model.clone(), true))
+}
+
+/// An image's name without tag and digest.
+fn repository(image: &str) -> &str {
+    let image = image.split('@').next().unwrap_or(image);
+    let slash = image.rfind('/').map_or(0, |slash| slash + 1);
+    image[slash..].find(':').map_or(image, |colon| &image[..slash + colon])
+}
+
+impl ImageModel {
+    /// The command line of a container (`command` replaces the entry point, and with it the image's arguments).
+    pub(super) fn command_line(&self, command: &[Text], args: &[Text]) -> Vec<String> {
+        let words = |list: &[Text]| list.iter().map(|word| word.to_string()).collect::<Vec<_>>();
+        if !command.is_empty() {
+            return [words(command), words(args)].concat();
+        }
+        let tail = if args.is_empty() { words(&self.cmd) } else { words(args) };
+        let runs_it = self.wraps && tail.first().is_some_and(|first| !first.starts_with('-') && self.can_run(first));
+        if runs_it { tail } else { [words(&self.entrypoint), tail].concat() }
+    }
+
+    fn can_run(&self, name: &str) -> bool {
+        let base = base_name(name);
+        is_utility(base) || self.programs.iter().any(|program| program.name.matches(base))
+    }
+
+    /// The shell, if there is one.
+    pub(super) fn dialect(&self) -> Option<Dialect> {
+        match self.shell {
+            ImageShell::BusyBox => Some(Dialect::BusyBox),
+            ImageShell::Dash => Some(Dialect::Dash),
+            ImageShell::Bash => Some(Dialect::Bash),
+            ImageShell::None => None,
+        }
+    }
+
+    /// Whether it has a program of its own of this name.
+    pub(super) fn has_program(&self, name: &str) -> bool {
+        let base = base_name(name);
+        self.programs.iter().any(|program| program.name.matches(base) && *program.name.as_str() != *"*")
+            || !is_utility(base)
+                && self.entrypoint.first().or(self.cmd.first()).is_some_and(|first| base_name(first) == base)
+    }
+
+    /// What a command line of it does.
+    pub(super) fn program(&self, argv: &[String]) -> Option<&ProgramModel> {
+        let base = argv.first().map_or("", |name| base_name(name));
+        let args = argv.iter().skip(1).map(String::as_str).collect::<Vec<_>>().join(" ");
+        self.programs.iter().find(|program| {
+            program.name.matches(base) && program.args.as_ref().is_none_or(|pattern| pattern.matches(&args))
+        })
+    }
+
+    /// The file system that its containers start with.
+    pub(super) fn file_system(&self) -> FileSystem {
+        if self.files.is_empty() {
+            return FileSystem::default();
+        }
+        let mut root = Directory::linux();
+        for (path, content) in &self.files {
+            root.insert_file(path, File::new(content.as_bytes()).executable());
+        }
+        FileSystem::new(Arc::new(root))
+    }
+
+    /// What a stop sends.
+    pub(super) fn stop_signal(&self) -> Signal {
+        Signal::parse(&self.stop_signal).unwrap_or(Signal::TERM)
+    }
+}
+
+impl ProgramModel {
+    /// What it does in a container: its model, with the ports that are expected of it and what its flags say.
+    pub(super) fn process_in(
+        &self,
+        container: Option<&Container>,
+        argv: &[String],
+        environment: &BTreeMap<String, String>,
+    ) -> Process {
+        let text = argv.iter().position(|word| word == "-c").and_then(|at| argv.get(at + 1)).filter(|_| self.python);
+        let mut process = match text {
+            Some(text) => Process { on_sigterm: self.process.on_sigterm.clone(), ..python::play(text, environment) },
+            None => self.process.clone(),
+        };
+        if let Some(container) = container.filter(|_| self.on_declared_ports) {
+            add_ports(&mut process.listen, container);
+        }
+        if let Some(served) = &self.serves
+            && container.is_none_or(|container| {
+                !container.volume_mounts.iter().any(|mount| mount.mount_path.starts_with(&*served.unless_mounted))
+            })
+        {
+            let pages = process.listen.iter_mut().filter(|entry| entry.kind == ListenKind::Http);
+            pages.for_each(|entry| entry.files = Some(served.directory.clone()));
+        }
+        let memory: i64 = self.memory_flags.iter().filter_map(|flag| flag_value(argv, flag)).filter_map(bytes).sum();
+        if memory > 0 {
+            let workers = flag_value(argv, "--vm").and_then(|value| value.parse().ok()).unwrap_or(1).max(1);
+            usage(&mut process).memory = Some(memory.saturating_mul(workers));
+        }
+        let cpus: f64 = self.cpu_flags.iter().filter_map(|flag| flag_value(argv, flag)?.parse::<f64>().ok()).sum();
+        if cpus > 0.0 {
+            usage(&mut process).milli_cpu = Some((cpus * 1000.0) as i64);
+        }
+        process
+    }
+}
+
+fn usage(process: &mut Process) -> &mut super::UsageStep {
+    if process.usage.is_empty() {
+        process.usage.push(super::UsageStep::default());
+    }
+    process.usage.last_mut().expect("one was just added")
+}
+
+/// Listens on the ports that a container declares or is probed at, in the protocol that the probe speaks.
+fn add_ports(listen: &mut Vec<ListenBehavior>, container: &Container) {
+    let probes = [&container.startup, &container.readiness, &container.liveness];
+    let hooks = [&container.post_start, &container.pre_stop];
+    let handlers = probes.into_iter().flatten().map(|probe| &probe.handler).chain(hooks.into_iter().flatten());
+    let number = |port: &Port| match port {
+        Port::Number(port) => Some(*port),
+        Port::Named(name) => container.port_named(name),
+    };
+    let probed = handlers.filter_map(|handler| match handler {
+        Handler::HttpGet { port, host, https, .. } if host.is_empty() => {
+            Some((number(port)?, if *https { ListenKind::Https } else { ListenKind::Http }))
+        }
+        Handler::TcpSocket { port, host } if host.is_empty() => Some((number(port)?, ListenKind::Http)),
+        Handler::Grpc { port, .. } => Some((*port, ListenKind::Grpc)),
+        _ => None,
+    });
+    let declared = container.ports.iter().filter(|port| port.protocol != "UDP" && port.protocol != "SCTP");
+    for (port, kind) in probed.chain(declared.map(|port| (port.container_port, ListenKind::Http))) {
+        if listen.iter().all(|entry| entry.port != port) {
+            listen.push(ListenBehavior { port, kind, ..ListenBehavior::default() });
+        }
+    }
+}
+
+/// The value of a flag: `--flag value` or `--flag=value`.
+pub(super) fn flag_value<'a>(argv: &'a [String], flag: &str) -> Option<&'a str> {
+    let mut words = argv.iter();
+    while let Some(word) = words.next() {
+        if word == flag {
+            return words.next().map(String::as_str);
+        }
+        if let Some(value) = word.strip_prefix(flag).and_then(|rest| rest.strip_prefix('=')) {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// An amount as `stress` takes it: powers of 1024.
+fn bytes(text: &str) -> Option<i64> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match text[digits.len()..].chars().next().map(|c| c.to_ascii_uppercase()) {
+        None | Some('B') => 1,
+        Some('K') => 1 << 10,
+        Some('M') => 1 << 20,
+        Some('G') => 1 << 30,
+        Some(_) => return None,
+    };
+    digits.parse::<i64>().ok().map(|number| number.saturating_mul(unit))
+}
+
+fn base_name(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_known_by_the_end_of_their_name() {
+        for (image, known, entry) in [
+            ("nginx", true, "/docker-entrypoint.sh nginx -g daemon off;"),
+            ("docker.io/library/nginx:1.27@sha256:0123", true, "/docker-entrypoint.sh nginx -g daemon off;"),
+            ("registry.k8s.io/busybox:1.27.2", true, "sh"),
+            ("registry:5000/team/service:v1", false, ""),
+            ("registry.k8s.io/e2e-test-images/agnhost:2.40", true, "/agnhost pause"),
+        ] {
+            let (model, found) = find(&[], image);
+            assert_eq!((model.command_line(&[], &[]).join(" ").as_str(), found), (entry, known), "{image}");
+        }
+    }
+
+    #[test]
+    fn commands_and_arguments_meet_the_image() {
+        let (redis, _) = find(&[], "redis:7");
+        let words = |text: &str| text.split_whitespace().map(Text::from).collect::<Vec<_>>();
+        for (command, args, line) in [
+            ("", "", "redis-server"),
+            ("", "redis-server --port 80", "redis-server --port 80"),
+            ("", "--appendonly yes", "docker-entrypoint.sh --appendonly yes"),
+            ("", "sh -c true", "sh -c true"),
+            ("sleep", "5", "sleep 5"),
+            ("sleep", "", "sleep"),
+        ] {
+            assert_eq!(redis.command_line(&words(command), &words(args)).join(" "), line, "{command:?} {args:?}");
+        }
+    }
+
+    #[test]
+    fn flags_say_what_is_used() {
+        let (stress, _) = find(&[], "polinux/stress");
+        let line = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        for (argv, memory) in [
+            ("stress --vm 1 --vm-bytes 150M --vm-hang 1", Some(150 << 20)),
+            ("stress --vm 2 --vm-bytes=1G", Some(2 << 30)),
+            ("stress --cpu 1", None),
+        ] {
+            let argv = line(argv);
+            let process = stress.program(&argv).unwrap().process_in(None, &argv, &BTreeMap::new());
+            assert_eq!(process.usage.first().and_then(|step| step.memory), memory, "{argv:?}");
+        }
+    }
+}

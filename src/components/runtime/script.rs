@@ -1,0 +1,332 @@
+//! Scripts in containers: the container's own command, and commands sent into it, played by the shell.
+//!
+//! A script is resumed when its time has come and after each answer and signal; what it asks for is served here.
+
+use super::filesystem::{File, FileSystem, Files, Volumes};
+use super::image_table::ImageModel;
+use super::program::Place;
+use super::shell::{
+    Answer, CallId, Command, Disposition, Program as Runner, Request, Shell, Signal, State, Stream, World, is_utility,
+};
+use super::{Exit, RuntimeMessage, Runtimes};
+use crate::api::WallClock;
+use crate::components::message::Message;
+use crate::engine::{Outbox, SimDuration, SimTime};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// How much of a command's output a kubelet reads (`pkg/probe/exec`).
+const OUTPUT_LIMIT: usize = 10 << 10;
+
+/// Which script of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Session {
+    /// Its own command.
+    Main,
+    /// A command that was sent into it, by the kubelet's number for the call.
+    Exec(u32),
+}
+
+/// A command that the shell plays.
+#[derive(Debug, Clone)]
+pub(super) struct Script {
+    shell: Shell,
+    /// Timers of an earlier turn are stale.
+    turn: u32,
+    /// What it has printed, if somebody wants to know.
+    pub(super) output: Vec<u8>,
+    /// The program that it has turned into by `exec`.
+    pub(super) became: Option<u32>,
+}
+
+/// The container around a script.
+pub(super) struct ContainerWorld<'a> {
+    files: &'a mut FileSystem,
+    volumes: &'a mut Volumes,
+    now: SimTime,
+    log: &'a mut File,
+    output: Option<&'a mut Vec<u8>>,
+    clock: WallClock,
+    host_name: &'a str,
+    full_host_name: String,
+    address: Option<Ipv4Addr>,
+    user: u32,
+    image: Arc<ImageModel>,
+    processes: Vec<(u32, String)>,
+}
+
+impl Script {
+    pub(super) fn new(shell: Shell) -> Self {
+        Self { shell, turn: 0, output: Vec::new(), became: None }
+    }
+
+    /// Sends it a signal; whether the kernel would end it, were it not number 1.
+    pub(super) fn signal(&mut self, signal: Signal) -> bool {
+        self.shell.signal(signal) == Disposition::Default && !signal.is_harmless()
+    }
+}
+
+impl World for ContainerWorld<'_> {
+    fn files(&mut self) -> Files<'_> {
+        self.files.view(self.volumes, self.now)
+    }
+
+    fn write(&mut self, _: SimTime, _: Stream, bytes: &[u8]) {
+        match &mut self.output {
+            Some(output) => {
+                let room = OUTPUT_LIMIT.saturating_sub(output.len());
+                output.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            }
+            None => self.log.append(bytes),
+        }
+    }
+
+    fn date(&self, at: SimTime) -> jiff::Timestamp {
+        jiff::Timestamp::from_nanosecond(i128::from(self.clock.at(at).unix_nanos())).unwrap_or_default()
+    }
+
+    fn hostname(&self) -> String {
+        self.host_name.to_owned()
+    }
+
+    fn full_hostname(&self) -> String {
+        self.full_host_name.clone()
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        self.address.iter().map(ToString::to_string).collect()
+    }
+
+    fn user(&self) -> u32 {
+        self.user
+    }
+
+    fn find_program(&self, name: &str) -> Runner {
+        let base = name.rsplit('/').next().unwrap_or(name);
+        let plain =
+            !name.contains('/') || name.rsplit_once('/').is_some_and(|(directory, _)| directory.ends_with("bin"));
+        if self.image.has_program(name) {
+            Runner::Host
+        } else if self.image.dialect().is_some() && plain && is_utility(base) {
+            Runner::Utility
+        } else if self.image.has_others && !self.files.holds(name) {
+            Runner::Host
+        } else {
+            Runner::Missing
+        }
+    }
+
+    fn processes(&self) -> Vec<(u32, String)> {
+        self.processes.clone()
+    }
+}
+
+impl Runtimes {
+    /// Does something with the container around a script, if the container is there.
+    pub(super) fn with_world<T>(
+        &mut self,
+        now: SimTime,
+        place: Place,
+        output: Option<&mut Vec<u8>>,
+        action: impl FnOnce(&mut ContainerWorld<'_>) -> T,
+    ) -> Option<T> {
+        let (_, image, _) = self.image_of(place)?;
+        let machine = &mut self.machines[place.node.index()];
+        let address = machine.address();
+        let record = machine.pods.get_mut(&place.key)?;
+        let pod = record.pod.clone();
+        let address = record.address().or(pod.spec.host_network.then_some(address));
+        let host_name = record.host_name();
+        let full_host_name = if pod.spec.subdomain.is_empty() {
+            host_name.to_string()
+        } else {
+            format!("{host_name}.{}.{}.svc.cluster.local", pod.spec.subdomain, pod.meta.namespace)
+        };
+        let instance = record.instance_mut(place.container)?;
+        let user = pod.spec.container(instance.status.name).and_then(|container| container.run_as_user);
+        let processes = instance.programs.iter().map(|program| (program.pid, program.argv.join(" "))).collect();
+        let mut world = ContainerWorld {
+            files: &mut instance.files,
+            volumes: &mut self.volumes,
+            now,
+            log: &mut instance.log,
+            output,
+            clock: self.clock,
+            host_name: host_name.as_str(),
+            full_host_name,
+            address,
+            user: user.and_then(|user| u32::try_from(user).ok()).unwrap_or(image.user),
+            image,
+            processes,
+        };
+        Some(action(&mut world))
+    }
+
+    fn script_slot(&mut self, place: Place, session: Session) -> Option<&mut Option<Box<Script>>> {
+        match session {
+            Session::Main => Some(&mut self.instance_mut(place)?.script),
+            Session::Exec(id) => Some(&mut self.machines[place.node.index()].execs.get_mut(&id)?.script),
+        }
+    }
+
+    fn script(&mut self, place: Place, session: Session) -> Option<&mut Script> {
+        self.script_slot(place, session)?.as_deref_mut()
+    }
+
+    /// Has a script resumed after a while, whatever it was told before.
+    pub(super) fn resume_soon(
+        &mut self,
+        place: Place,
+        session: Session,
+        after: SimDuration,
+        out: &mut Outbox<Message>,
+    ) {
+        let Some(script) = self.script(place, session) else { return };
+        script.turn += 1;
+        let Place { node, key, container } = place;
+        let message = RuntimeMessage::Resume { key, container, session, turn: script.turn };
+        out.after(after, Message::Runtime(node, message));
+    }
+
+    /// A script's time has come.
+    pub(super) fn resume(
+        &mut self,
+        now: SimTime,
+        place: Place,
+        session: Session,
+        turn: u32,
+        out: &mut Outbox<Message>,
+    ) {
+        let Some(script) = self.script(place, session) else { return };
+        if script.turn != turn {
+            return;
+        }
+        // Out of its container while it runs, which it sees as its world.
+        let Some(mut script) = self.script_slot(place, session).and_then(Option::take) else { return };
+        let Script { shell, output, .. } = &mut *script;
+        let output = (session != Session::Main).then_some(output);
+        let turn = self.with_world(now, place, output, |world| shell.resume(now, world));
+        if let Some(slot) = self.script_slot(place, session) {
+            *slot = Some(script);
+        }
+        let Some(turn) = turn else { return };
+        if let State::Waiting { until: Some(until) } = turn.state {
+            self.resume_soon(place, session, until.since(now), out);
+        }
+        for call in turn.calls {
+            self.serve_script(now, place, session, call.id, call.request, out);
+        }
+        match turn.state {
+            State::Waiting { .. } => {}
+            State::Exited(code) => self.script_ended(now, place, session, code, out),
+            State::Unsupported(what) => match session {
+                Session::Main => self.fall_back(now, place, &what.to_string(), out),
+                Session::Exec(_) => self.script_ended(now, place, session, 0, out),
+            },
+        }
+    }
+
+    fn script_ended(&mut self, now: SimTime, place: Place, session: Session, code: i32, out: &mut Outbox<Message>) {
+        match session {
+            Session::Main => {
+                let exit = Exit { code, ..Exit::default() };
+                self.machines[place.node.index()].process_ends(now, place.key, place.container, &exit, out);
+            }
+            Session::Exec(id) => self.exec_ended(place.node, id, code, out),
+        }
+    }
+
+    fn serve_script(
+        &mut self,
+        now: SimTime,
+        place: Place,
+        session: Session,
+        id: CallId,
+        request: Request,
+        out: &mut Outbox<Message>,
+    ) {
+        match request {
+            Request::Run(command) => {
+                self.run_program(now, place, session, id, &command, out);
+            }
+            Request::Exec(command) => {
+                let pid = self.run_program(now, place, session, id, &command, out);
+                if let Some(script) = self.script(place, session) {
+                    script.became = pid;
+                }
+            }
+            Request::Network(query) => self.ask_network(now, place, session, id, &query, out),
+            Request::SignalCall { call, signal } => {
+                let Some(instance) = self.instance_mut(place) else { return };
+                let caller = Some((session, call));
+                let pid = instance.programs.iter().find(|program| program.caller == caller).map(|program| program.pid);
+                if let Some(pid) = pid {
+                    self.signal_program(now, place, pid, signal, out);
+                }
+            }
+            Request::SignalProcess { pid: 1, signal } => self.signal(now, place, signal, out),
+            Request::SignalProcess { pid, signal } => self.signal_program(now, place, pid, signal, out),
+        }
+    }
+
+    /// A script runs a program of the image.
+    fn run_program(
+        &mut self,
+        now: SimTime,
+        place: Place,
+        session: Session,
+        call: CallId,
+        command: &Command,
+        out: &mut Outbox<Message>,
+    ) -> Option<u32> {
+        let (config, image, _) = self.image_of(place)?;
+        let program = image.program(&command.argv);
+        if let Some(signal) = program.and_then(|program| program.sends.as_deref()).and_then(Signal::parse) {
+            self.signal(now, place, signal, out);
+            self.answer_program(place, session, call, 0, out);
+            return None;
+        }
+        if let Some(port) = program.and_then(|program| program.asks_port) {
+            let up = self.something_listens(now, place, port);
+            self.answer_program(place, session, call, i32::from(!up), out);
+            return None;
+        }
+        let Some(program) = program.filter(|_| session == Session::Main) else {
+            // Nothing is known of a command that is sent into a container: it works.
+            self.answer_program(place, session, call, 0, out);
+            return None;
+        };
+        let pod = self.machines[place.node.index()].pods.get(&place.key)?.pod.clone();
+        let model = Arc::new(program.process_in(pod.spec.container(config.name), &command.argv, &command.environment));
+        Some(self.begin_program(now, place, model, command.argv.clone(), Some((session, call)), out))
+    }
+
+    /// A program that a script waits for has ended.
+    pub(super) fn answer_program(
+        &mut self,
+        place: Place,
+        session: Session,
+        call: CallId,
+        status: i32,
+        out: &mut Outbox<Message>,
+    ) {
+        let answer = Answer::Exited { status, output: Vec::new() };
+        self.answer_script(place, session, call, answer, SimDuration::ZERO, out);
+    }
+
+    /// A script gets an answer, and goes on after a while.
+    pub(super) fn answer_script(
+        &mut self,
+        place: Place,
+        session: Session,
+        call: CallId,
+        answer: Answer,
+        after: SimDuration,
+        out: &mut Outbox<Message>,
+    ) {
+        if let Some(script) = self.script(place, session) {
+            script.shell.answer(call, answer);
+            self.resume_soon(place, session, after, out);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Every scenario that comes with podsim holds what it promises, and shows it again when it is run again.
+
+use podsim::engine::SimTime;
+use podsim::scenario::{FileError, Files, Scenario};
+use podsim::simulation::{Simulation, parallel};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// The files of this checkout.
+struct Checkout;
+
+impl Files for Checkout {
+    fn read(&self, path: &str) -> Result<Vec<u8>, FileError> {
+        fs::read(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => FileError::Missing,
+            _ => FileError::Other(error.to_string()),
+        })
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
+}
+
+fn scenarios() -> Vec<String> {
+    let entries = fs::read_dir(root()).expect("a folder").flatten();
+    let paths = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "ron"));
+    let mut paths: Vec<String> = paths.map(|path| path.display().to_string()).collect();
+    paths.sort();
+    paths
+}
+
+fn load(path: &str) -> Scenario {
+    Scenario::load(path, &Checkout).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn simulated(scenario: &Scenario, seed: u64) -> Simulation {
+    let mut simulation = scenario.simulate(seed);
+    simulation.run();
+    simulation
+}
+
+#[test]
+fn every_expectation_holds() {
+    let failures = parallel(&scenarios(), |path| {
+        let scenario = load(path);
+        let verdicts = simulated(&scenario, scenario.seed.unwrap_or(1)).verdicts();
+        assert!(!verdicts.is_empty(), "{path} expects nothing");
+        let failed = verdicts.iter().filter(|verdict| !verdict.met);
+        failed.map(|verdict| format!("{}: {}: {}", verdict.place, verdict.text, verdict.seen)).collect::<Vec<_>>()
+    });
+    let failures = failures.concat();
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+#[test]
+fn most_seeds_hold_what_one_seed_holds() {
+    // Expectations are about what Kubernetes does, not about the luck of one seed.
+    let failures = parallel(&scenarios(), |path| {
+        let scenario = load(path);
+        let failed = (2..8).filter(|seed| simulated(&scenario, *seed).verdicts().iter().any(|verdict| !verdict.met));
+        let failed: Vec<u64> = failed.collect();
+        (failed.len() > 1).then(|| format!("{path} fails with the seeds {failed:?}"))
+    });
+    let failures: Vec<String> = failures.into_iter().flatten().collect();
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+#[test]
+fn a_scenario_run_again_has_the_same_digest_and_a_fork_ends_like_its_parent() {
+    for path in scenarios() {
+        let scenario = load(&path);
+        let whole = simulated(&scenario, 3);
+        let mut fork = scenario.simulate(3);
+        fork.run_until(SimTime::ZERO + scenario.duration() / 2);
+        let mut fork = fork.clone();
+        fork.run();
+        assert_eq!(whole.digest(), fork.digest(), "{path}");
+    }
+}
+
+#[test]
+fn every_scenario_says_what_to_look_for_and_uses_real_manifests() {
+    let texts: Vec<(String, String)> = scenarios()
+        .into_iter()
+        .map(|path| (fs::read_to_string(&path).expect("a text"), path))
+        .map(|(text, path)| (path, text))
+        .collect();
+    assert!(texts.len() >= 16, "{} scenarios", texts.len());
+    for (path, text) in &texts {
+        assert!(text.starts_with("// "), "{path} opens with a comment");
+        assert!(text.contains("// Look for: "), "{path} says what to look for");
+        assert!(!load(path).description.is_empty(), "{path} has a description");
+    }
+    for entry in fs::read_dir(root().join("manifests")).expect("a folder").flatten() {
+        let name = entry.file_name().into_string().expect("a plain name");
+        let used = texts.iter().any(|(_, text)| text.contains(&format!("manifests/{name}")));
+        assert!(used, "no scenario uses {name}");
+    }
+}

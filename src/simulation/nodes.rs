@@ -2,7 +2,7 @@
 
 use super::Cluster;
 use crate::api::{ApiObject, Name, Pod};
-use crate::components::cri::RuntimePod;
+use crate::components::cri::{CriReply, CriResult, RuntimePod};
 use crate::components::kubelet::KubeletMessage;
 use crate::components::message::{Message, NodeIndex};
 use crate::engine::{Outbox, SimDuration, SimTime};
@@ -20,7 +20,8 @@ impl Cluster {
         match message {
             KubeletMessage::ListRuntime => {
                 let pods = self.runtimes.machine(node).snapshots();
-                self.kubelets[node.index()].runtime_listed(now, pods);
+                let images = self.runtimes.images(node);
+                self.kubelets[node.index()].runtime_listed(now, pods, images);
                 self.watch_usage(now, node, out);
             }
             KubeletMessage::ListPods => {
@@ -41,6 +42,22 @@ impl Cluster {
             }
             message => self.kubelets[node.index()].handle(now, message, out),
         }
+    }
+
+    /// A runtime answers its kubelet; what it did to images shows in the node's status.
+    pub(super) fn cri_done(
+        &mut self,
+        now: SimTime,
+        node: NodeIndex,
+        id: u32,
+        result: CriResult,
+        out: &mut Outbox<Message>,
+    ) {
+        if matches!(result, Ok(CriReply::Image(_))) {
+            let images = self.runtimes.images(node);
+            self.kubelets[node.index()].images_changed(now, images, out);
+        }
+        self.kubelets[node.index()].cri_done(now, id, result, out);
     }
 
     /// What runs on a node changed: its kubelet sees it when it next looks, and may soon have too little of something.

@@ -15,3 +15,4 @@ pub mod scheduler;
 pub mod stats;
 pub mod token_bucket;
 pub mod url;
+pub mod volume_match;

@@ -16,7 +16,9 @@ pub mod plan;
 pub mod recorded;
 mod scheduler;
 mod schema;
+mod setting;
 pub mod step;
+mod study;
 mod verbs;
 mod yaml;
 
@@ -28,3 +30,5 @@ pub use notes::{Notes, Refusal};
 pub use outline::Placed;
 pub use scheduler::scheduler_setup;
 pub use schema::schema;
+pub use setting::Setting;
+pub use study::{Precision, Study, Variant};

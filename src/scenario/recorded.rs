@@ -546,6 +546,7 @@ impl ListenRule {
             path: self.path.map(Text::from),
             host: self.host.map(Text::from),
             header: self.header.map(Text::from),
+            files: None,
             service: self.service.map(Text::from),
             close_on_sigterm: self.close_on_sigterm,
             timeline: self.timeline.into_iter().map(|entry| entry.convert(kind)).collect::<Result<_, _>>()?,

@@ -41,10 +41,10 @@ impl Cluster {
                 self.user_does([Errand::Taint { node: *node, add: add.clone(), remove: remove.clone() }], out);
             }
             Action::Drain(drain) => self.user_does([Errand::Drain(drain.clone())], out),
-            Action::KillKubelet(node) => self.kill_kubelet(*node, out),
+            Action::KillKubelet(node) => self.kill_kubelet(now, *node, out),
             Action::StartKubelet(node) | Action::StartNode(node) => self.start_kubelet(*node, SimDuration::ZERO, out),
             Action::RestartKubelet { node, down } => {
-                self.kill_kubelet(*node, out);
+                self.kill_kubelet(now, *node, out);
                 self.start_kubelet(*node, *down, out);
             }
             Action::PowerOff(node) => self.power_off(now, *node, out),

@@ -46,6 +46,7 @@ impl Cluster {
                 let mut present = Node::clone(&template);
                 Arc::make_mut(&mut present.status).images = kubelet.images().clone();
                 self.register(SimTime::ZERO, &present);
+                self.controllers.was_up(node.name, node.uptime);
                 self.watch_usage(SimTime::ZERO, index, out);
             }
         }

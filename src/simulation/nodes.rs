@@ -2,6 +2,7 @@
 
 use super::Cluster;
 use crate::api::{ApiObject, Name, Pod};
+use crate::components::controllers::Heartbeat;
 use crate::components::cri::{CriReply, CriResult, RuntimePod};
 use crate::components::kubelet::KubeletMessage;
 use crate::components::message::{Message, NodeIndex};
@@ -40,7 +41,12 @@ impl Cluster {
                 let stats = self.runtimes.stats(now, node);
                 self.kubelets[node.index()].image_gc(now, due, &stats, out);
             }
-            message => self.kubelets[node.index()].handle(now, message, out),
+            message => {
+                if matches!(message, KubeletMessage::Booted { .. }) {
+                    self.controllers.heartbeat(now, self.node_name(node), Heartbeat::Beats, out);
+                }
+                self.kubelets[node.index()].handle(now, message, out);
+            }
         }
     }
 
@@ -53,11 +59,18 @@ impl Cluster {
         result: CriResult,
         out: &mut Outbox<Message>,
     ) {
-        if matches!(result, Ok(CriReply::Image(_))) {
+        if matches!(result, Ok(CriReply::Image { .. })) {
             let images = self.runtimes.images(node);
             self.kubelets[node.index()].images_changed(now, images, out);
         }
         self.kubelets[node.index()].cri_done(now, id, result, out);
+    }
+
+    /// A kubelet renews its lease no longer.
+    fn lease_lapses(&mut self, now: SimTime, node: Name, out: &mut Outbox<Message>) {
+        let kubelet = self.machine_named(node).map(|index| &self.kubelets[index.index()]);
+        let last = kubelet.and_then(|kubelet| kubelet.lease_renewed_at(now)).unwrap_or(SimTime::ZERO);
+        self.controllers.heartbeat(now, node, Heartbeat::Stopped(last), out);
     }
 
     /// What runs on a node changed: its kubelet sees it when it next looks, and may soon have too little of something.
@@ -85,8 +98,9 @@ impl Cluster {
         self.nodes.get(&node).copied()
     }
 
-    pub(super) fn kill_kubelet(&mut self, node: Name, out: &mut Outbox<Message>) {
+    pub(super) fn kill_kubelet(&mut self, now: SimTime, node: Name, out: &mut Outbox<Message>) {
         let Some(index) = self.machine_named(node) else { return };
+        self.lease_lapses(now, node, out);
         self.kubelets[index.index()].stop();
         self.runtimes.cancel_calls(index, out);
     }
@@ -98,6 +112,7 @@ impl Cluster {
 
     pub(super) fn power_off(&mut self, now: SimTime, node: Name, out: &mut Outbox<Message>) {
         let Some(index) = self.machine_named(node) else { return };
+        self.lease_lapses(now, node, out);
         self.kubelets[index.index()].stop();
         self.runtimes.power_off(now, index, out);
     }

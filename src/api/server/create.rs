@@ -86,7 +86,7 @@ impl Server {
         let meta = object.meta();
         let (namespace, base) = (meta.namespace, meta.generate_name);
         if !meta.name.is_empty() {
-            return match T::table(&self.store).find(namespace, meta.name) {
+            return match T::table(&self.store).find(namespace, object.table_name()) {
                 Some(_) => Err(ApiError::already_exists(T::KIND, &meta.name)),
                 None => Ok(()),
             };
@@ -100,8 +100,8 @@ impl Server {
                 name.push(char::from(ALPHABET[draw.below(ALPHABET.len() as u64) as usize]));
             }
             let name = Name::new(&name);
-            if T::table(&self.store).find(namespace, name).is_none() {
-                object.meta_mut().name = name;
+            object.meta_mut().name = name;
+            if T::table(&self.store).find(namespace, object.table_name()).is_none() {
                 return Ok(());
             }
         }

@@ -18,6 +18,7 @@ mod eviction;
 mod handler;
 mod image_gc;
 mod images;
+mod lease;
 mod net_client;
 mod node_status;
 mod pleg;

@@ -206,7 +206,7 @@ mod tests {
         check(100, 100, 1, &["burst"]);
         check(200, 0, 0, &["burst-high"]);
         check(400, 400, 0, &["burst-high", "burst"]);
-        check(450, 450, 0, &["burst-high", "sure"]);
+        check(450, 450, 0, &["burst-high", "burst", "sure"]);
         check(600, 0, 0, &["burst-high", "sure-high"]);
     }
 

@@ -191,8 +191,8 @@ fn pod_value(pod: &Pod, field: &str) -> Value {
     let status = &pod.status;
     match field {
         "phase" => Value::Text(status.phase.to_string()),
-        "ready" => Value::Bool(status.is_ready()),
-        "restarts" => Value::Int(status.all_containers().map(|container| i64::from(container.restart_count)).sum()),
+        "ready" => Value::Bool(pod.is_ready()),
+        "restarts" => Value::Int(pod.restarts().into()),
         "node" => Value::text(&pod.node_name),
         "ip" => status.pod_ip.map_or(Value::Absent, |ip| Value::Text(ip.to_string())),
         "reason" => Value::text(&status.reason),

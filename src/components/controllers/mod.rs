@@ -2,7 +2,8 @@
 //!
 //! They share one informer cache ([`Informers`]), told of every change through the watch of the controller manager, and
 //! nothing else. Each runs in a host of its own with a work queue, workers, a client with a limit and a recorder of
-//! events, as in the real kube-controller-manager. A controller is three things: a handler of notifications that adds keys
+//! events, as in the real kube-controller-manager. A controller is three things: a handler of notifications that adds
+//! keys
 //! to its queue, a view of the cluster, and a sync written as straight-line code ([`Flow`]).
 //!
 //! Everything follows `pkg/controller` of Kubernetes 1.36. Left out on purpose: leader election, periodic resyncs of

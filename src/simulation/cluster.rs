@@ -46,7 +46,8 @@ impl Cluster {
                 draws,
                 latencies: plan.profile.clone(),
             }),
-            controllers: ControllerManager::new(ControllerSetup { clock, draws, profile: plan.profile.clone() }),
+            controllers: ControllerManager::new(ControllerSetup { clock, draws, profile: plan.profile.clone() })
+                .provisioning(plan.profile.provision.clone()),
             kubelets: Vec::new(),
             runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), clock, draws),
             nodes: FastMap::default(),
@@ -114,8 +115,8 @@ impl Cluster {
             Message::Watch { client, change } => self.watched(now, client, change, out),
             Message::Kubelet(node, message) => self.kubelet(now, node, message, out),
             Message::Cri { node, id, call } => self.runtimes.call(now, node, id, *call, out),
-            Message::CriDone { node, id, result } => self.kubelets[node.index()].cri_done(now, id, result, out),
-            Message::RuntimeChanged { node, pod } => self.kubelets[node.index()].runtime_changed(now, pod, out),
+            Message::CriDone { node, id, result } => self.cri_done(now, node, id, result, out),
+            Message::RuntimeChanged { node, pod } => self.runtime_changed(now, node, pod, out),
             Message::RuntimeForgot { node, key } => self.kubelets[node.index()].runtime_forgot(key),
             Message::Net { client, id, request } => self.runtimes.net_request(now, client, id, &request, out),
             Message::NetDone { client, id, reply } => match client {

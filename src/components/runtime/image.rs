@@ -22,6 +22,18 @@ impl ImageStore {
         self.changed.insert(image, None);
     }
 
+    /// Images that were pulled, or removed, by name.
+    pub(super) fn pulled(&self) -> Vec<Name> {
+        let mut names: Vec<Name> = self.changed.keys().copied().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// When an image was pulled; none if it was there from the start.
+    pub(super) fn pulled_at(&self, image: Name) -> Option<SimTime> {
+        self.changed.get(&image).copied().flatten()
+    }
+
     fn add(&mut self, image: Name, now: SimTime) {
         self.changed.insert(image, Some(now));
     }

@@ -21,13 +21,14 @@ mod query;
 mod script;
 mod services;
 pub mod shell;
+mod usage;
 mod volumes;
 
 use super::cri::{ContainerConfig, CriCall, CriError, CriReply, CriResult, InstanceState, PodKey, VolumeKey};
 use super::latency::LatencyProfile;
 use super::message::{Message, NodeIndex};
 use crate::api::names;
-use crate::api::{Change, ContainerId, FastMap, Name, Pod, Uid, WallClock};
+use crate::api::{Change, ContainerId, FastMap, Name, Pod, ResourceList, Uid, WallClock};
 use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime};
 pub use behavior::*;
 use exec::ExecCall;
@@ -41,6 +42,7 @@ use services::Services;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+pub use usage::{Load, LoadStep, MachineLoad};
 
 names! {
     COMPLETED = "Completed";
@@ -154,9 +156,9 @@ impl Runtimes {
     }
 
     /// Adds a machine and returns its place.
-    pub fn add_machine(&mut self, name: Name) -> NodeIndex {
+    pub fn add_machine(&mut self, name: Name, capacity: ResourceList, load: Arc<MachineLoad>) -> NodeIndex {
         let index = NodeIndex(u16::try_from(self.machines.len()).expect("fewer than 65,536 machines"));
-        self.machines.push(Machine::new(index, name));
+        self.machines.push(Machine::new(index, name, capacity, load));
         index
     }
 

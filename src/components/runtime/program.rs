@@ -166,6 +166,7 @@ impl Runtimes {
         let plays = self.world.unruled == super::Unruled::Played;
         let taken = plays && self.port_taken(place, &model);
         let machine = &mut self.machines[place.node.index()];
+        machine.uses |= !model.usage.is_empty();
         let Some(record) = machine.pods.get_mut(&place.key) else { return 0 };
         let stream = record.stream;
         let Some(instance) = record.instance_mut(place.container) else { return 0 };
@@ -181,6 +182,9 @@ impl Runtimes {
         };
         let program = Program { pid, model: model.clone(), since: now, argv, caller, signalled: false };
         instance.programs.push(program);
+        if caller.is_none() {
+            instance.model = Some(model.clone());
+        }
         let run = record.counters(name).runs;
         let stream = stream.part(&name);
         if taken {

@@ -30,7 +30,7 @@ pub(super) fn play(text: &str, environment: &BTreeMap<String, String>) -> Proces
             continue;
         }
         if let Some(seconds) = argument(line, "sleep(").and_then(|text| text.parse::<f64>().ok()) {
-            slept = slept + SimDuration::from_nanos_f64(seconds * 1e9);
+            slept += SimDuration::from_nanos_f64(seconds * 1e9);
         }
         if let Some(text) = argument(line, "exit(") {
             code = text.parse().unwrap_or(i32::from(!text.is_empty()));

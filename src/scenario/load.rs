@@ -19,6 +19,7 @@ use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{ContainerBehavior, Glob, ImageBehavior, PodBehavior, Process, PullBehavior, World};
 use crate::components::scheduler::SchedulerSetup;
 use crate::engine::{Distribution, Draws, SimDuration, SimTime};
+use crate::simulation::Simulation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -87,7 +88,7 @@ impl Scenario {
     /// assert_eq!(scenario.plan(1).actions.len(), 1);
     /// let wrong = BTreeMap::from([("web.ron", "(duration: \"1 min\")")]);
     /// let problems = Scenario::load("web.ron", &wrong).expect_err("no duration").to_string();
-    /// assert!(problems.starts_with("web.ron:1:13: \"1 min\" is not a duration; write it like"), "{problems}");
+    /// assert!(problems.starts_with("web.ron:1:12: \"1 min\" is not a duration; write it like"), "{problems}");
     /// # Ok::<(), podsim::scenario::Problems>(())
     /// ```
     ///
@@ -174,6 +175,11 @@ impl Scenario {
     /// Where an object, `Kind/namespace/name`, is written.
     pub fn place_of(&self, object: &str) -> Option<Place> {
         self.places.get(object).copied()
+    }
+
+    /// A simulation of it with a seed, before its first message.
+    pub fn simulate(&self, seed: u64) -> Simulation {
+        Simulation::new(Arc::new(self.plan(seed)), seed, &self.expectations)
     }
 
     /// The plan for a seed.
@@ -662,7 +668,7 @@ impl<'f> Loader<'f> {
             actions.extend(done.into_iter().map(|action| TimedAction { at, action }));
             left = left.saturating_sub(1);
             let Some(every) = &step.every else { return };
-            at = at + every.value;
+            at += every.value;
             if left == 0 || at > duration {
                 return;
             }

@@ -4,6 +4,7 @@ mod error;
 pub mod expect;
 pub mod file;
 mod files;
+mod kubelet_configuration;
 mod load;
 mod machines;
 pub mod manifest;
@@ -24,6 +25,7 @@ mod yaml;
 
 pub use error::{Place, Problem, Problems};
 pub use files::{FileError, Files};
+pub use kubelet_configuration::kubelet_configuration;
 pub use load::{ManifestOptions, Scenario};
 pub use notes::{Notes, Refusal};
 pub use outline::Placed;

@@ -41,10 +41,10 @@ impl Cluster {
                 self.user_does([Errand::Taint { node: *node, add: add.clone(), remove: remove.clone() }], out);
             }
             Action::Drain(drain) => self.user_does([Errand::Drain(drain.clone())], out),
-            Action::KillKubelet(node) => self.kill_kubelet(*node, out),
+            Action::KillKubelet(node) => self.kill_kubelet(now, *node, out),
             Action::StartKubelet(node) | Action::StartNode(node) => self.start_kubelet(*node, SimDuration::ZERO, out),
             Action::RestartKubelet { node, down } => {
-                self.kill_kubelet(*node, out);
+                self.kill_kubelet(now, *node, out);
                 self.start_kubelet(*node, *down, out);
             }
             Action::PowerOff(node) => self.power_off(now, *node, out),
@@ -59,11 +59,21 @@ impl Cluster {
                     self.kubelets[index.index()].manifest_removed(now, *name, out);
                 }
             }
-            Action::ShutdownNode(_) | Action::CancelShutdown(_) => {}
+            Action::ShutdownNode(node) => {
+                if let Some(index) = self.machine_named(*node) {
+                    self.kubelets[index.index()].shutdown_announced(now, out);
+                }
+            }
+            Action::CancelShutdown(node) => {
+                if let Some(index) = self.machine_named(*node) {
+                    self.kubelets[index.index()].shutdown_cancelled(now, out);
+                }
+            }
         }
     }
 
-    /// The objects that an action is about, as they are now.
+    /// The objects that an action is about, as they are now; of those that a pattern matches, the ones that nobody has
+    /// deleted yet.
     pub(super) fn find(&self, target: &ActionTarget) -> Vec<Target> {
         let mut found: Vec<Object> = self
             .server
@@ -72,7 +82,9 @@ impl Cluster {
             .into_iter()
             .filter(|object| {
                 let meta = object.meta();
-                meta.namespace == target.namespace && target.name.matches(&meta.name) && on_node(object, target.node)
+                let live = !target.name.as_str().contains('*') || !meta.is_terminating();
+                let named = meta.namespace == target.namespace && target.name.matches(&meta.name);
+                named && live && on_node(object, target.node)
             })
             .collect();
         found.sort_by_key(|object| object.meta().index);

@@ -24,7 +24,7 @@ impl Cluster {
         }
         let plan = self.plan.clone();
         for node in &plan.nodes {
-            let index = self.runtimes.add_machine(node.name);
+            let index = self.runtimes.add_machine(node.name, node.capacity.clone(), node.load.clone());
             self.nodes.insert(node.name, index);
             let template = Arc::new(self.node_template(node, index));
             self.kubelets.push(Kubelet::new(KubeletSetup {
@@ -39,8 +39,15 @@ impl Cluster {
                 template: template.clone(),
             }));
             if node.present {
-                self.register(SimTime::ZERO, &template);
-                self.kubelets[index.index()].start(SimTime::ZERO, node.uptime);
+                let images = self.runtimes.images(index);
+                let kubelet = &mut self.kubelets[index.index()];
+                kubelet.start(SimTime::ZERO, node.uptime);
+                kubelet.set_images(images);
+                let mut present = Node::clone(&template);
+                Arc::make_mut(&mut present.status).images = kubelet.images().clone();
+                self.register(SimTime::ZERO, &present);
+                self.controllers.was_up(node.name, node.uptime);
+                self.watch_usage(SimTime::ZERO, index, out);
             }
         }
         self.server.take_changes();

@@ -2,6 +2,8 @@
 
 use super::Cluster;
 use crate::api::{ApiObject, Name, Pod};
+use crate::components::controllers::Heartbeat;
+use crate::components::cri::{CriReply, CriResult, RuntimePod};
 use crate::components::kubelet::KubeletMessage;
 use crate::components::message::{Message, NodeIndex};
 use crate::engine::{Outbox, SimDuration, SimTime};
@@ -19,7 +21,9 @@ impl Cluster {
         match message {
             KubeletMessage::ListRuntime => {
                 let pods = self.runtimes.machine(node).snapshots();
-                self.kubelets[node.index()].runtime_listed(now, pods);
+                let images = self.runtimes.images(node);
+                self.kubelets[node.index()].runtime_listed(now, pods, images);
+                self.watch_usage(now, node, out);
             }
             KubeletMessage::ListPods => {
                 let name = self.node_name(node);
@@ -29,7 +33,63 @@ impl Cluster {
                 let object = store.nodes.find(Name::default(), name).cloned();
                 self.kubelets[node.index()].pods_listed(now, pods, object, out);
             }
-            message => self.kubelets[node.index()].handle(now, message, out),
+            KubeletMessage::Eviction { due } => {
+                let stats = self.runtimes.stats(now, node);
+                self.kubelets[node.index()].eviction_turn(now, due, stats, out);
+            }
+            KubeletMessage::ImageGc { due } => {
+                let stats = self.runtimes.stats(now, node);
+                self.kubelets[node.index()].image_gc(now, due, &stats, out);
+            }
+            message => {
+                if matches!(message, KubeletMessage::Booted { .. }) {
+                    self.controllers.heartbeat(now, self.node_name(node), Heartbeat::Beats, out);
+                }
+                self.kubelets[node.index()].handle(now, message, out);
+            }
+        }
+    }
+
+    /// A runtime answers its kubelet; what it did to images shows in the node's status.
+    pub(super) fn cri_done(
+        &mut self,
+        now: SimTime,
+        node: NodeIndex,
+        id: u32,
+        result: CriResult,
+        out: &mut Outbox<Message>,
+    ) {
+        if matches!(result, Ok(CriReply::Image { .. })) {
+            let images = self.runtimes.images(node);
+            self.kubelets[node.index()].images_changed(now, images, out);
+        }
+        self.kubelets[node.index()].cri_done(now, id, result, out);
+    }
+
+    /// A kubelet renews its lease no longer.
+    fn lease_lapses(&mut self, now: SimTime, node: Name, out: &mut Outbox<Message>) {
+        let kubelet = self.machine_named(node).map(|index| &self.kubelets[index.index()]);
+        let last = kubelet.and_then(|kubelet| kubelet.lease_renewed_at(now)).unwrap_or(SimTime::ZERO);
+        self.controllers.heartbeat(now, node, Heartbeat::Stopped(last), out);
+    }
+
+    /// What runs on a node changed: its kubelet sees it when it next looks, and may soon have too little of something.
+    pub(super) fn runtime_changed(
+        &mut self,
+        now: SimTime,
+        node: NodeIndex,
+        pod: Arc<RuntimePod>,
+        out: &mut Outbox<Message>,
+    ) {
+        self.kubelets[node.index()].runtime_changed(now, pod, out);
+        self.watch_usage(now, node, out);
+    }
+
+    /// A node that may run short of anything is watched by its kubelet.
+    pub(super) fn watch_usage(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
+        if self.runtimes.may_run_short(node) {
+            self.kubelets[node.index()].want_eviction(now, out);
+            self.kubelets[node.index()].want_image_gc(now, out);
         }
     }
 
@@ -38,8 +98,9 @@ impl Cluster {
         self.nodes.get(&node).copied()
     }
 
-    pub(super) fn kill_kubelet(&mut self, node: Name, out: &mut Outbox<Message>) {
+    pub(super) fn kill_kubelet(&mut self, now: SimTime, node: Name, out: &mut Outbox<Message>) {
         let Some(index) = self.machine_named(node) else { return };
+        self.lease_lapses(now, node, out);
         self.kubelets[index.index()].stop();
         self.runtimes.cancel_calls(index, out);
     }
@@ -51,6 +112,7 @@ impl Cluster {
 
     pub(super) fn power_off(&mut self, now: SimTime, node: Name, out: &mut Outbox<Message>) {
         let Some(index) = self.machine_named(node) else { return };
+        self.lease_lapses(now, node, out);
         self.kubelets[index.index()].stop();
         self.runtimes.power_off(now, index, out);
     }

@@ -18,7 +18,7 @@ impl Server {
 
     pub(super) fn update_one<T: ApiObject>(&mut self, now: SimTime, object: Arc<T>, part: Part) -> Response {
         let meta = object.meta();
-        let Some(stored) = T::table(&self.store).find(meta.namespace, meta.name).cloned() else {
+        let Some(stored) = T::table(&self.store).find(meta.namespace, object.table_name()).cloned() else {
             return Err(ApiError::not_found(T::KIND, &meta.name));
         };
         check_preconditions(&*object, &*stored)?;
@@ -42,6 +42,7 @@ impl Server {
         if done.meta().is_terminating()
             && done.meta().finalizers.is_empty()
             && done.meta().deletion_grace_period.unwrap_or(0) == 0
+            && !super::delete::is_held(&T::wrap(done.clone()))
         {
             self.finish_removal::<T>(now, done.id());
         }

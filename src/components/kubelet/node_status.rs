@@ -6,16 +6,20 @@
 use super::config::{FAST_STATUS, NODE_STATUS_JITTER, REGISTRATION, REGISTRATION_RETRY};
 use super::{Kubelet, KubeletMessage, PendingCall};
 use crate::api::{
-    Condition, ConditionStatus, DISK_PRESSURE, EventType, Kind, MEMORY_PRESSURE, NODE_READY, Name, Node, NodeStatus,
-    Object, ObjectReference, PID_PRESSURE, Part, Request, Response, Target, Timestamp,
+    Condition, ConditionStatus, DISK_PRESSURE, EventType, Kind, List, MEMORY_PRESSURE, NODE_READY, Name, Node,
+    NodeImage, NodeStatus, Object, ObjectReference, PID_PRESSURE, Part, Request, Response, Target, Timestamp,
 };
 use crate::components::events::Told;
 use crate::components::message::{Client, Message};
+use crate::components::stats::ImageStats;
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 use std::sync::Arc;
 
 const BEAT: Purpose = Purpose::new("node status beat");
 const ROUND: Purpose = Purpose::new("node registration");
+
+/// So many images are listed in a node's status.
+const MOST_IMAGES: usize = 50;
 
 /// What a kubelet knows of its own node, and when it reports next.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +34,8 @@ pub(super) struct NodeReporter {
     unschedulable: bool,
     /// Whether the machine is shutting down.
     pub(super) shutting_down: bool,
+    /// The images that the node has, biggest first.
+    pub(super) images: List<NodeImage>,
     /// Pressures that the eviction manager has observed.
     pub(super) pressures: Pressures,
 }
@@ -115,6 +121,7 @@ impl NodeReporter {
     /// A status with this kubelet's conditions renewed, and the events that tell of those that changed.
     fn renew(&self, status: &NodeStatus, ready: bool, stamp: Timestamp) -> (NodeStatus, Vec<&'static str>) {
         let mut renewed = status.clone();
+        renewed.images.clone_from(&self.images);
         let mut events = Vec::new();
         for (mut wanted, event) in self.conditions(ready, stamp) {
             match renewed.conditions.iter_mut().find(|have| have.kind == wanted.kind) {
@@ -208,6 +215,19 @@ impl Kubelet {
 
     fn count_beats_from(&mut self, now: SimTime) {
         self.reporter.beat = self.started_at.uptime(now);
+    }
+
+    /// The node's images, as its status lists them: the biggest fifty (`nodeStatusMaxImages`).
+    pub fn set_images(&mut self, images: impl IntoIterator<Item = ImageStats>) {
+        let mut images: Vec<ImageStats> = images.into_iter().collect();
+        images.sort_by_key(|image| (std::cmp::Reverse(image.size), image.name));
+        let one = |image: ImageStats| NodeImage { names: [image.name].into_iter().collect(), size: image.size };
+        self.reporter.images = images.into_iter().take(MOST_IMAGES).map(one).collect();
+    }
+
+    /// The node's images, as its status lists them.
+    pub const fn images(&self) -> &List<NodeImage> {
+        &self.reporter.images
     }
 
     /// Something about the node may have changed: it is reported at the next beat.

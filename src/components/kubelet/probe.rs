@@ -167,7 +167,8 @@ impl PodProbes {
                 continue;
             }
             status.started = Some(self.is_started(&before.status.init_containers, status));
-            // What an earlier status said stays unless the container completed (it is taken over by a restart in place).
+            // What an earlier status said stays unless the container completed (it is taken over by a restart in
+            // place).
             status.ready |= status.state.terminated().is_some_and(|end| end.exit_code == 0);
         }
     }
@@ -539,6 +540,9 @@ impl Kubelet {
             }
             if settled && worker.stands_until > due {
                 worker.state = WorkerState::Asleep;
+                if worker.stands_until == SimTime::MAX {
+                    return;
+                }
                 due = worker.stands_until.next_tick(worker.anchor, worker.probe.period);
             }
         }

@@ -149,7 +149,7 @@ impl Kubelet {
         let Some(tracked) = self.pods.get(&key).and_then(|state| state.status.as_ref()) else { return };
         let mut status = tracked.status.clone();
         let Some(container) = find(&mut status, id) else { return };
-        if std::mem::replace(&mut container.started, Some(started)) == Some(started) {
+        if container.started.replace(started) == Some(started) {
             return;
         }
         self.update_status(now, key, status, false, false, out);
@@ -368,7 +368,8 @@ fn same_for_kubelet(old: &PodStatus, new: &PodStatus) -> bool {
     own(old) == own(new) && rest(old) == rest(new)
 }
 
-/// Whether containers only go where they may: one that has ended for good stays ended (`checkContainerStateTransition`).
+/// Whether containers only go where they may: one that has ended for good stays ended
+/// (`checkContainerStateTransition`).
 fn transition_is_legal(pod: &Pod, old: &PodStatus, new: &PodStatus) -> bool {
     let spec = &pod.spec;
     if super::actions::may_restart_all(spec) {

@@ -1,4 +1,5 @@
-//! What the world inside containers does, as data: rules that a scenario or a recorded case states, by pod and container.
+//! What the world inside containers does, as data: rules that a scenario or a recorded case states, by pod and
+//! container.
 //!
 //! Lists are by count: the n-th sandbox, container or run takes the n-th entry, and the last entry repeats.
 
@@ -239,6 +240,8 @@ pub struct ListenBehavior {
     pub header: Option<Text>,
     /// gRPC: serves only checks of this service.
     pub service: Option<Text>,
+    /// HTTP: serves the files below this directory; what is not there is not found.
+    pub files: Option<Text>,
     /// Whether it stops listening at the stop signal rather than at the end.
     pub close_on_sigterm: bool,
     /// What it answers; the last entry whose time has come counts.

@@ -1,7 +1,8 @@
 //! DaemonSets: one pod on each node that should have one.
 //!
 //! Follows `pkg/controller/daemon` of Kubernetes 1.36: the sync here; which nodes should have a pod and what each is
-//! missing in [`placement`]; how one template replaces another in [`update`]; what is counted in [`status`]. Left out on
+//! missing in [`placement`]; how one template replaces another in [`update`]; what is counted in [`status`]. Left out
+//! on
 //! purpose: the label `pod-template-generation`, which nothing but old DaemonSets reads.
 
 mod placement;
@@ -200,7 +201,7 @@ fn carry_out(
     let deleted = flow.all(|| delete.iter().map(|pod| owner.delete(pod)).collect::<Vec<Call>>())?;
     let failed = deleted.iter().filter(|response| response.is_err()).count();
     flow.expect_less(0, failed);
-    let gone = |error: &Box<crate::api::ApiError>| error.reason == ErrorReason::NotFound || ends(error);
+    let gone = |error: &crate::api::ApiError| error.reason == ErrorReason::NotFound || ends(error);
     Ok(first_error(&created).filter(|error| !ends(error)).or(first_error(&deleted).filter(|error| !gone(error))))
 }
 

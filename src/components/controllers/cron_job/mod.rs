@@ -1,6 +1,7 @@
 //! CronJobs: a Job whenever the schedule is due.
 //!
-//! Follows `pkg/controller/cronjob/cronjob_controllerv2.go` of Kubernetes 1.36; when a schedule is due says [`schedule`].
+//! Follows `pkg/controller/cronjob/cronjob_controllerv2.go` of Kubernetes 1.36; when a schedule is due says
+//! [`schedule`].
 
 mod schedule;
 

@@ -165,8 +165,8 @@ fn quotas_budgets_and_history_come_to_rest() {
     // A rollout under a budget and a quota, then a scale-down: the laws hold, and counts agree in the end.
     let manifest = format!(
         "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {{name: web}}\nspec:\n  maxUnavailable: 30%\n  \
-         selector: {{matchLabels: {{app: web}}}}\n---\napiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: q}}\nspec:\
-         \x20{{hard: {{pods: '20', count/replicasets.apps: '5'}}}}\n---\n{}",
+         selector: {{matchLabels: {{app: web}}}}\n---\napiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: \
+         q}}\nspec: {{hard: {{pods: '20', count/replicasets.apps: '5'}}}}\n---\n{}",
         deployment("default", 5)
     );
     let actions = "- {at_ms: 10000, do: set_image, kind: Deployment, name: web, container: app, image: \

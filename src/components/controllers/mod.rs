@@ -3,8 +3,7 @@
 //! They share one informer cache ([`Informers`]), told of every change through the watch of the controller manager, and
 //! nothing else. Each runs in a host of its own with a work queue, workers, a client with a limit and a recorder of
 //! events, as in the real kube-controller-manager. A controller is three things: a handler of notifications that adds
-//! keys
-//! to its queue, a view of the cluster, and a sync written as straight-line code ([`Flow`]).
+//! keys to its queue, a view of the cluster, and a sync written as straight-line code ([`Flow`]).
 //!
 //! Everything follows `pkg/controller` of Kubernetes 1.36. Left out on purpose: leader election, periodic resyncs of
 //! informers (every 12 hours and more), and controllers of things that are not simulated (tokens, certificates, …).
@@ -209,7 +208,8 @@ controllers! {
     /// ResourceQuotas count what is used.
     ResourceQuota, quotas: quota::ResourceQuotaController = quota::ResourceQuotaController;
     /// Pods get claims of their own.
-    EphemeralVolume, ephemeral_volumes: ephemeral_volume::EphemeralVolumeController = ephemeral_volume::EphemeralVolumeController;
+    EphemeralVolume, ephemeral_volumes: ephemeral_volume::EphemeralVolumeController =
+        ephemeral_volume::EphemeralVolumeController;
     /// EndpointSlices list the addresses behind Services.
     EndpointSlice, endpoint_slices: endpoint_slice::EndpointSliceController = endpoint_slice::EndpointSliceController;
     /// PodDisruptionBudgets say how many pods may be evicted.

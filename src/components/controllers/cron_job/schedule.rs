@@ -1,8 +1,7 @@
 //! When a schedule is due: cron's five fields and its descriptors, walked in local time.
 //!
 //! Follows robfig/cron v3 (`ParseStandard`, `SpecSchedule.Next`), which the controller uses: an hour that the clocks
-//! skip
-//! has no occurrence, one that they repeat has two.
+//! skip has no occurrence, one that they repeat has two.
 
 use crate::api::Timestamp;
 use crate::engine::SimDuration;

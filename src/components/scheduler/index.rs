@@ -172,9 +172,10 @@ pub struct PodMatcher {
 
 impl PodMatcher {
     fn matches(&self, pod: &Pod, namespaces: &FastMap<Name, Labels>) -> bool {
-        !(self.skip_terminating && pod.meta.is_terminating())
-            && !self.terms.is_empty()
-            && self.terms.iter().all(|term| term.matches(pod.meta.namespace, &pod.meta.labels, namespaces, None))
+        if self.terms.is_empty() || self.skip_terminating && pod.meta.is_terminating() {
+            return false;
+        }
+        self.terms.iter().all(|term| term.matches(pod.meta.namespace, &pod.meta.labels, namespaces, None))
     }
 
     fn looks_at_namespaces(&self) -> bool {
@@ -262,9 +263,7 @@ impl DomainCounts {
         }
         self.histogram[before as usize] -= 1;
         self.histogram[after as usize] += 1;
-        if after < self.least {
-            self.least = after;
-        } else if before == self.least && self.histogram[before as usize] == 0 {
+        if after < self.least || before == self.least && self.histogram[before as usize] == 0 {
             self.least = after;
         }
     }

@@ -107,10 +107,9 @@ impl Controller for PersistentVolumeController {
                     desk.queue.add(VolumeKey::Volume(volume.meta.name));
                 }
             }
+            // A name that no volume has comes to nothing.
             Object::PersistentVolumeClaim(claim) if seen.is_deletion() => {
-                if !claim.volume_name.is_empty() {
-                    desk.queue.add(VolumeKey::Volume(claim.volume_name));
-                }
+                desk.queue.add(VolumeKey::Volume(claim.volume_name));
             }
             Object::PersistentVolumeClaim(claim) => {
                 desk.queue.add(VolumeKey::of(claim));

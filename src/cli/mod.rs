@@ -7,6 +7,7 @@ mod kubectl;
 mod progress;
 mod run;
 mod schedule;
+mod sweep;
 mod tell;
 mod trace;
 mod validate;
@@ -43,6 +44,7 @@ enum Command {
     Kubectl(kubectl::Kubectl),
     Schedule(schedule::Schedule),
     Trace(trace::Trace),
+    Sweep(sweep::Sweep),
 }
 
 impl Cli {
@@ -62,6 +64,7 @@ impl Cli {
             Command::Kubectl(kubectl) => kubectl.run(),
             Command::Schedule(schedule) => schedule.run(),
             Command::Trace(trace) => trace.run(),
+            Command::Sweep(sweep) => sweep.run(),
         });
         catch_unwind(command).unwrap_or_else(|_| {
             eprintln!("podsim is wrong: an internal assertion broke. This repeats it:\n  podsim {}", arguments(&[]));

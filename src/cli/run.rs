@@ -18,7 +18,6 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The seed if nobody names one.
@@ -79,7 +78,7 @@ impl Run {
         };
         tell::notes(&scenario.notes, self.quiet);
         let seed = self.seed.or(scenario.seed).unwrap_or(DEFAULT_SEED);
-        let mut simulation = Simulation::new(Arc::new(scenario.plan(seed)), seed, &scenario.expectations);
+        let mut simulation = scenario.simulate(seed);
         if self.out.is_some() {
             simulation = simulation.recorded();
         }

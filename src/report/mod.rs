@@ -2,9 +2,11 @@
 
 mod artifacts;
 mod axis;
+pub mod curve;
 pub mod decision;
 mod events;
 pub mod kubectl;
+pub mod measure;
 pub mod outcome;
 mod page;
 mod palette;
@@ -14,6 +16,7 @@ pub mod statistics;
 pub mod story;
 mod summary;
 mod svg;
+pub mod sweep;
 mod timeline;
 pub mod why;
 

@@ -107,7 +107,7 @@ impl Controller for PersistentVolumeController {
                     desk.queue.add(VolumeKey::Volume(volume.meta.name));
                 }
             }
-            // A name that no volume has comes to nothing.
+            Object::PersistentVolumeClaim(claim) if seen.is_deletion() && claim.volume_name.is_empty() => {}
             Object::PersistentVolumeClaim(claim) if seen.is_deletion() => {
                 desk.queue.add(VolumeKey::Volume(claim.volume_name));
             }

@@ -18,3 +18,5 @@ pub mod trace;
 pub mod conformance;
 
 pub mod report;
+
+pub mod testing;

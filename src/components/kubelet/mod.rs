@@ -16,6 +16,7 @@ mod config;
 mod container_start;
 mod handler;
 mod images;
+mod inspect;
 mod net_client;
 mod node_status;
 mod pleg;
@@ -31,6 +32,7 @@ mod volumes;
 
 pub use back_off::BackOff;
 pub use config::KubeletConfig;
+pub use inspect::{Doing, PodInsight, ProbeInsight, WorkerInsight};
 pub use probe::Verdict;
 
 use super::cri::{CriCall, CriResult, PodKey, RuntimePod, pod_stream};

@@ -54,5 +54,7 @@ pub mod conformance;
 
 pub mod report;
 
+pub mod testing;
+
 pub use scenario::Scenario;
 pub use simulation::Simulation;

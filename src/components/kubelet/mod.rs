@@ -18,6 +18,7 @@ mod eviction;
 mod handler;
 mod image_gc;
 mod images;
+mod inspect;
 mod lease;
 mod net_client;
 mod node_status;
@@ -37,6 +38,7 @@ mod volumes;
 pub use back_off::BackOff;
 pub use config::KubeletConfig;
 pub use eviction::{EvictionConfig, Limit, Signal};
+pub use inspect::{Doing, PodInsight, ProbeInsight, WorkerInsight};
 pub use probe::Verdict;
 pub use shutdown::ShutdownConfig;
 

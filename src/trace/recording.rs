@@ -28,6 +28,8 @@ pub struct Recording {
     /// The name and identity of each pod by its runtime's key.
     pods: BTreeMap<(NodeIndex, PodKey), (Name, String)>,
     generations: BTreeMap<String, i64>,
+    /// The last line of each node.
+    nodes: BTreeMap<Name, Map<String, Value>>,
     /// Containers that were sent a stop signal: another one is no news.
     signalled: BTreeSet<crate::api::ContainerId>,
 }
@@ -41,6 +43,8 @@ impl Recording {
         recording.line(SimTime::ZERO, meta);
         for node in cluster.server().store().nodes.iter() {
             let mut line = node_line(node, cluster.server().clock());
+            line.insert("type".into(), ChangeKind::Modified.as_str().into());
+            recording.nodes.insert(node.meta.name, line.clone());
             line.insert("type".into(), "SNAPSHOT".into());
             recording.line(SimTime::ZERO, Value::Object(line));
         }
@@ -207,6 +211,12 @@ impl Trace for Recording {
         let generation = self.generations.entry(change.object.path()).or_insert(-1);
         if change.kind == ChangeKind::Added || *generation != meta.generation {
             *generation = meta.generation;
+        }
+        // What a line does not show is no reason for another.
+        if let Object::Node(node) = &change.object
+            && self.nodes.insert(node.meta.name, line.clone()).as_ref() == Some(&line)
+        {
+            return;
         }
         self.line(now + RECEIPT, Value::Object(line));
     }

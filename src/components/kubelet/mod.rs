@@ -521,7 +521,7 @@ impl Kubelet {
         self.statuses.start(now + config::STATUS_SYNC_PERIOD.saturating_sub(age));
         self.eviction = EvictionManager::started(now, before);
         if !before.is_zero() {
-            self.assume_registered();
+            self.assume_registered(now);
         }
     }
 

@@ -18,6 +18,8 @@ use std::sync::Arc;
 const BEAT: Purpose = Purpose::new("node status beat");
 const ROUND: Purpose = Purpose::new("node registration");
 
+/// A node is registered in so many rounds, each of which tells what it found.
+const ROUNDS: usize = 3;
 /// So many images are listed in a node's status.
 const MOST_IMAGES: usize = 50;
 
@@ -295,9 +297,23 @@ impl Kubelet {
 
     fn tell_transitions(&mut self, now: SimTime, events: &[&'static str], out: &mut Outbox<Message>) {
         for event in events {
-            let text = format!("Node {} status is now: {event}", self.name);
+            let text = self.transition(event);
             self.tell_node(now, EventType::Normal, event, &text, out);
         }
+    }
+
+    fn transition(&self, event: &str) -> String {
+        format!("Node {} status is now: {event}", self.name)
+    }
+
+    fn about_node(&self, kind: EventType, reason: &str, text: &str) -> Told {
+        let about = ObjectReference {
+            kind: Kind::Node.name(),
+            api_version: Name::new("v1"),
+            name: self.name,
+            ..ObjectReference::default()
+        };
+        Told { about, kind, reason: Name::new(reason), message: text.into() }
     }
 
     /// Tells people something about the node.
@@ -309,13 +325,8 @@ impl Kubelet {
         text: &str,
         out: &mut Outbox<Message>,
     ) {
-        let about = ObjectReference {
-            kind: Kind::Node.name(),
-            api_version: Name::new("v1"),
-            name: self.name,
-            ..ObjectReference::default()
-        };
-        self.tell(now, Told { about, kind, reason: Name::new(reason), message: text.into() }, out);
+        let told = self.about_node(kind, reason, text);
+        self.tell(now, told, out);
     }
 
     /// Calls the server where the pace of other calls does not matter: heartbeats have a client of their own.
@@ -327,8 +338,16 @@ impl Kubelet {
     }
 
     /// The node is there already and its kubelet has run for a while: there is nothing to register.
-    pub(super) fn assume_registered(&mut self) {
+    ///
+    /// What its rounds of registration told counts still, should it be told again while people remember.
+    pub(super) fn assume_registered(&mut self, now: SimTime) {
         self.reporter.registered = true;
         self.reporter.beat = REGISTRATION;
+        let wall = self.clock.at(now);
+        let (_, events) = self.reporter.renew(&NodeStatus::default(), false, wall.truncated());
+        for event in events.iter().cycle().take(events.len() * ROUNDS) {
+            let told = self.about_node(EventType::Normal, event, &self.transition(event));
+            self.events.was_told(wall, told);
+        }
     }
 }

@@ -85,6 +85,16 @@ impl Simulation {
         self.run.run_until(end, &mut self.onlookers);
     }
 
+    /// The same while somebody else looks on, too.
+    pub fn run_until_watched(&mut self, end: SimTime, onlooker: &mut impl Trace) {
+        self.run.run_until(end, &mut (&mut self.onlookers, onlooker));
+    }
+
+    /// One step while somebody else looks on, too.
+    pub fn step_watched(&mut self, onlooker: &mut impl Trace) -> Option<SimTime> {
+        self.run.step(&mut (&mut self.onlookers, onlooker))
+    }
+
     /// Runs for as long as the plan says.
     pub fn run(&mut self) {
         self.run_until(SimTime::ZERO + self.duration());

@@ -23,6 +23,11 @@ pub trait Trace {
     fn changed(&mut self, now: SimTime, cause: u64, change: &Change, cluster: &Cluster) {
         let _ = (now, cause, change, cluster);
     }
+
+    /// A step is over: everything that it changed has been told of.
+    fn stepped(&mut self, now: SimTime, cluster: &Cluster) {
+        let _ = (now, cluster);
+    }
 }
 
 /// Nobody looks on.
@@ -44,6 +49,11 @@ impl<A: Trace, B: Trace> Trace for (A, B) {
         self.0.changed(now, cause, change, cluster);
         self.1.changed(now, cause, change, cluster);
     }
+
+    fn stepped(&mut self, now: SimTime, cluster: &Cluster) {
+        self.0.stepped(now, cluster);
+        self.1.stepped(now, cluster);
+    }
 }
 
 /// Somebody may look on.
@@ -64,6 +74,31 @@ impl<T: Trace> Trace for Option<T> {
         if let Some(trace) = self {
             trace.changed(now, cause, change, cluster);
         }
+    }
+
+    fn stepped(&mut self, now: SimTime, cluster: &Cluster) {
+        if let Some(trace) = self {
+            trace.stepped(now, cluster);
+        }
+    }
+}
+
+/// Somebody who is only lent looks on.
+impl<T: Trace> Trace for &mut T {
+    fn delivered(&mut self, now: SimTime, seq: u64, message: &Message, cluster: &Cluster) {
+        T::delivered(self, now, seq, message, cluster);
+    }
+
+    fn sent(&mut self, seq: u64, cause: u64) {
+        T::sent(self, seq, cause);
+    }
+
+    fn changed(&mut self, now: SimTime, cause: u64, change: &Change, cluster: &Cluster) {
+        T::changed(self, now, cause, change, cluster);
+    }
+
+    fn stepped(&mut self, now: SimTime, cluster: &Cluster) {
+        T::stepped(self, now, cluster);
     }
 }
 
@@ -107,6 +142,7 @@ impl Run {
             trace.changed(now, seq, &change, &self.cluster);
         }
         self.send(seq, trace);
+        trace.stepped(now, &self.cluster);
         Some(now)
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Whoever looks on while a run goes implements [`Trace`](crate::simulation::Trace). Four here do: [`Witness`] notes
 //! events and refusals, [`Digest`] sums everything up in one number, [`TraceRecord`] keeps every fact with its cause,
-//! and [`Recording`] writes what a recorder beside a real cluster would have.
+//! and [`Recording`] writes what a
+//! recorder beside a real cluster would have.
 
 mod causes;
 mod diff;

@@ -387,7 +387,7 @@ impl Kubelet {
 }
 
 /// What a container's crash back-off is remembered by: its name, image and resources; the pod is implied.
-fn back_off_key(container: &Container) -> StreamKey {
+pub(super) fn back_off_key(container: &Container) -> StreamKey {
     let mut key = StreamKey::new(&container.name).part(&container.image);
     for (resource, amount) in container.requests.iter().chain(container.limits.iter()) {
         key = key.part(&resource).part(&amount.to_string());

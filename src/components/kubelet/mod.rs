@@ -18,10 +18,13 @@ mod eviction;
 mod handler;
 mod image_gc;
 mod images;
+mod inspect;
+mod lease;
 mod net_client;
 mod node_status;
 mod pleg;
 mod pod_worker;
+mod preemption;
 mod probe;
 mod resize;
 mod shutdown;
@@ -35,6 +38,7 @@ mod volumes;
 pub use back_off::BackOff;
 pub use config::KubeletConfig;
 pub use eviction::{EvictionConfig, Limit, Signal};
+pub use inspect::{Doing, PodInsight, ProbeInsight, WorkerInsight};
 pub use probe::Verdict;
 pub use shutdown::ShutdownConfig;
 
@@ -57,6 +61,7 @@ use images::ImageManager;
 use node_status::NodeReporter;
 use pleg::Pleg;
 use pod_worker::{UpdateKind, Worker};
+use preemption::Preemption;
 use probe::PodProbes;
 use resize::Resizing;
 use shutdown::Shutdown;
@@ -356,6 +361,8 @@ pub struct Kubelet {
     eviction: EvictionManager,
     image_use: ImageUse,
     shutdown: Shutdown,
+    /// Critical pods that wait for others to be gone.
+    preemptions: Vec<Preemption>,
     /// Whether every source of pods was seen since the process started.
     sources_ready: bool,
     /// What the runtime has of pods that the kubelet was told nothing of.
@@ -488,6 +495,7 @@ impl Kubelet {
             eviction: EvictionManager::default(),
             image_use: ImageUse::default(),
             shutdown: Shutdown::default(),
+            preemptions: Vec::new(),
             sources_ready: true,
             unclaimed: BTreeMap::new(),
             incarnation: 0,
@@ -513,7 +521,7 @@ impl Kubelet {
         self.statuses.start(now + config::STATUS_SYNC_PERIOD.saturating_sub(age));
         self.eviction = EvictionManager::started(now, before);
         if !before.is_zero() {
-            self.assume_registered();
+            self.assume_registered(now);
         }
     }
 

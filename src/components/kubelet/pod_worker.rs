@@ -115,6 +115,14 @@ impl Worker {
         self.terminated_at.is_some()
     }
 
+    pub(super) const fn last_ended(&self) -> Option<SimTime> {
+        self.last_ended
+    }
+
+    pub(super) const fn requeued_for(&self) -> Option<SimTime> {
+        self.requeued_for
+    }
+
     /// Asks for another turn after this one.
     pub(super) fn ask_again(&mut self) {
         self.pending.get_or_insert(UpdateKind::Sync);

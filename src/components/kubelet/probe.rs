@@ -51,18 +51,18 @@ pub struct KnownBefore<'a> {
 /// One worker: asks one container with one kind of probe.
 #[derive(Debug, Clone)]
 pub struct ProbeWorker {
-    container: Name,
-    kind: ProbeKind,
+    pub(super) container: Name,
+    pub(super) kind: ProbeKind,
     probe: Probe,
     /// The ticker's start, which every manual run moves.
     anchor: SimTime,
-    instance: ContainerId,
-    last: Verdict,
-    run_length: u32,
-    on_hold: bool,
+    pub(super) instance: ContainerId,
+    pub(super) last: Verdict,
+    pub(super) run_length: u32,
+    pub(super) on_hold: bool,
     /// Timers of an earlier setting are stale.
     timer: u32,
-    state: WorkerState,
+    pub(super) state: WorkerState,
     /// A run was asked for while another was under way.
     poked: bool,
     /// Until when the last answer is sure to repeat.
@@ -70,7 +70,7 @@ pub struct ProbeWorker {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum WorkerState {
+pub(super) enum WorkerState {
     /// Waiting for its first turn.
     Starting,
     /// Waiting for the ticker.
@@ -112,6 +112,11 @@ impl ProbeVerdicts<'_> {
 }
 
 impl PodProbes {
+    /// Its workers.
+    pub(super) fn workers(&self) -> &[ProbeWorker] {
+        &self.workers
+    }
+
     /// What stands for an instance.
     pub fn verdict(&self, id: ContainerId, kind: ProbeKind) -> Option<Verdict> {
         self.verdicts.iter().find(|(i, k, _)| *i == id && *k == kind).map(|(_, _, verdict)| *verdict)

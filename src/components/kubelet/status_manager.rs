@@ -44,6 +44,13 @@ pub(super) struct StatusManager {
     batches: u64,
 }
 
+impl TrackedStatus {
+    /// The status, its version, and the version that is in the API.
+    pub(super) const fn look(&self) -> (&PodStatus, u64, u64) {
+        (&self.status, self.version, self.written)
+    }
+}
+
 impl StatusManager {
     pub(super) fn start(&mut self, phase: SimTime) {
         *self = Self { phase, ..Self::default() };

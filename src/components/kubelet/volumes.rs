@@ -42,6 +42,13 @@ struct VolumeState {
     content: List<(Text, Text)>,
 }
 
+impl PodVolumes {
+    /// Whether unmounting has not come to its end.
+    pub(super) fn may_be_mounted(&self, now: SimTime) -> bool {
+        self.gone_at.is_none_or(|gone_at| now < gone_at)
+    }
+}
+
 impl Kubelet {
     /// The volume manager hears of a pod: its volumes are mounted at the next turns of its loops.
     pub(super) fn add_volumes(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {

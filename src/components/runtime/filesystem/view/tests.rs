@@ -1,4 +1,4 @@
-//! Views: files seen from inside a container.
+//! What a container sees of its files, as tables.
 
 use super::*;
 use crate::components::runtime::filesystem::{Mount, Volumes};

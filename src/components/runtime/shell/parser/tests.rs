@@ -1,4 +1,4 @@
-//! Scripts become trees, or are refused with the place.
+//! Scripts and the trees that they parse into.
 
 use super::*;
 use proptest::prelude::*;

@@ -226,7 +226,9 @@ mod tests {
         };
         assert_eq!(digest(&whole), digest(&original));
         let less = parts.expecting(Some("pod(two)"));
-        let some = load(&less.text(&less.optional()[1..]));
+        // Without the first pod, and without its deletion, which would name a pod that nothing makes.
+        let kept: Vec<usize> = less.optional().iter().copied().filter(|part| ![0, 2].contains(part)).collect();
+        let some = load(&less.text(&kept));
         assert_eq!((some.expectations.len(), some.plan(1).nodes.len()), (1, 2));
     }
 }

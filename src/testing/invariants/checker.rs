@@ -105,7 +105,7 @@ impl Checker {
             _ => return,
         };
         let Some(stored) = store.pods.find(namespace, name) else { return };
-        let fact = Asked { now, cluster, node, what: question, stored };
+        let fact = Asked { cluster, node, what: question, stored };
         let object = || name_of(stored);
         self.hold(now, object, |law| if let Law::Asked(check) = law { check(&fact) } else { None });
     }
@@ -118,7 +118,7 @@ impl Checker {
         let known = self.pods.remove(&pod.meta.uid);
         let before = known.as_ref().map(|past| past.pod.clone());
         let mut past = known.unwrap_or_else(|| ApiPast::new(pod.clone()));
-        let fact = Version { now, cluster, writer: self.writer, before: before.as_deref(), pod, past: &past };
+        let fact = Version { cluster, writer: self.writer, before: before.as_deref(), pod, past: &past };
         self.hold(now, || name_of(pod), |law| if let Law::Version(check) = law { check(&fact) } else { None });
         let incarnation = match self.writer {
             Some(Client::Kubelet(node)) => Some(cluster.kubelets()[node.index()].incarnation()),

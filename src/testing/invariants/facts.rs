@@ -10,7 +10,6 @@ use crate::simulation::Cluster;
 
 /// The API has a new version of a pod.
 pub struct Version<'a> {
-    pub now: SimTime,
     pub cluster: &'a Cluster,
     /// Who wrote it; nobody if it came with the cluster.
     pub writer: Option<Client>,
@@ -31,7 +30,6 @@ pub struct NodeVersion<'a> {
 
 /// A kubelet asks the API server to delete a pod, or to change its status.
 pub struct Asked<'a> {
-    pub now: SimTime,
     pub cluster: &'a Cluster,
     pub node: NodeIndex,
     pub what: Question<'a>,

@@ -51,15 +51,16 @@ pub struct Scenario {
     pub notes: Notes,
     /// The files that it was read from, with the BLAKE3 hash of each.
     pub inputs: Vec<(String, String)>,
-    duration: SimDuration,
-    start: WallTime,
-    machines: Vec<Machine>,
-    world: Arc<World>,
-    profile: Arc<LatencyProfile>,
-    scheduler: Arc<SchedulerSetup>,
-    actions: Vec<TimedAction>,
-    every_probe: bool,
-    places: BTreeMap<String, Place>,
+    pub(super) duration: SimDuration,
+    pub(super) start: WallTime,
+    pub(super) stored: Vec<Object>,
+    pub(super) machines: Vec<Machine>,
+    pub(super) world: Arc<World>,
+    pub(super) profile: Arc<LatencyProfile>,
+    pub(super) scheduler: Arc<SchedulerSetup>,
+    pub(super) actions: Vec<TimedAction>,
+    pub(super) every_probe: bool,
+    pub(super) places: BTreeMap<String, Place>,
 }
 
 /// How manifests alone are run.
@@ -188,6 +189,7 @@ impl Scenario {
         Plan {
             duration: self.duration,
             start: self.start,
+            stored: self.stored.clone(),
             nodes: self.machines.iter().map(|machine| machine.plan(draws)).collect(),
             world: self.world.clone(),
             profile: self.profile.clone(),
@@ -430,6 +432,7 @@ impl<'f> Loader<'f> {
             inputs: std::mem::take(&mut self.inputs).into_iter().collect(),
             duration,
             start,
+            stored: Vec::new(),
             machines,
             world: Arc::new(world),
             profile: Arc::new(profile),

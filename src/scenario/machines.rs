@@ -37,7 +37,7 @@ impl Machine {
 }
 
 /// How long machines have run at the start, if nothing is said: a cluster that has settled.
-fn settled() -> Distribution {
+pub(super) fn settled() -> Distribution {
     Distribution::Uniform { min: SimDuration::from_mins(2), max: SimDuration::from_mins(30) }
 }
 

@@ -19,10 +19,15 @@ const DECLARED_FEATURES: [&str; 1] = ["RestartAllContainersOnContainerExits"];
 
 impl Cluster {
     pub(super) fn boot(&mut self, out: &mut Outbox<Message>) {
+        let plan = self.plan.clone();
+        let (namespaces, others): (Vec<&Object>, Vec<&Object>) =
+            plan.stored.iter().partition(|object| object.kind() == Kind::Namespace);
+        for object in namespaces.into_iter().chain(others) {
+            self.server.adopt(SimTime::ZERO, object.clone());
+        }
         for name in NAMESPACES {
             self.server.ensure_namespace(SimTime::ZERO, Name::new(name));
         }
-        let plan = self.plan.clone();
         for node in &plan.nodes {
             let index = self.runtimes.add_machine(node.name, node.capacity.clone(), node.load.clone());
             self.nodes.insert(node.name, index);

@@ -5,6 +5,7 @@ mod conformance;
 mod conformance_scheduler;
 mod disk;
 mod kubectl;
+mod plan;
 mod progress;
 mod run;
 mod schedule;
@@ -47,6 +48,7 @@ enum Command {
     Trace(trace::Trace),
     Sweep(sweep::Sweep),
     Check(check::Check),
+    Plan(plan::Plan),
 }
 
 impl Cli {
@@ -68,6 +70,7 @@ impl Cli {
             Command::Trace(trace) => trace.run(),
             Command::Sweep(sweep) => sweep.run(),
             Command::Check(check) => check.run(),
+            Command::Plan(plan) => plan.run(),
         });
         catch_unwind(command).unwrap_or_else(|_| {
             eprintln!("podsim is wrong: an internal assertion broke. This repeats it:\n  podsim {}", arguments(&[]));

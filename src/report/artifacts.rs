@@ -39,7 +39,7 @@ pub struct RunFacts {
 }
 
 /// A file that a run was made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Input {
     /// Its name, as it was given.
     pub path: String,

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod axis;
+mod chart;
 pub mod curve;
 pub mod decision;
 mod events;
@@ -11,6 +12,7 @@ pub mod outcome;
 mod page;
 mod palette;
 mod perfetto;
+pub mod plan;
 mod pods;
 pub mod statistics;
 pub mod story;

@@ -163,6 +163,13 @@ impl Scenario {
         self
     }
 
+    /// The same with another scheduler.
+    #[must_use]
+    pub fn with_scheduler(mut self, setup: SchedulerSetup) -> Self {
+        self.scheduler = Arc::new(setup);
+        self
+    }
+
     /// Whether there is anything to run: an object, or something else that is done.
     pub fn does_something(&self) -> bool {
         !self.actions.is_empty()

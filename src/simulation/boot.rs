@@ -2,8 +2,8 @@
 
 use super::Cluster;
 use crate::api::{
-    Condition, ConditionStatus, HOSTNAME_LABEL, Kind, Labels, Metadata, Name, Node, NodeStatus, OS_LABEL, Object, Part,
-    Request, TAINT_NOT_READY, Timestamp,
+    Change, ChangeKind, Condition, ConditionStatus, HOSTNAME_LABEL, Kind, Labels, Metadata, Name, Node, NodeStatus,
+    OS_LABEL, Object, Part, Request, TAINT_NOT_READY, Timestamp,
 };
 use crate::components::kubelet::{Kubelet, KubeletSetup};
 use crate::components::message::{Message, NodeIndex};
@@ -62,8 +62,21 @@ impl Cluster {
             }
         }
         self.controllers.start(SimTime::ZERO, out);
+        for stored in &plan.stored {
+            self.list(stored, out);
+        }
         for (place, action) in plan.actions.iter().enumerate() {
             out.after(action.at, Message::Act(u32::try_from(place).expect("fewer than 2^32 actions")));
+        }
+    }
+
+    /// What was stored from the start has never been looked at by these controllers, nor by DNS.
+    fn list(&mut self, stored: &Object, out: &mut Outbox<Message>) {
+        let meta = stored.meta();
+        let Some(object) = self.server.store().find(stored.kind(), meta.namespace, meta.name) else { return };
+        self.controllers.listed(SimTime::ZERO, &object, out);
+        if object.kind() == Kind::Service {
+            self.runtimes.services_changed(&Change { kind: ChangeKind::Added, object });
         }
     }
 

@@ -128,6 +128,12 @@ macro_rules! controllers {
                 $(self.$field.observe(now, &seen, &mut self.shared, out);)*
             }
 
+            /// An informer lists an object that was introduced: as at the start of a process, whoever minds it looks.
+            pub fn listed(&mut self, now: SimTime, object: &Object, out: &mut Outbox<Message>) {
+                let seen = Seen { kind: ChangeKind::Added, old: None, new: object, informers: &self.informers };
+                $(self.$field.observe(now, &seen, &mut self.shared, out);)*
+            }
+
             /// Advances a controller by one message.
             pub fn handle(&mut self, now: SimTime, message: ControllerMessage, out: &mut Outbox<Message>) {
                 match message {

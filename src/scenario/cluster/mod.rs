@@ -138,11 +138,8 @@ impl Reader {
         let (mirrors, pods): (Vec<Arc<Pod>>, Vec<Arc<Pod>>) =
             std::mem::take(&mut self.pods).into_iter().partition(|pod| pod.meta.annotations.get(*MIRROR).is_some());
         let ready = pods.iter().filter(|pod| pod.is_ready()).map(|pod| (pod.meta.namespace, pod.meta.name)).collect();
-        let world = World {
-            pods: steady::behaviors(&pods),
-            images: steady::images(&self.nodes, &pods),
-            ..World::default()
-        };
+        let world =
+            World { pods: steady::behaviors(&pods), images: steady::images(&self.nodes, &pods), ..World::default() };
         let mut objects = std::mem::take(&mut self.objects);
         objects.sort_by_key(|object| (object.kind(), object.meta().namespace, object.meta().name));
         let mut pods: Vec<Pod> = pods.iter().map(|pod| fresh(pod)).collect();
@@ -229,13 +226,8 @@ fn manifest_of(mirror: &Pod) -> Pod {
 
 fn cordon(node: Name) -> Action {
     let name = node.parse().expect("a node's name is a pattern of itself");
-    let target = ActionTarget {
-        kind: Kind::Node,
-        namespace: Name::default(),
-        name,
-        pick: Pick::Oldest,
-        node: Name::default(),
-    };
+    let target =
+        ActionTarget { kind: Kind::Node, namespace: Name::default(), name, pick: Pick::Oldest, node: Name::default() };
     let patch = json!({"spec": {"unschedulable": true}});
     Action::Patch { target, part: Part::Main, kind: PatchKind::Merge, patch }
 }

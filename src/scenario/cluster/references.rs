@@ -1,9 +1,9 @@
 //! What pods name and a dump does not hold: since they run, it exists.
 
 use crate::api::{
-    AccessMode, ClaimReference, ConfigMap, EnvValue, Kind, List, Metadata, Name, Object, ObjectFiles,
-    PersistentVolume, PersistentVolumeClaim, Pod, PodSpec, PriorityClass, ResourceList, STORAGE, Secret,
-    ServiceAccount, Text, Uid, VolumeSource,
+    AccessMode, ClaimReference, ConfigMap, EnvValue, Kind, List, Metadata, Name, Object, ObjectFiles, PersistentVolume,
+    PersistentVolumeClaim, Pod, PodSpec, PriorityClass, ResourceList, STORAGE, Secret, ServiceAccount, Text, Uid,
+    VolumeSource,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

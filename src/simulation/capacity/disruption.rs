@@ -2,9 +2,7 @@
 
 use super::fit::Unplaced;
 use super::workload::Workload;
-use crate::api::{
-    Change, ChangeKind, DeploymentStrategy, FastMap, Kind, Name, Object, POD_SCHEDULED, Pod,
-};
+use crate::api::{Change, ChangeKind, DeploymentStrategy, FastMap, Kind, Name, Object, POD_SCHEDULED, Pod};
 use crate::components::runtime::Glob;
 use crate::engine::{SimDuration, SimTime};
 use crate::scenario::plan::{Action, ActionTarget, Drain, Pick, RolloutVerb};
@@ -65,9 +63,8 @@ pub struct Low {
     pub short_ms: u64,
 }
 
-/// Disturbs a fork of a simulation and watches it.
-pub fn disrupt(settled: &Simulation, disturbance: Disturbance) -> Disruption {
-    let mut fork = settled.clone().untraced();
+/// Disturbs a fork of a settled simulation and watches it.
+pub fn disrupt(mut fork: Simulation, disturbance: Disturbance) -> Disruption {
     let start = fork.now();
     let mut watch = Availability::of(&fork);
     for action in actions(&fork, disturbance) {

@@ -14,10 +14,10 @@ pub mod headroom;
 pub mod room;
 pub mod workload;
 
-pub use disruption::{Disruption, Disturbance, Low};
-pub use fewest::{Fewest, NodeType, node_types};
+pub use disruption::{Disruption, Disturbance, Low, disrupt, pending};
+pub use fewest::{Demand, Fewest, NodeType, fewest, instance_type, node_types};
 pub use fit::{Fit, Placer, Stop, Unplaced};
-pub use headroom::{Headroom, Situation};
+pub use headroom::{Headroom, Situation, headroom, situations};
 pub use room::{Fill, NodeRoom, fill, rooms};
 pub use workload::{Shape, Workload, shapes};
 

@@ -123,9 +123,8 @@ pub fn rooms(ground: &Ground, fill: &Fill) -> Vec<NodeRoom> {
         let Object::Node(node) = object else { return None };
         let pods = on.get(&node.meta.name).map_or(&[][..], Vec::as_slice);
         let allocatable = Amounts::of_list(&node.status.allocatable);
-        let sum = |amounts: &dyn Fn(&Pod) -> Amounts| {
-            pods.iter().fold(Amounts::default(), |sum, pod| sum.plus(amounts(pod)))
-        };
+        let sum =
+            |amounts: &dyn Fn(&Pod) -> Amounts| pods.iter().fold(Amounts::default(), |sum, pod| sum.plus(amounts(pod)));
         let requested = sum(&|pod| Amounts::of_pod(&pod.spec.requests));
         let limits = sum(&|pod| Amounts { pods: 1, ..Amounts::of_list(&requests::limits(&pod.spec)) });
         Some(NodeRoom {

@@ -18,7 +18,7 @@ use podsim::simulation::capacity::{
 };
 use podsim::simulation::{Simulation, parallel_on};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 /// Manifests are watched for so long after they were added.
@@ -81,7 +81,10 @@ impl Study {
                 problems.add(Place::start_of(&plan.manifests[0]), "no object", "write at least one Kubernetes object");
                 return Err(problems);
             }
-            notes.extend(added.notes.no_effect.iter().map(|name| format!("{name} has no effect")));
+            if !added.notes.no_effect.is_empty() {
+                let fields: Vec<&str> = added.notes.no_effect.iter().map(String::as_str).collect();
+                notes.push(format!("without effect in the manifests: {}", fields.join(", ")));
+            }
             notes.extend(added.notes.refused.iter().map(|r| format!("refused: {}: {}", r.object, r.message)));
             inputs.extend(added.inputs.clone());
             added.plan(DEFAULT_SEED).actions.into_iter().map(|action| action.action).collect()
@@ -261,7 +264,13 @@ impl Study {
         if !cordoned.is_empty() {
             self.notes.push(format!("cordoned, so that nothing new goes there: {}", cordoned.join(", ")));
         }
-        self.notes.extend(after.assumed().iter().map(|(who, model)| format!("{who}: {model} is assumed")));
+        let mut by_model: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (who, model) in after.assumed() {
+            by_model.entry(model).or_default().push(who);
+        }
+        for (model, who) in by_model {
+            self.notes.push(format!("assumed: {model}: {}", who.join(", ")));
+        }
         let nodes = ground.objects.iter().filter(|object| object.kind() == Kind::Node).count();
         if nodes > MOST_LOST {
             self.notes.push(format!("of {nodes} nodes the {MOST_LOST} fullest are lost one by one"));

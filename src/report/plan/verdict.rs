@@ -66,7 +66,7 @@ impl PlanReport {
             format!("all {all} pods find a node, but {few} are not ready; {}: {}", first.pod, first.message)
         } else {
             let after = added.ready_after_ms.map(|ms| format!(", ready after {}", duration(ms))).unwrap_or_default();
-            format!("yes: all {} pods find a node{after}", added.pods)
+            format!("all {} pods find a node{after}", added.pods)
         };
         Some(Answer { question: "Do the manifests fit?", answer, good: Some(good) })
     }
@@ -120,10 +120,10 @@ impl PlanReport {
         let worst = held.iter().max_by_key(|one| (one.unplaced.len(), one.placed_first))?;
         let Headroom { situation, placed_first, unplaced, .. } = worst;
         let answer = match unplaced.first() {
-            None => format!("yes: {situation}, {placed_first} pods need another place, and all find one"),
+            None => format!("{situation}, {placed_first} pods need another place, and all find one"),
             Some(first) => {
                 let (few, why) = (unplaced.len(), &first.message);
-                format!("no: {situation}, {few} of {placed_first} pods find no place; {}: {why}", first.pod)
+                format!("{situation}, {few} of {placed_first} pods find no place; {}: {why}", first.pod)
             }
         };
         Some(Answer { question, answer, good: Some(unplaced.is_empty()) })
@@ -144,9 +144,9 @@ impl PlanReport {
             }
         };
         let (good, answer) = match (worst.blocked.first(), worst.pending.first(), worst.recovered_ms) {
-            (Some(why), ..) => (false, format!("no: {what}; {why}; {lows}")),
-            (None, Some(first), _) => (false, format!("no: {what}; {} waits: {}; {lows}", first.pod, first.message)),
-            (None, None, None) => (false, format!("not within 15m: {what}; {lows}")),
+            (Some(why), ..) => (false, format!("{what}; {why}; {lows}")),
+            (None, Some(first), _) => (false, format!("{what}; {} waits: {}; {lows}", first.pod, first.message)),
+            (None, None, None) => (false, format!("{what}: not within 15m; {}{lows}", stays(worst))),
             (None, None, Some(0)) => (true, format!("{what}: no workload ever has fewer ready pods")),
             (None, None, Some(ms)) => (true, format!("{what}: all ready again after {}; {lows}", duration(ms))),
         };
@@ -158,13 +158,9 @@ impl PlanReport {
         let (value, interval) = (start.objective_p99.value, start.objective_p99.interval);
         let between = interval.map(|(l, h)| format!(" ({} to {})", seconds(l), seconds(h))).unwrap_or_default();
         let ready = start.stages.last().map(|stage| seconds(stage.p99.value)).unwrap_or_default();
-        let verdict = match start.meets() {
-            Some(true) => "yes",
-            Some(false) => "no",
-            None => "not certain",
-        };
+        let doubt = if start.meets().is_none() { "not certain: " } else { "" };
         let answer = format!(
-            "{verdict}: p99 {}{between} without pulls and init containers, objective {}; create to ready p99 {ready}",
+            "{doubt}p99 {}{between} without pulls and init containers, objective {}; create to ready p99 {ready}",
             seconds(value),
             seconds(start.objective),
         );
@@ -206,6 +202,18 @@ impl PlanReport {
         );
         Some(Answer { question: "What does it cost?", answer, good: None })
     }
+}
+
+/// What is never whole again.
+fn stays(one: &Disruption) -> String {
+    let low = one.lows.iter().filter(|low| low.open).max_by_key(|low| (low.short_ms, low.workload));
+    low.map_or_else(String::new, |low| {
+        let why = match low.workload.kind.as_str() {
+            "StatefulSet" => " (the pod of a lost node is not replaced before somebody deletes the node)",
+            _ => "",
+        };
+        format!("{} stays at {} of {} ready pods{why}; ", low.workload, low.ready, low.of)
+    })
 }
 
 fn stopped(room: &Room) -> String {

@@ -1,6 +1,6 @@
 //! What the pods of a dump do: those that run keep running, and nodes keep their images.
 
-use crate::api::{Container, Handler, Name, Node, Pod, Port, Probe};
+use crate::api::{Container, ContainerState, Handler, Name, Node, Pod, Port, Probe, READY, Timestamp};
 use crate::components::runtime::{
     ContainerBehavior, ExecDefault, Glob, Health, ImageBehavior, ListenAnswer, ListenBehavior, ListenKind, ListenStep,
     PodBehavior, Process,
@@ -8,6 +8,9 @@ use crate::components::runtime::{
 use crate::engine::SimDuration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// A pod that needed longer lost its readiness and found it again, rather than being so slow.
+const LONGEST_WARM_UP: SimDuration = SimDuration::from_mins(10);
 
 /// Rules for the pods that were ready, and for those that replace them: they serve what is probed, and never end.
 /// Others do what their images and commands say.
@@ -41,7 +44,9 @@ fn containers(pod: &Pod) -> Vec<ContainerBehavior> {
         let process = Process { duration: Some(SimDuration::from_secs(1).into()), ..Process::default() };
         behavior(container, process)
     });
-    let long = pod.spec.sidecars().chain(&pod.spec.containers).map(|container| behavior(container, serving(container)));
+    let warm_up = warm_up(pod);
+    let serves = |container| behavior(container, serving(container, warm_up));
+    let long = pod.spec.sidecars().chain(&pod.spec.containers).map(serves);
     short.chain(long).collect()
 }
 
@@ -50,8 +55,28 @@ fn behavior(container: &Container, process: Process) -> ContainerBehavior {
     ContainerBehavior { name, process: Arc::new(process), ..ContainerBehavior::default() }
 }
 
-/// A process that passes its probes.
-fn serving(container: &Container) -> Process {
+/// How long a pod was not ready after its last container had started, less the period of a probe: nothing for one
+/// that lost its readiness later on.
+fn warm_up(pod: &Pod) -> SimDuration {
+    let ready = pod.status.condition(*READY).map(|condition| condition.last_transition_time);
+    let mut started: Option<Timestamp> = None;
+    for container in &pod.status.containers {
+        match container.state {
+            ContainerState::Running { started_at } if container.restart_count == 0 => {
+                started = started.max(Some(started_at));
+            }
+            _ => return SimDuration::ZERO,
+        }
+    }
+    let (Some(ready), Some(started)) = (ready, started) else { return SimDuration::ZERO };
+    let took = SimDuration::from_secs(u64::try_from(ready.unix_secs() - started.unix_secs()).unwrap_or(0));
+    let period = pod.spec.containers.iter().filter_map(|c| c.readiness.as_ref()).map(|probe| probe.period).max();
+    let took = took.saturating_sub(period.unwrap_or(SimDuration::ZERO));
+    if took > LONGEST_WARM_UP { SimDuration::ZERO } else { took }
+}
+
+/// A process that passes its probes once it has warmed up.
+fn serving(container: &Container, warm_up: SimDuration) -> Process {
     let probes: Vec<&Probe> =
         [&container.startup, &container.readiness, &container.liveness].into_iter().flatten().collect();
     let mut listen: Vec<ListenBehavior> = Vec::new();
@@ -69,7 +94,10 @@ fn serving(container: &Container) -> Process {
             Handler::Exec { .. } | Handler::Sleep { .. } => continue,
         };
         let Some(port) = port.filter(|port| listen.iter().all(|have| have.port != *port)) else { continue };
-        let timeline = vec![ListenStep { answer, ..ListenStep::default() }];
+        let mut timeline = vec![ListenStep { from: warm_up, answer, ..ListenStep::default() }];
+        if !warm_up.is_zero() {
+            timeline.insert(0, ListenStep { answer: ListenAnswer::Refused, ..ListenStep::default() });
+        }
         listen.push(ListenBehavior { port, kind, timeline, ..ListenBehavior::default() });
     }
     Process { exec_default: ExecDefault::Succeed, listen, ..Process::default() }

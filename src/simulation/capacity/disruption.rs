@@ -61,6 +61,8 @@ pub struct Low {
     pub of: usize,
     /// For how many milliseconds it had fewer than before, in all.
     pub short_ms: u64,
+    /// Whether it still has fewer.
+    pub open: bool,
 }
 
 /// Disturbs a fork of a settled simulation and watches it.
@@ -211,7 +213,8 @@ impl Availability {
             .map(|(workload, tally)| {
                 let open = tally.short_since.map_or(SimDuration::ZERO, |since| end.since(since));
                 let short_ms = (tally.short + open).as_millis();
-                Low { workload: *workload, ready: tally.least, of: tally.before, short_ms }
+                let is_open = tally.short_since.is_some();
+                Low { workload: *workload, ready: tally.least, of: tally.before, short_ms, open: is_open }
             })
             .collect();
         lows.sort_by_key(|low| (low.ready, std::cmp::Reverse(low.short_ms), low.workload));

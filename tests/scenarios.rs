@@ -4,7 +4,6 @@ use podsim::engine::SimTime;
 use podsim::scenario::{FileError, Files, Scenario};
 use podsim::simulation::{Simulation, parallel};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::{fs, io};
 
 /// The files of this checkout.
@@ -36,7 +35,7 @@ fn load(path: &str) -> Scenario {
 }
 
 fn simulated(scenario: &Scenario, seed: u64) -> Simulation {
-    let mut simulation = Simulation::new(Arc::new(scenario.plan(seed)), seed, &scenario.expectations);
+    let mut simulation = scenario.simulate(seed);
     simulation.run();
     simulation
 }
@@ -72,10 +71,8 @@ fn a_scenario_run_again_has_the_same_digest_and_a_fork_ends_like_its_parent() {
     for path in scenarios() {
         let scenario = load(&path);
         let whole = simulated(&scenario, 3);
-        let mut fork = Simulation::new(Arc::new(scenario.plan(3)), 3, &[]);
-        while fork.now() < SimTime::ZERO + scenario.duration() / 2 {
-            fork.step().expect("a cluster always has something to do");
-        }
+        let mut fork = scenario.simulate(3);
+        fork.run_until(SimTime::ZERO + scenario.duration() / 2);
         let mut fork = fork.clone();
         fork.run();
         assert_eq!(whole.digest(), fork.digest(), "{path}");

@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn amounts_are_quantities_that_are_not_negative() {
-        for (text, value) in [("2Gi", Ok(2 << 30)), ("3", Ok(3)), ("-1", Err("negative")), ("4x", Err("suffix"))] {
+        for (text, value) in [("2Gi", Ok(2 << 30)), ("3", Ok(3)), ("-1", Err("negative")), ("4x", Err("no quantity"))] {
             match (Amount::parse(text), value) {
                 (Ok(amount), Ok(value)) => assert_eq!(amount.value(), value),
                 (Err(error), Err(word)) => assert!(error.contains(word), "{error}"),

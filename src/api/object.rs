@@ -35,6 +35,11 @@ pub trait ApiObject: Clone + PartialEq + Sized + 'static {
     /// status sub-resource leaves alone.
     fn keep_spec_of(&mut self, stored: &Self);
 
+    /// What it goes by in its table: its name, and its kind where kinds share a table.
+    fn table_name(&self) -> Name {
+        self.meta().name
+    }
+
     /// Its place in its table.
     fn id(&self) -> Id<Self> {
         Id::new(self.meta().index)
@@ -132,6 +137,14 @@ macro_rules! kinds {
     };
     (@scope namespaced) => { true };
     (@scope cluster) => { false };
+    (@status shared) => {
+        fn keep_status_of(&mut self, _: &Self) {}
+        fn keep_spec_of(&mut self, _: &Self) {}
+        fn table_name(&self) -> Name {
+            let group = self.api_version.split_once('/').map_or("", |(group, _)| group);
+            Name::new(&format!("{}.{group}/{}", self.kind, self.meta.name))
+        }
+    };
     (@status none) => {
         fn keep_status_of(&mut self, _: &Self) {}
         fn keep_spec_of(&mut self, _: &Self) {}
@@ -187,7 +200,7 @@ kinds! {
         namespaced, none;
     VolumeAttachment, volume_attachments, "storage.k8s.io", "v1", "VolumeAttachment", "volumeattachments", cluster,
         [attached];
-    Other, others, "", "", "", "", namespaced, none;
+    Other, others, "", "", "", "", namespaced, shared;
 }
 
 impl Kind {

@@ -1,6 +1,7 @@
 //! What clients ask of the server, and what they are told.
 
-use super::{Condition, Kind, List, Name, Object, OwnerReference, PodPhase, Taint, TaintEffect, Text, Uid};
+use super::object::with_object;
+use super::{ApiObject, Condition, Kind, List, Name, Object, OwnerReference, PodPhase, Taint, TaintEffect, Text, Uid};
 use std::fmt;
 
 /// One call to the server.
@@ -109,7 +110,8 @@ pub struct Target {
 impl Target {
     /// The object that a version is of.
     pub fn of(object: &Object) -> Self {
-        Self { kind: object.kind(), namespace: object.meta().namespace, name: object.meta().name }
+        let name = with_object!(object, version => version.table_name());
+        Self { kind: object.kind(), namespace: object.meta().namespace, name }
     }
 }
 

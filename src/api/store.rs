@@ -148,6 +148,11 @@ impl Store {
         object::with_kind!(kind, T => T::table(self).find(namespace, name).map(|version| T::wrap(version.clone())))
     }
 
+    /// The object of a kind at a place, unless it is gone.
+    pub fn at(&self, kind: Kind, place: u32) -> Option<Object> {
+        object::with_kind!(kind, T => T::table(self).get(Id::new(place)).map(|version| T::wrap(version.clone())))
+    }
+
     /// All objects of a kind by namespace and name.
     pub fn list(&self, kind: Kind) -> Vec<Object> {
         object::with_kind!(kind, T => T::table(self).sorted().into_iter().map(|v| T::wrap(v.clone())).collect())
@@ -183,9 +188,8 @@ impl Store {
         self.version += 1;
         let table = T::table_mut(self);
         let index = u32::try_from(table.rows.len()).expect("fewer than 2^32 objects of a kind in a run");
-        let meta = object.meta_mut();
-        meta.index = index;
-        let key = (meta.namespace, meta.name);
+        object.meta_mut().index = index;
+        let key = (object.meta().namespace, object.table_name());
         assert!(table.by_name.insert(key, index).is_none(), "{} {key:?} was there already", T::KIND);
         table.rows.push(None);
         self.write(object, ChangeKind::Added)
@@ -202,7 +206,7 @@ impl Store {
         let last = T::table_mut(self).rows.get_mut(id.index())?.take()?;
         self.version += 1;
         let mut last = Arc::unwrap_or_clone(last);
-        T::table_mut(self).by_name.remove(&(last.meta().namespace, last.meta().name));
+        T::table_mut(self).by_name.remove(&(last.meta().namespace, last.table_name()));
         last.meta_mut().resource_version = self.version;
         let last = Arc::new(last);
         self.changes.push(Change { kind: ChangeKind::Deleted, object: T::wrap(last.clone()) });

@@ -8,12 +8,10 @@ use podsim::api::render;
 use podsim::engine::{SimDuration, SimTime};
 use podsim::report::kubectl::{Objects, Printed};
 use podsim::scenario::{ManifestOptions, Problems, Scenario};
-use podsim::simulation::Simulation;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Prints objects exactly as kubectl 1.36 does.
 #[derive(Debug, Args)]
@@ -66,7 +64,7 @@ impl Kubectl {
             Scenario::from_manifests(&[path.to_owned()], &ManifestOptions::default(), &Disk)?
         };
         let seed = self.seed.or(scenario.seed).unwrap_or(run::DEFAULT_SEED);
-        let mut simulation = Simulation::new(Arc::new(scenario.plan(seed)), seed, &[]).untraced();
+        let mut simulation = scenario.simulate(seed).untraced();
         simulation.run_until(SimTime::ZERO + self.at.unwrap_or(simulation.duration()));
         let objects = Objects::new(simulation.objects().map(|object| render(&object)));
         Ok((objects, run::wall_clock(&simulation)))

@@ -1,12 +1,14 @@
 //! The commands of the binary: flags, files, colours, exit codes. Only this room and `main.rs` touch the machine.
 
 mod conformance;
+mod conformance_lifecycle;
 mod conformance_scheduler;
 mod disk;
 mod kubectl;
 mod progress;
 mod run;
 mod schedule;
+mod sweep;
 mod tell;
 mod trace;
 mod validate;
@@ -43,6 +45,7 @@ enum Command {
     Kubectl(kubectl::Kubectl),
     Schedule(schedule::Schedule),
     Trace(trace::Trace),
+    Sweep(sweep::Sweep),
 }
 
 impl Cli {
@@ -62,6 +65,7 @@ impl Cli {
             Command::Kubectl(kubectl) => kubectl.run(),
             Command::Schedule(schedule) => schedule.run(),
             Command::Trace(trace) => trace.run(),
+            Command::Sweep(sweep) => sweep.run(),
         });
         catch_unwind(command).unwrap_or_else(|_| {
             eprintln!("podsim is wrong: an internal assertion broke. This repeats it:\n  podsim {}", arguments(&[]));

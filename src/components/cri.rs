@@ -2,6 +2,7 @@
 //!
 //! Follows `staging/src/k8s.io/cri-api/pkg/apis/runtime/v1/api.proto` of Kubernetes 1.36, reduced to what pods need.
 
+use crate::api::names;
 use crate::api::{ContainerId, Id, List, Name, Pod, ResourceList, Text};
 use crate::engine::{SimDuration, SimTime, StreamKey};
 use std::net::Ipv4Addr;
@@ -163,6 +164,44 @@ impl CriCall {
     }
 }
 
+names! {
+    TOKEN_VOLUME = "kube-api-access";
+}
+
+/// A volume, as the machine tells it apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum VolumeKey {
+    /// A volume of a pod, which ends with it.
+    Pod {
+        /// The pod.
+        pod: PodKey,
+        /// The volume's name in the pod.
+        name: Name,
+    },
+    /// A directory of the machine.
+    Host(Name),
+    /// What stands behind a claim.
+    Claim {
+        /// The claim's namespace.
+        namespace: Name,
+        /// The claim's name.
+        name: Name,
+    },
+}
+
+/// Where a volume appears in a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerMount {
+    /// The directory, or file.
+    pub path: Name,
+    /// The part of the volume; empty for all of it.
+    pub sub_path: Name,
+    /// Whether writes are refused.
+    pub read_only: bool,
+    /// The volume.
+    pub volume: VolumeKey,
+}
+
 /// What a container is made from.
 #[derive(Debug, Clone)]
 pub struct ContainerConfig {
@@ -180,6 +219,10 @@ pub struct ContainerConfig {
     pub working_dir: Name,
     /// The environment, resolved.
     pub env: Vec<(Name, Text)>,
+    /// The pod's namespace.
+    pub namespace: Name,
+    /// The volumes in its file system.
+    pub mounts: Vec<ContainerMount>,
     /// What it is promised.
     pub requests: ResourceList,
     /// What it may not exceed.
@@ -207,10 +250,15 @@ pub enum CriReply {
     },
     /// A container.
     Container(ContainerId),
-    /// An image's size in bytes.
-    Image(i64),
-    /// Whether an image is there.
-    Present(bool),
+    /// An image.
+    Image {
+        /// Bytes.
+        size: i64,
+        /// The user that its programs run as.
+        user: i64,
+    },
+    /// The image is not there.
+    NoImage,
     /// The end of a command.
     Exec {
         /// Its exit code.

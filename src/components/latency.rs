@@ -59,6 +59,8 @@ pub struct LatencyProfile {
     pub pod_network: Distribution,
     /// A pull of an image that the scenario says nothing about.
     pub pull: Distribution,
+    /// The making, or deleting, of a persistent volume by its driver.
+    pub provision: Distribution,
     /// How the load of the control plane's machine varies.
     pub load: Load,
 }
@@ -121,7 +123,7 @@ impl LatencyProfile {
     }
 
     /// Every latency with its name.
-    pub fn named(&self) -> [(&'static str, &Distribution); 23] {
+    pub fn named(&self) -> [(&'static str, &Distribution); 24] {
         [
             ("api_read", &self.api_read),
             ("api_write", &self.api_write),
@@ -146,6 +148,7 @@ impl LatencyProfile {
             ("exec", &self.exec),
             ("pod_network", &self.pod_network),
             ("pull", &self.pull),
+            ("provision", &self.provision),
         ]
     }
 

@@ -4,12 +4,12 @@
 //! cross a wire, so the simulation gives them a latency and may lose them; everything else happens inside one machine.
 
 use super::controllers::ControllerMessage;
-use super::cri::{CriCall, CriResult, PodKey, RuntimePod};
+use super::cri::{CriCall, CriResult, PodKey, RuntimePod, VolumeKey};
 use super::kubelet::KubeletMessage;
 use super::net::{NetClient, NetReply, NetRequest};
 use super::runtime::RuntimeMessage;
 use super::scheduler::SchedulerMessage;
-use crate::api::{Change, Request, Response};
+use crate::api::{Change, List, Request, Response, Text};
 use crate::simulation::UserMessage;
 use std::fmt;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub enum Client {
     ControllerManager,
     /// A kubelet.
     Kubelet(NodeIndex),
-    /// Programs in containers.
+    /// Programs in containers, and the network that they use.
     Workload,
     /// Whoever uses the cluster: the scenario's timed actions.
     User,
@@ -125,6 +125,15 @@ pub enum Message {
         id: u32,
         /// What it came to.
         reply: Box<NetReply>,
+    },
+    /// A kubelet has written the files of a volume.
+    VolumeWritten {
+        /// The machine.
+        node: NodeIndex,
+        /// The volume.
+        volume: VolumeKey,
+        /// Paths and contents.
+        files: List<(Text, Text)>,
     },
     /// Something inside a runtime.
     Runtime(NodeIndex, RuntimeMessage),

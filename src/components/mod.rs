@@ -12,5 +12,7 @@ pub mod message;
 pub mod net;
 pub mod runtime;
 pub mod scheduler;
+pub mod stats;
 pub mod token_bucket;
 pub mod url;
+pub mod volume_match;

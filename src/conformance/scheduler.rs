@@ -6,7 +6,7 @@
 
 use crate::api::{Lowering, Name, Object, Pod};
 use crate::components::scheduler::cache::Cache;
-use crate::components::scheduler::explain::{NodeExplanation, PostFilterExplanation};
+use crate::components::scheduler::explain::{NodeExplanation, NodeScore, PostFilterExplanation};
 use crate::components::scheduler::framework::{Code, Context, Status};
 use crate::components::scheduler::preemption::{Candidate, earliest_start};
 use crate::components::scheduler::schedule_one::{Outcome, Search};
@@ -219,7 +219,7 @@ fn node(told: &NodeExplanation) -> Value {
     match &told.rejection {
         None if told.scores.is_empty() => {}
         None => {
-            let score = |score: &crate::components::scheduler::explain::NodeScore| {
+            let score = |score: &NodeScore| {
                 let parts = json!({"raw": score.raw, "normalized": score.normalized, "weighted": score.weighted});
                 (score.plugin.to_string(), parts)
             };

@@ -161,7 +161,9 @@ impl DecisionReport {
     fn scores(&self) -> String {
         let plugins: BTreeSet<Name> = self.nodes.iter().flat_map(|node| node.scores.keys().copied()).collect();
         let mut table = "NODE".to_owned();
-        plugins.iter().for_each(|plugin| drop(write!(table, "\t{plugin}")));
+        for plugin in &plugins {
+            let _ = write!(table, "\t{plugin}");
+        }
         table.push_str("\tTOTAL\n");
         for node in self.nodes.iter().filter(|node| node.feasible) {
             table.push_str(&node.name);

@@ -2,9 +2,12 @@
 
 mod artifacts;
 mod axis;
+pub mod curve;
 pub mod decision;
 mod events;
+pub mod fidelity;
 pub mod kubectl;
+pub mod measure;
 pub mod outcome;
 mod page;
 mod palette;
@@ -14,6 +17,7 @@ pub mod statistics;
 pub mod story;
 mod summary;
 mod svg;
+pub mod sweep;
 mod timeline;
 pub mod why;
 

@@ -5,7 +5,7 @@
 //! to the next through whatever led there.
 
 use super::story::{ContainerLife, Look, PodLife, Span, Story};
-use super::timeline::words;
+use super::timeline::{split, words};
 use super::why::Why;
 use crate::api::Name;
 use crate::engine::SimTime;
@@ -94,7 +94,7 @@ impl Writer {
     fn slice(&mut self, slice: Slice, name: &str, fact: FactId, mut about: Value) {
         about["seq"] = fact.index().into();
         self.events.push(json!({"ph": "X", "name": name, "cat": "state", "pid": slice.process, "tid": slice.thread,
-            "ts": micros(slice.from), "dur": micros(slice.to) - micros(slice.from), "args": about}));
+            "ts": micros(slice.from), "dur": slice.to.since(slice.from).as_nanos() as f64 / 1e3, "args": about}));
         self.slices.entry(fact).or_insert(slice);
     }
 
@@ -105,8 +105,8 @@ impl Writer {
         for span in &pod.phases {
             self.span(process, thread, span, span.what.as_str(), json!({"uid": pod.uid.to_string()}));
         }
-        for span in &pod.ready {
-            self.span(process, thread, span, "Ready", json!({}));
+        for (span, _) in split(&pod.phases, &pod.ready).into_iter().filter(|(_, ready)| *ready) {
+            self.span(process, thread, &span, "Ready", json!({}));
         }
         for said in &pod.events {
             self.events.push(json!({"ph": "i", "s": "t", "name": said.reason.as_str(), "cat": "event", "pid": process,
@@ -180,11 +180,13 @@ mod tests {
         let record = crash_loop();
         let trace: Value = serde_json::from_slice(&json(&record, &Story::of(&record))).expect("JSON");
         let events = trace["traceEvents"].as_array().expect("a list");
-        let mut threads: BTreeMap<(u64, u64), Vec<(f64, f64)>> = BTreeMap::new();
+        let mut threads: BTreeMap<(u64, u64), Vec<(u64, u64)>> = BTreeMap::new();
         for event in events.iter().filter(|event| event["ph"] == "X") {
             let number = |field: &str| event[field].as_f64().expect("a number");
             let thread = (number("pid") as u64, number("tid") as u64);
-            threads.entry(thread).or_default().push((number("ts"), number("ts") + number("dur")));
+            let nanos = |micros: f64| (micros * 1e3).round() as u64;
+            let slice = (nanos(number("ts")), nanos(number("ts")) + nanos(number("dur")));
+            threads.entry(thread).or_default().push(slice);
         }
         for ((process, thread), slices) in threads {
             for (a, b) in slices.iter().flat_map(|a| slices.iter().map(move |b| (a, b))) {

@@ -81,6 +81,11 @@ impl Svg {
         self.close("polygon", title);
     }
 
+    /// A line through points.
+    pub fn polyline(&mut self, class: &str, points: impl IntoIterator<Item = [f64; 2]>) {
+        self.put(format_args!("<polyline class=\"{class}\" points=\"{}\"/>\n", Points(points.into_iter().collect())));
+    }
+
     /// Draws another part on top.
     pub fn append(&mut self, other: Self) {
         self.body.push_str(&other.body);

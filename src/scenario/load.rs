@@ -11,6 +11,7 @@ use super::objects::{ManifestReader, Written, namespace_of};
 use super::outline::{self, Placed};
 use super::plan::{Action, Plan, TimedAction};
 use super::scheduler::scheduler_setup;
+use super::setting::Setting;
 use super::step::TimedStep;
 use super::verbs::VerbContext;
 use crate::api::{Kind, Metadata, Name, Namespace, Object, WallTime};
@@ -18,6 +19,7 @@ use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{ContainerBehavior, Glob, ImageBehavior, PodBehavior, Process, PullBehavior, World};
 use crate::components::scheduler::SchedulerSetup;
 use crate::engine::{Distribution, Draws, SimDuration, SimTime};
+use crate::simulation::Simulation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -86,16 +88,35 @@ impl Scenario {
     /// assert_eq!(scenario.plan(1).actions.len(), 1);
     /// let wrong = BTreeMap::from([("web.ron", "(duration: \"1 min\")")]);
     /// let problems = Scenario::load("web.ron", &wrong).expect_err("no duration").to_string();
-    /// assert!(problems.starts_with("web.ron:1:13: \"1 min\" is not a duration; write it like"), "{problems}");
+    /// assert!(problems.starts_with("web.ron:1:12: \"1 min\" is not a duration; write it like"), "{problems}");
     /// # Ok::<(), podsim::scenario::Problems>(())
     /// ```
     ///
     /// # Errors
     /// Everything that is wrong with any of the files.
     pub fn load(path: &str, files: &dyn Files) -> Result<Self, Problems> {
+        Self::load_with(path, &[], files)
+    }
+
+    /// The same with some fields set to other values.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of the files, and fields that nothing has.
+    pub fn load_with(path: &str, settings: &[Setting], files: &dyn Files) -> Result<Self, Problems> {
         let mut loader = Loader::new(files);
+        let (objects, own): (Vec<Setting>, Vec<Setting>) =
+            settings.iter().cloned().partition(|setting| setting.is_of_object());
+        loader.settings = own;
+        loader.reader.settings = objects.into_iter().map(|setting| (setting, false)).collect();
         let file = loader.scenario_file(Place::start_of(path), &plain(path));
         let scenario = file.map(|file| loader.scenario(path, file));
+        for (setting, used) in &loader.reader.settings {
+            if !used {
+                let found = format!("no manifest has {}", setting.path());
+                let remedy = "name an object of the manifests, as in deployment/web:spec.replicas";
+                loader.problems.add(Place::start_of(path), found, remedy);
+            }
+        }
         loader.problems.or(scenario)
     }
 
@@ -154,6 +175,11 @@ impl Scenario {
     /// Where an object, `Kind/namespace/name`, is written.
     pub fn place_of(&self, object: &str) -> Option<Place> {
         self.places.get(object).copied()
+    }
+
+    /// A simulation of it with a seed, before its first message.
+    pub fn simulate(&self, seed: u64) -> Simulation {
+        Simulation::new(Arc::new(self.plan(seed)), seed, &self.expectations)
     }
 
     /// The plan for a seed.
@@ -227,6 +253,8 @@ pub(super) struct Loader<'f> {
     /// What is wrong.
     pub problems: Problems,
     reader: ManifestReader,
+    /// Fields of the scenario that are set to other values.
+    settings: Vec<Setting>,
     inputs: BTreeMap<String, String>,
     /// The files that are being included, from the first on.
     including: Vec<String>,
@@ -247,6 +275,7 @@ impl<'f> Loader<'f> {
             files,
             problems: Problems::default(),
             reader: ManifestReader::default(),
+            settings: Vec::new(),
             inputs: BTreeMap::new(),
             including: Vec::new(),
             makeable: Makeable::default(),
@@ -301,7 +330,16 @@ impl<'f> Loader<'f> {
                 return None;
             }
         };
-        let (node, errors) = outline::parse(text);
+        let (mut node, errors) = outline::parse(text);
+        if self.including.is_empty()
+            && let Some(node) = &mut node
+        {
+            for setting in std::mem::take(&mut self.settings) {
+                if let Err(found) = setting.apply(node) {
+                    self.problems.add(start, found, "name a field that the scenario states, as in nodes[0].count");
+                }
+            }
+        }
         let mut problems: Vec<Problem> = errors
             .into_iter()
             .map(|error| Problem::new(Place { file, position: error.at }, error.found, error.remedy))
@@ -630,7 +668,7 @@ impl<'f> Loader<'f> {
             actions.extend(done.into_iter().map(|action| TimedAction { at, action }));
             left = left.saturating_sub(1);
             let Some(every) = &step.every else { return };
-            at = at + every.value;
+            at += every.value;
             if left == 0 || at > duration {
                 return;
             }

@@ -104,6 +104,7 @@ fn pool_machines(pool: &Placed<NodePool>, count: usize, problems: &mut Problems)
             present: pool.join.is_none(),
             uptime: SimDuration::ZERO,
             kubelet: kubelet.clone(),
+            load: Arc::default(),
         };
         Machine { node, uptime: pool.uptime.clone().unwrap_or_else(settled), join: pool.join }
     };

@@ -274,7 +274,7 @@ mod tests {
         assert!(makeable.check_container(None, "web-*", "app").is_ok());
         assert!(makeable.check_object(Kind::ConfigMap, None, "any").is_ok());
         for (checked, words) in [
-            (makeable.check_pod(None, "wbe-*"), "did you mean web-*-*?"),
+            (makeable.check_pod(None, "wbe-*"), "write web-*-*"),
             (makeable.check_pod(Some("other"), "web-*"), "no manifest makes"),
             (makeable.check_container(None, "web-*", "ap"), "did you mean app?"),
             (makeable.check_node("node-2"), "did you mean node-1?"),
@@ -289,7 +289,7 @@ mod tests {
         #[test]
         fn a_text_that_a_pattern_matches_may_match_it(pattern in "[ab*?]{0,8}", text in "[ab]{0,8}") {
             let pattern_matches = glob::Pattern::new(&pattern).is_ok_and(|glob| glob.matches(&text));
-            if !pattern.contains("***") {
+            if !pattern.contains("**") {
                 prop_assert_eq!(may_match(&pattern, &text), pattern_matches);
             }
         }

@@ -3,6 +3,7 @@
 use super::error::{Place, Problem, Problems};
 use super::manifest::{self, Document, Position};
 use super::notes::{Notes, Refusal};
+use super::setting::Setting;
 use crate::api::{ApiError, ErrorReason, Kind, Lowering, Name, Object};
 use serde_json::Value;
 
@@ -26,6 +27,8 @@ pub(super) struct Written {
 #[derive(Debug, Default)]
 pub(super) struct ManifestReader {
     lowering: Lowering,
+    /// Fields of objects that are set to other values, and whether their objects were found.
+    pub settings: Vec<(Setting, bool)>,
     /// What was noticed.
     pub notes: Notes,
 }
@@ -48,7 +51,10 @@ impl ManifestReader {
     }
 
     fn object(&mut self, from: Place, document: Document, problems: &mut Problems) -> Option<Written> {
-        let Document { value, positions } = document;
+        let Document { mut value, positions } = document;
+        for (setting, used) in &mut self.settings {
+            *used |= setting.apply_to_object(&mut value);
+        }
         let place = moved(from, positions.here());
         let length = value.to_string().len();
         let lowered = if length > LONGEST_REQUEST {

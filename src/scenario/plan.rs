@@ -5,7 +5,7 @@ use crate::api::{
 };
 use crate::components::kubelet::KubeletConfig;
 use crate::components::latency::LatencyProfile;
-use crate::components::runtime::{Glob, World};
+use crate::components::runtime::{Glob, MachineLoad, World};
 use crate::components::scheduler::SchedulerSetup;
 use crate::engine::SimDuration;
 use std::sync::Arc;
@@ -50,6 +50,8 @@ pub struct NodePlan {
     pub uptime: SimDuration,
     /// Its kubelet's settings.
     pub kubelet: Arc<KubeletConfig>,
+    /// What it uses beside its pods.
+    pub load: Arc<MachineLoad>,
 }
 
 /// Something that is done at a given time.

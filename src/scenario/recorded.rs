@@ -2,6 +2,7 @@
 //!
 //! The script is one more way of writing a scenario; it is converted, entry by entry, and nothing in it is special.
 
+use super::kubelet_configuration::kubelet_configuration;
 use super::manifest;
 use super::plan::{Action, ActionTarget, NodePlan, Pick, Plan, RolloutVerb, TimedAction};
 
@@ -9,11 +10,12 @@ use crate::api::{
     CPU, DeleteOptions, EPHEMERAL_STORAGE, Kind, Labels, MEMORY, Name, Object, PODS, Part, PatchKind, Propagation,
     Quantity, ResourceList, Taint, TaintEffect, Text, WallTime, lower,
 };
+use crate::components::kubelet::KubeletConfig;
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{
     ContainerBehavior, ExecBehavior, ExecDefault, ExecResult, ExecStep, Exit, Glob, Health, ImageBehavior,
-    ListenAnswer, ListenBehavior, ListenKind, ListenStep, OnSignal, PodBehavior, Process, PullBehavior, PullResult,
-    StepBehavior, Unruled, UsageStep, World,
+    ListenAnswer, ListenBehavior, ListenKind, ListenStep, Load, LoadStep, MachineLoad, OnSignal, PodBehavior, Process,
+    PullBehavior, PullResult, StepBehavior, Unruled, UsageStep, World,
 };
 use crate::engine::{Distribution, Draws, Purpose, SimDuration, StreamKey};
 use serde::Deserialize;
@@ -55,6 +57,7 @@ pub struct RecordedCase {
     pub shared: bool,
     duration: SimDuration,
     nodes: Vec<Machine>,
+    kubelets: Vec<Arc<KubeletConfig>>,
     world: Arc<World>,
     actions: Vec<TimedAction>,
 }
@@ -87,10 +90,13 @@ impl RecordedCase {
             unruled: Unruled::Idle,
             ..World::default()
         };
+        let kubelets = script.nodes.iter().map(|machine| kubelet_configuration(&machine.kubelet_config).map(Arc::new));
+        let kubelets = kubelets.collect::<Result<_, _>>().map_err(|error| file("behavior.yaml", &error))?;
         Ok(Self {
             name: script.case,
             shared: script.isolation == "shared",
             duration: SimDuration::from_millis(script.duration_ms),
+            kubelets,
             nodes: script.nodes,
             world: Arc::new(world),
             actions,
@@ -119,7 +125,7 @@ impl RecordedCase {
                 } else {
                     draw.between(FRESH.0, FRESH.1) + STAGGER * later
                 };
-                machine.plan(uptime)
+                machine.plan(&self.kubelets[place], uptime)
             })
             .collect();
         Plan {
@@ -174,6 +180,46 @@ struct Machine {
     taints: Vec<String>,
     #[serde(default = "yes")]
     start: bool,
+    #[serde(default)]
+    node_stats: Vec<NodeStatsRule>,
+    #[serde(default)]
+    separate_imagefs: bool,
+    #[serde(default)]
+    kubelet_config: Value,
+}
+
+/// What a machine uses from a moment on.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct NodeStatsRule {
+    from_ms: u64,
+    memory_available: Option<Value>,
+    memory_system: Option<Value>,
+    nodefs_available: Option<Value>,
+    nodefs_system: Option<Value>,
+    imagefs_available: Option<Value>,
+    imagefs_system: Option<Value>,
+    nodefs_inodes_free: Option<i64>,
+    imagefs_inodes_free: Option<i64>,
+    pids: Option<i64>,
+}
+
+impl NodeStatsRule {
+    fn convert(&self) -> LoadStep {
+        let load = |available: &Option<Value>, system: &Option<Value>| {
+            let bytes = |value: &Option<Value>| Some(Quantity::from_json(value.as_ref()?).ok()?.value());
+            bytes(available).map(Load::Available).or_else(|| bytes(system).map(Load::System))
+        };
+        LoadStep {
+            from: millis(self.from_ms),
+            memory: load(&self.memory_available, &self.memory_system),
+            nodefs: load(&self.nodefs_available, &self.nodefs_system),
+            imagefs: load(&self.imagefs_available, &self.imagefs_system),
+            nodefs_inodes_free: self.nodefs_inodes_free,
+            imagefs_inodes_free: self.imagefs_inodes_free,
+            pids: self.pids,
+        }
+    }
 }
 
 const fn yes() -> bool {
@@ -181,7 +227,7 @@ const fn yes() -> bool {
 }
 
 impl Machine {
-    fn plan(&self, uptime: SimDuration) -> NodePlan {
+    fn plan(&self, kubelet: &Arc<KubeletConfig>, uptime: SimDuration) -> NodePlan {
         let amount = |value: &Value| Quantity::from_json(value).ok();
         let cpu = amount(&self.cpu).map_or(4_000, |quantity| quantity.milli_value());
         let memory = amount(&self.memory).map_or(8 << 30, |quantity| quantity.value());
@@ -198,7 +244,11 @@ impl Machine {
             taints: self.taints.iter().filter_map(|text| taint(text)).collect(),
             present: self.start,
             uptime,
-            kubelet: Arc::default(),
+            kubelet: kubelet.clone(),
+            load: Arc::new(MachineLoad {
+                steps: self.node_stats.iter().map(NodeStatsRule::convert).collect(),
+                separate_imagefs: self.separate_imagefs,
+            }),
         }
     }
 }
@@ -496,6 +546,7 @@ impl ListenRule {
             path: self.path.map(Text::from),
             host: self.host.map(Text::from),
             header: self.header.map(Text::from),
+            files: None,
             service: self.service.map(Text::from),
             close_on_sigterm: self.close_on_sigterm,
             timeline: self.timeline.into_iter().map(|entry| entry.convert(kind)).collect::<Result<_, _>>()?,

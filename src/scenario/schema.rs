@@ -12,7 +12,7 @@ use std::borrow::Cow;
 ///
 /// ```
 /// let schema = podsim::scenario::schema();
-/// assert_eq!(schema["properties"]["duration"]["$ref"], "#/$defs/Duration");
+/// assert_eq!(schema["properties"]["duration"]["anyOf"][0]["$ref"], "#/$defs/Duration");
 /// ```
 pub fn schema() -> serde_json::Value {
     let mut schema = schemars::schema_for!(ScenarioFile);

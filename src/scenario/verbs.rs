@@ -173,7 +173,7 @@ impl VerbContext<'_, '_> {
             Ok(value) => value,
             Err(errors) => {
                 let remedy = "write a patch as JSON or YAML";
-                errors.iter().for_each(|error| self.problems().add(place, format!("{}", error.found), remedy));
+                errors.iter().for_each(|error| self.problems().add(place, error.found.to_string(), remedy));
                 return None;
             }
         };

@@ -41,10 +41,10 @@ impl Cluster {
                 self.user_does([Errand::Taint { node: *node, add: add.clone(), remove: remove.clone() }], out);
             }
             Action::Drain(drain) => self.user_does([Errand::Drain(drain.clone())], out),
-            Action::KillKubelet(node) => self.kill_kubelet(*node, out),
+            Action::KillKubelet(node) => self.kill_kubelet(now, *node, out),
             Action::StartKubelet(node) | Action::StartNode(node) => self.start_kubelet(*node, SimDuration::ZERO, out),
             Action::RestartKubelet { node, down } => {
-                self.kill_kubelet(*node, out);
+                self.kill_kubelet(now, *node, out);
                 self.start_kubelet(*node, *down, out);
             }
             Action::PowerOff(node) => self.power_off(now, *node, out),
@@ -59,7 +59,16 @@ impl Cluster {
                     self.kubelets[index.index()].manifest_removed(now, *name, out);
                 }
             }
-            Action::ShutdownNode(_) | Action::CancelShutdown(_) => {}
+            Action::ShutdownNode(node) => {
+                if let Some(index) = self.machine_named(*node) {
+                    self.kubelets[index.index()].shutdown_announced(now, out);
+                }
+            }
+            Action::CancelShutdown(node) => {
+                if let Some(index) = self.machine_named(*node) {
+                    self.kubelets[index.index()].shutdown_cancelled(now, out);
+                }
+            }
         }
     }
 

@@ -24,7 +24,7 @@ impl Cluster {
         }
         let plan = self.plan.clone();
         for node in &plan.nodes {
-            let index = self.runtimes.add_machine(node.name);
+            let index = self.runtimes.add_machine(node.name, node.capacity.clone(), node.load.clone());
             self.nodes.insert(node.name, index);
             let template = Arc::new(self.node_template(node, index));
             self.kubelets.push(Kubelet::new(KubeletSetup {
@@ -41,6 +41,8 @@ impl Cluster {
             if node.present {
                 self.register(SimTime::ZERO, &template);
                 self.kubelets[index.index()].start(SimTime::ZERO, node.uptime);
+                self.controllers.was_up(node.name, node.uptime);
+                self.watch_usage(SimTime::ZERO, index, out);
             }
         }
         self.server.take_changes();

@@ -46,7 +46,8 @@ impl Cluster {
                 draws,
                 latencies: plan.profile.clone(),
             }),
-            controllers: ControllerManager::new(ControllerSetup { clock, draws, profile: plan.profile.clone() }),
+            controllers: ControllerManager::new(ControllerSetup { clock, draws, profile: plan.profile.clone() })
+                .provisioning(plan.profile.provision.clone()),
             kubelets: Vec::new(),
             runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), clock, draws),
             nodes: FastMap::default(),
@@ -115,13 +116,14 @@ impl Cluster {
             Message::Kubelet(node, message) => self.kubelet(now, node, message, out),
             Message::Cri { node, id, call } => self.runtimes.call(now, node, id, *call, out),
             Message::CriDone { node, id, result } => self.kubelets[node.index()].cri_done(now, id, result, out),
-            Message::RuntimeChanged { node, pod } => self.kubelets[node.index()].runtime_changed(now, pod, out),
+            Message::RuntimeChanged { node, pod } => self.runtime_changed(now, node, pod, out),
             Message::RuntimeForgot { node, key } => self.kubelets[node.index()].runtime_forgot(key),
             Message::Net { client, id, request } => self.runtimes.net_request(now, client, id, &request, out),
             Message::NetDone { client, id, reply } => match client {
                 NetClient::Kubelet(node) => self.kubelets[node.index()].net_done(now, id, *reply, out),
-                NetClient::Containers(_) => {}
+                NetClient::Containers(node) => self.runtimes.net_done(node, id, *reply, out),
             },
+            Message::VolumeWritten { node, volume, files } => self.runtimes.volume_written(node, volume, &files),
             Message::Runtime(node, message) => self.runtimes.handle(now, node, message, out),
             Message::Scheduler(message) => self.scheduler.handle(now, message, out),
             Message::Controller(message) => self.controllers.handle(now, message, out),
@@ -152,6 +154,7 @@ impl Cluster {
                 out.after(latency, Message::Watch { client, change: change.clone() });
             }
             self.publish_to_readers(now, &change, out);
+            self.publish_to_network(now, &change, out);
             self.changes.push(change);
         }
     }
@@ -185,12 +188,22 @@ impl Cluster {
         }
     }
 
+    /// DNS and kube-proxy watch Services and what is behind them.
+    fn publish_to_network(&mut self, now: SimTime, change: &Change, out: &mut Outbox<Message>) {
+        if matches!(change.object.kind(), Kind::Service | Kind::EndpointSlice) {
+            let client = Client::Workload;
+            let latency = self.network.notify(now, client, change);
+            out.after(latency, Message::Watch { client, change: change.clone() });
+        }
+    }
+
     fn watched(&mut self, now: SimTime, client: Client, change: Change, out: &mut Outbox<Message>) {
         match client {
             Client::Scheduler => self.scheduler.watched(now, change, out),
             Client::Kubelet(node) => self.kubelets[node.index()].watched(now, change, out),
             Client::ControllerManager => self.controllers.watched(now, &change, out),
-            Client::User | Client::Workload => {}
+            Client::Workload => self.runtimes.services_changed(&change),
+            Client::User => {}
         }
     }
 

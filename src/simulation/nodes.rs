@@ -2,10 +2,16 @@
 
 use super::Cluster;
 use crate::api::{ApiObject, Name, Pod};
+use crate::components::controllers::Heartbeat;
+use crate::components::cri::RuntimePod;
 use crate::components::kubelet::KubeletMessage;
 use crate::components::message::{Message, NodeIndex};
-use crate::engine::{Outbox, SimDuration, SimTime};
+use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use std::sync::Arc;
+
+const RENEWAL: Purpose = Purpose::new("lease renewal");
+/// How often a kubelet renews its lease, jitter included on average.
+const RENEWAL_PERIOD: SimDuration = SimDuration::from_millis(10_200);
 
 impl Cluster {
     /// Hands a kubelet its message; where it asks for what only the cluster knows, with the answer.
@@ -20,6 +26,7 @@ impl Cluster {
             KubeletMessage::ListRuntime => {
                 let pods = self.runtimes.machine(node).snapshots();
                 self.kubelets[node.index()].runtime_listed(now, pods);
+                self.watch_usage(now, node, out);
             }
             KubeletMessage::ListPods => {
                 let name = self.node_name(node);
@@ -29,7 +36,48 @@ impl Cluster {
                 let object = store.nodes.find(Name::default(), name).cloned();
                 self.kubelets[node.index()].pods_listed(now, pods, object, out);
             }
-            message => self.kubelets[node.index()].handle(now, message, out),
+            KubeletMessage::Eviction { due } => {
+                let stats = self.runtimes.stats(now, node);
+                self.kubelets[node.index()].eviction_turn(now, due, stats, out);
+            }
+            KubeletMessage::ImageGc { due } => {
+                let stats = self.runtimes.stats(now, node);
+                self.kubelets[node.index()].image_gc(now, due, &stats, out);
+            }
+            message => {
+                if matches!(message, KubeletMessage::Booted { .. }) {
+                    self.controllers.heartbeat(now, self.node_name(node), Heartbeat::Beats, out);
+                }
+                self.kubelets[node.index()].handle(now, message, out);
+            }
+        }
+    }
+
+    /// A kubelet renews its lease no longer. The last time was within the period before, which nobody looked at.
+    fn lease_lapses(&mut self, now: SimTime, node: Name, out: &mut Outbox<Message>) {
+        let stream = StreamKey::new(&node);
+        let ago = self.draws.draw(RENEWAL, stream, now.as_nanos()).below(RENEWAL_PERIOD.as_nanos());
+        let last = SimTime::from_nanos(now.as_nanos().saturating_sub(ago));
+        self.controllers.heartbeat(now, node, Heartbeat::Stopped(last), out);
+    }
+
+    /// What runs on a node changed: its kubelet sees it when it next looks, and may soon have too little of something.
+    pub(super) fn runtime_changed(
+        &mut self,
+        now: SimTime,
+        node: NodeIndex,
+        pod: Arc<RuntimePod>,
+        out: &mut Outbox<Message>,
+    ) {
+        self.kubelets[node.index()].runtime_changed(now, pod, out);
+        self.watch_usage(now, node, out);
+    }
+
+    /// A node that may run short of anything is watched by its kubelet.
+    pub(super) fn watch_usage(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
+        if self.runtimes.may_run_short(node) {
+            self.kubelets[node.index()].want_eviction(now, out);
+            self.kubelets[node.index()].want_image_gc(now, out);
         }
     }
 
@@ -38,8 +86,9 @@ impl Cluster {
         self.nodes.get(&node).copied()
     }
 
-    pub(super) fn kill_kubelet(&mut self, node: Name, out: &mut Outbox<Message>) {
+    pub(super) fn kill_kubelet(&mut self, now: SimTime, node: Name, out: &mut Outbox<Message>) {
         let Some(index) = self.machine_named(node) else { return };
+        self.lease_lapses(now, node, out);
         self.kubelets[index.index()].stop();
         self.runtimes.cancel_calls(index, out);
     }
@@ -51,6 +100,7 @@ impl Cluster {
 
     pub(super) fn power_off(&mut self, now: SimTime, node: Name, out: &mut Outbox<Message>) {
         let Some(index) = self.machine_named(node) else { return };
+        self.lease_lapses(now, node, out);
         self.kubelets[index.index()].stop();
         self.runtimes.power_off(now, index, out);
     }

@@ -14,13 +14,12 @@ use std::sync::Arc;
 ///
 /// ```
 /// use podsim::scenario::Scenario;
-/// use podsim::simulation::Simulation;
 /// use std::collections::BTreeMap;
 ///
 /// let pod = "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: a, image: nginx}]}}";
 /// let files = BTreeMap::from([("web.ron", r#"(manifests: [File("pod.yaml")], duration: "1m")"#), ("pod.yaml", pod)]);
 /// let scenario = Scenario::load("web.ron", &files)?;
-/// let mut simulation = Simulation::new(Arc::new(scenario.plan(1)), 1, &scenario.expectations);
+/// let mut simulation = scenario.simulate(1);
 /// while simulation.pod("default", "web").is_none_or(|pod| pod.node_name.is_empty()) {
 ///     simulation.step().expect("the pod is placed before nothing is left to do");
 /// }
@@ -28,7 +27,6 @@ use std::sync::Arc;
 /// simulation.run();
 /// fork.run();
 /// assert_eq!(simulation.digest(), fork.digest());
-/// # use std::sync::Arc;
 /// # Ok::<(), podsim::scenario::Problems>(())
 /// ```
 #[derive(Debug, Clone)]

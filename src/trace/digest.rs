@@ -35,7 +35,7 @@ const SPECS: usize = 4_096;
 /// use std::sync::Arc;
 ///
 /// # fn plan() -> podsim::scenario::plan::Plan {
-/// #     let behavior = b"{case: one, duration_ms: 60000, nodes: [{name: n}]}";
+/// #     let behavior = b"{case: one, duration_ms: 60000, nodes: [{name: node-1}]}";
 /// #     let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: c, image: i}]}}";
 /// #     podsim::scenario::recorded::RecordedCase::parse(pod, behavior).expect("a case").plan(1)
 /// # }

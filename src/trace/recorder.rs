@@ -4,6 +4,7 @@ use super::record::{Actor, Detail, Fact, FactId, FactKind, Failure, TraceRecord}
 use super::subject::{SubjectId, Subjects};
 use super::view::RuntimeView;
 use crate::api::{Change, ContainerId, FastMap, Kind, Name, Part, Request, Response, Target, Uid};
+use crate::components::cri::VolumeKey;
 use crate::components::cri::{CriCall, CriReply, CriResult, PodKey};
 use crate::components::kubelet::KubeletMessage;
 use crate::components::message::{Client, Message, NodeIndex};
@@ -275,9 +276,8 @@ impl TraceRecord {
                 let (_, attempt) = self.instance(*id);
                 Detail::Number(i64::from(attempt))
             }
-            Ok(CriReply::Image(bytes)) => Detail::Number(*bytes),
-            Ok(CriReply::Present(present)) => Detail::Number(i64::from(*present)),
-            Ok(CriReply::Done | CriReply::Sandbox { .. }) => Detail::None,
+            Ok(CriReply::Image { size, .. }) => Detail::Number(*size),
+            Ok(CriReply::Done | CriReply::NoImage | CriReply::Sandbox { .. }) => Detail::None,
             Err(error) => Detail::Failure(Arc::new(Failure { reason: error.code, message: error.message.clone() })),
         };
         told
@@ -349,6 +349,13 @@ impl Trace for TraceRecord {
                 (Actor::Kubelet(*node), Told { subject, ..Told::new(FactKind::RuntimeForgot, "RuntimeForgot") })
             }
             Message::Runtime(node, message) => (Actor::Runtime(*node), self.runtime(*node, cause, message)),
+            Message::VolumeWritten { node, volume, .. } => {
+                let mut told = Told::new(FactKind::Runtime, "VolumeWritten");
+                if let VolumeKey::Pod { pod, name } = volume {
+                    (told.subject, told.part) = (self.pod(*node, *pod), *name);
+                }
+                (Actor::Runtime(*node), told)
+            }
             Message::Net { client, request, .. } => {
                 (Actor::Runtime(client.node()), self.passed_on(cause, FactKind::Net, (&request.ask).into()))
             }

@@ -40,6 +40,16 @@ impl Pod {
     pub fn is_active(&self) -> bool {
         !self.is_terminal() && !self.meta.is_terminating()
     }
+
+    /// Whether its condition Ready is true.
+    pub fn is_ready(&self) -> bool {
+        self.status.is_ready()
+    }
+
+    /// How often its containers were restarted, all in all.
+    pub fn restarts(&self) -> u32 {
+        self.status.all_containers().map(|container| container.restart_count).sum()
+    }
 }
 
 /// `v1.PodSpec`, lowered: parsed, defaulted and admitted.

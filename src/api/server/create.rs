@@ -4,9 +4,9 @@ use super::{IDENTITY, NAME_SUFFIX, Server, has_generation, respond};
 use crate::api::names;
 use crate::api::object::with_object;
 use crate::api::{
-    ApiError, ApiObject, Condition, ConditionStatus, ConfigMap, EndpointSlice, ErrorReason, Kind, Labels, List,
-    Metadata, Name, Namespace, Node, Object, POD_SCHEDULED, Pod, PodStatus, Response, Service, ServiceAccount,
-    TAINT_NOT_READY, Taint, TaintEffect, Text, Uid,
+    ApiError, ApiObject, Condition, ConditionStatus, ConfigMap, EndpointSlice, ErrorReason, Kind, List, Metadata, Name,
+    Namespace, Node, Object, POD_SCHEDULED, Pod, PodStatus, Response, Service, ServiceAccount, TAINT_NOT_READY, Taint,
+    TaintEffect, Text, Uid,
 };
 use crate::engine::SimTime;
 use std::net::Ipv4Addr;
@@ -86,7 +86,7 @@ impl Server {
         let meta = object.meta();
         let (namespace, base) = (meta.namespace, meta.generate_name);
         if !meta.name.is_empty() {
-            return match T::table(&self.store).find(namespace, meta.name) {
+            return match T::table(&self.store).find(namespace, object.table_name()) {
                 Some(_) => Err(ApiError::already_exists(T::KIND, &meta.name)),
                 None => Ok(()),
             };
@@ -100,8 +100,8 @@ impl Server {
                 name.push(char::from(ALPHABET[draw.below(ALPHABET.len() as u64) as usize]));
             }
             let name = Name::new(&name);
-            if T::table(&self.store).find(namespace, name).is_none() {
-                object.meta_mut().name = name;
+            object.meta_mut().name = name;
+            if T::table(&self.store).find(namespace, object.table_name()).is_none() {
                 return Ok(());
             }
         }
@@ -229,9 +229,4 @@ impl EndpointSlice {
     pub fn service_name(&self) -> Name {
         self.meta.labels.get(Name::new("kubernetes.io/service-name")).unwrap_or_default()
     }
-}
-
-/// Labels that a set of names has in common with another: a selector by equality.
-pub fn selects(selector: &Labels, labels: &Labels) -> bool {
-    !selector.is_empty() && selector.all_in(labels)
 }

@@ -64,7 +64,7 @@ impl Server {
             incarnations: FastMap::default(),
             admitted: FastMap::default(),
             policy_version: 0,
-            next_cluster_ip: u32::from_be_bytes([10, 96, 0, 10]),
+            next_cluster_ip: u32::from_be_bytes([10, 96, 0, 16]),
         }
     }
 

@@ -18,7 +18,7 @@ impl Server {
 
     pub(super) fn update_one<T: ApiObject>(&mut self, now: SimTime, object: Arc<T>, part: Part) -> Response {
         let meta = object.meta();
-        let Some(stored) = T::table(&self.store).find(meta.namespace, meta.name).cloned() else {
+        let Some(stored) = T::table(&self.store).find(meta.namespace, object.table_name()).cloned() else {
             return Err(ApiError::not_found(T::KIND, &meta.name));
         };
         check_preconditions(&*object, &*stored)?;

@@ -166,6 +166,19 @@ impl<C: Controller> Host<C> {
         self.settle(now, shared, out);
     }
 
+    /// The controller is told something that no watch tells.
+    pub(super) fn tell(
+        &mut self,
+        now: SimTime,
+        shared: &mut Shared,
+        out: Out<'_>,
+        what: impl FnOnce(&mut C, &mut Desk<C::Key>),
+    ) {
+        self.desk.now = now;
+        what(&mut self.controller, &mut self.desk);
+        self.settle(now, shared, out);
+    }
+
     pub(super) fn timer(&mut self, now: SimTime, shared: &mut Shared, out: Out<'_>) {
         self.desk.now = now;
         self.timer = self.timer.filter(|due| *due > now);

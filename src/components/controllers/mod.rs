@@ -14,13 +14,19 @@ mod disruption;
 mod endpoint_slice;
 mod expectations;
 mod flow;
+mod garbage_collector;
 mod history;
 mod host;
 mod informers;
 mod job;
+mod node_lifecycle;
+mod persistent_volume;
 mod pod_control;
+mod pod_gc;
+mod quota;
 mod replica_set;
 mod stateful_set;
+mod taint_eviction;
 mod ttl_after_finished;
 mod victims;
 mod work_queue;
@@ -29,12 +35,13 @@ pub use expectations::{EXPECTATIONS_TIMEOUT, Expectations};
 pub use flow::{Call, Desk, Flow, Halt, Note, Step, first_error};
 pub use host::{Controller, Seen, Settings};
 pub use informers::{Census, Informers, OwnedPods, Places, SelectedPods};
+pub use node_lifecycle::Heartbeat;
 pub use work_queue::{Key, QueueKey, Retry, WorkQueue};
 
 use super::latency::LatencyProfile;
 use super::message::Message;
-use crate::api::{Change, ChangeKind, FastMap, Object, Response, WallClock};
-use crate::engine::{Draws, Outbox, SimTime};
+use crate::api::{Change, ChangeKind, FastMap, Name, Object, Response, WallClock};
+use crate::engine::{Distribution, Draws, Outbox, SimDuration, SimTime};
 use host::Host;
 use std::sync::Arc;
 
@@ -161,9 +168,33 @@ controllers! {
     Job, jobs: job::JobController = job::JobController::default();
     /// Pods that no Job will count are let go.
     JobOrphans, job_orphans: job::JobOrphanController = job::JobOrphanController;
+    /// Claims and volumes are bound to each other.
+    PersistentVolume, persistent_volumes: persistent_volume::PersistentVolumeController =
+        persistent_volume::PersistentVolumeController;
+    /// Volumes are made and deleted on demand.
+    Provisioner, provisioners: persistent_volume::ProvisionerController =
+        persistent_volume::ProvisionerController::default();
+    /// Claims in use stay.
+    ClaimProtection, claim_protections: persistent_volume::ClaimProtectionController =
+        persistent_volume::ClaimProtectionController;
+    /// Volumes in use stay.
+    VolumeProtection, volume_protections: persistent_volume::VolumeProtectionController =
+        persistent_volume::VolumeProtectionController;
     /// Finished Jobs go after a while.
     TtlAfterFinished, ttl_after_finished: ttl_after_finished::TtlAfterFinishedController =
         ttl_after_finished::TtlAfterFinishedController;
+    /// What is owned goes with its owner.
+    GarbageCollector, garbage: garbage_collector::GarbageCollector = garbage_collector::GarbageCollector::default();
+    /// Pods that nobody else takes away go.
+    PodGc, pod_gc: pod_gc::PodGcController = pod_gc::PodGcController::default();
+    /// Nodes that fall silent become unknown.
+    NodeLifecycle, node_lifecycle: node_lifecycle::NodeLifecycleController =
+        node_lifecycle::NodeLifecycleController::default();
+    /// Pods leave nodes whose taints they do not bear.
+    TaintEviction, taint_evictions: taint_eviction::TaintEvictionController =
+        taint_eviction::TaintEvictionController::default();
+    /// ResourceQuotas count what is used.
+    ResourceQuota, quotas: quota::ResourceQuotaController = quota::ResourceQuotaController;
     /// EndpointSlices list the addresses behind Services.
     EndpointSlice, endpoint_slices: endpoint_slice::EndpointSliceController = endpoint_slice::EndpointSliceController;
     /// PodDisruptionBudgets say how many pods may be evicted.
@@ -173,9 +204,28 @@ controllers! {
 }
 
 impl ControllerManager {
+    /// The same with provisioners that need so long for each volume.
+    #[must_use]
+    pub fn provisioning(mut self, takes: Distribution) -> Self {
+        self.provisioners.controller = persistent_volume::ProvisionerController::new(takes);
+        self
+    }
+
     /// An object was there from the start: nothing is done about it by itself.
     pub fn introduce(&mut self, object: Object) {
         self.informers.apply(&Change { kind: ChangeKind::Added, object });
+    }
+
+    /// A node had been there for so long when everything began.
+    pub fn was_up(&mut self, node: Name, uptime: SimDuration) {
+        self.node_lifecycle.controller.was_up(node, uptime);
+    }
+
+    /// A kubelet begins to renew its node's lease, or stops.
+    pub fn heartbeat(&mut self, now: SimTime, node: Name, heartbeat: Heartbeat, out: &mut Outbox<Message>) {
+        self.node_lifecycle.tell(now, &mut self.shared, out, |controller, desk| {
+            controller.heartbeat(node, heartbeat, desk);
+        });
     }
 
     /// What the controllers know of the cluster.

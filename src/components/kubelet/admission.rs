@@ -3,6 +3,7 @@
 //! Follows `pkg/kubelet/lifecycle/predicate.go` and `pkg/kubelet/allocation/allocation_manager.go` of Kubernetes 1.36.
 
 use super::Kubelet;
+use super::shutdown::SHUTTING_DOWN;
 use crate::api::{CPU, EventType, MEMORY, Name, Node, PODS, Pod, PodPhase, PodStatus, Resources, TaintEffect, Text};
 use crate::components::cri::PodKey;
 use crate::components::message::Message;
@@ -37,6 +38,15 @@ impl Kubelet {
 
     /// The first thing that speaks against a pod.
     pub(super) fn refusal(&self, key: PodKey, pod: &Pod) -> Option<Refusal> {
+        if let Some(message) = self.pressure_refusal(key, pod) {
+            return refuse("Evicted", message);
+        }
+        self.misfit(key, pod)
+            .or_else(|| self.reporter.shutting_down.then(|| refuse("NodeShutdown", SHUTTING_DOWN.to_owned())).flatten())
+    }
+
+    /// What the predicates say.
+    fn misfit(&self, key: PodKey, pod: &Pod) -> Option<Refusal> {
         let node = self.node_object.as_ref()?;
         let others = || {
             self.pods.iter().filter(|(other, state)| **other != key && state.is_active()).map(|(_, state)| &state.pod)

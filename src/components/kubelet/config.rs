@@ -2,6 +2,8 @@
 //!
 //! Defaults follow `pkg/kubelet/apis/config/v1beta1/defaults.go` and `pkg/kubelet/kubelet.go` of Kubernetes 1.36.
 
+use super::eviction::EvictionConfig;
+use super::shutdown::ShutdownConfig;
 use crate::engine::SimDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,10 +18,10 @@ pub const SYNC_TICK: SimDuration = secs(1);
 pub const HOUSEKEEPING_PERIOD: SimDuration = secs(2);
 /// A failed sync is tried again after this, and up to half as long again.
 pub const BACK_OFF_PERIOD: SimDuration = secs(10);
-/// A sync that failed because the network is not ready is tried again after this.
-pub const NETWORK_BACK_OFF: SimDuration = secs(1);
 /// A relist begins so long after the last one ended.
 pub const RELIST_PERIOD: SimDuration = secs(1);
+/// So much later than the process's other loops relists may run.
+pub const RELIST_SPREAD: SimDuration = SimDuration::from_millis(110);
 /// The status manager reconciles so often.
 pub const STATUS_SYNC_PERIOD: SimDuration = secs(10);
 /// The volume manager's loops run so often.
@@ -91,6 +93,16 @@ pub struct KubeletConfig {
     pub node_lease_duration: SimDuration,
     /// How often the directory of static pods is read.
     pub file_check_frequency: SimDuration,
+    /// How long pods get when the machine shuts down.
+    pub shutdown: ShutdownConfig,
+    /// When pods go because something is short.
+    pub eviction: EvictionConfig,
+    /// Unused images go when the disk is fuller than this, in per cent, …
+    pub image_gc_high_threshold_percent: u8,
+    /// … until it is no fuller than this.
+    pub image_gc_low_threshold_percent: u8,
+    /// Images that have been there for less than this stay.
+    pub image_minimum_gc_age: SimDuration,
 }
 
 impl Default for KubeletConfig {
@@ -113,6 +125,11 @@ impl Default for KubeletConfig {
             node_status_report_frequency: secs(300),
             node_lease_duration: secs(40),
             file_check_frequency: secs(20),
+            shutdown: ShutdownConfig::default(),
+            eviction: EvictionConfig::default(),
+            image_gc_high_threshold_percent: 85,
+            image_gc_low_threshold_percent: 80,
+            image_minimum_gc_age: secs(120),
         }
     }
 }

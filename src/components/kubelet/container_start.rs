@@ -9,6 +9,7 @@ use super::images::ImageOutcome;
 use super::status::StartError;
 use super::sync_pod::Stage;
 use super::termination::{ContainerKill, PodKill};
+use super::volumes::expand;
 use super::{Kubelet, PendingCri};
 use crate::api::names;
 use crate::api::{Container, ContainerId, EventType, Name, Pod, QosClass, Text};
@@ -224,7 +225,8 @@ impl Kubelet {
         container: &Container,
         attempt: u32,
     ) -> Result<ContainerConfig, Text> {
-        if container.run_as_non_root && container.run_as_user.is_none_or(|user| user == 0) {
+        let of_image = || self.images.users.get(&container.image).copied().unwrap_or(0);
+        if container.run_as_non_root && container.run_as_user.unwrap_or_else(of_image) == 0 {
             let meta = &pod.meta;
             let who = format!("{}_{}({})", meta.name, meta.namespace, meta.uid);
             let why = if container.run_as_user == Some(0) {
@@ -234,14 +236,18 @@ impl Kubelet {
             };
             return Err(format!("{why} (pod: \"{who}\", container: {})", container.name).into());
         }
+        let env = self.environment(key, pod, container)?;
+        let expanded = |words: &[Text]| words.iter().map(|word| expand(word, &env)).collect();
         Ok(ContainerConfig {
             name: container.name,
             attempt,
             image: container.image,
-            command: container.command.clone(),
-            args: container.args.clone(),
+            command: expanded(&container.command),
+            args: expanded(&container.args),
             working_dir: container.working_dir,
-            env: self.environment(key, pod, container)?,
+            env,
+            namespace: pod.meta.namespace,
+            mounts: Self::mounts(key, pod, container),
             requests: container.requests.clone(),
             limits: container.limits.clone(),
             shares_processes: pod.spec.share_process_namespace,

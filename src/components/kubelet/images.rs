@@ -34,6 +34,8 @@ pub(super) enum ImageOutcome {
 /// The puller and what is remembered of failed pulls.
 #[derive(Debug, Clone)]
 pub(super) struct ImageManager {
+    /// The users of the images that were asked about.
+    pub(super) users: FastMap<Name, i64>,
     queue: VecDeque<Pull>,
     /// Pulls under way: one, or as many as are allowed.
     pulling: Vec<Pull>,
@@ -61,6 +63,7 @@ struct Failed {
 impl ImageManager {
     pub(super) fn new(config: &KubeletConfig) -> Self {
         Self {
+            users: FastMap::default(),
             queue: VecDeque::new(),
             pulling: Vec::new(),
             limit: TokenBucket::new(config.registry_pull_qps, config.registry_burst),
@@ -104,7 +107,8 @@ impl Kubelet {
     ) {
         let Some((container, image, policy)) = self.starting(key) else { return };
         match result {
-            Ok(CriReply::Present(true)) => {
+            Ok(CriReply::Image { user, .. }) => {
+                self.images.users.insert(image, user);
                 let text = format!(
                     "Container image {:?} already present on machine and can be accessed by the pod",
                     image.as_str()
@@ -112,7 +116,7 @@ impl Kubelet {
                 self.tell_container(now, key, container, EventType::Normal, "Pulled", text, out);
                 self.image_ensured(now, key, ImageOutcome::There, out);
             }
-            Ok(CriReply::Present(false)) if policy == ImagePullPolicy::Never => {
+            Ok(CriReply::NoImage) if policy == ImagePullPolicy::Never => {
                 let text = format!("Container image {:?} is not present with pull policy of Never", image.as_str());
                 self.tell_container(now, key, container, EventType::Warning, "ErrImageNeverPull", &text, out);
                 let outcome = ImageOutcome::Failed { reason: *ERR_IMAGE_NEVER_PULL, message: text.into() };
@@ -173,7 +177,10 @@ impl Kubelet {
         let Some(place) = self.images.pulling.iter().position(|pull| pull.image == image) else { return };
         let pull = self.images.pulling.remove(place);
         match result {
-            Ok(CriReply::Image(size)) => self.pull_succeeded(now, pull, size, out),
+            Ok(CriReply::Image { size, user }) => {
+                self.images.users.insert(image, user);
+                self.pull_succeeded(now, pull, size, out);
+            }
             Ok(_) => unreachable!("PullImage answers with an image"),
             Err(error) if error.code == "Unknown" => self.pull_failed(now, pull, &error.message, out),
             Err(error) => self.pull_failed(now, pull, &error.rpc_text(), out),

@@ -14,7 +14,9 @@ mod back_off;
 mod boot;
 mod config;
 mod container_start;
+mod eviction;
 mod handler;
+mod image_gc;
 mod images;
 mod inspect;
 mod net_client;
@@ -23,6 +25,7 @@ mod pleg;
 mod pod_worker;
 mod probe;
 mod resize;
+mod shutdown;
 mod static_pods;
 mod status;
 mod status_manager;
@@ -32,8 +35,10 @@ mod volumes;
 
 pub use back_off::BackOff;
 pub use config::KubeletConfig;
+pub use eviction::{EvictionConfig, Limit, Signal};
 pub use inspect::{Doing, PodInsight, ProbeInsight, WorkerInsight};
 pub use probe::Verdict;
+pub use shutdown::ShutdownConfig;
 
 use super::cri::{CriCall, CriResult, PodKey, RuntimePod, pod_stream};
 use super::events::{EventRecorder, EventSink, Told};
@@ -47,13 +52,16 @@ use crate::api::{
 };
 use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use boot::Unclaimed;
+use eviction::EvictionManager;
 use handler::PendingHandler;
+use image_gc::ImageUse;
 use images::ImageManager;
 use node_status::NodeReporter;
 use pleg::Pleg;
 use pod_worker::{UpdateKind, Worker};
 use probe::PodProbes;
 use resize::Resizing;
+use shutdown::Shutdown;
 use static_pods::StaticPods;
 use status::StartError;
 use status_manager::{StatusManager, TrackedStatus};
@@ -80,6 +88,21 @@ pub enum KubeletMessage {
     ListRuntime,
     /// The first list of the node's pods: the cluster answers with what the server has.
     ListPods,
+    /// The eviction manager's turn: the cluster adds what the node uses.
+    Eviction {
+        /// Stale unless the one that is waited for.
+        due: SimTime,
+    },
+    /// Images are looked at: the cluster adds what the node uses.
+    ImageGc {
+        /// Stale unless the one that is waited for.
+        due: SimTime,
+    },
+    /// A step of the node's shutdown.
+    ShutdownStep {
+        /// Stale unless the one that is waited for.
+        due: SimTime,
+    },
     /// The directory of static pods is read.
     ReadFiles,
     /// A round of the node's registration.
@@ -221,6 +244,9 @@ impl KubeletMessage {
             | Self::ListRuntime
             | Self::ListPods
             | Self::ReadFiles
+            | Self::ShutdownStep { .. }
+            | Self::Eviction { .. }
+            | Self::ImageGc { .. }
             | Self::Register { .. }
             | Self::NodeBeat { .. }
             | Self::Relist { .. }
@@ -329,6 +355,9 @@ pub struct Kubelet {
     template: Arc<Node>,
     reporter: NodeReporter,
     static_pods: StaticPods,
+    eviction: EvictionManager,
+    image_use: ImageUse,
+    shutdown: Shutdown,
     /// Whether every source of pods was seen since the process started.
     sources_ready: bool,
     /// What the runtime has of pods that the kubelet was told nothing of.
@@ -366,6 +395,8 @@ struct PodState {
     volumes: PodVolumes,
     start_errors: Vec<StartError>,
     crash_back_off: Vec<(StreamKey, BackOff)>,
+    /// When the kubelet was told of it.
+    added_at: SimTime,
 }
 
 impl PodState {
@@ -388,6 +419,7 @@ impl PodState {
             volumes: PodVolumes::default(),
             start_errors: Vec::new(),
             crash_back_off: Vec::new(),
+            added_at: SimTime::ZERO,
         }
     }
 
@@ -455,6 +487,9 @@ impl Kubelet {
             template,
             reporter: NodeReporter::default(),
             static_pods: StaticPods::default(),
+            eviction: EvictionManager::default(),
+            image_use: ImageUse::default(),
+            shutdown: Shutdown::default(),
             sources_ready: true,
             unclaimed: BTreeMap::new(),
             incarnation: 0,
@@ -472,9 +507,13 @@ impl Kubelet {
         let mut draw = self.draws.draw(PHASE, self.stream, now.as_nanos());
         let mut phase = |period: SimDuration| now + SimDuration::from_nanos(draw.below(period.as_nanos().max(1)));
         self.tick_phase = phase(config::SYNC_TICK);
-        self.pleg.start(phase(config::RELIST_PERIOD));
+        // Loops that began with the process keep their distance for a while.
+        let relists = Pleg::period();
+        let age = SimDuration::from_nanos(before.as_nanos() % relists.as_nanos());
+        self.pleg.start(now + relists.saturating_sub(age) + phase(config::RELIST_SPREAD).since(now));
         let age = SimDuration::from_nanos(before.as_nanos() % config::STATUS_SYNC_PERIOD.as_nanos());
         self.statuses.start(now + config::STATUS_SYNC_PERIOD.saturating_sub(age));
+        self.eviction = EvictionManager::started(now, before);
         if !before.is_zero() {
             self.assume_registered();
         }
@@ -501,7 +540,11 @@ impl Kubelet {
         match message {
             KubeletMessage::Start | KubeletMessage::Booted { .. } => {}
             // The cluster answers these.
-            KubeletMessage::ListRuntime | KubeletMessage::ListPods => {}
+            KubeletMessage::ListRuntime
+            | KubeletMessage::ListPods
+            | KubeletMessage::Eviction { .. }
+            | KubeletMessage::ImageGc { .. } => {}
+            KubeletMessage::ShutdownStep { due } => self.shutdown_step(now, due, out),
             KubeletMessage::ReadFiles => self.read_files(now, out),
             KubeletMessage::Register { works } => self.register(now, works, out),
             KubeletMessage::NodeBeat { due } => self.node_beat(now, due, out),

@@ -29,6 +29,11 @@ pub(super) struct Pleg {
 }
 
 impl Pleg {
+    /// The time from one relist to the next, if they find nothing.
+    pub(super) fn period() -> SimDuration {
+        RELIST_PERIOD + IDLE_RELIST
+    }
+
     pub(super) fn start(&mut self, phase: SimTime) {
         *self = Self { phase, relisted_at: Some(SimTime::ZERO), planned: None, found: Vec::new() };
     }
@@ -128,9 +133,14 @@ impl Kubelet {
         let watched = u64::from(std::mem::take(&mut state.resizing.watched));
         let events = lifecycle_events(&state.listed, &pod) + watched;
         let died = has_died(&state.listed, &pod);
+        let before = state.listed.clone();
         state.listed = pod.clone();
         state.cached = pod;
         state.observed_at = Some(began.max(state.observed_at.unwrap_or(SimTime::ZERO)));
+        if let Some(state) = self.pods.get(&key) {
+            let after = state.listed.clone();
+            self.note_image_use(now, &before, &after);
+        }
         let step = self.main_loop_delay(now, key);
         for _ in 0..events {
             *place += 1;

@@ -3,7 +3,7 @@
 //! Follows `pkg/kubelet/pod_workers.go` of Kubernetes 1.36. A worker does one thing at a time; updates that come
 //! meanwhile collapse into one. Before it begins it waits until the runtime was looked at after it last ended.
 
-use super::config::{BACK_OFF_PERIOD, NETWORK_BACK_OFF, SYNC_TICK};
+use super::config::{BACK_OFF_PERIOD, SYNC_TICK};
 use super::sync_pod::{SyncEnd, SyncPod};
 use super::termination::PodKill;
 use super::{Kubelet, KubeletMessage, PodState};
@@ -102,8 +102,6 @@ pub(super) enum TurnEnd {
     Transition,
     /// Something failed.
     Failed,
-    /// The network is not ready.
-    NetworkNotReady,
     /// Something failed that has a time of its own for another try.
     BackOff { until: SimTime },
 }
@@ -145,6 +143,7 @@ impl Kubelet {
     /// A pod is new: it is admitted, or refused for good.
     pub(super) fn pod_added(&mut self, now: SimTime, key: PodKey, pod: Arc<Pod>, out: &mut Outbox<Message>) {
         let mut state = PodState::new(key, pod.clone());
+        state.added_at = now;
         self.claim(key, &mut state);
         self.pods.insert(key, state);
         if !pod.meta.is_terminating() && !pod.is_terminal() && !self.admit(now, key, out) {
@@ -323,7 +322,6 @@ impl Kubelet {
             }
             SyncEnd::Failed { until: Some(until) } => TurnEnd::BackOff { until },
             SyncEnd::Failed { until: None } => TurnEnd::Failed,
-            SyncEnd::NetworkNotReady => TurnEnd::NetworkNotReady,
         };
         self.turn_ended(now, key, end, out);
     }
@@ -334,7 +332,6 @@ impl Kubelet {
         let delay = match end {
             TurnEnd::Transition => None,
             TurnEnd::Done => Some(sync_frequency),
-            TurnEnd::NetworkNotReady => Some(NETWORK_BACK_OFF),
             TurnEnd::BackOff { until } => Some(until.since(now).min(sync_frequency)),
             TurnEnd::Failed => Some(BACK_OFF_PERIOD),
         };

@@ -544,6 +544,9 @@ impl Kubelet {
             }
             if settled && worker.stands_until > due {
                 worker.state = WorkerState::Asleep;
+                if worker.stands_until == SimTime::MAX {
+                    return;
+                }
                 due = worker.stands_until.next_tick(worker.anchor, worker.probe.period);
             }
         }

@@ -21,7 +21,6 @@ use std::sync::Arc;
 names! {
     CONFIG_HASH = "kubernetes.io/config.hash";
     CONFIG_MIRROR = "kubernetes.io/config.mirror";
-    CONFIG_SEEN = "kubernetes.io/config.seen";
     CONFIG_SOURCE = "kubernetes.io/config.source";
     FILE = "file";
 }

@@ -30,7 +30,6 @@ names! {
     CONTAINERS_NOT_READY = "ContainersNotReady";
     CONTAINERS_NOT_INITIALIZED = "ContainersNotInitialized";
     READINESS_GATES_NOT_READY = "ReadinessGatesNotReady";
-    UNKNOWN_CONTAINER_STATUSES = "UnknownContainerStatuses";
     DEADLINE_EXCEEDED = "DeadlineExceeded";
 }
 

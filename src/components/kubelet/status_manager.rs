@@ -156,7 +156,7 @@ impl Kubelet {
         let Some(tracked) = self.pods.get(&key).and_then(|state| state.status.as_ref()) else { return };
         let mut status = tracked.status.clone();
         let Some(container) = find(&mut status, id) else { return };
-        if std::mem::replace(&mut container.started, Some(started)) == Some(started) {
+        if container.started.replace(started) == Some(started) {
             return;
         }
         self.update_status(now, key, status, false, false, out);

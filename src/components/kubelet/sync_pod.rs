@@ -80,8 +80,6 @@ pub(super) enum SyncEnd {
     Terminal,
     /// Something failed, perhaps with a time for another try.
     Failed { until: Option<SimTime> },
-    /// The network is not ready.
-    NetworkNotReady,
 }
 
 impl Kubelet {

@@ -441,6 +441,8 @@ impl Kubelet {
         }
         self.unmount_volumes(now, key);
         self.turn_ended(now, key, TurnEnd::Transition, out);
+        self.eviction_killed(now, key, out);
+        self.advance_shutdown(now, out);
         self.retry_resizes(now, out);
     }
 

@@ -7,20 +7,18 @@ use super::config::{VOLUME_BACK_OFF, VOLUME_BACK_OFF_CAP, VOLUME_LOOP, VOLUME_LO
 use super::pod_worker::{Activity, TurnEnd};
 use super::sync_pod::Stage;
 use super::{Kubelet, KubeletMessage, PendingCall};
-use crate::api::names;
 use crate::api::{
-    Container, EnvValue, EventType, Kind, Name, Object, ObjectFiles, Pod, Request, Response, Target, Text, VolumeSource,
+    Container, EnvValue, EventType, Kind, List, Name, Object, ObjectFiles, Pod, Request, Response, Target, Text,
+    VolumeSource,
 };
-use crate::components::cri::PodKey;
+use crate::components::cri::{ContainerMount, PodKey, TOKEN_VOLUME, VolumeKey};
 use crate::components::message::Message;
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 
-const LOOPS: Purpose = Purpose::new("volume loops");
+/// Where containers find the token of their service account.
+const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-names! {
-    TOKEN_VOLUME = "kube-api-access";
-    ROOT_CA = "kube-root-ca.crt";
-}
+const LOOPS: Purpose = Purpose::new("volume loops");
 
 /// The volumes of a pod that its containers use.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +38,8 @@ struct VolumeState {
     /// When the next try to mount it is over.
     due: SimTime,
     back_off: SimDuration,
+    /// What was written into it last, if it is the kubelet that writes it.
+    content: List<(Text, Text)>,
 }
 
 impl PodVolumes {
@@ -127,7 +127,7 @@ impl Kubelet {
             if let Some(state) = self.pods.get_mut(&key) {
                 state.volumes.volumes[volume].mounted = true;
             }
-            return;
+            return self.write_volume(key, volume, out);
         };
         let text = format!(
             "MountVolume.SetUp failed for volume {:?} : {} {:?} not found",
@@ -143,6 +143,91 @@ impl Kubelet {
         let back_off = self.pods[&key].volumes.volumes[volume].back_off;
         let wait = back_off + self.volume_loops(now + back_off);
         self.mount_after(now, key, volume, wait, out);
+    }
+
+    /// Writes the files of a volume, if they are not what was written last.
+    fn write_volume(&mut self, key: PodKey, place: usize, out: &mut Outbox<Message>) {
+        let Some(state) = self.pods.get(&key) else { return };
+        let pod = state.pod.clone();
+        let found = &state.volumes.volumes[place];
+        let name = found.name;
+        let Some(volume) = pod.spec.volumes.iter().find(|volume| volume.name == name) else { return };
+        let Some(content) = self.volume_content(key, &pod, &volume.source) else { return };
+        if content == found.content {
+            return;
+        }
+        if let Some(state) = self.pods.get_mut(&key) {
+            state.volumes.volumes[place].content = content.clone();
+        }
+        let volume = VolumeKey::Pod { pod: key, name };
+        out.now(Message::VolumeWritten { node: self.node, volume, files: content });
+    }
+
+    /// The files that the kubelet itself puts into a volume; none for other volumes.
+    fn volume_content(&self, key: PodKey, pod: &Pod, source: &VolumeSource) -> Option<List<(Text, Text)>> {
+        let namespace = pod.meta.namespace;
+        let keys = |kind, files: &ObjectFiles| -> Vec<(Text, Text)> {
+            let data = self.object_data(kind, namespace, files.name).unwrap_or_default();
+            if files.items.is_empty() {
+                return data.iter().map(|(name, content)| (name.as_str().into(), content.clone())).collect();
+            }
+            let chosen = files.items.iter().filter_map(|(name, path)| {
+                let (_, content) = data.iter().find(|(have, _)| have == name)?;
+                Some((path.as_str().into(), content.clone()))
+            });
+            chosen.collect()
+        };
+        let files = match source {
+            VolumeSource::ConfigMap(files) => keys(Kind::ConfigMap, files),
+            VolumeSource::Secret(files) => keys(Kind::Secret, files),
+            VolumeSource::Projected { config_maps, secrets, token: _ } => {
+                let maps = config_maps.iter().flat_map(|files| keys(Kind::ConfigMap, files));
+                maps.chain(secrets.iter().flat_map(|files| keys(Kind::Secret, files))).collect()
+            }
+            VolumeSource::DownwardApi(items) => {
+                items.iter().map(|(path, field)| (path.as_str().into(), self.field(key, pod, field))).collect()
+            }
+            VolumeSource::EmptyDir { .. }
+            | VolumeSource::HostPath { .. }
+            | VolumeSource::Claim { .. }
+            | VolumeSource::Ephemeral { .. }
+            | VolumeSource::Image { .. }
+            | VolumeSource::Disk { .. }
+            | VolumeSource::Csi { .. }
+            | VolumeSource::Other { .. } => return None,
+        };
+        Some(files.into_iter().collect())
+    }
+
+    /// Where the volumes of a pod appear in a container.
+    pub(super) fn mounts(key: PodKey, pod: &Pod, container: &Container) -> Vec<ContainerMount> {
+        let namespace = pod.meta.namespace;
+        let volume_key = |name: Name| {
+            let volume = pod.spec.volumes.iter().find(|volume| volume.name == name)?;
+            Some(match &volume.source {
+                VolumeSource::HostPath { path, .. } => VolumeKey::Host(*path),
+                VolumeSource::Claim { name, .. } => VolumeKey::Claim { namespace, name: *name },
+                VolumeSource::Ephemeral { .. } => {
+                    VolumeKey::Claim { namespace, name: Name::new(&format!("{}-{name}", pod.meta.name)) }
+                }
+                _ => VolumeKey::Pod { pod: key, name },
+            })
+        };
+        let mut mounts: Vec<ContainerMount> = container
+            .volume_mounts
+            .iter()
+            .filter_map(|mount| {
+                let volume = volume_key(mount.name)?;
+                let (path, sub_path, read_only) = (mount.mount_path, mount.sub_path, mount.read_only);
+                Some(ContainerMount { path, sub_path, read_only, volume })
+            })
+            .collect();
+        if pod.spec.token_volume && mounts.iter().all(|mount| mount.path != TOKEN_PATH) {
+            let volume = VolumeKey::Pod { pod: key, name: *TOKEN_VOLUME };
+            let path = Name::new(TOKEN_PATH);
+            mounts.push(ContainerMount { path, sub_path: Name::default(), read_only: true, volume });
+        }
+        mounts
     }
 
     /// The server has answered about an object that a volume or a container needs.
@@ -171,6 +256,15 @@ impl Kubelet {
     /// A sync begins to wait for volumes.
     pub(super) fn wait_for_volumes(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         self.add_volumes(now, key, out);
+        // A sync also brings what changed in the objects that volumes show.
+        let mounted = |volume: &VolumeState| volume.mounted && !volume.content.is_empty();
+        let shown: Vec<usize> = self.pods.get(&key).map_or_else(Vec::new, |state| {
+            let volumes = state.volumes.volumes.iter().enumerate();
+            volumes.filter(|(_, volume)| mounted(volume)).map(|(place, _)| place).collect()
+        });
+        for volume in shown {
+            self.write_volume(key, volume, out);
+        }
         let turn = self.turn(key);
         self.volume_poll(now, key, turn, out);
     }
@@ -240,7 +334,7 @@ impl Kubelet {
     /// The environment of a container, resolved (`makeEnvironmentVariables`).
     pub(super) fn environment(&self, key: PodKey, pod: &Pod, container: &Container) -> Result<Vec<(Name, Text)>, Text> {
         let namespace = pod.meta.namespace;
-        let mut env: Vec<(Name, Text)> = Vec::new();
+        let mut env = service_environment();
         for from in &container.env_from {
             let kind = if from.secret { Kind::Secret } else { Kind::ConfigMap };
             let data = self.object_data(kind, namespace, from.name);
@@ -330,6 +424,21 @@ impl Kubelet {
     }
 }
 
+/// How containers find the API server (`pkg/kubelet/envvars`). Other Services are found by DNS.
+fn service_environment() -> Vec<(Name, Text)> {
+    let variable = |name: &str, value: &str| (Name::new(name), Text::from(value));
+    vec![
+        variable("KUBERNETES_SERVICE_HOST", "10.96.0.1"),
+        variable("KUBERNETES_SERVICE_PORT", "443"),
+        variable("KUBERNETES_SERVICE_PORT_HTTPS", "443"),
+        variable("KUBERNETES_PORT", "tcp://10.96.0.1:443"),
+        variable("KUBERNETES_PORT_443_TCP", "tcp://10.96.0.1:443"),
+        variable("KUBERNETES_PORT_443_TCP_PROTO", "tcp"),
+        variable("KUBERNETES_PORT_443_TCP_PORT", "443"),
+        variable("KUBERNETES_PORT_443_TCP_ADDR", "10.96.0.1"),
+    ]
+}
+
 fn not_found(kind: Kind, name: Name) -> Text {
     format!("{} {:?} not found", kind.as_str().to_lowercase(), name.as_str()).into()
 }
@@ -409,8 +518,14 @@ fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
             .chain(&spec.ephemeral_containers)
             .any(|c| c.volume_mounts.iter().any(|m| m.name == name) || c.volume_devices.contains(&name))
     };
-    let state =
-        |name, needs| VolumeState { name, needs, mounted: false, due: SimTime::ZERO, back_off: SimDuration::ZERO };
+    let state = |name, needs| VolumeState {
+        name,
+        needs,
+        mounted: false,
+        due: SimTime::ZERO,
+        back_off: SimDuration::ZERO,
+        content: List::EMPTY,
+    };
     let mut volumes: Vec<VolumeState> = spec
         .volumes
         .iter()

@@ -239,6 +239,8 @@ pub struct ListenBehavior {
     pub header: Option<Text>,
     /// gRPC: serves only checks of this service.
     pub service: Option<Text>,
+    /// HTTP: serves the files below this directory; what is not there is not found.
+    pub files: Option<Text>,
     /// Whether it stops listening at the stop signal rather than at the end.
     pub close_on_sigterm: bool,
     /// What it answers; the last entry whose time has come counts.

@@ -1,6 +1,6 @@
 //! Images on the nodes, and pulling them.
 
-use super::{PullResult, Runtimes, nth};
+use super::{PullResult, Runtimes, Unruled, image_table, nth};
 use crate::api::{FastMap, Name};
 use crate::components::cri::{CriError, CriReply, CriResult};
 use crate::components::message::NodeIndex;
@@ -20,6 +20,18 @@ pub(super) struct ImageStore {
 impl ImageStore {
     pub(super) fn remove(&mut self, image: Name) {
         self.changed.insert(image, None);
+    }
+
+    /// Images that were pulled, or removed, by name.
+    pub(super) fn pulled(&self) -> Vec<Name> {
+        let mut names: Vec<Name> = self.changed.keys().copied().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// When an image was pulled; none if it was there from the start.
+    pub(super) fn pulled_at(&self, image: Name) -> Option<SimTime> {
+        self.changed.get(&image).copied().flatten()
     }
 
     fn add(&mut self, image: Name, now: SimTime) {
@@ -42,6 +54,15 @@ impl Runtimes {
         self.world.image(image).map_or(50 << 20, |rule| rule.size)
     }
 
+    /// What the runtime tells of an image that is there.
+    pub(super) fn image_info(&self, image: Name) -> CriReply {
+        let user = match self.world.unruled {
+            Unruled::Idle => 0,
+            Unruled::Played => image_table::find(&self.world.models, &image).0.user,
+        };
+        CriReply::Image { size: self.image_size(&image), user: i64::from(user) }
+    }
+
     pub(super) fn begin_pull(&mut self, node: NodeIndex, image: Name) -> SimDuration {
         let machine = &mut self.machines[node.index()];
         let count = machine.images.pulls.entry(image).or_insert(0);
@@ -61,7 +82,7 @@ impl Runtimes {
         match result {
             PullResult::Ok => {
                 self.machines[node.index()].images.add(image, now);
-                Ok(CriReply::Image(self.image_size(&image)))
+                Ok(self.image_info(image))
             }
             PullResult::NotFound => Err(CriError::not_found(format!("{resolve}: {image}: not found"))),
             PullResult::Unauthorized => Err(CriError::unknown(format!(

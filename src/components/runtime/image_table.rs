@@ -6,11 +6,12 @@
 
 use super::filesystem::{Directory, File, FileSystem};
 use super::shell::{Dialect, Signal, is_utility};
-use super::{Glob, ListenBehavior, ListenKind, OnSignal, Process};
+use super::{Glob, ListenBehavior, ListenKind, OnSignal, Process, python};
 use crate::api::{Container, Handler, Port, Text};
 use crate::engine::SimDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 /// An image, as far as its containers show it.
@@ -73,10 +74,38 @@ pub struct ProgramModel {
     pub asks_port: Option<u16>,
     /// Whether it only sends a signal to the container's main process.
     pub sends: Option<Text>,
+    /// The files that it serves over HTTP.
+    pub serves: Option<Served>,
+    /// Secrets that it creates when it ends well.
+    pub makes: Vec<MadeSecret>,
+    /// Whether the text after `-c` is read as Python.
+    pub python: bool,
     /// Flags whose value is memory that it uses, such as `--vm-bytes`.
     pub memory_flags: Vec<Text>,
     /// Flags whose value is CPUs that it uses, such as `-cpus`.
     pub cpu_flags: Vec<Text>,
+}
+
+/// A directory that a web server serves.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Served {
+    /// The directory.
+    pub directory: Text,
+    /// Not if something is mounted here: then its configuration is not known, and every page is there.
+    pub unless_mounted: Text,
+}
+
+/// A Secret that a program creates.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MadeSecret {
+    /// The flag that gives its name.
+    pub name_flag: Text,
+    /// The flag that gives its namespace; the pod's where it is not given.
+    pub namespace_flag: Text,
+    /// Its keys.
+    pub keys: Vec<Text>,
 }
 
 impl Default for ImageModel {
@@ -107,7 +136,8 @@ static SHIPPED: LazyLock<Vec<Arc<ImageModel>>> = LazyLock::new(|| {
 /// An image that nobody has described.
 static UNKNOWN: LazyLock<Arc<ImageModel>> = LazyLock::new(|| {
     let server = ProgramModel { process: polite_server(), on_declared_ports: true, ..ProgramModel::default() };
-    Arc::new(ImageModel { shell: ImageShell::Dash, programs: vec![server], ..ImageModel::default() })
+    // Whoever asks for a user that is not root has an image that has one.
+    Arc::new(ImageModel { shell: ImageShell::Dash, user: 65_532, programs: vec![server], ..ImageModel::default() })
 });
 
 /// A server that ends at once when it is told to.
@@ -204,10 +234,27 @@ impl ImageModel {
 
 impl ProgramModel {
     /// What it does in a container: its model, with the ports that are expected of it and what its flags say.
-    pub(super) fn process_in(&self, container: Option<&Container>, argv: &[String]) -> Process {
-        let mut process = self.process.clone();
+    pub(super) fn process_in(
+        &self,
+        container: Option<&Container>,
+        argv: &[String],
+        environment: &BTreeMap<String, String>,
+    ) -> Process {
+        let text = argv.iter().position(|word| word == "-c").and_then(|at| argv.get(at + 1)).filter(|_| self.python);
+        let mut process = match text {
+            Some(text) => Process { on_sigterm: self.process.on_sigterm.clone(), ..python::play(text, environment) },
+            None => self.process.clone(),
+        };
         if let Some(container) = container.filter(|_| self.on_declared_ports) {
             add_ports(&mut process.listen, container);
+        }
+        if let Some(served) = &self.serves
+            && container.is_none_or(|container| {
+                !container.volume_mounts.iter().any(|mount| mount.mount_path.starts_with(&*served.unless_mounted))
+            })
+        {
+            let pages = process.listen.iter_mut().filter(|entry| entry.kind == ListenKind::Http);
+            pages.for_each(|entry| entry.files = Some(served.directory.clone()));
         }
         let memory: i64 = self.memory_flags.iter().filter_map(|flag| flag_value(argv, flag)).filter_map(bytes).sum();
         if memory > 0 {
@@ -255,7 +302,7 @@ fn add_ports(listen: &mut Vec<ListenBehavior>, container: &Container) {
 }
 
 /// The value of a flag: `--flag value` or `--flag=value`.
-fn flag_value<'a>(argv: &'a [String], flag: &str) -> Option<&'a str> {
+pub(super) fn flag_value<'a>(argv: &'a [String], flag: &str) -> Option<&'a str> {
     let mut words = argv.iter();
     while let Some(word) = words.next() {
         if word == flag {
@@ -329,7 +376,7 @@ mod tests {
             ("stress --cpu 1", None),
         ] {
             let argv = line(argv);
-            let process = stress.program(&argv).unwrap().process_in(None, &argv);
+            let process = stress.program(&argv).unwrap().process_in(None, &argv, &BTreeMap::new());
             assert_eq!(process.usage.first().and_then(|step| step.memory), memory, "{argv:?}");
         }
     }

@@ -6,7 +6,7 @@ use super::image::ImageStore;
 use super::network::Connection;
 use super::program::Program;
 use super::script::Script;
-use super::{CANCELED, Exit, START_ERROR, UNKNOWN_REASON};
+use super::{CANCELED, Exit, MachineLoad, Process, START_ERROR, UNKNOWN_REASON};
 use crate::api::{ContainerId, FastMap, Name, Pod, ResourceList, Text};
 use crate::components::cri::{
     ContainerConfig, CriCall, CriError, CriReply, InstanceState, InstanceStatus, PodKey, RuntimePod, SandboxStatus,
@@ -38,6 +38,12 @@ pub struct Machine {
     /// Requests that wait for an answer of a listener.
     pub(super) connections: BTreeMap<u64, Connection>,
     pub(super) connections_made: u64,
+    /// What it has.
+    pub(super) capacity: ResourceList,
+    /// What it uses beside its pods.
+    pub(super) load: Arc<MachineLoad>,
+    /// Whether any process said what it uses.
+    pub(super) uses: bool,
     powered: bool,
     /// How many addresses were given out.
     addresses: u32,
@@ -75,6 +81,8 @@ pub(super) struct Instance {
     pub(super) config: Arc<ContainerConfig>,
     /// The programs in it that models play.
     pub(super) programs: Vec<Program>,
+    /// The model that is, or was, its main process: what it uses stays used until the container is removed.
+    pub(super) model: Option<Arc<Process>>,
     /// The script that is, or began as, its main process.
     pub(super) script: Option<Box<Script>>,
     /// The last process number that was given out.
@@ -135,6 +143,11 @@ impl PodRecord {
         self.instances.iter()
     }
 
+    /// Which pod it is.
+    pub(super) const fn key(&self) -> PodKey {
+        self.key
+    }
+
     fn snapshot(&self) -> Arc<RuntimePod> {
         Arc::new(RuntimePod {
             key: self.key,
@@ -145,7 +158,7 @@ impl PodRecord {
 }
 
 impl Machine {
-    pub(super) fn new(index: NodeIndex, name: Name) -> Self {
+    pub(super) fn new(index: NodeIndex, name: Name, capacity: ResourceList, load: Arc<MachineLoad>) -> Self {
         Self {
             index,
             name,
@@ -156,6 +169,9 @@ impl Machine {
             execs: BTreeMap::new(),
             connections: BTreeMap::new(),
             connections_made: 0,
+            capacity,
+            load,
+            uses: false,
             powered: true,
             addresses: 0,
         }
@@ -288,6 +304,7 @@ impl Machine {
             status,
             config,
             programs: Vec::new(),
+            model: None,
             script: None,
             last_pid: FIRST_PID,
             files,

@@ -15,25 +15,32 @@ mod machine;
 mod network;
 mod process;
 mod program;
+mod python;
 mod script;
+mod services;
 pub mod shell;
+mod usage;
+mod volumes;
 
-use super::cri::{ContainerConfig, CriCall, CriError, CriReply, CriResult, InstanceState, PodKey};
+use super::cri::{ContainerConfig, CriCall, CriError, CriReply, CriResult, InstanceState, PodKey, VolumeKey};
 use super::latency::LatencyProfile;
 use super::message::{Message, NodeIndex};
 use crate::api::names;
-use crate::api::{ContainerId, FastMap, Name, Pod, Uid, WallClock};
+use crate::api::{Change, ContainerId, FastMap, Name, Pod, ResourceList, Uid, WallClock};
 use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime};
 pub use behavior::*;
 use exec::ExecCall;
-use filesystem::{FileSystem, Volumes};
-pub use image_table::{ImageModel, ImageShell, ProgramModel};
+use filesystem::{FileSystem, VolumeId, Volumes};
+pub use image_table::{ImageModel, ImageShell, MadeSecret, ProgramModel, Served};
 use machine::Machine;
+use network::Asked;
 use program::{Launch, Place};
 pub use script::Session;
+use services::Services;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+pub use usage::{Load, LoadStep, MachineLoad};
 
 names! {
     COMPLETED = "Completed";
@@ -114,6 +121,11 @@ pub struct Runtimes {
     addresses: FastMap<Ipv4Addr, (NodeIndex, PodKey)>,
     /// The files that containers share.
     volumes: Volumes,
+    volume_ids: FastMap<(Option<NodeIndex>, VolumeKey), VolumeId>,
+    services: Services,
+    /// Requests that scripts wait for, by number.
+    asked: FastMap<u32, Asked>,
+    asked_count: u32,
     clock: WallClock,
     /// What was assumed, by container.
     assumed: BTreeMap<String, String>,
@@ -132,15 +144,19 @@ impl Runtimes {
             rules: FastMap::default(),
             addresses: FastMap::default(),
             volumes: Volumes::default(),
+            volume_ids: FastMap::default(),
+            services: Services::default(),
+            asked: FastMap::default(),
+            asked_count: 0,
             clock,
             assumed: BTreeMap::new(),
         }
     }
 
     /// Adds a machine and returns its place.
-    pub fn add_machine(&mut self, name: Name) -> NodeIndex {
+    pub fn add_machine(&mut self, name: Name, capacity: ResourceList, load: Arc<MachineLoad>) -> NodeIndex {
         let index = NodeIndex(u16::try_from(self.machines.len()).expect("fewer than 65,536 machines"));
-        self.machines.push(Machine::new(index, name));
+        self.machines.push(Machine::new(index, name, capacity, load));
         index
     }
 
@@ -202,6 +218,11 @@ impl Runtimes {
         self.machines[node.index()].power_on();
     }
 
+    /// A Service or its endpoints changed.
+    pub fn services_changed(&mut self, change: &Change) {
+        self.services.changed(change);
+    }
+
     /// What runs on a machine.
     pub fn machine(&self, node: NodeIndex) -> &Machine {
         &self.machines[node.index()]
@@ -247,13 +268,19 @@ impl Runtimes {
                 Ok(CriReply::Done)
             }
             CriCall::RemovePodSandbox { key, sandbox } => {
+                let pod = self.machines[node.index()].pods.get(&key).map(|record| record.pod.clone());
                 if let Some(ip) = self.machines[node.index()].remove_sandbox(key, sandbox, out) {
                     self.addresses.remove(&ip);
+                }
+                if let Some(pod) = pod.filter(|_| !self.machines[node.index()].pods.contains_key(&key)) {
+                    self.forget_volumes(node, key, pod.spec.volumes.iter().map(|volume| volume.name));
                 }
                 Ok(CriReply::Done)
             }
             CriCall::PullImage { image, .. } => self.finish_pull(now, node, image),
-            CriCall::ImageStatus { image } => Ok(CriReply::Present(self.image_present(node, image))),
+            CriCall::ImageStatus { image } => {
+                Ok(if self.image_present(node, image) { self.image_info(image) } else { CriReply::NoImage })
+            }
             CriCall::RemoveImage { image } => {
                 self.machines[node.index()].images.remove(image);
                 Ok(CriReply::Done)
@@ -372,7 +399,8 @@ impl Runtimes {
             let words = if error.is_empty() { "failed to create containerd container: scripted error" } else { error };
             return Err(CriError::unknown(words));
         }
-        let files = self.files_of(&config);
+        let mut files = self.files_of(&config);
+        self.mount_volumes(node, &config, &mut files);
         let id = self.machines[node.index()].add_container(now, key, sandbox, config, files, out);
         Ok(CriReply::Container(id))
     }
@@ -437,8 +465,8 @@ impl Runtimes {
         }
         let place = Place { node, key, container };
         let launch = match (scripted, self.world.unruled) {
-            (Some(rule), _) => Launch::Model(rule.run(run as usize).clone(), String::new()),
-            (None, Unruled::Idle) => Launch::Model(process::default_process(), String::new()),
+            (Some(rule), _) => Launch::Model { model: rule.run(run as usize).clone(), argv: Vec::new() },
+            (None, Unruled::Idle) => Launch::Model { model: process::default_process(), argv: Vec::new() },
             (None, Unruled::Played) => match self.launch(now, place) {
                 Ok(launch) => launch,
                 Err(error) => {

@@ -4,9 +4,12 @@
 //! first decides whether anybody listens; the first that fits the request answers. When the process ends, whoever waits
 //! for its answer sees the connection closed.
 
+use super::filesystem::Kind;
 use super::machine::{Instance, Machine};
 use super::program::{Place, Program};
 use super::script::Session;
+use super::services::{API_SERVER, DNS, Route};
+use super::shell::World as _;
 use super::shell::{Answer, CallId, NetworkError, Query, Reply};
 use super::{Health, ListenAnswer, ListenBehavior, ListenKind, ListenStep, RuntimeMessage, Runtimes};
 use crate::api::{ContainerId, Name, Text, names};
@@ -17,6 +20,7 @@ use crate::engine::{Distribution, Outbox, Purpose, SimDuration, SimTime, StreamK
 use std::net::Ipv4Addr;
 
 const WIRE: Purpose = Purpose::new("pod network");
+const ENDPOINT: Purpose = Purpose::new("endpoint of a Service");
 const ANSWER: Purpose = Purpose::new("answer of a listener");
 const CLIENT_PORT: Purpose = Purpose::new("port of a client");
 /// From which ports Linux takes those of clients (`net.ipv4.ip_local_port_range`).
@@ -51,6 +55,16 @@ pub(super) struct Connection {
     reply: NetReply,
 }
 
+/// A request of a script.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    place: Place,
+    session: Session,
+    call: CallId,
+    /// What is known of the address.
+    reply: Reply,
+}
+
 /// A process that listens at a port.
 struct Listener<'a> {
     node: NodeIndex,
@@ -66,6 +80,8 @@ struct Reaction {
     answer: Option<NetAnswer>,
     after: Option<Distribution>,
     stands_for: SimDuration,
+    /// The directory whose files are the pages.
+    files: Option<Text>,
 }
 
 impl Runtimes {
@@ -78,21 +94,51 @@ impl Runtimes {
         request: &NetRequest,
         out: &mut Outbox<Message>,
     ) {
-        let place = self.namespace_of(client.node(), request.address);
-        let listener = place.and_then(|place| self.listener(now, place, request.port));
+        let stream = self.machines[client.node().index()].stream.part("endpoints");
+        let pick = |n| self.draws.draw(ENDPOINT, stream, now.as_nanos() ^ u64::from(id)).below(n);
+        let (address, port) = match self.services.route(request.address, request.port, pick) {
+            Route::To(address, port) => (address, port),
+            Route::Nobody => {
+                let reply = NetReply { answer: NetAnswer::Refused, stands_until: SimTime::ZERO };
+                return self.send_reply(now, client, id, reply, out);
+            }
+            Route::Internet => {
+                let reply = NetReply { answer: internet(&request.ask), stands_until: SimTime::ZERO };
+                return self.send_reply(now, client, id, reply, out);
+            }
+        };
+        if address == API_SERVER {
+            let answer = ListenKind::Https.answer(&request.ask, &ListenAnswer::default());
+            let reply = NetReply { answer: answer.unwrap_or(NetAnswer::Connected), stands_until: SimTime::ZERO };
+            return self.send_reply(now, client, id, reply, out);
+        }
+        let place = self.namespace_of(client.node(), address);
+        let listener = place.and_then(|place| self.listener(now, place, port));
         let Some(listener) = listener else {
             let answer = if place.is_some() { NetAnswer::Refused } else { NetAnswer::Unreachable };
             let reply = NetReply { answer, stands_until: SimTime::ZERO };
             return self.send_reply(now, client, id, reply, out);
         };
         let (node, server, stream) = (listener.node, (listener.key, listener.instance.status.id), listener.stream);
-        let reaction = listener.react(now, &request.ask);
+        let mut reaction = listener.react(now, &request.ask);
         let ordinal = u64::from(listener.instance.requests);
         let after = match (&reaction.answer, &reaction.after) {
             (None, _) => SimDuration::MAX,
             (Some(_), Some(duration)) => self.draws.sample(duration, ANSWER, stream, ordinal),
             (Some(_), None) => SimDuration::ZERO,
         };
+        if let (Some(directory), Ask::Http(http)) = (&reaction.files, &request.ask)
+            && matches!(reaction.answer, Some(NetAnswer::Http { status: 200, .. }))
+        {
+            let place = Place { node, key: server.0, container: server.1 };
+            let page = self.page(now, place, directory, &http.path);
+            // In a volume a page may come and go.
+            let may_change = self.instance_mut(place).is_some_and(|instance| instance.files.is_mounted(directory));
+            if may_change {
+                reaction.stands_for = SimDuration::ZERO;
+            }
+            reaction.answer = Some(page);
+        }
         let patience = request.deadline.since(now);
         let answer = match reaction.answer {
             Some(NetAnswer::Reset { .. }) => {
@@ -124,6 +170,26 @@ impl Runtimes {
             let message = RuntimeMessage::NetAnswer { connection: machine.connections_made };
             out.after(wait, Message::Runtime(node, message));
         }
+    }
+
+    /// What a web server answers that serves the files of a directory.
+    fn page(&mut self, now: SimTime, place: Place, directory: &str, path: &str) -> NetAnswer {
+        let path = path.split('?').next().unwrap_or_default();
+        let found = self.with_world(now, place, None, |world| {
+            let files = world.files();
+            let mut path = format!("{directory}{path}");
+            let listed = files.metadata(&path).is_some_and(|found| found.kind == Kind::Directory);
+            if listed {
+                path.push_str("/index.html");
+            }
+            let read = files.read(&path).map(|content| String::from_utf8_lossy(content.bytes).into_owned());
+            read.map_err(|_| if listed { 403 } else { 404 })
+        });
+        let (status, body) = match found.unwrap_or(Err(404)) {
+            Ok(body) => (200, body),
+            Err(status) => (status, String::new()),
+        };
+        NetAnswer::Http { status, location: Text::default(), body: body.into() }
     }
 
     /// A listener answers, or whoever asked stops waiting.
@@ -175,42 +241,82 @@ impl Runtimes {
         now: SimTime,
         place: Place,
         session: Session,
-        id: CallId,
+        call: CallId,
         query: &Query,
         out: &mut Outbox<Message>,
     ) {
-        let answer = Answer::Network(self.network_answer(now, place, query));
-        self.answer_script(place, session, id, answer, out);
+        let stream = StreamKey::from_bits(place.container.bits());
+        let wire = self.draws.sample(&self.profile.pod_network, WIRE, stream, now.as_nanos());
+        let (reply, port) = match self.look_up(place, query) {
+            Ok((reply, Some(port))) => (reply, port),
+            Ok((reply, None)) => {
+                return self.answer_script(place, session, call, Answer::Network(Ok(reply)), wire * 2, out);
+            }
+            Err(error) => return self.answer_script(place, session, call, Answer::Network(Err(error)), wire * 2, out),
+        };
+        let address: Ipv4Addr = reply.addresses[0].parse().expect("an address that was just printed");
+        let own = self.machines[place.node.index()].pods.get(&place.key).and_then(|record| record.address());
+        let address = if address.is_loopback() { own.unwrap_or(address) } else { address };
+        let ask = match query {
+            Query::Http { host, path, secure, .. } => Ask::Http(HttpRequest {
+                path: path.clone(),
+                host: if port == 80 { host.clone() } else { format!("{host}:{port}") },
+                tls: *secure,
+                headers: Vec::new(),
+            }),
+            Query::Connect { .. } | Query::Resolve { .. } | Query::Ping { .. } => Ask::Connect,
+        };
+        self.asked_count += 1;
+        let id = self.asked_count;
+        self.asked.insert(id, Asked { place, session, call, reply });
+        let client = NetClient::Containers(place.node);
+        let request = Box::new(NetRequest { address, port, ask, deadline: SimTime::MAX });
+        out.after(wire, Message::Net { client, id, request });
     }
 
-    fn network_answer(&self, now: SimTime, place: Place, query: &Query) -> Result<Reply, NetworkError> {
+    /// The address behind a question, and the port if it is to be connected to.
+    fn look_up(&self, place: Place, query: &Query) -> Result<(Reply, Option<u16>), NetworkError> {
         let (host, port) = match query {
             Query::Resolve { host } | Query::Ping { host } => (host, None),
             Query::Connect { host, port } | Query::Http { host, port, .. } => (host, Some(*port)),
         };
-        let address: Ipv4Addr = if host == "localhost" {
-            Ipv4Addr::LOCALHOST
-        } else {
-            host.parse().map_err(|_| NetworkError::NameNotFound)?
+        let server = DNS.to_string();
+        let plain = |address: Ipv4Addr| Reply {
+            name: host.clone(),
+            addresses: vec![address.to_string()],
+            server: server.clone(),
+            ..Reply::default()
         };
-        let reply = Reply { name: host.clone(), addresses: vec![address.to_string()], ..Reply::default() };
-        let Some(port) = port else { return Ok(reply) };
-        let network =
-            if address.is_loopback() { self.namespace_in(place) } else { self.namespace_of(place.node, address) };
-        let listener =
-            self.listener(now, network.ok_or(NetworkError::Unreachable)?, port).ok_or(NetworkError::Refused)?;
-        let Query::Http { path, secure, .. } = query else { return Ok(reply) };
-        let ask = Ask::Http(HttpRequest {
-            path: path.clone(),
-            host: format!("{host}:{port}"),
-            tls: *secure,
-            headers: Vec::new(),
-        });
-        match listener.react(now, &ask).answer {
-            Some(NetAnswer::Http { status, body, .. }) => Ok(Reply { status, body: body.as_bytes().to_vec(), ..reply }),
-            None | Some(NetAnswer::TimedOut) => Err(NetworkError::TimedOut),
-            Some(_) => Err(NetworkError::Refused),
+        if let Ok(address) = host.parse() {
+            return Ok((plain(address), port));
         }
+        let record = self.machines[place.node.index()].pods.get(&place.key).ok_or(NetworkError::Unreachable)?;
+        if *host == "localhost" {
+            return Ok((plain(Ipv4Addr::LOCALHOST), port));
+        }
+        if *host == *record.host_name().as_str() {
+            return Ok((plain(record.address().unwrap_or(Ipv4Addr::LOCALHOST)), port));
+        }
+        let found = self.services.resolve(host, &record.pod.meta.namespace).ok_or(NetworkError::NameNotFound)?;
+        let addresses = found.addresses.iter().map(ToString::to_string).collect();
+        Ok((Reply { name: found.name, addresses, server, ..Reply::default() }, port))
+    }
+
+    /// What a request of a script came to.
+    pub fn net_done(&mut self, _node: NodeIndex, id: u32, reply: NetReply, out: &mut Outbox<Message>) {
+        let Some(Asked { place, session, call, reply: known }) = self.asked.remove(&id) else { return };
+        let answer = match reply.answer {
+            NetAnswer::Http { status, body, .. } => Ok(Reply { status, body: body.as_bytes().to_vec(), ..known }),
+            NetAnswer::Connected | NetAnswer::Health(_) | NetAnswer::GrpcError { .. } => Ok(known),
+            NetAnswer::Unreachable => Err(NetworkError::Unreachable),
+            NetAnswer::TimedOut => Err(NetworkError::TimedOut),
+            NetAnswer::Refused
+            | NetAnswer::Closed
+            | NetAnswer::Reset { .. }
+            | NetAnswer::Malformed(_)
+            | NetAnswer::NoTls => Err(NetworkError::Refused),
+        };
+        self.answer_script(place, session, call, Answer::Network(answer), SimDuration::ZERO, out);
     }
 
     /// Whose network an address leads to, seen from a machine; none if it leads nowhere.
@@ -281,7 +387,7 @@ impl Listener<'_> {
         let age = now.since(self.program.since);
         let stands_for = self.program.entries(self.port).map(|entry| entry.stands_for(age)).min();
         let stands_for = stands_for.unwrap_or(SimDuration::MAX);
-        let reaction = |answer, after| Reaction { answer, after, stands_for };
+        let reaction = |answer, after| Reaction { answer, after, stands_for, files: None };
         if *ask == Ask::Connect {
             return reaction(Some(NetAnswer::Connected), None);
         }
@@ -291,7 +397,8 @@ impl Listener<'_> {
             None => reaction(kind.mismatch(ask), None),
             Some(entry) => {
                 let step = entry.at(age);
-                reaction(kind.answer(ask, &step.answer), step.duration)
+                let files = entry.files.clone();
+                Reaction { files, ..reaction(kind.answer(ask, &step.answer), step.duration) }
             }
         }
     }
@@ -386,6 +493,14 @@ impl ListenKind {
             }
             ListenAnswer::Health(health) => Some(health.answer()),
         }
+    }
+}
+
+/// What a server on the Internet answers.
+fn internet(ask: &Ask) -> NetAnswer {
+    match ask {
+        Ask::Connect | Ask::Health { .. } => NetAnswer::Connected,
+        Ask::Http(_) => NetAnswer::Http { status: 200, location: Text::default(), body: "<html></html>\n".into() },
     }
 }
 

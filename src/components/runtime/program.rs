@@ -7,9 +7,9 @@ use super::image_table::{self, ImageModel};
 use super::script::{Script, Session};
 use super::shell::{CallId, Command, Found, Setup, Shell, Signal, find};
 use super::{Exit, OnSignal, Process, RUN, RuntimeMessage, Runtimes, SIGNAL};
-use crate::api::{Container, ContainerId, PodSpec, RestartPolicy, Text};
+use crate::api::{Container, ContainerId, Name, PodSpec, Request, RestartPolicy, Text, lower};
 use crate::components::cri::{ContainerConfig, CriError, InstanceState, PodKey};
-use crate::components::message::{Message, NodeIndex};
+use crate::components::message::{Client, Message, NodeIndex};
 use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(super) struct Program {
     pub(super) model: Arc<Process>,
     pub(super) since: SimTime,
     /// Its command line.
-    pub(super) shown: String,
+    pub(super) argv: Vec<String>,
     /// The script that waits for its end; none for a container's own program.
     pub(super) caller: Option<(Session, CallId)>,
     /// Whether it has got a stop signal.
@@ -49,7 +49,7 @@ pub(super) struct Place {
 
 /// What a container is about to run.
 pub(super) enum Launch {
-    Model(Arc<Process>, String),
+    Model { model: Arc<Process>, argv: Vec<String> },
     Script(Box<Script>),
 }
 
@@ -80,24 +80,26 @@ impl Runtimes {
                  failed: unable to start container process: error during container init: {failure}"
             )));
         }
-        Ok(self.model_of_image(place, &image, known, &command.argv))
+        Ok(self.model_of_image(place, &image, known, &command))
     }
 
     /// The model of a command line of an image, noted as assumed.
-    fn model_of_image(&mut self, place: Place, image: &ImageModel, known: bool, argv: &[String]) -> Launch {
+    fn model_of_image(&mut self, place: Place, image: &ImageModel, known: bool, command: &Command) -> Launch {
+        let argv = &command.argv;
         let shown = argv.join(" ");
         let record = self.machines[place.node.index()].pods.get(&place.key);
         let spec = record.map(|record| record.pod.spec.clone());
         let name = record.and_then(|record| record.instance(place.container)).map(|instance| instance.status.name);
         let container = spec.as_ref().zip(name).and_then(|(spec, name)| spec.container(name));
         let program = image.program(argv);
-        let mut process = program.map(|program| program.process_in(container, argv)).unwrap_or_default();
+        let mut process =
+            program.map(|program| program.process_in(container, argv, &command.environment)).unwrap_or_default();
         if !known && let Some((spec, container)) = spec.as_ref().zip(container) {
             process.duration = usual_duration(spec, container).map(Into::into);
         }
         let what = if known { "the image's model" } else { "an unknown image: a server on its declared ports" };
         self.assume(place, &if shown.is_empty() { what.to_owned() } else { format!("{what} for `{shown}`") });
-        Launch::Model(Arc::new(process), shown)
+        Launch::Model { model: Arc::new(process), argv: argv.clone() }
     }
 
     /// Notes what a container is assumed to do.
@@ -139,8 +141,8 @@ impl Runtimes {
     /// The main process of a container begins.
     pub(super) fn begin_main(&mut self, now: SimTime, place: Place, launch: Launch, out: &mut Outbox<Message>) {
         match launch {
-            Launch::Model(model, shown) => {
-                self.begin_program(now, place, model, shown, None, out);
+            Launch::Model { model, argv } => {
+                self.begin_program(now, place, model, argv, None, out);
             }
             Launch::Script(script) => {
                 if let Some(instance) = self.instance_mut(place) {
@@ -157,13 +159,14 @@ impl Runtimes {
         now: SimTime,
         place: Place,
         model: Arc<Process>,
-        shown: String,
+        argv: Vec<String>,
         caller: Option<(Session, CallId)>,
         out: &mut Outbox<Message>,
     ) -> u32 {
         let plays = self.world.unruled == super::Unruled::Played;
         let taken = plays && self.port_taken(place, &model);
         let machine = &mut self.machines[place.node.index()];
+        machine.uses |= !model.usage.is_empty();
         let Some(record) = machine.pods.get_mut(&place.key) else { return 0 };
         let stream = record.stream;
         let Some(instance) = record.instance_mut(place.container) else { return 0 };
@@ -177,8 +180,11 @@ impl Runtimes {
                 instance.last_pid
             }
         };
-        let program = Program { pid, model: model.clone(), since: now, shown, caller, signalled: false };
+        let program = Program { pid, model: model.clone(), since: now, argv, caller, signalled: false };
         instance.programs.push(program);
+        if caller.is_none() {
+            instance.model = Some(model.clone());
+        }
         let run = record.counters(name).runs;
         let stream = stream.part(&name);
         if taken {
@@ -218,9 +224,32 @@ impl Runtimes {
         let Some(instance) = self.instance_mut(place) else { return };
         let Some(found) = instance.programs.iter().position(|program| program.pid == pid) else { return };
         let program = instance.programs.remove(found);
+        if exit.code == 0 {
+            self.make_secrets(place, &program.argv, out);
+        }
         match program.caller {
             None => self.machines[place.node.index()].process_ends(now, place.key, place.container, exit, out),
             Some((session, call)) => self.answer_program(place, session, call, exit.code, out),
+        }
+    }
+
+    /// A program that ended well has created the Secrets that it is there to create.
+    fn make_secrets(&mut self, place: Place, argv: &[String], out: &mut Outbox<Message>) {
+        let Some((config, image, _)) = self.image_of(place).filter(|_| self.world.unruled == super::Unruled::Played)
+        else {
+            return;
+        };
+        let Some(program) = image.program(argv) else { return };
+        for made in &program.makes {
+            let Some(name) = image_table::flag_value(argv, &made.name_flag) else { continue };
+            let namespace = image_table::flag_value(argv, &made.namespace_flag).map_or(config.namespace, Name::new);
+            let data: BTreeMap<&str, &str> = made.keys.iter().map(|key| (&**key, "bWFkZQ==")).collect();
+            let metadata = serde_json::json!({"name": name, "namespace": namespace.as_str()});
+            let secret = serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data});
+            let secret = lower(&secret).expect("a Secret that was just written").object;
+            self.asked_count += 1;
+            let request = Box::new(Request::Create(secret));
+            out.now(Message::Call { client: Client::Workload, id: self.asked_count, request });
         }
     }
 
@@ -312,13 +341,13 @@ impl Runtimes {
     pub(super) fn fall_back(&mut self, now: SimTime, place: Place, why: &str, out: &mut Outbox<Message>) {
         let Some((_, image, known)) = self.image_of(place) else { return };
         self.assume(place, &format!("the image's own program, because the command cannot be played: {why}"));
-        let argv = image.command_line(&[], &[]);
-        let Launch::Model(model, shown) = self.model_of_image(place, &image, known, &argv) else { return };
+        let command = Command { argv: image.command_line(&[], &[]), ..Command::default() };
+        let Launch::Model { model, argv } = self.model_of_image(place, &image, known, &command) else { return };
         if let Some(instance) = self.instance_mut(place) {
             instance.script = None;
             instance.programs.clear();
         }
-        self.begin_program(now, place, model, shown, None, out);
+        self.begin_program(now, place, model, argv, None, out);
     }
 }
 

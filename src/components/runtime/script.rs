@@ -144,7 +144,7 @@ impl Runtimes {
         };
         let instance = record.instance_mut(place.container)?;
         let user = pod.spec.container(instance.status.name).and_then(|container| container.run_as_user);
-        let processes = instance.programs.iter().map(|program| (program.pid, program.shown.clone())).collect();
+        let processes = instance.programs.iter().map(|program| (program.pid, program.argv.join(" "))).collect();
         let mut world = ContainerWorld {
             files: &mut instance.files,
             volumes: &mut self.volumes,
@@ -297,8 +297,8 @@ impl Runtimes {
             return None;
         };
         let pod = self.machines[place.node.index()].pods.get(&place.key)?.pod.clone();
-        let model = Arc::new(program.process_in(pod.spec.container(config.name), &command.argv));
-        Some(self.begin_program(now, place, model, command.argv.join(" "), Some((session, call)), out))
+        let model = Arc::new(program.process_in(pod.spec.container(config.name), &command.argv, &command.environment));
+        Some(self.begin_program(now, place, model, command.argv.clone(), Some((session, call)), out))
     }
 
     /// A program that a script waits for has ended.
@@ -310,21 +310,23 @@ impl Runtimes {
         status: i32,
         out: &mut Outbox<Message>,
     ) {
-        self.answer_script(place, session, call, Answer::Exited { status, output: Vec::new() }, out);
+        let answer = Answer::Exited { status, output: Vec::new() };
+        self.answer_script(place, session, call, answer, SimDuration::ZERO, out);
     }
 
-    /// A script gets an answer, and goes on.
+    /// A script gets an answer, and goes on after a while.
     pub(super) fn answer_script(
         &mut self,
         place: Place,
         session: Session,
         call: CallId,
         answer: Answer,
+        after: SimDuration,
         out: &mut Outbox<Message>,
     ) {
         if let Some(script) = self.script(place, session) {
             script.shell.answer(call, answer);
-            self.resume_soon(place, session, SimDuration::ZERO, out);
+            self.resume_soon(place, session, after, out);
         }
     }
 }

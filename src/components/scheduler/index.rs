@@ -262,9 +262,7 @@ impl DomainCounts {
         }
         self.histogram[before as usize] -= 1;
         self.histogram[after as usize] += 1;
-        if after < self.least {
-            self.least = after;
-        } else if before == self.least && self.histogram[before as usize] == 0 {
+        if after < self.least || before == self.least && self.histogram[before as usize] == 0 {
             self.least = after;
         }
     }

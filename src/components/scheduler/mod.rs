@@ -35,6 +35,8 @@ mod selector_errors;
 pub mod snapshot;
 #[cfg(test)]
 pub mod testing;
+#[cfg(test)]
+mod wake_tests;
 
 pub use cache::{Cache, NodeInfo, NodeSlot};
 pub use config::{Gates, SchedulerConfiguration, SchedulerSetup};

@@ -223,7 +223,7 @@ impl Search {
         let already = diagnosis.verdicts.len();
         let mut done = 0;
         while done < count {
-            let size = (wanted - feasible.len() + 1).max(64).min(BLOCK).min(count - done);
+            let size = (wanted - feasible.len() + 1).clamp(64, BLOCK).min(count - done);
             self.block.clear();
             let start = (self.next_start + done) % count;
             let first = size.min(count - start);

@@ -191,8 +191,8 @@ fn pod_value(pod: &Pod, field: &str) -> Value {
     let status = &pod.status;
     match field {
         "phase" => Value::Text(status.phase.to_string()),
-        "ready" => Value::Bool(status.is_ready()),
-        "restarts" => Value::Int(status.all_containers().map(|container| i64::from(container.restart_count)).sum()),
+        "ready" => Value::Bool(pod.is_ready()),
+        "restarts" => Value::Int(pod.restarts().into()),
         "node" => Value::text(&pod.node_name),
         "ip" => status.pod_ip.map_or(Value::Absent, |ip| Value::Text(ip.to_string())),
         "reason" => Value::text(&status.reason),
@@ -269,7 +269,7 @@ fn walk<'j>(json: &'j Json, steps: &[Step]) -> Option<&'j Json> {
         Step::Index(index) => json.get(index),
         Step::Where(field, value) => json.as_array()?.iter().find(|element| match element.get(field) {
             Some(Json::String(text)) => text == value,
-            Some(other) => other.to_string() == *value,
+            Some(other) => serde_json::from_str::<Json>(value).is_ok_and(|value| value == *other),
             None => false,
         }),
     })

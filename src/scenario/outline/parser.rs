@@ -481,7 +481,7 @@ mod tests {
         let Shape::Struct(Some(name), Body::Fields(fields)) = node.shape else { panic!("a struct") };
         assert_eq!(name, "Scenario");
         let places: Vec<String> = fields.iter().map(|f| format!("{}@{}={}", f.name, f.at, f.value.at)).collect();
-        assert_eq!(places, ["a@4:3=4:6", "b@5:3=5:6", "c@6:3=6:6", "d@6:46=6:49"]);
+        assert_eq!(places, ["a@4:3=4:6", "b@5:3=5:6", "c@6:3=6:6", "d@6:44=6:47"]);
         let Shape::Map(entries) = &fields[1].value.shape else { panic!("a map") };
         assert_eq!(entries[0].1.shape, Shape::Text("x\"y".into(), Position { line: 5, column: 15 }));
     }

@@ -500,11 +500,11 @@ mod tests {
             "f:1:27: the number 300; write a whole number, not negative and not too large",
             "f:1:34: the field cuont, which is not known here; did you mean count?",
             "f:1:33: no field count; add count: …",
-            "f:1:56: the field extra, which is not known here; did you mean count?",
+            "f:1:56: the field extra, which is not known here; write count",
             "f:2:13: \"5\" is not a duration; write it like 250ms, 90s, 5m or 1h30m",
-            "f:2:37: Nmaed; did you mean Named?",
-            "f:3:34: \"-2s\" is not a duration; write it like 250ms, 90s, 5m or 1h30m",
-            "f:3:42: the field other, which is not known here; use one of name, inner, map, choice, takes",
+            "f:2:38: Nmaed; did you mean Named?",
+            "f:3:33: \"-2s\" is not a duration; write it like 250ms, 90s, 5m or 1h30m",
+            "f:3:41: the field other, which is not known here; use one of name, inner, map, choice, takes",
         ];
         let mut found = outer(text).expect_err("bad");
         let mut expected: Vec<String> = expected.iter().map(ToString::to_string).collect();

@@ -7,13 +7,10 @@ use crate::api::{ApiObject, Change, ChangeKind, Name, Node, Object, Part, Pod, R
 use crate::components::cri::{CriCall, PodKey};
 use crate::components::kubelet::{Kubelet, KubeletMessage};
 use crate::components::message::{Client, Message, NodeIndex};
-use crate::engine::{SimDuration, SimTime};
+use crate::engine::SimTime;
 use crate::simulation::{Cluster, Trace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// How long a node's pressure is told of after it was last seen (`evictionPressureTransitionPeriod`).
-const PRESSURE_HOLD: SimDuration = SimDuration::from_secs(300);
 
 /// Holds every law against every step of a run.
 ///
@@ -118,7 +115,7 @@ impl Checker {
         let known = self.pods.remove(&pod.meta.uid);
         let before = known.as_ref().map(|past| past.pod.clone());
         let mut past = known.unwrap_or_else(|| ApiPast::new(pod.clone()));
-        let fact = Version { now, cluster, writer: self.writer, before: before.as_deref(), pod, past: &past };
+        let fact = Version { cluster, writer: self.writer, before: before.as_deref(), pod, past: &past };
         self.hold(now, || name_of(pod), |law| if let Law::Version(check) = law { check(&fact) } else { None });
         let incarnation = match self.writer {
             Some(Client::Kubelet(node)) => Some(cluster.kubelets()[node.index()].incarnation()),
@@ -134,7 +131,8 @@ impl Checker {
         let mut past = self.nodes.remove(&index).unwrap_or_default();
         past.process(now, &cluster.kubelets()[place]);
         if let Some(before) = past.node.clone() {
-            let fact = NodeVersion { now, before: &before, node, past: &past, hold: PRESSURE_HOLD };
+            let hold = cluster.kubelets()[place].config().eviction.pressure_transition_period;
+            let fact = NodeVersion { now, before: &before, node, past: &past, hold };
             let object = || format!("Node/{}", node.meta.name);
             self.hold(now, object, |law| if let Law::Node(check) = law { check(&fact) } else { None });
             for condition in &node.status.conditions {

@@ -10,7 +10,6 @@ use crate::simulation::Cluster;
 
 /// The API has a new version of a pod.
 pub struct Version<'a> {
-    pub now: SimTime,
     pub cluster: &'a Cluster,
     /// Who wrote it; nobody if it came with the cluster.
     pub writer: Option<Client>,
@@ -24,8 +23,8 @@ pub struct NodeVersion<'a> {
     pub now: SimTime,
     pub before: &'a Node,
     pub node: &'a Node,
-    /// When the kubelet last started, if it did since the beginning.
     pub past: &'a NodePast,
+    /// How long pressure is told of at least.
     pub hold: crate::engine::SimDuration,
 }
 

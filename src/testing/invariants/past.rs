@@ -1,7 +1,7 @@
 //! What laws need to know of earlier steps.
 
 use crate::api::{ApiObject, Container, ContainerId, ContainerState, Name, Node, Pod, PodSpec, PodStatus, Uid};
-use crate::components::cri::{CriCall, CriReply, CriResult, InstanceState, PodKey, RuntimePod};
+use crate::components::cri::{CriCall, CriResult, InstanceState, PodKey, RuntimePod};
 use crate::components::kubelet::{BackOff, Doing, Kubelet, PodInsight, ProbeInsight, WorkerInsight};
 use crate::engine::SimTime;
 use std::collections::{BTreeMap, BTreeSet};
@@ -151,7 +151,6 @@ impl PodPast {
         if let (CriCall::PullImage { image, .. }, Err(_)) = (call, result) {
             self.failed_images.insert(*image);
         }
-        let _: Option<&CriReply> = result.as_ref().ok();
     }
 
     /// The runtime has something new.

@@ -2,7 +2,8 @@
 
 use super::facts::{Asked, Moved, Question, Version};
 use super::{Invariant, Law, Seen};
-use crate::api::{ContainerState, PodPhase, PodStatus, RestartPolicy};
+use crate::api::{ApiObject, ContainerState, PodPhase, PodStatus, RestartPolicy};
+use crate::components::cri::PodKey;
 use crate::components::kubelet::Doing;
 
 pub(super) const LAWS: &[Invariant] = &[
@@ -20,7 +21,8 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 4,
-        sentence: "A pod that is deleted gracefully has a terminal phase before its kubelet deletes it for good.",
+        sentence: "A pod that is deleted gracefully has a terminal phase, and nothing mounted, before its kubelet deletes \
+                   it for good.",
         source: "canBeDeleted, TestDeletePodBeforeFinished, TestDeletePodFinished",
         law: Law::Asked(ends_before_it_goes),
     },
@@ -70,8 +72,14 @@ fn ends_before_it_goes(fact: &Asked<'_>) -> Seen {
     let Question::Delete(_) = fact.what else { return None };
     let pod = fact.stored;
     let mirror = pod.meta.annotations.get(crate::api::Name::new("kubernetes.io/config.mirror")).is_some();
-    let ended = pod.is_terminal() || mirror || pod.meta.deletion_grace_period == Some(0);
-    (!ended).then(|| format!("deleted for good while {}", pod.status.phase))
+    if mirror || pod.meta.deletion_grace_period == Some(0) {
+        return None;
+    }
+    let kubelet = &fact.cluster.kubelets()[fact.node.index()];
+    let mounted = kubelet.pod(PodKey::of(pod.id())).is_some_and(|insight| {
+        insight.worker().is_some_and(|worker| !worker.finished) || insight.may_be_mounted(fact.now)
+    });
+    (mounted || !pod.is_terminal()).then(|| format!("deleted for good while {}, mounted: {mounted}", pod.status.phase))
 }
 
 fn final_delete(fact: &Asked<'_>) -> Seen {

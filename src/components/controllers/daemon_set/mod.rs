@@ -200,7 +200,7 @@ fn carry_out(
     let deleted = flow.all(|| delete.iter().map(|pod| owner.delete(pod)).collect::<Vec<Call>>())?;
     let failed = deleted.iter().filter(|response| response.is_err()).count();
     flow.expect_less(0, failed);
-    let gone = |error: &Box<crate::api::ApiError>| error.reason == ErrorReason::NotFound || ends(error);
+    let gone = |error: &crate::api::ApiError| error.reason == ErrorReason::NotFound || ends(error);
     Ok(first_error(&created).filter(|error| !ends(error)).or(first_error(&deleted).filter(|error| !gone(error))))
 }
 

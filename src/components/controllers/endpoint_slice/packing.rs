@@ -158,6 +158,7 @@ pub(super) mod tests {
     }
 
     #[test]
+    #[allow(clippy::single_range_in_vec_init, reason = "one slice that holds these numbers")]
     fn few_slices_change() {
         // `TestReconcileManyPods` and its neighbours: what the slices hold, what is wanted, then the sizes of the
         // slices created and updated, and how many are deleted.

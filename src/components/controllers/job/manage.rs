@@ -185,7 +185,7 @@ impl Work<'_> {
             pods.iter().zip(&released).filter(|(_, response)| response.is_ok()).map(|(pod, _)| pod).collect();
         let deleted = flow.all(|| freed.iter().map(|pod| self.owner.delete(pod)).collect())?;
         let failures = released.iter().chain(&deleted).filter_map(|response| response.as_ref().err());
-        let gone = |error: &&Box<ApiError>| error.reason == ErrorReason::NotFound;
+        let gone = |error: &ApiError| error.reason == ErrorReason::NotFound;
         let failed = failures.clone().count();
         if failed > 0 {
             flow.expect_less(0, failed);

@@ -114,7 +114,12 @@ impl FileSystem {
 
     /// Whether a path is one of its own files, or lies in a mount.
     pub fn holds(&self, path: &str) -> bool {
-        self.root.get(path).is_some() || self.mounts.iter().any(|mount| below(path, &mount.path).is_some())
+        self.root.get(path).is_some() || self.is_mounted(path)
+    }
+
+    /// Whether a path lies in a mount.
+    pub fn is_mounted(&self, path: &str) -> bool {
+        self.mounts.iter().any(|mount| below(path, &mount.path).is_some())
     }
 
     /// The files as they are now, to read and to write.

@@ -105,12 +105,6 @@ fn claim_of(pod: &Pod, volume: &Volume) -> Option<(Name, bool)> {
     }
 }
 
-/// The class of a claim: the old annotation comes first.
-fn class_of_claim(claim: &PersistentVolumeClaim) -> Name {
-    let annotated = claim.meta.annotations.get(Name::new("volume.beta.kubernetes.io/storage-class"));
-    annotated.or(claim.storage_class).unwrap_or_default()
-}
-
 /// Whether a claim was made for a pod's ephemeral volume (`ephemeral.VolumeIsForPod`).
 fn claim_is_for_pod(claim: &PersistentVolumeClaim, pod: &Pod) -> Result<(), Text> {
     if claim.meta.controller().is_some_and(|owner| owner.uid == pod.meta.uid) {

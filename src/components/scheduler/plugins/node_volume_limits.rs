@@ -1,6 +1,6 @@
 //! NodeVolumeLimits: a node attaches so many volumes of a driver.
 
-use super::{claim_is_for_pod, claim_of, class_of_claim};
+use super::{claim_is_for_pod, claim_of};
 use crate::api::names;
 use crate::api::{CsiNode, Name, Object, PersistentVolumeClaim, Pod, Text, Volume, VolumeSource};
 use crate::components::scheduler::cache::NodeInfo;
@@ -8,6 +8,7 @@ use crate::components::scheduler::events::{Actions, ClusterEvent, Resource};
 use crate::components::scheduler::framework::{
     Context, CycleState, EventToRegister, Hint, Plugin, Points, PreFilterResult, Status, Verdict,
 };
+use crate::components::volume_match::class_of_claim;
 
 names! {
     NAME = "NodeVolumeLimits";

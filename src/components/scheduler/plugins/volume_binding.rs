@@ -1,14 +1,13 @@
 //! VolumeBinding: bound volumes must be within reach of the node; claims that wait for their first consumer get a
 //! volume there, or one is made there.
 //!
-//! Follows `plugins/volumebinding/{volume_binding,binder}.go` of Kubernetes 1.36. Where several volumes fit equally
-//! well, the real choice is random; here the first name wins.
+//! Follows `plugins/volumebinding/{volume_binding,binder}.go` of Kubernetes 1.36.
 
-use super::{claim_is_for_pod, claim_of, class_of_claim, fields, unknown_field, whole_number};
+use super::{claim_is_for_pod, claim_of, fields, unknown_field, whole_number};
 use crate::api::names;
 use crate::api::{
-    ClaimReference, Name, Node, NodeSelectorTerm, Object, Part, PersistentVolume, PersistentVolumeClaim, Pod, Request,
-    STORAGE, StorageClass, Text, VolumeSource,
+    Name, Node, NodeSelectorTerm, Object, Part, PersistentVolume, PersistentVolumeClaim, Pod, Request, STORAGE,
+    StorageClass, Text, VolumeSource,
 };
 use crate::components::scheduler::cache::{Cache, NodeInfo};
 use crate::components::scheduler::events::{Actions, ClusterEvent, Resource};
@@ -18,16 +17,15 @@ use crate::components::scheduler::framework::{
 use crate::components::scheduler::index::any_term_matches;
 use crate::components::scheduler::objects::Objects;
 use crate::components::scheduler::profile::ArgumentError;
+use crate::components::volume_match::{
+    BOUND_BY_CONTROLLER, NO_PROVISIONER, SELECTED_NODE, class_of_claim, find_matching_volume, is_bound, reference_to,
+};
 use crate::engine::SimDuration;
 use serde_json::Value;
 use std::sync::Arc;
 
 names! {
     NAME = "VolumeBinding";
-    SELECTED_NODE = "volume.kubernetes.io/selected-node";
-    BIND_COMPLETED = "pv.kubernetes.io/bind-completed";
-    BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller";
-    NO_PROVISIONER = "kubernetes.io/no-provisioner";
 }
 
 /// A bound volume is out of reach.
@@ -103,10 +101,6 @@ pub(super) fn sign_volumes(pod: &Pod) -> Option<Vec<Text>> {
     let counts = |source: &&VolumeSource| !matches!(source, VolumeSource::ConfigMap(_) | VolumeSource::Secret(_));
     let sources = pod.spec.volumes.iter().map(|volume| &volume.source).filter(counts);
     Some(sources.map(|source| format!("{source:?}").into()).collect())
-}
-
-fn is_bound(claim: &PersistentVolumeClaim) -> bool {
-    !claim.volume_name.is_empty() && claim.meta.annotations.get(*BIND_COMPLETED).is_some()
 }
 
 fn size_of(claim: &PersistentVolumeClaim) -> Option<i64> {
@@ -186,7 +180,10 @@ fn find_pod_volumes(objects: &Objects, claims: &PodClaims, node: &Node) -> Resul
     }
     to_match.sort_by_key(|claim| size_of(claim));
     for claim in to_match {
-        match find_matching_volume(objects, &claim, node, &found.bindings) {
+        let taken =
+            |volume: &PersistentVolume| found.bindings.iter().any(|(have, _)| have.meta.name == volume.meta.name);
+        let reaches = |volume: &PersistentVolume| volume_reaches(volume, node);
+        match find_matching_volume(objects.volumes(), &claim, taken, reaches, false) {
             Some(volume) => found.bindings.push((volume, claim)),
             None => to_provision.push(claim),
         }
@@ -202,47 +199,6 @@ fn find_pod_volumes(objects: &Objects, claims: &PodClaims, node: &Node) -> Resul
         }
     }
     if reasons == 0 { Ok(found) } else { Err(Verdict::unresolvable(reasons)) }
-}
-
-fn is_claimed_by(reference: &ClaimReference, claim: &PersistentVolumeClaim) -> bool {
-    (reference.namespace, reference.name) == (claim.meta.namespace, claim.meta.name)
-        && (reference.uid.is_empty() || reference.uid == claim.meta.uid)
-}
-
-/// The volume that is meant for a claim, or the smallest one that will do (`FindMatchingVolume`).
-fn find_matching_volume(
-    objects: &Objects,
-    claim: &PersistentVolumeClaim,
-    node: &Node,
-    chosen: &[(Arc<PersistentVolume>, Arc<PersistentVolumeClaim>)],
-) -> Option<Arc<PersistentVolume>> {
-    let class = class_of_claim(claim);
-    let wanted = size_of(claim).unwrap_or(0);
-    let capacity = |volume: &PersistentVolume| volume.capacity.get(*STORAGE).unwrap_or(0);
-    let mut smallest: Option<&Arc<PersistentVolume>> = None;
-    for volume in objects.volumes().filter(|volume| volume.storage_class == class) {
-        let is_meant = volume.claim.as_ref().is_some_and(|reference| is_claimed_by(reference, claim));
-        if chosen.iter().any(|(have, _)| have.meta.name == volume.meta.name)
-            || volume.claim.is_some() && !is_meant
-            || capacity(volume) < wanted
-            || volume.block != claim.block
-            || volume.meta.is_terminating()
-        {
-            continue;
-        }
-        let reaches = volume_reaches(volume, node);
-        if is_meant {
-            return reaches.then(|| volume.clone());
-        }
-        let fits = volume.phase == "Available"
-            && claim.selector.as_ref().is_none_or(|selector| selector.matches(&volume.meta.labels))
-            && reaches
-            && claim.access_modes.iter().all(|mode| volume.access_modes.contains(mode));
-        if fits && smallest.is_none_or(|have| capacity(have) > capacity(volume)) {
-            smallest = Some(volume);
-        }
-    }
-    smallest.cloned()
 }
 
 /// Whether a volume can be made for a claim on a node (`checkVolumeProvisions`).
@@ -423,13 +379,11 @@ impl Plugin for VolumeBinding {
         };
         let mut reserved = Reserved::default();
         for (volume, claim) in found.bindings {
-            let reference =
-                ClaimReference { namespace: claim.meta.namespace, name: claim.meta.name, uid: claim.meta.uid };
             let mut bound = PersistentVolume::clone(&volume);
             if volume.claim.is_none() {
                 bound.meta.annotations = bound.meta.annotations.with(*BOUND_BY_CONTROLLER, Name::new("yes"));
             }
-            bound.claim = Some(reference);
+            bound.claim = Some(reference_to(&claim));
             let bound = Arc::new(bound);
             cache.objects.assumed_volumes.insert(bound.meta.name, bound.clone());
             reserved.volumes.push(bound);

@@ -1,6 +1,6 @@
 //! VolumeZone: a volume that is labelled with zones is used there.
 
-use super::{claim_of, class_of_claim};
+use super::claim_of;
 use crate::api::names;
 use crate::api::{
     Name, OLD_REGION_LABEL, OLD_ZONE_LABEL, Object, PersistentVolume, Pod, REGION_LABEL, Text, ZONE_LABEL,
@@ -10,6 +10,7 @@ use crate::components::scheduler::events::{Actions, ClusterEvent, Resource};
 use crate::components::scheduler::framework::{
     Code, Context, CycleState, EventToRegister, Hint, Plugin, Points, PreFilterResult, Status, Verdict,
 };
+use crate::components::volume_match::class_of_claim;
 
 names! {
     NAME = "VolumeZone";

@@ -1,0 +1,269 @@
+//! Names and addresses of Services, as DNS and kube-proxy hand them out.
+//!
+//! DNS follows the Kubernetes DNS specification 1.1 and the search path that the kubelet writes into `resolv.conf`
+//! (`pkg/kubelet/network/dns`): five dots make a name absolute. A Service without ready endpoints refuses. Beyond the
+//! cluster lies an Internet in which every name of a public domain exists and every page is there.
+
+use crate::api::{Change, ChangeKind, FastMap, Name, Object, Port, Service, names};
+use crate::api::{Endpoint, EndpointSlice};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+names! {
+    SERVICE_NAME = "kubernetes.io/service-name";
+}
+
+/// The end of every name of the cluster.
+const DOMAIN: &str = "cluster.local";
+/// Where the cluster's DNS answers.
+pub(super) const DNS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
+/// The Service in front of the API server.
+pub(super) const API_SERVER: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
+/// Names with as many dots are tried as they are first (`ndots`).
+const ABSOLUTE_DOTS: usize = 5;
+/// Public domains; a name that ends otherwise exists nowhere.
+const PUBLIC: [&str; 14] =
+    ["com", "org", "net", "edu", "gov", "io", "dev", "app", "ch", "de", "uk", "cloud", "info", "sh"];
+
+/// What DNS and kube-proxy know.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Services {
+    services: FastMap<(Name, Name), Arc<Service>>,
+    slices: FastMap<(Name, Name), Vec<Arc<EndpointSlice>>>,
+    by_address: FastMap<Ipv4Addr, (Name, Name)>,
+}
+
+/// A name that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Resolved {
+    /// The full name.
+    pub(super) name: String,
+    /// Its addresses.
+    pub(super) addresses: Vec<Ipv4Addr>,
+}
+
+/// Where a connection goes in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    /// To this address and port.
+    To(Ipv4Addr, u16),
+    /// To a Service that has nobody behind it, or not this port.
+    Nobody,
+    /// Out of the cluster.
+    Internet,
+}
+
+impl Services {
+    /// A Service or its endpoints changed.
+    pub(super) fn changed(&mut self, change: &Change) {
+        let gone = change.kind == ChangeKind::Deleted;
+        match &change.object {
+            Object::Service(service) => {
+                let key = (service.meta.namespace, service.meta.name);
+                self.by_address.retain(|_, whose| *whose != key);
+                if gone {
+                    self.services.remove(&key);
+                } else {
+                    if let Some(address) = service.cluster_ip {
+                        self.by_address.insert(address, key);
+                    }
+                    self.services.insert(key, service.clone());
+                }
+            }
+            Object::EndpointSlice(slice) => {
+                let Some(service) = slice.meta.labels.get(*SERVICE_NAME) else { return };
+                let slices = self.slices.entry((slice.meta.namespace, service)).or_default();
+                slices.retain(|have| have.meta.name != slice.meta.name);
+                if !gone {
+                    slices.push(slice.clone());
+                    slices.sort_by_key(|slice| slice.meta.name.as_str());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The endpoints of a Service that get traffic, each with the ports of its slice.
+    fn endpoints(&self, key: (Name, Name)) -> impl Iterator<Item = (&Endpoint, &EndpointSlice)> {
+        let unready = self.services.get(&key).is_some_and(|service| service.publish_not_ready);
+        let slices = self.slices.get(&key).into_iter().flatten();
+        slices
+            .flat_map(|slice| slice.endpoints.iter().map(move |endpoint| (endpoint, &**slice)))
+            .filter(move |(endpoint, _)| endpoint.ready || unready)
+    }
+
+    /// The addresses of a name, asked for in a namespace; none if it does not exist.
+    pub(super) fn resolve(&self, host: &str, namespace: &str) -> Option<Resolved> {
+        let absolute = host.strip_suffix('.');
+        let plain = absolute.unwrap_or(host);
+        let search =
+            [format!("{plain}.{namespace}.svc.{DOMAIN}"), format!("{plain}.svc.{DOMAIN}"), format!("{plain}.{DOMAIN}")];
+        let mut candidates: Vec<String> = if absolute.is_some() { Vec::new() } else { search.to_vec() };
+        let place = if plain.matches('.').count() >= ABSOLUTE_DOTS { 0 } else { candidates.len() };
+        candidates.insert(place, plain.to_owned());
+        candidates.into_iter().find_map(|name| {
+            let addresses = self.addresses(&name)?;
+            Some(Resolved { name, addresses })
+        })
+    }
+
+    fn addresses(&self, name: &str) -> Option<Vec<Ipv4Addr>> {
+        let Some(inner) = name.strip_suffix(DOMAIN).and_then(|rest| rest.strip_suffix('.')) else {
+            let (_, top) = name.rsplit_once('.')?;
+            return PUBLIC.contains(&top).then(|| vec![public_address(name)]);
+        };
+        let mut labels: Vec<&str> = inner.split('.').collect();
+        let kind = labels.pop()?;
+        let namespace = Name::new(labels.pop()?);
+        match (kind, labels.as_slice()) {
+            ("pod", [dashed]) => dashed.replace('-', ".").parse().ok().map(|address| vec![address]),
+            ("svc", ["kubernetes"]) if namespace == "default" => Some(vec![API_SERVER]),
+            ("svc", ["kube-dns"]) if namespace == "kube-system" => Some(vec![DNS]),
+            ("svc", [service]) => self.service_addresses((namespace, Name::new(service))),
+            ("svc", [host, service]) => {
+                let key = (namespace, Name::new(service));
+                let found = self.endpoints(key).filter(|(endpoint, _)| endpoint.hostname == *host);
+                some(found.map(|(endpoint, _)| endpoint.address).collect())
+            }
+            _ => None,
+        }
+    }
+
+    fn service_addresses(&self, key: (Name, Name)) -> Option<Vec<Ipv4Addr>> {
+        let service = self.services.get(&key)?;
+        match service.cluster_ip {
+            _ if service.kind == "ExternalName" => Some(vec![public_address(&service.meta.name)]),
+            Some(address) => Some(vec![address]),
+            None => some(self.endpoints(key).map(|(endpoint, _)| endpoint.address).collect()),
+        }
+    }
+
+    /// Where a connection to an address goes; `pick` chooses among so many endpoints.
+    pub(super) fn route(&self, address: Ipv4Addr, port: u16, pick: impl FnOnce(u64) -> u64) -> Route {
+        if is_public(address) {
+            return Route::Internet;
+        }
+        let Some(key) = self.by_address.get(&address) else { return Route::To(address, port) };
+        let service = &self.services[key];
+        let Some(named) = service.ports.iter().find(|own| own.port == port) else { return Route::Nobody };
+        let behind: Vec<(Ipv4Addr, u16)> = self
+            .endpoints(*key)
+            .filter_map(|(endpoint, slice)| {
+                let resolved = slice.ports.iter().find(|(name, _, _)| *name == named.name).map(|(_, _, port)| *port);
+                let number = match named.target {
+                    Port::Number(number) => Some(number),
+                    Port::Named(_) => None,
+                };
+                Some((endpoint.address, resolved.or(number)?))
+            })
+            .collect();
+        if behind.is_empty() {
+            return Route::Nobody;
+        }
+        let (address, port) = behind[pick(behind.len() as u64) as usize];
+        Route::To(address, port)
+    }
+}
+
+fn some(addresses: Vec<Ipv4Addr>) -> Option<Vec<Ipv4Addr>> {
+    (!addresses.is_empty()).then_some(addresses)
+}
+
+/// An address out of 203.0.113.0/24, which RFC 5737 keeps free.
+fn public_address(name: &str) -> Ipv4Addr {
+    let mixed = name.bytes().fold(7_u32, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    Ipv4Addr::new(203, 0, 113, (mixed % 250) as u8 + 1)
+}
+
+fn is_public(address: Ipv4Addr) -> bool {
+    address.octets()[..3] == [203, 0, 113]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Metadata, ServicePort, Text, Uid};
+
+    fn service(name: &str, address: Option<Ipv4Addr>) -> Change {
+        let port = ServicePort {
+            name: Name::default(),
+            port: 80,
+            target: Port::Number(8080),
+            protocol: Name::new("TCP"),
+            node_port: 0,
+        };
+        let service = Service {
+            meta: Metadata { name: Name::new(name), namespace: Name::new("prod"), ..Metadata::default() },
+            selector: None,
+            ports: vec![port],
+            cluster_ip: address,
+            headless: address.is_none(),
+            kind: Name::new("ClusterIP"),
+            publish_not_ready: false,
+            source: Text::default(),
+        };
+        Change { kind: ChangeKind::Added, object: Object::Service(Arc::new(service)) }
+    }
+
+    fn slice(service: &str, ready: bool) -> Change {
+        let endpoint = Endpoint {
+            address: Ipv4Addr::new(10, 244, 0, 9),
+            ready,
+            serving: ready,
+            terminating: false,
+            pod: Name::new("db-0"),
+            pod_uid: Uid::default(),
+            node_name: Name::default(),
+            zone: Name::default(),
+            hostname: Name::new("db-0"),
+        };
+        let labels = [(*SERVICE_NAME, Name::new(service))].into_iter().collect();
+        let meta = Metadata { name: Name::new("s"), namespace: Name::new("prod"), labels, ..Metadata::default() };
+        let ports = [(Name::default(), Name::new("TCP"), 8080)].into_iter().collect();
+        Change {
+            kind: ChangeKind::Added,
+            object: Object::EndpointSlice(Arc::new(EndpointSlice { meta, endpoints: vec![endpoint], ports })),
+        }
+    }
+
+    #[test]
+    fn names_resolve_by_the_search_path() {
+        let address = Ipv4Addr::new(10, 96, 0, 77);
+        let mut services = Services::default();
+        services.changed(&service("web", Some(address)));
+        services.changed(&service("db", None));
+        for (host, from, found) in [
+            ("web", "prod", Some("web.prod.svc.cluster.local")),
+            ("web", "default", None),
+            ("web.prod", "default", Some("web.prod.svc.cluster.local")),
+            ("web.prod.svc.cluster.local", "default", Some("web.prod.svc.cluster.local")),
+            ("web.", "prod", None),
+            ("db", "prod", None),
+            ("kubernetes.default", "prod", Some("kubernetes.default.svc.cluster.local")),
+            ("info.example.com", "prod", Some("info.example.com")),
+            ("info.example.invalid", "prod", None),
+        ] {
+            let resolved = services.resolve(host, from).map(|resolved| resolved.name);
+            assert_eq!(resolved.as_deref(), found, "{host} from {from}");
+        }
+        services.changed(&slice("db", true));
+        let pod = Some(vec![Ipv4Addr::new(10, 244, 0, 9)]);
+        assert_eq!(services.resolve("db", "prod").map(|resolved| resolved.addresses), pod);
+        assert_eq!(services.resolve("db-0.db", "prod").map(|resolved| resolved.addresses), pod);
+    }
+
+    #[test]
+    fn a_service_leads_to_a_ready_endpoint_or_nowhere() {
+        let address = Ipv4Addr::new(10, 96, 0, 77);
+        let mut services = Services::default();
+        services.changed(&service("web", Some(address)));
+        assert_eq!(services.route(address, 80, |_| 0), Route::Nobody);
+        services.changed(&slice("web", false));
+        assert_eq!(services.route(address, 80, |_| 0), Route::Nobody);
+        services.changed(&slice("web", true));
+        assert_eq!(services.route(address, 80, |_| 0), Route::To(Ipv4Addr::new(10, 244, 0, 9), 8080));
+        assert_eq!(services.route(address, 81, |_| 0), Route::Nobody);
+        let pod = Ipv4Addr::new(10, 244, 0, 1);
+        assert_eq!(services.route(pod, 81, |_| 0), Route::To(pod, 81));
+    }
+}

@@ -1,0 +1,320 @@
+//! What machines and containers use: memory, disk, inodes, processes, by the scripts that say so.
+
+use super::machine::{Instance, Machine, PodRecord};
+use super::{Process, Runtimes, UsageStep};
+use crate::api::{MEMORY, Name};
+use crate::components::cri::InstanceState;
+use crate::components::message::NodeIndex;
+use crate::components::stats::{ContainerStats, FileSystemStats, ImageStats, NodeStats, PodStats, Supply};
+use crate::engine::{SimDuration, SimTime};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+const MEBI: i64 = 1 << 20;
+const GIBI: i64 = 1 << 30;
+
+/// What a machine uses beside its pods, and how its disks are laid out.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MachineLoad {
+    /// Changes over time; keys left out keep their value.
+    pub steps: Vec<LoadStep>,
+    /// Whether images and writable layers have a file system of their own.
+    pub separate_imagefs: bool,
+}
+
+/// What a machine uses from a moment on. `available` is what is left whatever the pods do; `system` is what everything
+/// but the pods takes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoadStep {
+    /// Since the start of the run.
+    pub from: SimDuration,
+    /// Bytes of memory.
+    pub memory: Option<Load>,
+    /// Bytes of the node's file system.
+    pub nodefs: Option<Load>,
+    /// Bytes of the images' file system.
+    pub imagefs: Option<Load>,
+    /// Free inodes of the node's file system.
+    pub nodefs_inodes_free: Option<i64>,
+    /// Free inodes of the images' file system.
+    pub imagefs_inodes_free: Option<i64>,
+    /// Processes outside of pods.
+    pub pids: Option<i64>,
+}
+
+/// How a resource is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Load {
+    /// So much is left.
+    Available(i64),
+    /// So much is taken by others than pods.
+    System(i64),
+}
+
+impl Load {
+    fn available(self, capacity: i64, pods: i64) -> i64 {
+        match self {
+            Self::Available(available) => available,
+            Self::System(system) => (capacity - system - pods).max(0),
+        }
+    }
+}
+
+impl MachineLoad {
+    /// Bytes of each file system.
+    const DISK: i64 = 100 * GIBI;
+    /// Inodes of each file system.
+    const INODES: i64 = 6_000_000;
+    /// Process identities.
+    const PIDS: i64 = 32_768;
+
+    /// The newest value of a key.
+    fn at<T: Copy>(&self, now: SimTime, key: impl Fn(&LoadStep) -> Option<T>) -> Option<T> {
+        let due = |step: &&LoadStep| SimTime::ZERO + step.from <= now;
+        self.steps.iter().filter(due).filter_map(key).next_back()
+    }
+}
+
+/// What a process uses at an age.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Usage {
+    memory: i64,
+    writable: i64,
+    writable_inodes: i64,
+    logs: i64,
+    pids: i64,
+    volumes: Vec<(Name, i64)>,
+}
+
+impl Usage {
+    fn of(process: Option<&Arc<Process>>, age: SimDuration) -> Self {
+        let mut usage =
+            Self { memory: MEBI, writable: 4 << 10, writable_inodes: 1, logs: 0, pids: 1, volumes: Vec::new() };
+        for step in process.iter().flat_map(|process| &process.usage).filter(|step| step.from <= age) {
+            usage.take(step);
+        }
+        usage
+    }
+
+    fn take(&mut self, step: &UsageStep) {
+        let set = |value: &mut i64, new: Option<i64>| *value = new.unwrap_or(*value);
+        set(&mut self.memory, step.memory);
+        set(&mut self.writable, step.writable);
+        set(&mut self.writable_inodes, step.writable_inodes);
+        set(&mut self.logs, step.logs);
+        set(&mut self.pids, step.pids);
+        for &(name, bytes) in &step.volumes {
+            match self.volumes.iter_mut().find(|(have, _)| *have == name) {
+                Some((_, have)) => *have = bytes,
+                None => self.volumes.push((name, bytes)),
+            }
+        }
+    }
+}
+
+impl Instance {
+    fn usage(&self, now: SimTime) -> Usage {
+        let status = &self.status;
+        let age = match status.state {
+            InstanceState::Running => now.since(status.started_at),
+            InstanceState::Exited => status.finished_at.since(status.started_at),
+            InstanceState::Created | InstanceState::Unknown => SimDuration::ZERO,
+        };
+        let mut usage = Usage::of(self.model.as_ref(), age);
+        for program in self.programs.iter().filter(|program| program.caller.is_some()) {
+            let more = Usage::of(Some(&program.model), now.since(program.since));
+            usage.memory += more.memory;
+            usage.pids += more.pids;
+        }
+        usage
+    }
+
+    fn changes_at(&self, now: SimTime) -> Option<SimTime> {
+        let steps = |since: SimTime, model: &Arc<Process>| {
+            model.usage.iter().map(|step| since + step.from).filter(|at| *at > now).min()
+        };
+        let main = self.model.as_ref().filter(|_| self.status.state == InstanceState::Running);
+        let main = main.and_then(|model| steps(self.status.started_at, model));
+        let others = self.programs.iter().filter_map(|program| steps(program.since, &program.model));
+        others.chain(main).min()
+    }
+}
+
+/// Sums over everything that runs, or lies, on a machine.
+#[derive(Debug, Clone, Copy, Default)]
+struct Total {
+    memory: i64,
+    layers: i64,
+    logs: i64,
+    volumes: i64,
+    pids: i64,
+}
+
+impl Machine {
+    fn total(&self, now: SimTime) -> Total {
+        let mut total = Total::default();
+        for record in self.pods.values() {
+            for instance in record.instances() {
+                let usage = instance.usage(now);
+                total.layers += usage.writable;
+                total.logs += usage.logs;
+                if instance.status.state == InstanceState::Running {
+                    total.memory += usage.memory;
+                    total.pids += usage.pids;
+                }
+            }
+            total.volumes += record.volumes(now).iter().map(|(_, bytes)| bytes).sum::<i64>();
+        }
+        total
+    }
+}
+
+impl PodRecord {
+    /// Bytes in the pod's volumes: what any of its containers says last.
+    fn volumes(&self, now: SimTime) -> Vec<(Name, i64)> {
+        let mut volumes: Vec<(Name, i64)> = Vec::new();
+        for instance in self.instances() {
+            for (name, bytes) in instance.usage(now).volumes {
+                match volumes.iter_mut().find(|(have, _)| *have == name) {
+                    Some((_, have)) => *have = bytes.max(*have),
+                    None => volumes.push((name, bytes)),
+                }
+            }
+        }
+        volumes
+    }
+
+    fn stats(&self, now: SimTime) -> Option<PodStats> {
+        self.instances().find(|instance| instance.status.state == InstanceState::Running)?;
+        let container = |instance: &Instance| {
+            let usage = instance.usage(now);
+            let runs = i64::from(instance.status.state == InstanceState::Running);
+            ContainerStats {
+                name: instance.status.name,
+                memory: usage.memory * runs,
+                writable: usage.writable,
+                writable_inodes: usage.writable_inodes,
+                logs: usage.logs,
+                pids: usage.pids * runs,
+            }
+        };
+        let mut containers: Vec<ContainerStats> = Vec::new();
+        for instance in self.instances() {
+            if !containers.iter().any(|have| have.name == instance.status.name) {
+                containers.push(container(instance));
+            }
+        }
+        Some(PodStats { key: self.key(), containers, volumes: self.volumes(now) })
+    }
+}
+
+impl Runtimes {
+    /// What a node and its pods use now.
+    pub fn stats(&self, now: SimTime, node: NodeIndex) -> NodeStats {
+        let machine = &self.machines[node.index()];
+        let load = &machine.load;
+        let total = machine.total(now);
+        let memory = machine.capacity.get(*MEMORY).unwrap_or(0);
+        let disk = |used: i64, load: Load| load.available(MachineLoad::DISK, used);
+        let file_system = |available: i64, inodes: Option<i64>| FileSystemStats {
+            bytes: Supply { available, capacity: MachineLoad::DISK },
+            inodes: Supply { available: inodes.unwrap_or(5_900_000), capacity: MachineLoad::INODES },
+        };
+        let images: i64 = self.images(node).iter().map(|image| image.size).sum();
+        let (mut on_node, on_images) = (total.logs + total.volumes, total.layers + images);
+        if !load.separate_imagefs {
+            on_node += on_images;
+        }
+        let system = Load::System(10 * GIBI);
+        let nodefs = disk(on_node, load.at(now, |step| step.nodefs).unwrap_or(system));
+        let imagefs = disk(on_images, load.at(now, |step| step.imagefs).unwrap_or(system));
+        let pids = MachineLoad::PIDS - load.at(now, |step| step.pids).unwrap_or(200) - total.pids;
+        NodeStats {
+            memory: Supply {
+                available: load
+                    .at(now, |step| step.memory)
+                    .unwrap_or(Load::System(400 * MEBI))
+                    .available(memory, total.memory),
+                capacity: memory,
+            },
+            nodefs: file_system(nodefs, load.at(now, |step| step.nodefs_inodes_free)),
+            imagefs: load.separate_imagefs.then(|| file_system(imagefs, load.at(now, |step| step.imagefs_inodes_free))),
+            pids: Supply { available: pids, capacity: MachineLoad::PIDS },
+            pods: machine.pods.values().filter_map(|record| record.stats(now)).collect(),
+            images: self.images(node),
+            changes_at: self.changes_at(now, node),
+        }
+    }
+
+    /// When the use of anything changes next by script.
+    fn changes_at(&self, now: SimTime, node: NodeIndex) -> Option<SimTime> {
+        let machine = &self.machines[node.index()];
+        let steps = machine.load.steps.iter().map(|step| SimTime::ZERO + step.from).filter(|at| *at > now);
+        let instances = machine.pods.values().flat_map(PodRecord::instances);
+        steps.chain(instances.filter_map(|instance| instance.changes_at(now))).min()
+    }
+
+    /// Whether a node may run short of anything: something says what it, or a process on it, uses; or it is tiny.
+    pub fn may_run_short(&self, node: NodeIndex) -> bool {
+        let machine = &self.machines[node.index()];
+        let small = machine.capacity.get(*MEMORY).is_some_and(|memory| memory < GIBI);
+        small || !machine.load.steps.is_empty() || machine.uses
+    }
+
+    /// The images of a node whose sizes are known.
+    pub fn images(&self, node: NodeIndex) -> Vec<ImageStats> {
+        let machine = &self.machines[node.index()];
+        let listed = self.world.images.iter().map(|rule| Name::new(rule.name.as_str()));
+        let mut names: Vec<Name> = listed.filter(|name| !name.contains(['*', '?', '['])).collect();
+        names.extend(machine.images.pulled());
+        names.sort_unstable();
+        names.dedup();
+        names
+            .into_iter()
+            .filter(|name| self.image_present(node, *name))
+            .map(|name| {
+                let pulled_at = machine.images.pulled_at(name);
+                ImageStats { name, size: self.image_size(&name), pulled_at }
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_an_entry_lacks_keep_their_value() {
+        let step =
+            |secs, memory, pids| LoadStep { from: SimDuration::from_secs(secs), memory, pids, ..Default::default() };
+        let load = MachineLoad {
+            steps: vec![
+                step(0, Some(Load::System(5)), None),
+                step(10, None, Some(7)),
+                step(20, Some(Load::Available(9)), None),
+            ],
+            separate_imagefs: false,
+        };
+        for (secs, memory, pids) in [
+            (0, Some(Load::System(5)), None),
+            (10, Some(Load::System(5)), Some(7)),
+            (20, Some(Load::Available(9)), Some(7)),
+        ] {
+            let now = SimTime::from_secs(secs);
+            assert_eq!((load.at(now, |step| step.memory), load.at(now, |step| step.pids)), (memory, pids), "{secs} s");
+        }
+    }
+
+    #[test]
+    fn usage_follows_the_age_of_the_process() {
+        let step = |secs, memory| UsageStep { from: SimDuration::from_secs(secs), memory, ..Default::default() };
+        let process = Arc::new(Process { usage: vec![step(5, Some(100)), step(9, Some(200))], ..Default::default() });
+        for (age, memory) in [(0, MEBI), (5, 100), (8, 100), (9, 200), (99, 200)] {
+            assert_eq!(Usage::of(Some(&process), SimDuration::from_secs(age)).memory, memory, "{age} s");
+        }
+    }
+}

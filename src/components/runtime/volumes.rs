@@ -1,0 +1,72 @@
+//! The volumes behind the containers' mounts: directories that live as long as what they belong to.
+
+use super::Runtimes;
+use super::filesystem::{Directory, File, FileSystem, Mount, VolumeId};
+use crate::api::Text;
+use crate::components::cri::{ContainerConfig, ContainerMount, PodKey, TOKEN_VOLUME, VolumeKey};
+use crate::components::message::NodeIndex;
+
+/// How long the token of a service account is, more or less.
+const TOKEN_LENGTH: usize = 900;
+
+impl Runtimes {
+    /// The kubelet has written a volume: the keys of a ConfigMap or Secret, fields of the pod.
+    pub fn volume_written(&mut self, node: NodeIndex, volume: VolumeKey, files: &[(Text, Text)]) {
+        let mut content = Directory::default();
+        for (path, text) in files {
+            // Modes are not played: what may be read may be executed.
+            content.insert_file(path, File::new(text.as_bytes()).executable());
+        }
+        let id = self.volume(node, volume);
+        if let Some(tree) = self.volumes.get_mut(id) {
+            *tree = content;
+        }
+    }
+
+    /// A volume, made if it is not there yet.
+    fn volume(&mut self, node: NodeIndex, volume: VolumeKey) -> VolumeId {
+        // A claim's volume is the same on every node.
+        let scope = match volume {
+            VolumeKey::Pod { .. } | VolumeKey::Host(_) => Some(node),
+            VolumeKey::Claim { .. } => None,
+        };
+        let made = &mut self.volumes;
+        *self.volume_ids.entry((scope, volume)).or_insert_with(|| made.create())
+    }
+
+    /// The pod is gone from the node, and its own volumes with it.
+    pub(super) fn forget_volumes(
+        &mut self,
+        node: NodeIndex,
+        pod: PodKey,
+        names: impl Iterator<Item = crate::api::Name>,
+    ) {
+        for name in names.chain([*TOKEN_VOLUME]) {
+            if let Some(id) = self.volume_ids.remove(&(Some(node), VolumeKey::Pod { pod, name })) {
+                self.volumes.remove(id);
+            }
+        }
+    }
+
+    /// Mounts the volumes of a container.
+    pub(super) fn mount_volumes(&mut self, node: NodeIndex, config: &ContainerConfig, files: &mut FileSystem) {
+        for mount in &config.mounts {
+            let ContainerMount { path, sub_path, read_only, volume } = mount;
+            let id = self.volume(node, *volume);
+            let Some(tree) = self.volumes.get_mut(id) else { continue };
+            if matches!(volume, VolumeKey::Pod { name, .. } if *name == *TOKEN_VOLUME)
+                && tree.entries().next().is_none()
+            {
+                tree.insert_file("/token", File::new("x".repeat(TOKEN_LENGTH)));
+                tree.insert_file("/ca.crt", File::new("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"));
+                tree.insert_file("/namespace", File::new(config.namespace.as_bytes()));
+            }
+            // The kubelet makes a sub-path that is missing (`doSafeMakeDir`).
+            if !sub_path.is_empty() && tree.get(sub_path).is_none() {
+                tree.insert(sub_path, super::filesystem::Node::Directory(std::sync::Arc::default()));
+            }
+            let mount = Mount::new(path, id).sub_path(sub_path);
+            files.mount(if *read_only { mount.read_only() } else { mount });
+        }
+    }
+}

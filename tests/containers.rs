@@ -1,0 +1,236 @@
+//! What containers do that no rule names: their command lines are played, their images are models, they share volumes,
+//! a network, and the names of Services. Each story is a manifest and what must come of it.
+
+use podsim::scenario::{FileError, Files, Scenario};
+use podsim::simulation::Simulation;
+use std::sync::Arc;
+
+/// A scenario that is written here.
+struct Written(String);
+
+impl Files for Written {
+    fn read(&self, _: &str) -> Result<Vec<u8>, FileError> {
+        Ok(self.0.clone().into_bytes())
+    }
+}
+
+/// Plays a manifest for so many seconds, with seeds 1 and 2, and holds it to its expectations.
+fn check(seconds: u64, manifest: &str, rest: &str, expect: &[&str]) {
+    let expect: Vec<String> = expect.iter().map(|text| format!("{text:?}")).collect();
+    let text = format!(
+        "Scenario(duration: \"{seconds}s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)], {rest} expect: [{}])",
+        expect.join(", ")
+    );
+    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
+    for seed in [1, 2] {
+        let mut simulation = Simulation::new(Arc::new(scenario.plan(seed)), seed, &scenario.expectations);
+        simulation.run();
+        for verdict in simulation.verdicts() {
+            assert!(verdict.met, "seed {seed}: {}: {}", verdict.text, verdict.seen);
+        }
+    }
+}
+
+/// A pod of one container.
+fn pod(name: &str, image: &str, command: &[&str], more: &str) -> String {
+    let command = if command.is_empty() { String::new() } else { format!(", command: {command:?}") };
+    format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, labels: {{app: {name}}}}}, spec: {{{more} containers: \
+         [{{name: app, image: {image}{command}}}]}}}}\n---\n"
+    )
+}
+
+#[test]
+fn a_liveness_file_comes_and_goes() {
+    let manifest = "
+apiVersion: v1
+kind: Pod
+metadata: {name: keeper}
+spec:
+  containers:
+  - name: app
+    image: busybox:1.36
+    args: [/bin/sh, -c, touch /tmp/healthy; sleep 30; rm -f /tmp/healthy; sleep 600]
+    livenessProbe: {exec: {command: [cat, /tmp/healthy]}, initialDelaySeconds: 5, periodSeconds: 5}
+";
+    // Its shell is number 1 and does not hear SIGTERM: it takes the 30 s of grace to stop it.
+    check(
+        95,
+        manifest,
+        "",
+        &[
+            "first event(pod(keeper), Unhealthy, 'Liveness probe failed: cat*/tmp/healthy*') between 30s and 37s",
+            "first event(pod(keeper), Killing) between 40s and 50s",
+            "first container(keeper/app).restarts == 1 between 70s and 80s",
+            "eventually container(keeper/app).lastState.exitCode == 137",
+        ],
+    );
+}
+
+#[test]
+fn commands_end_as_they_do_in_reality() {
+    let never = "restartPolicy: Never,";
+    let manifest = [
+        pod("done", "busybox", &["sh", "-c", "sleep 2; exit 0"], never),
+        pod("failed", "debian", &["bash", "-c", "exit 42"], never),
+        pod("missing", "busybox", &["no-such-program"], never),
+        pod("told", "alpine", &["sh", "-c", "echo gone > /dev/termination-log; exit 3"], never),
+        pod("environment", "busybox", &["sh", "-c", "test $KUBERNETES_PORT = tcp://10.96.0.1:443"], never),
+        pod("page", "perl", &["perl", "-e", "print 1"], never),
+    ]
+    .concat();
+    check(
+        60,
+        &manifest,
+        "",
+        &[
+            "pod(done).phase == Succeeded",
+            "container(failed/app).exitCode == 42",
+            "container(missing/app).reason == StartError",
+            "event(pod(missing), Failed, '*executable file not found in $PATH*')",
+            "container(told/app).exitCode == 3",
+            "pod(environment).phase == Succeeded",
+            "pod(page).phase == Succeeded",
+        ],
+    );
+}
+
+#[test]
+fn containers_share_volumes() {
+    let manifest = "
+{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {mode: fast}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  volumes: [{name: pages, emptyDir: {}}, {name: settings, configMap: {name: settings}}]
+  initContainers:
+  - name: configured
+    image: busybox
+    command: [sh, -c, test $(cat /settings/mode) = fast]
+    volumeMounts: [{name: settings, mountPath: /settings}]
+  containers:
+  - name: server
+    image: nginx
+    ports: [{containerPort: 80}]
+    readinessProbe: {httpGet: {path: /news.html, port: 80}, periodSeconds: 1}
+    volumeMounts: [{name: pages, mountPath: /usr/share/nginx/html}]
+  - name: writer
+    image: debian
+    command: [sh, -c, sleep 10; echo news > /pages/news.html; sleep 3600]
+    volumeMounts: [{name: pages, mountPath: /pages}]
+";
+    check(
+        30,
+        manifest,
+        "",
+        &[
+            "container(web/configured).exitCode == 0",
+            "first event(pod(web), Unhealthy, '*statuscode: 404') between 0s and 5s",
+            "at 9s: not pod(web).ready",
+            "eventually pod(web).ready from 10s until 14s",
+        ],
+    );
+}
+
+#[test]
+fn containers_of_a_pod_share_its_network() {
+    let manifest = "
+apiVersion: v1
+kind: Pod
+metadata: {name: pair}
+spec:
+  containers:
+  - {name: first, image: nginx}
+  - {name: second, image: 'nginx:1.27'}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: neighbours}
+spec:
+  containers:
+  - {name: server, image: redis}
+  - {name: client, image: busybox, command: [sh, -c, 'until nc -z localhost 6379; do sleep 1; done; exec sleep 3600']}
+";
+    check(
+        60,
+        manifest,
+        "",
+        &[
+            "container(pair/first).restarts == 0",
+            "container(pair/second).restarts >= 2",
+            "container(neighbours/client).restarts == 0",
+            "eventually pod(neighbours).ready",
+        ],
+    );
+}
+
+#[test]
+fn a_wait_for_a_service_ends_when_it_is_there() {
+    let manifest = pod(
+        "asker",
+        "busybox",
+        &["sh", "-c", "sleep 3600"],
+        "initContainers: [{name: wait, image: busybox, \
+        command: [sh, -c, 'until nslookup db.default.svc.cluster.local; do sleep 2; done']}],",
+    );
+    let service = "actions: [(at: \"20s\", do: Apply(Inline(\"{apiVersion: v1, kind: Service, metadata: {name: db}, \
+                   spec: {ports: [{port: 80}]}}\")))],";
+    check(
+        40,
+        &manifest,
+        service,
+        &["at 19s: container(asker/wait).state == Running", "eventually pod(asker).ready from 20s until 28s"],
+    );
+}
+
+#[test]
+fn memory_beyond_the_limit_ends_a_container() {
+    let manifest = "
+apiVersion: v1
+kind: Pod
+metadata: {name: hungry}
+spec:
+  containers:
+  - name: app
+    image: polinux/stress
+    resources: {limits: {memory: 100Mi}}
+    command: [stress]
+    args: [--vm, '1', --vm-bytes, 250M, --vm-hang, '1']
+";
+    check(
+        20,
+        manifest,
+        "",
+        &[
+            "eventually container(hungry/app).reason == OOMKilled",
+            "eventually container(hungry/app).lastState.exitCode == 137",
+        ],
+    );
+}
+
+#[test]
+fn number_one_does_not_hear_what_it_has_no_handler_for() {
+    let manifest = [
+        pod("deaf", "busybox", &["sleep", "3600"], ""),
+        pod("sharing", "busybox", &["sleep", "3600"], "shareProcessNamespace: true,"),
+        pod("trapping", "bash", &["bash", "-c", "trap 'exit 0' TERM; while :; do sleep 1; done"], ""),
+        pod("server", "nginx", &[], ""),
+    ]
+    .concat();
+    let delete = |name| format!("(at: \"10s\", do: Delete(object: \"pod/{name}\"))");
+    let actions = ["deaf", "sharing", "trapping", "server"].map(delete).join(", ");
+    check(
+        50,
+        &manifest,
+        &format!("actions: [{actions}],"),
+        &[
+            "at 39s: pod(deaf)",
+            "at 43s: not pod(deaf)",
+            "at 13s: not pod(sharing)",
+            "at 14s: not pod(trapping)",
+            "at 13s: not pod(server)",
+        ],
+    );
+}

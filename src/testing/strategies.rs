@@ -252,7 +252,7 @@ impl SmallStep {
             Self::Delete(n, None) => format!("Delete(object: \"pod/pod-{}\")", pod(n)),
             Self::Delete(n, Some(0)) => format!("Delete(object: \"pod/pod-{}\", force: true)", pod(n)),
             Self::Delete(n, Some(grace)) => format!("Delete(object: \"pod/pod-{}\", grace: Some(\"{grace}s\"))", pod(n)),
-            Self::RestartKubelet(n, down) => format!("RestartKubelet(node: \"{}\", down: Some(\"{down}s\"))", scenario.node(n)),
+            Self::RestartKubelet(n, down) => format!("RestartKubelet(node: \"{}\", down: \"{down}s\")", scenario.node(n)),
             Self::PowerLoss(n, _) => format!("PowerOff(node: \"{}\")", scenario.node(n)),
             Self::SetImage(n) => {
                 format!("SetImage(object: \"pod/pod-{}\", container: \"main-0\", image: \"registry.example/other:2\")", pod(n))

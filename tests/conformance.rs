@@ -75,9 +75,9 @@ fn sample() -> Vec<(String, Case)> {
     let wanted = |globs: &[&str], name: &str| {
         globs.iter().any(|glob| glob::Pattern::new(glob).expect("a pattern").matches(name))
     };
-    let cases = SAMPLE.iter().flat_map(|(name, globs)| {
-        family(name).into_iter().filter(|(name, _)| wanted(globs, name)).collect::<Vec<_>>()
-    });
+    let cases = SAMPLE
+        .iter()
+        .flat_map(|(name, globs)| family(name).into_iter().filter(|(name, _)| wanted(globs, name)).collect::<Vec<_>>());
     cases.collect()
 }
 

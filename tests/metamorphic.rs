@@ -75,7 +75,8 @@ fn job() -> SmallScenario {
 fn pinned(scenario: &SmallScenario) -> String {
     let mut text = scenario.to_ron();
     for n in 0..scenario.pods.len() {
-        let (free, bound) = (format!("{{\"name\":\"pod-{n}\"}},\"spec\":{{"), format!("\"nodeName\":\"node-{}\",", n + 1));
+        let (free, bound) =
+            (format!("{{\"name\":\"pod-{n}\"}},\"spec\":{{"), format!("\"nodeName\":\"node-{}\",", n + 1));
         assert!(text.contains(&free), "{text}");
         text = text.replace(&free, &format!("{free}{bound}"));
     }
@@ -101,7 +102,8 @@ fn nameless(view: &PodView) -> String {
 #[test]
 fn names_do_not_matter() {
     let plain = job().to_ron();
-    let renamed = [("pod-0", "zebra"), ("init-", "prepare-"), ("main-", "a-"), ("registry.example/image", "other.example/x")];
+    let renamed =
+        [("pod-0", "zebra"), ("init-", "prepare-"), ("main-", "a-"), ("registry.example/image", "other.example/x")];
     let renamed = renamed.iter().fold(plain.clone(), |text, (from, to)| text.replace(from, to));
     let renamed = renamed.replace("Pool(count: 2)", "Pool(count: 2, name: \"machine\")");
     let stories = |text: &str, pod: &str| -> BTreeSet<Vec<String>> {
@@ -126,7 +128,12 @@ fn slower_programs_take_longer_and_do_the_same() {
     for seed in 1..=4 {
         let (one, four) = (notes(&one.to_ron(), seed), notes(&four.to_ron(), seed));
         let scripted = |notes: &Notes| -> BTreeMap<(String, u32, i32), SimDuration> {
-            notes.runs.iter().filter(|((name, ..), _)| name != "init-1").map(|(key, span)| (key.clone(), *span)).collect()
+            notes
+                .runs
+                .iter()
+                .filter(|((name, ..), _)| name != "init-1")
+                .map(|(key, span)| (key.clone(), *span))
+                .collect()
         };
         let longer: BTreeMap<_, _> =
             scripted(&one).into_iter().map(|(key, span)| (key, span * u64::from(factor))).collect();

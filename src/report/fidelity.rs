@@ -45,7 +45,8 @@ fn text(simulated: &Score, real: &Score, seeds: u64) -> String {
     text += &columns;
     text += &row("simulator", &simulated.summary);
     text += &row("real cluster with itself", &real.summary);
-    text += "\n![Marks by family](marks.svg)\n\n## Families\n\nEach mark beside that of the real cluster with itself.\n\n";
+    text +=
+        "\n![Marks by family](marks.svg)\n\n## Families\n\nEach mark beside that of the real cluster with itself.\n\n";
     text += &columns;
     let itself = real.families();
     for (family, summary) in simulated.families() {
@@ -59,7 +60,8 @@ fn text(simulated: &Score, real: &Score, seeds: u64) -> String {
         let _ = writeln!(text, "| {family} | {} | {} | {} |", summary.cases, summary.passed, cells.join(" | "));
     }
     text += "\n## When things happen\n\n![How far moments are off](timing.svg)\n\n";
-    let _ = writeln!(text, "| distance to the middle of the seeds | moments | half | 90 % | 99 % |\n|---|--:|--:|--:|--:|");
+    let _ =
+        writeln!(text, "| distance to the middle of the seeds | moments | half | 90 % | 99 % |\n|---|--:|--:|--:|--:|");
     for (name, score) in [("simulator", simulated), ("real cluster with itself", real)] {
         let errors = errors(score);
         let at = |share| quantile(&errors, share).map_or_else(|| "–".to_owned(), |error| format!("{error:.0} ms"));
@@ -163,7 +165,9 @@ fn timing(simulated: &Score, real: &Score) -> String {
     svg.text("small", [160.0, 50.0], "real cluster compared with itself (few repeats: its middle is less sure)");
     let x = |millis: f64| left + width * (libm::log10(millis.max(1.0)) / 5.0).clamp(0.0, 1.0);
     let y = |share: f64| top + height * (1.0 - share);
-    for (millis, label) in [(1.0, "1 ms"), (10.0, "10 ms"), (100.0, "0.1 s"), (1e3, "1 s"), (1e4, "10 s"), (1e5, "100 s")] {
+    for (millis, label) in
+        [(1.0, "1 ms"), (10.0, "10 ms"), (100.0, "0.1 s"), (1e3, "1 s"), (1e4, "10 s"), (1e5, "100 s")]
+    {
         svg.line("grid", [x(millis), top, x(millis), top + height]);
         svg.text("small", [x(millis) - text_width(label, 11.0) / 2.0, top + height + 18.0], label);
     }
@@ -182,7 +186,11 @@ fn timing(simulated: &Score, real: &Score) -> String {
         });
         svg.polyline(class, points);
     }
-    svg.text("small", [left, top + height + 40.0], "share of moments (states of pods, calls to the runtime) that are at most so far off");
+    svg.text(
+        "small",
+        [left, top + height + 40.0],
+        "share of moments (states of pods, calls to the runtime) that are at most so far off",
+    );
     svg.finish([WIDTH, top + height + 56.0], "Timing errors", STYLE, "")
 }
 

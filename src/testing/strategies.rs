@@ -98,7 +98,8 @@ pub enum SmallStep {
 impl SmallScenario {
     /// The file that it is.
     pub fn to_ron(&self) -> String {
-        let mut text = format!("Scenario(\n    duration: \"{}s\",\n    nodes: [Pool(count: {})],\n", self.seconds, self.nodes);
+        let mut text =
+            format!("Scenario(\n    duration: \"{}s\",\n    nodes: [Pool(count: {})],\n", self.seconds, self.nodes);
         text.push_str("    manifests: [\n");
         for (n, pod) in self.pods.iter().enumerate() {
             let _ = writeln!(text, "        Inline(r#\"{}\"#),", pod.manifest(n));
@@ -186,7 +187,7 @@ impl SmallPod {
         let (mut init, mut regular) = (Vec::new(), Vec::new());
         for (name, place, container) in self.all() {
             let list = if place < 8 { &mut init } else { &mut regular };
-            list.push(container.manifest(&name, &image_name(n, place), place < 8));
+            list.push(container.manifest(&name, &image_name(n, place), place < 8, self.grace));
         }
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("pod-{n}")}, "spec": {
             "restartPolicy": self.restart_policy, "terminationGracePeriodSeconds": self.grace,
@@ -195,7 +196,7 @@ impl SmallPod {
 }
 
 impl SmallContainer {
-    fn manifest(&self, name: &str, image: &str, init: bool) -> Value {
+    fn manifest(&self, name: &str, image: &str, init: bool, grace: u8) -> Value {
         let mut value = json!({"name": name, "image": image});
         let lasting = !init || self.sidecar;
         if init && self.sidecar {
@@ -208,9 +209,10 @@ impl SmallContainer {
                 "periodSeconds": probe.period, "failureThreshold": probe.failures});
         }
         let hooks = [("postStart", self.post_start), ("preStop", self.pre_stop)];
-        for (hook, seconds) in hooks.into_iter().filter(|_| lasting) {
+        // A hook may not sleep for longer than the grace period.
+        for (hook, seconds) in hooks.into_iter().filter(|_| lasting && grace > 0) {
             if let Some(seconds) = seconds {
-                value["lifecycle"][hook] = json!({"sleep": {"seconds": seconds}});
+                value["lifecycle"][hook] = json!({"sleep": {"seconds": seconds.min(grace)}});
             }
         }
         value
@@ -234,7 +236,10 @@ impl SmallContainer {
         let kinds = ["startupProbe", "readinessProbe", "livenessProbe"];
         for (kind, probe) in kinds.into_iter().zip(self.probes) {
             let Some(SmallProbe { succeeds: (from, until), .. }) = probe else { continue };
-            let _ = write!(text, "(command: \"/probe {kind}\", timeline: [(result: Failure), (from: \"{from}s\", result: Success)");
+            let _ = write!(
+                text,
+                "(command: \"/probe {kind}\", timeline: [(result: Failure), (from: \"{from}s\", result: Success)"
+            );
             if let Some(until) = until {
                 let _ = write!(text, ", (from: \"{}s\", result: Failure)", u16::from(from) + u16::from(until));
             }
@@ -251,11 +256,18 @@ impl SmallStep {
         match self {
             Self::Delete(n, None) => format!("Delete(object: \"pod/pod-{}\")", pod(n)),
             Self::Delete(n, Some(0)) => format!("Delete(object: \"pod/pod-{}\", force: true)", pod(n)),
-            Self::Delete(n, Some(grace)) => format!("Delete(object: \"pod/pod-{}\", grace: Some(\"{grace}s\"))", pod(n)),
-            Self::RestartKubelet(n, down) => format!("RestartKubelet(node: \"{}\", down: \"{down}s\")", scenario.node(n)),
+            Self::Delete(n, Some(grace)) => {
+                format!("Delete(object: \"pod/pod-{}\", grace: Some(\"{grace}s\"))", pod(n))
+            }
+            Self::RestartKubelet(n, down) => {
+                format!("RestartKubelet(node: \"{}\", down: \"{down}s\")", scenario.node(n))
+            }
             Self::PowerLoss(n, _) => format!("PowerOff(node: \"{}\")", scenario.node(n)),
             Self::SetImage(n) => {
-                format!("SetImage(object: \"pod/pod-{}\", container: \"main-0\", image: \"registry.example/other:2\")", pod(n))
+                format!(
+                    "SetImage(object: \"pod/pod-{}\", container: \"main-0\", image: \"registry.example/other:2\")",
+                    pod(n)
+                )
             }
         }
     }
@@ -293,7 +305,8 @@ pub fn container(init: bool) -> impl Strategy<Value = SmallContainer> {
     let mostly_ends = if init { 0.9 } else { 0.6 };
     let runs = vec((weighted(mostly_ends, 0_u8..30), code), 1..=3);
     let probes = [of(probe()), of(probe()), of(probe())];
-    let image = prop_oneof![4 => Just(SmallImage::Present), 1 => Just(SmallImage::Pulled), 1 => Just(SmallImage::Flaky)];
+    let image =
+        prop_oneof![4 => Just(SmallImage::Present), 1 => Just(SmallImage::Pulled), 1 => Just(SmallImage::Flaky)];
     (runs, weighted(0.8, 0_u8..5), probes, weighted(0.2, 1_u8..6), weighted(0.2, 1_u8..15), image).prop_map(
         |(runs, stops_in, probes, post_start, pre_stop, image)| SmallContainer {
             sidecar: false,
@@ -310,8 +323,12 @@ pub fn container(init: bool) -> impl Strategy<Value = SmallContainer> {
 /// Probes.
 pub fn probe() -> impl Strategy<Value = SmallProbe> {
     let succeeds = (0_u8..15, weighted(0.3, 1_u8..30));
-    (0_u8..6, 1_u8..6, 1_u8..4, succeeds)
-        .prop_map(|(initial_delay, period, failures, succeeds)| SmallProbe { initial_delay, period, failures, succeeds })
+    (0_u8..6, 1_u8..6, 1_u8..4, succeeds).prop_map(|(initial_delay, period, failures, succeeds)| SmallProbe {
+        initial_delay,
+        period,
+        failures,
+        succeeds,
+    })
 }
 
 /// What users and fate do.

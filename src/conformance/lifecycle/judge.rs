@@ -210,7 +210,8 @@ fn score_events(real: &Story, runs: &[Story]) -> f64 {
     for have in &all {
         let keys: BTreeSet<_> = wanted.keys().chain(have.keys()).collect();
         let good = keys.iter().filter(|key| {
-            let (Some(count), true, Some((least, most))) = (wanted.get(**key), have.contains_key(**key), ranges.get(**key))
+            let (Some(count), true, Some((least, most))) =
+                (wanted.get(**key), have.contains_key(**key), ranges.get(**key))
             else {
                 return false;
             };

@@ -143,7 +143,10 @@ mod tests {
         let cases = [
             ("Created pod: web-5d4f8-zzzzz", "Created pod: web/replicaset0/*"),
             ("Successfully assigned default/a to node-7", "Successfully assigned default/a to <node>"),
-            ("pulled in 1.204s (3.5s including waiting). Image size: 12 bytes.", "pulled in <dur>. Image size: <n> bytes."),
+            (
+                "pulled in 1.204s (3.5s including waiting). Image size: 12 bytes.",
+                "pulled in <dur>. Image size: <n> bytes.",
+            ),
             ("dial tcp 10.1.2.3:80: 10.1.2.3:4242->10.0.0.1:80", "dial tcp <ip>:80: <ip>:<port>-><ip>:80"),
             ("a_default(0b5e2cbd-8c0e-4b50-a1d2-0c8fdcf8a9a1)", "a_default(<uid>)"),
         ];

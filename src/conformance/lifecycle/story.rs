@@ -236,7 +236,8 @@ fn pod_view(line: &Value) -> String {
 }
 
 fn node_view(line: &Value) -> String {
-    let taints = list(&line["taints"]).iter().map(|taint| format!("{}:{}", shown(&taint["key"]), shown(&taint["effect"])));
+    let taints =
+        list(&line["taints"]).iter().map(|taint| format!("{}:{}", shown(&taint["key"]), shown(&taint["effect"])));
     format!("{} | {} | {}", conditions(&line["conditions"]), sorted(taints), line["type"])
 }
 

@@ -126,7 +126,9 @@ impl Checker {
     }
 
     fn node_changed(&mut self, now: SimTime, node: &Arc<Node>, cluster: &Cluster) {
-        let Some(place) = cluster.kubelets().iter().position(|kubelet| kubelet.name() == node.meta.name) else { return };
+        let Some(place) = cluster.kubelets().iter().position(|kubelet| kubelet.name() == node.meta.name) else {
+            return;
+        };
         let index = NodeIndex(u16::try_from(place).expect("a node has a number"));
         let mut past = self.nodes.remove(&index).unwrap_or_default();
         past.process(now, &cluster.kubelets()[place]);
@@ -136,7 +138,8 @@ impl Checker {
             let object = || format!("Node/{}", node.meta.name);
             self.hold(now, object, |law| if let Law::Node(check) = law { check(&fact) } else { None });
             for condition in &node.status.conditions {
-                let same = before.status.conditions.iter().any(|c| c.kind == condition.kind && c.status == condition.status);
+                let same =
+                    before.status.conditions.iter().any(|c| c.kind == condition.kind && c.status == condition.status);
                 if !same {
                     past.conditions.insert(condition.kind, now);
                 }

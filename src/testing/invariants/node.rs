@@ -68,7 +68,9 @@ fn room_for_all(fact: &Moved<'_>) -> Seen {
     let has = |resource| node.status.allocatable.get(resource).unwrap_or(i64::MAX);
     let sums = [(*CPU, cpu), (*MEMORY, memory), (*PODS, count)];
     let own = &fact.insight.pod().spec.requests;
-    let asks = |resource: Name| resource == *PODS || resource == *CPU && own.milli_cpu > 0 || resource == *MEMORY && own.memory > 0;
+    let asks = |resource: Name| {
+        resource == *PODS || resource == *CPU && own.milli_cpu > 0 || resource == *MEMORY && own.memory > 0
+    };
     let (resource, sum) = sums.into_iter().find(|(resource, sum)| *sum > has(*resource) && asks(*resource))?;
     Some(format!("{sum} of {resource} on {}, {} is allocatable", node.meta.name, has(resource)))
 }
@@ -86,9 +88,10 @@ impl Moved<'_> {
     /// Whether the pod was just evicted because its node is under pressure.
     pub(super) fn evicted_for_pressure(&self) -> bool {
         let evicted = |worker: Option<crate::components::kubelet::WorkerInsight>| worker.is_some_and(|w| w.evicted);
-        let pressed = self.insight.status().is_some_and(|(status, _, _)| {
-            status.phase == PodPhase::Failed && status.message.starts_with(PRESSED)
-        });
+        let pressed = self
+            .insight
+            .status()
+            .is_some_and(|(status, _, _)| status.phase == PodPhase::Failed && status.message.starts_with(PRESSED));
         evicted(self.after.worker) && !evicted(self.before.worker) && pressed
     }
 }
@@ -101,7 +104,9 @@ fn one_eviction_at_a_time(fact: &Moved<'_>) -> Seen {
 fn pressure_holds(fact: &NodeVersion<'_>) -> Seen {
     fact.before.status.conditions.iter().find_map(|old| {
         let new = fact.node.status.conditions.iter().find(|new| new.kind == old.kind)?;
-        let over = old.kind.ends_with("Pressure") && old.status == ConditionStatus::True && new.status == ConditionStatus::False;
+        let over = old.kind.ends_with("Pressure")
+            && old.status == ConditionStatus::True
+            && new.status == ConditionStatus::False;
         let since = *fact.past.conditions.get(&old.kind)?;
         let held = fact.now.since(since);
         (over && since > fact.past.since && held < fact.hold).then(|| format!("{} ended after {held}", old.kind))

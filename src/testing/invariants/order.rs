@@ -43,9 +43,9 @@ fn created<'a>(fact: &Called<'a>) -> Option<&'a ContainerConfig> {
 fn one_init_container_at_a_time(fact: &Called<'_>) -> Seen {
     let (config, spec, runtime) = (created(fact)?, fact.spec()?, fact.runtime()?);
     let place = spec.plain_init_containers().position(|container| container.name == config.name)?;
-    let running = spec.plain_init_containers().find(|container| {
-        runtime.instances(container.name).any(|instance| instance.state == InstanceState::Running)
-    });
+    let running = spec
+        .plain_init_containers()
+        .find(|container| runtime.instances(container.name).any(|instance| instance.state == InstanceState::Running));
     if let Some(running) = running {
         return Some(format!("{} begins while {} runs", config.name, running.name));
     }

@@ -2,7 +2,7 @@
 
 use super::facts::{Asked, Moved, Question, Version};
 use super::{Invariant, Law, Seen};
-use crate::api::{ApiObject, ContainerState, PodPhase, PodStatus, RestartPolicy};
+use crate::api::{ApiObject, PodPhase, PodStatus, RestartPolicy};
 use crate::components::cri::PodKey;
 use crate::components::kubelet::Doing;
 
@@ -34,8 +34,8 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 12,
-        sentence: "A pod goes back from Running to Pending only when none of its regular containers runs or has ended: \
-                   a new sandbox, or a restart of all containers in place.",
+        sentence: "A pod goes back from Running to Pending only when no regular container exists in its newest \
+                   sandbox: that is new, or all containers are restarted in place.",
         source: "TestPodPhaseWithRestartAlwaysAndPodHasRun, recordings restart-all-containers",
         law: Law::Version(back_to_pending),
     },
@@ -91,8 +91,12 @@ fn final_delete(fact: &Asked<'_>) -> Seen {
 fn back_to_pending(fact: &Version<'_>) -> Seen {
     let (before, after) = fact.by_kubelet()?;
     let back = before.status.phase == PodPhase::Running && after.status.phase == PodPhase::Pending;
-    let one = after.status.containers.iter().find(|c| !matches!(c.state, ContainerState::Waiting { .. }))?;
-    back.then(|| format!("Pending while {} is {:?}", one.name, one.state))
+    let runtime = fact.insight().filter(|_| back)?.cached();
+    let newest = runtime.sandboxes.first()?.id;
+    let regular = |name| after.spec.containers.iter().any(|container| container.name == name);
+    let one = runtime.containers.iter().find(|instance| instance.sandbox == newest && regular(instance.name))?;
+    let running = one.state == crate::components::cri::InstanceState::Running;
+    running.then(|| format!("Pending while {} is {:?}", one.name, one.state))
 }
 
 fn no_success_after_failed_init(fact: &Version<'_>) -> Seen {
@@ -112,10 +116,12 @@ fn all_terminated_at_the_end(fact: &Moved<'_>) -> Seen {
         return None;
     }
     let (status, _, _) = fact.insight.status()?;
-    let initialized = |status: &PodStatus| {
-        let plain = |name| fact.spec().plain_init_containers().any(|container| container.name == name);
-        let mut plain = status.init_containers.iter().filter(|one| plain(one.name));
-        plain.all(|one| one.state.terminated().is_some_and(|end| end.exit_code == 0))
+    // As `hasPodInitialized` tells it: the last init container ended well, or is a sidecar that has started.
+    let initialized = |status: &PodStatus| match (fact.spec().init_containers.last(), status.init_containers.last()) {
+        (Some(container), Some(last)) if container.is_sidecar() => last.started == Some(true),
+        (Some(_), Some(last)) => last.state.terminated().is_some_and(|end| end.exit_code == 0),
+        (Some(_), None) => false,
+        (None, _) => true,
     };
     let left = status.containers.iter().find(|container| container.state.terminated().is_none())?;
     initialized(status).then(|| format!("{} is {:?} although the worker has finished", left.name, left.state))

@@ -16,8 +16,9 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 37,
-        sentence: "A regular container that is ready runs and has started.",
-        source: "TestUpdatePodStatus",
+        sentence: "A regular container that is ready runs and has started; one that a startup verdict takes that from \
+                   is ready until the next sync.",
+        source: "TestUpdatePodStatus, SetContainerStartup, recording startup-slow-then-liveness",
         law: Law::Moved(ready),
     },
     Invariant {
@@ -70,8 +71,11 @@ fn started(fact: &Moved<'_>) -> Seen {
 }
 
 fn ready(fact: &Moved<'_>) -> Seen {
-    let (_, status) = fact.new_status()?;
-    let wrong = |c: &&ContainerStatus| c.ready && !(c.state.is_running() && c.started == Some(true));
+    let (before, status) = fact.new_status()?;
+    let was_ready = |id| before.is_some_and(|before| before.containers.iter().any(|c| c.container_id == id && c.ready));
+    let wrong = |c: &&ContainerStatus| {
+        c.ready && !(c.state.is_running() && (c.started == Some(true) || was_ready(c.container_id)))
+    };
     let one = status.containers.iter().find(wrong)?;
     Some(format!("{} is ready, started {:?}, {:?}", one.name, one.started, one.state))
 }
@@ -147,6 +151,7 @@ fn readiness_kills_nothing(fact: &Called<'_>) -> Seen {
             newest.state == InstanceState::Running && newest.image == one.image && probes.into_iter().all(fine)
         })
     });
-    let as_created = insight.pod().meta.generation <= 1 && runtime.sandboxes.first().is_some_and(|sandbox| sandbox.ready);
+    let as_created =
+        insight.pod().meta.generation <= 1 && runtime.sandboxes.first().is_some_and(|sandbox| sandbox.ready);
     (all_run && as_created).then(|| format!("{} is stopped", instance.name))
 }

@@ -48,7 +48,8 @@ pub(super) const LAWS: &[Invariant] = &[
 
 /// Whether a container is started again after an exit code.
 pub(super) fn restarts_after(spec: &PodSpec, container: &Container, exit_code: i32) -> bool {
-    let by_rule = container.restart_policy.is_some() && container.restart_rules.iter().any(|rule| rule.matches(exit_code));
+    let by_rule =
+        container.restart_policy.is_some() && container.restart_rules.iter().any(|rule| rule.matches(exit_code));
     by_rule
         || match spec.restart_policy_of(container) {
             RestartPolicy::Always => true,
@@ -95,7 +96,9 @@ fn back_off_is_waited_for(fact: &Moved<'_>) -> Seen {
 
 fn back_off_doubles(fact: &Moved<'_>) -> Seen {
     let (base, cap) = (fact.kubelet.config().crash_loop_base, fact.kubelet.config().crash_loop_cap);
-    let legal = |delay| delay == cap || (0..64).map(|k| base * (1 << k)).take_while(|step| *step < cap).any(|step| step == delay);
+    let legal = |delay| {
+        delay == cap || (0..64).map(|k| base * (1 << k)).take_while(|step| *step < cap).any(|step| step == delay)
+    };
     let (name, wrong) = fact.after.back_offs.iter().find(|(_, back_off)| !legal(back_off.delay))?;
     Some(format!("{name} waits {}", wrong.delay))
 }

@@ -120,11 +120,11 @@ fn own_pods(fact: &Asked<'_>) -> Seen {
 
 fn written_in_order(fact: &Moved<'_>) -> Seen {
     let (before, after) = (fact.before, fact.after);
-    let back = before.version > 0 && after.version > 1 && (after.version < before.version || after.written < before.written);
+    let back =
+        before.version > 0 && after.version > 1 && (after.version < before.version || after.written < before.written);
     let ahead = after.written > after.version;
-    (back || ahead).then(|| {
-        format!("{} of {} became {} of {}", before.written, before.version, after.written, after.version)
-    })
+    (back || ahead)
+        .then(|| format!("{} of {} became {} of {}", before.written, before.version, after.written, after.version))
 }
 
 fn keeps_address(fact: &Version<'_>) -> Seen {

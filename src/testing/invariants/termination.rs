@@ -49,7 +49,8 @@ fn two_seconds(fact: &Called<'_>) -> Seen {
 fn no_start_after_the_end(fact: &Called<'_>) -> Seen {
     let CriCall::CreateContainer { config, .. } = fact.call else { return None };
     let worker = fact.worker()?;
-    let late = worker.terminating_at.is_some_and(|asked| fact.past.sync_taken > asked) || worker.doing != Doing::Syncing;
+    let late =
+        worker.terminating_at.is_some_and(|asked| fact.past.sync_taken > asked) || worker.doing != Doing::Syncing;
     late.then(|| format!("{} is created while the worker is at {:?}", config.name, worker.doing))
 }
 
@@ -85,4 +86,3 @@ fn unmounted_when_nothing_runs(fact: &Moved<'_>) -> Seen {
     let running = runtime.containers.iter().find(|instance| instance.state == InstanceState::Running)?;
     Some(format!("unmounted while {} runs", running.name))
 }
-

@@ -14,7 +14,7 @@ fn tell(scenario: &SmallScenario, seed: u64) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn laws_hold_after_every_step(scenario in strategies::scenario(), seed in 0_u64..1_000) {

@@ -275,8 +275,8 @@ impl SmallStep {
 
 /// Small scenarios of every kind.
 pub fn scenario() -> impl Strategy<Value = SmallScenario> {
-    let steps = vec((2_u16..100, step()), 0..4);
-    (1_u8..=2, vec(pod(), 1..=2), steps, 60_u16..200).prop_map(|(nodes, pods, mut steps, seconds)| {
+    let steps = vec((2_u16..80, step()), 0..4);
+    (1_u8..=2, vec(pod(), 1..=2), steps, 140_u16..220).prop_map(|(nodes, pods, mut steps, seconds)| {
         steps.sort_by_key(|(at, _)| *at);
         SmallScenario { nodes, pods, steps, seconds }
     })

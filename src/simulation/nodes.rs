@@ -23,6 +23,8 @@ impl Cluster {
         out: &mut Outbox<Message>,
     ) {
         match message {
+            // No process starts on a machine without power; it does when the power is back.
+            KubeletMessage::Start if !self.runtimes.machine(node).is_powered() => {}
             KubeletMessage::ListRuntime => {
                 let pods = self.runtimes.machine(node).snapshots();
                 self.kubelets[node.index()].runtime_listed(now, pods);

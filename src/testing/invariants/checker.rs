@@ -228,9 +228,7 @@ impl Trace for Checker {
                 }
             }
             Message::RuntimeChanged { node, pod } => {
-                let insight = cluster.kubelets()[node.index()].pod(pod.key);
-                let spec = insight.map(|insight| insight.pod().spec.clone());
-                self.on_nodes.entry((*node, pod.key)).or_default().runtime_changed(spec.as_deref(), pod);
+                self.on_nodes.entry((*node, pod.key)).or_default().runtime_changed(pod);
             }
             _ => {}
         }

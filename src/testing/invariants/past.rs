@@ -40,6 +40,8 @@ pub struct NodePast {
 #[derive(Debug, Clone, Default)]
 pub struct PodPast {
     pub view: KubeletView,
+    /// What its sandbox was made for.
+    pub spec: Option<Arc<PodSpec>>,
     /// The status that the kubelet had last.
     pub status: Option<PodStatus>,
     /// What the runtime has.
@@ -133,7 +135,8 @@ impl PodPast {
     /// A call is made.
     pub fn called(&mut self, call: &CriCall) {
         match call {
-            CriCall::RunPodSandbox { .. } => {
+            CriCall::RunPodSandbox { pod, .. } => {
+                self.spec = Some(pod.spec.clone());
                 self.created.clear();
                 self.through.clear();
             }
@@ -154,12 +157,14 @@ impl PodPast {
     }
 
     /// The runtime has something new.
-    pub fn runtime_changed(&mut self, spec: Option<&PodSpec>, runtime: &Arc<RuntimePod>) {
+    pub fn runtime_changed(&mut self, runtime: &Arc<RuntimePod>) {
+        let spec = self.spec.clone();
         let newest = runtime.sandboxes.first().map(|sandbox| sandbox.id);
         for instance in &runtime.containers {
             let highest = self.attempts.entry(instance.name).or_default();
             *highest = (*highest).max(instance.attempt);
-            let container = spec.and_then(|spec| spec.init_containers.iter().find(|one| one.name == instance.name));
+            let container =
+                spec.as_ref().and_then(|spec| spec.init_containers.iter().find(|one| one.name == instance.name));
             let (Some(container), true) = (container, newest == Some(instance.sandbox)) else { continue };
             let through = match instance.state {
                 InstanceState::Created | InstanceState::Unknown => false,

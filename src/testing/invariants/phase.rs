@@ -3,7 +3,7 @@
 use super::facts::{Asked, Moved, Question, Version};
 use super::{Invariant, Law, Seen};
 use crate::api::{ApiObject, PodPhase, PodStatus, RestartPolicy};
-use crate::components::cri::PodKey;
+use crate::components::cri::{InstanceState, PodKey};
 use crate::components::kubelet::Doing;
 
 pub(super) const LAWS: &[Invariant] = &[
@@ -37,7 +37,7 @@ pub(super) const LAWS: &[Invariant] = &[
         sentence: "A pod goes back from Running to Pending only when no regular container exists in its newest \
                    sandbox: that is new, or all containers are restarted in place.",
         source: "TestPodPhaseWithRestartAlwaysAndPodHasRun, recordings restart-all-containers",
-        law: Law::Version(back_to_pending),
+        law: Law::Moved(back_to_pending),
     },
     Invariant {
         number: 23,
@@ -88,14 +88,14 @@ fn final_delete(fact: &Asked<'_>) -> Seen {
     (!right).then(|| format!("asked with grace {:?} and UID {:?}", options.grace_period, options.uid))
 }
 
-fn back_to_pending(fact: &Version<'_>) -> Seen {
-    let (before, after) = fact.by_kubelet()?;
-    let back = before.status.phase == PodPhase::Running && after.status.phase == PodPhase::Pending;
-    let runtime = fact.insight().filter(|_| back)?.cached();
-    let newest = runtime.sandboxes.first()?.id;
-    let regular = |name| after.spec.containers.iter().any(|container| container.name == name);
+fn back_to_pending(fact: &Moved<'_>) -> Seen {
+    let (before, after) = fact.new_status()?;
+    let back = before.is_some_and(|before| before.phase == PodPhase::Running) && after.phase == PodPhase::Pending;
+    let runtime = fact.insight.cached();
+    let newest = runtime.sandboxes.first().filter(|_| back)?.id;
+    let regular = |name| fact.spec().containers.iter().any(|container| container.name == name);
     let one = runtime.containers.iter().find(|instance| instance.sandbox == newest && regular(instance.name))?;
-    let running = one.state == crate::components::cri::InstanceState::Running;
+    let running = one.state == InstanceState::Running;
     running.then(|| format!("Pending while {} is {:?}", one.name, one.state))
 }
 

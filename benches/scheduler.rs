@@ -53,7 +53,9 @@ impl Stream {
     }
 
     fn filled(mut self) -> Self {
-        (0..self.most).for_each(|_| drop(self.place()));
+        for _ in 0..self.most {
+            self.place();
+        }
         self
     }
 

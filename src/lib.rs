@@ -9,7 +9,10 @@
 //! use std::collections::BTreeMap;
 //!
 //! let files = BTreeMap::from([
-//!     ("pod.yaml", "{apiVersion: v1, kind: Pod, metadata: {name: worker}, spec: {containers: [{name: app, image: w}]}}"),
+//!     (
+//!         "pod.yaml",
+//!         "{apiVersion: v1, kind: Pod, metadata: {name: worker}, spec: {containers: [{name: app, image: work:1}]}}",
+//!     ),
 //!     ("crash.ron", r#"(
 //!         manifests: [File("pod.yaml")],
 //!         behaviors: [(pods: "worker", containers: [(name: "app", process: (duration: "2s", exit: (code: 1)))])],

@@ -146,6 +146,16 @@ fn out_leaves_files_that_agree_with_the_run() {
 }
 
 #[test]
+fn the_laws_of_a_kubelet_hold_and_a_run_without_trace_has_no_digest() {
+    let folder = folder(&[("pod.yaml", POD.as_bytes())]);
+    let checked = podsim(folder.path(), &["run", "pod.yaml", "--until", "2m", "--check"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
+    let bare = podsim(folder.path(), &["run", "pod.yaml", "--until", "2m", "--no-trace"]);
+    assert!(!stdout(&bare).contains("digest"), "{}", stdout(&bare));
+    assert!(stdout(&checked).starts_with(&stdout(&bare)));
+}
+
+#[test]
 fn kubectl_looks_into_a_scenario() {
     let folder = folder(&[("pod.yaml", POD.as_bytes())]);
     let arguments = ["kubectl", "--scenario", "pod.yaml", "--at", "30s", "get", "pods"];

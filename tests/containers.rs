@@ -18,7 +18,8 @@ impl Files for Written {
 fn check(seconds: u64, manifest: &str, rest: &str, expect: &[&str]) {
     let expect: Vec<String> = expect.iter().map(|text| format!("{text:?}")).collect();
     let text = format!(
-        "Scenario(duration: \"{seconds}s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)], {rest} expect: [{}])",
+        "Scenario(duration: \"{seconds}s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)], {rest} \
+         expect: [{}])",
         expect.join(", ")
     );
     let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));

@@ -152,7 +152,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn mangled_files_are_read_or_refused(which in any::<prop::sample::Index>(), mistakes in prop::collection::vec(mistake(), 1..5)) {
+    fn mangled_files_are_read_or_refused(
+        which in any::<prop::sample::Index>(),
+        mistakes in prop::collection::vec(mistake(), 1..5),
+    ) {
         let mut files = originals();
         let name = which.get(&files.keys().cloned().collect::<Vec<_>>()).clone();
         let text = mangled(&files[&name], &mistakes);

@@ -48,7 +48,10 @@ impl Kubectl {
             (None, Some(path), Some(now)) => {
                 read_objects(path).map(|objects| (objects, now)).map_err(|problem| eprintln!("{problem}"))
             }
-            (None, _, _) => Err(eprintln!("name a scenario, or a file of objects and an instant")),
+            (None, _, _) => {
+                eprintln!("name a scenario, or a file of objects and an instant");
+                Err(())
+            }
         };
         match found {
             Ok((objects, now)) => print(&self.args, &objects, now),

@@ -1,5 +1,6 @@
 //! The commands of the binary: flags, files, colours, exit codes. Only this room and `main.rs` touch the machine.
 
+mod check;
 mod conformance;
 mod conformance_lifecycle;
 mod conformance_scheduler;
@@ -46,6 +47,7 @@ enum Command {
     Schedule(schedule::Schedule),
     Trace(trace::Trace),
     Sweep(sweep::Sweep),
+    Check(check::Check),
 }
 
 impl Cli {
@@ -66,6 +68,7 @@ impl Cli {
             Command::Schedule(schedule) => schedule.run(),
             Command::Trace(trace) => trace.run(),
             Command::Sweep(sweep) => sweep.run(),
+            Command::Check(check) => check.run(),
         });
         catch_unwind(command).unwrap_or_else(|_| {
             eprintln!("podsim is wrong: an internal assertion broke. This repeats it:\n  podsim {}", arguments(&[]));

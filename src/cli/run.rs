@@ -61,7 +61,7 @@ pub struct Run {
     /// Show no progress and no notes
     #[arg(long, short)]
     quiet: bool,
-    /// Hold the laws of a kubelet against every step; the exit code is 1 if one is broken
+    /// Check the laws of a kubelet after every step
     #[arg(long)]
     check: bool,
     /// Keep no trace and no digest: as fast as it can be
@@ -85,6 +85,9 @@ impl Run {
         let mut simulation = scenario.simulate(seed);
         if self.out.is_some() {
             simulation = simulation.recorded();
+        }
+        if self.check {
+            simulation = simulation.checked();
         }
         if self.no_trace {
             simulation = simulation.untraced();
@@ -172,6 +175,10 @@ impl Run {
     }
 
     fn finish(&self, began: Instant, seed: u64, scenario: &Scenario, simulation: Simulation) -> ExitCode {
+        for breach in simulation.breaches() {
+            eprintln!("{}broken law{:#} {breach}", tell::WRONG, tell::WRONG);
+        }
+        let lawful = simulation.breaches().is_empty();
         let verdicts = simulation.verdicts();
         let refused = simulation.refused();
         let nothing = scenario.does_nothing_but_create() && simulation.witness().accepted == 0;
@@ -220,7 +227,7 @@ impl Run {
             eprintln!("{}:1:1: {error}; name a folder that can be written", out.display());
             return ExitCode::from(WRONG_REQUEST);
         }
-        let met = verdicts.iter().all(|verdict| verdict.met);
+        let met = verdicts.iter().all(|verdict| verdict.met) && lawful;
         ExitCode::from(if met { 0 } else { EXPECTATION_FAILED })
     }
 

@@ -116,6 +116,13 @@ impl EventRecorder {
         }
     }
 
+    /// Counts what was told before the run began: whoever hears of it again hears how often it was told.
+    pub fn was_told(&mut self, wall: WallTime, told: Told) {
+        if let Some(Request::Create(_)) = self.tell(SimTime::ZERO, wall, told) {
+            self.seen.values_mut().for_each(|seen| seen.created = false);
+        }
+    }
+
     /// Tells apart up to nine messages of a kind; from the tenth on they are one.
     fn aggregate(&mut self, now: SimTime, similar: Similar, message: Text) -> ((Similar, Option<Text>), Text) {
         let record = self.similar.entry(similar).or_insert_with(|| Aggregate { messages: BTreeSet::new(), last: now });

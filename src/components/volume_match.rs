@@ -36,7 +36,8 @@ pub fn reference_to(claim: &PersistentVolumeClaim) -> ClaimReference {
     ClaimReference { namespace: claim.meta.namespace, name: claim.meta.name, uid: claim.meta.uid }
 }
 
-/// The volume that is meant for a claim, or the smallest one that will do (`FindMatchingVolume`), among volumes that are
+/// The volume that is meant for a claim, or the smallest one that will do (`FindMatchingVolume`), among volumes that
+/// are
 /// not `taken` and are within reach. With `only_meant` a volume that is not meant for it will not do.
 pub fn find_matching_volume<'v>(
     volumes: impl Iterator<Item = &'v Arc<PersistentVolume>>,

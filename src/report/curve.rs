@@ -1,4 +1,5 @@
-//! `sweep.svg`: each measure of a study over its first parameter, a line and a band for every combination of the others.
+//! `sweep.svg`: each measure of a study over its first parameter, a line and a band for every combination of the
+//! others.
 
 use super::palette::style;
 use super::svg::{Svg, fitted, text_width};

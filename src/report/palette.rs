@@ -1,6 +1,8 @@
-//! What colours mean, once for all pictures: tones that people with any colour vision tell apart, on light and dark paper.
+//! What colours mean, once for all pictures: tones that people with any colour vision tell apart, on light and dark
+//! paper.
 //!
-//! The hues are those of Okabe and Ito's palette; waiting is pale, trouble is warm, what works is cool. Whatever is told
+//! The hues are those of Okabe and Ito's palette; waiting is pale, trouble is warm, what works is cool. Whatever is
+//! told
 //! by a colour is also told by a pattern, a shape or a text.
 
 use super::story::Look;

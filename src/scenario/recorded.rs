@@ -111,8 +111,8 @@ impl RecordedCase {
     /// The plan of the case for a seed: what the recorder did not control is drawn.
     pub fn plan(&self, seed: u64) -> Plan {
         let draws = Draws::new(seed);
-        let fraction = draws.draw(START, StreamKey::new("clock"), 0).below(1_000_000_000);
-        let start = WallTime::from_unix_nanos(EPOCH_SECONDS * 1_000_000_000 + fraction as i64);
+        let past_the_minute = draws.draw(START, StreamKey::new("clock"), 0).below(60_000_000_000);
+        let start = WallTime::from_unix_nanos(EPOCH_SECONDS * 1_000_000_000 + past_the_minute as i64);
         let nodes = self
             .nodes
             .iter()
@@ -745,13 +745,14 @@ impl Step {
                 self.patch(on_node(), serde_json::json!({"metadata": {"labels": labels}}))
             }
             "taint_node" => {
-                let taint = serde_json::json!({"key": self.text("key"), "value": self.text("value"),
-                    "effect": self.text("effect")});
-                self.patch(on_node(), serde_json::json!({"spec": {"taints": [taint]}}))
+                let effect = taint_effect(self.text("effect"))
+                    .ok_or_else(|| CaseError(format!("taint effect {:?} is not known", self.text("effect"))))?;
+                let taint = Taint { key: self.name("key"), value: self.name("value"), effect, time_added: None };
+                Action::Taint { node, add: vec![taint], remove: Vec::new() }
             }
             "untaint_node" => {
-                let taint = serde_json::json!({"key": self.text("key"), "$patch": "delete"});
-                self.patch(on_node(), serde_json::json!({"spec": {"taints": [taint]}}))
+                let effect = taint_effect(self.text("effect"));
+                Action::Taint { node, add: Vec::new(), remove: vec![(self.name("key"), effect)] }
             }
             "kill_kubelet" => Action::KillKubelet(node),
             "start_kubelet" => Action::StartKubelet(node),

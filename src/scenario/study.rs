@@ -226,7 +226,7 @@ mod tests {
             ),
             (r#"Study(scenario: "base.ron", vary: {"nodes[0].count": 3})"#, "no list of values"),
             (r#"Study(scenario: "base.ron", replications: 1)"#, "s/study.ron:1:43: 1 replications"),
-            (r#"Study(scenario: "base.ron", vary: {"nodes[0].count": ["x"]})"#, "nodes"),
+            (r#"Study(scenario: "base.ron", vary: {"nodes[0].count": ["x"]})"#, "whole number"),
         ] {
             let told = load(study).expect_err(study);
             assert!(told.contains(problem), "{told}");

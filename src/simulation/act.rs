@@ -72,7 +72,8 @@ impl Cluster {
         }
     }
 
-    /// The objects that an action is about, as they are now.
+    /// The objects that an action is about, as they are now; of those that a pattern matches, the ones that nobody has
+    /// deleted yet.
     pub(super) fn find(&self, target: &ActionTarget) -> Vec<Target> {
         let mut found: Vec<Object> = self
             .server
@@ -81,7 +82,9 @@ impl Cluster {
             .into_iter()
             .filter(|object| {
                 let meta = object.meta();
-                meta.namespace == target.namespace && target.name.matches(&meta.name) && on_node(object, target.node)
+                let live = !target.name.as_str().contains('*') || !meta.is_terminating();
+                let named = meta.namespace == target.namespace && target.name.matches(&meta.name);
+                named && live && on_node(object, target.node)
             })
             .collect();
         found.sort_by_key(|object| object.meta().index);

@@ -39,8 +39,13 @@ impl Cluster {
                 template: template.clone(),
             }));
             if node.present {
-                self.register(SimTime::ZERO, &template);
-                self.kubelets[index.index()].start(SimTime::ZERO, node.uptime);
+                let images = self.runtimes.images(index);
+                let kubelet = &mut self.kubelets[index.index()];
+                kubelet.start(SimTime::ZERO, node.uptime);
+                kubelet.set_images(images);
+                let mut present = Node::clone(&template);
+                Arc::make_mut(&mut present.status).images = kubelet.images().clone();
+                self.register(SimTime::ZERO, &present);
                 self.controllers.was_up(node.name, node.uptime);
                 self.watch_usage(SimTime::ZERO, index, out);
             }

@@ -115,7 +115,7 @@ impl Cluster {
             Message::Watch { client, change } => self.watched(now, client, change, out),
             Message::Kubelet(node, message) => self.kubelet(now, node, message, out),
             Message::Cri { node, id, call } => self.runtimes.call(now, node, id, *call, out),
-            Message::CriDone { node, id, result } => self.kubelets[node.index()].cri_done(now, id, result, out),
+            Message::CriDone { node, id, result } => self.cri_done(now, node, id, result, out),
             Message::RuntimeChanged { node, pod } => self.runtime_changed(now, node, pod, out),
             Message::RuntimeForgot { node, key } => self.kubelets[node.index()].runtime_forgot(key),
             Message::Net { client, id, request } => self.runtimes.net_request(now, client, id, &request, out),

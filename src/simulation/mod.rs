@@ -3,6 +3,8 @@
 mod act;
 mod boot;
 mod cluster;
+mod explore;
+mod invariant;
 mod network;
 mod nodes;
 mod observed;
@@ -12,6 +14,8 @@ mod run;
 mod user;
 
 pub use cluster::Cluster;
+pub use explore::{Broken, Finding, examine, explore, shrink};
+pub use invariant::{INVARIANTS, Invariant, Violation, Watchdog};
 pub use observed::Simulation;
 pub use parallel::{parallel, parallel_on};
 pub use run::{Run, Trace};

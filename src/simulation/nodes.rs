@@ -3,15 +3,11 @@
 use super::Cluster;
 use crate::api::{ApiObject, Name, Pod};
 use crate::components::controllers::Heartbeat;
-use crate::components::cri::RuntimePod;
+use crate::components::cri::{CriReply, CriResult, RuntimePod};
 use crate::components::kubelet::KubeletMessage;
 use crate::components::message::{Message, NodeIndex};
-use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
+use crate::engine::{Outbox, SimDuration, SimTime};
 use std::sync::Arc;
-
-const RENEWAL: Purpose = Purpose::new("lease renewal");
-/// How often a kubelet renews its lease, jitter included on average.
-const RENEWAL_PERIOD: SimDuration = SimDuration::from_millis(10_200);
 
 impl Cluster {
     /// Hands a kubelet its message; where it asks for what only the cluster knows, with the answer.
@@ -27,7 +23,8 @@ impl Cluster {
             KubeletMessage::Start if !self.runtimes.machine(node).is_powered() => {}
             KubeletMessage::ListRuntime => {
                 let pods = self.runtimes.machine(node).snapshots();
-                self.kubelets[node.index()].runtime_listed(now, pods);
+                let images = self.runtimes.images(node);
+                self.kubelets[node.index()].runtime_listed(now, pods, images);
                 self.watch_usage(now, node, out);
             }
             KubeletMessage::ListPods => {
@@ -55,11 +52,26 @@ impl Cluster {
         }
     }
 
-    /// A kubelet renews its lease no longer. The last time was within the period before, which nobody looked at.
+    /// A runtime answers its kubelet; what it did to images shows in the node's status.
+    pub(super) fn cri_done(
+        &mut self,
+        now: SimTime,
+        node: NodeIndex,
+        id: u32,
+        result: CriResult,
+        out: &mut Outbox<Message>,
+    ) {
+        if matches!(result, Ok(CriReply::Image { .. })) {
+            let images = self.runtimes.images(node);
+            self.kubelets[node.index()].images_changed(now, images, out);
+        }
+        self.kubelets[node.index()].cri_done(now, id, result, out);
+    }
+
+    /// A kubelet renews its lease no longer.
     fn lease_lapses(&mut self, now: SimTime, node: Name, out: &mut Outbox<Message>) {
-        let stream = StreamKey::new(&node);
-        let ago = self.draws.draw(RENEWAL, stream, now.as_nanos()).below(RENEWAL_PERIOD.as_nanos());
-        let last = SimTime::from_nanos(now.as_nanos().saturating_sub(ago));
+        let kubelet = self.machine_named(node).map(|index| &self.kubelets[index.index()]);
+        let last = kubelet.and_then(|kubelet| kubelet.lease_renewed_at(now)).unwrap_or(SimTime::ZERO);
         self.controllers.heartbeat(now, node, Heartbeat::Stopped(last), out);
     }
 

@@ -6,6 +6,7 @@ use crate::components::message::Message;
 use crate::engine::{SimDuration, SimTime};
 use crate::scenario::expect::{Expectation, Judge, Verdict};
 use crate::scenario::plan::Plan;
+use crate::testing::invariants::{Breach, Checker};
 use crate::trace::{Digest, Refused, TraceHash, TraceRecord, Witness};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ struct Onlookers {
     judge: Judge,
     digest: Option<Digest>,
     record: Option<TraceRecord>,
+    checker: Option<Checker>,
 }
 
 impl Simulation {
@@ -52,6 +54,7 @@ impl Simulation {
             judge: Judge::new(expectations, run.cluster()),
             digest: Some(Digest::of(run.cluster())),
             record: None,
+            checker: None,
         };
         Self { run, onlookers }
     }
@@ -65,6 +68,22 @@ impl Simulation {
         assert_eq!(self.onlookers.witness.messages, 0, "a record begins at the start");
         self.onlookers.record = Some(TraceRecord::of(self.run.cluster()));
         self
+    }
+
+    /// The same, with the laws of a kubelet checked after every step: see [`breaches`](Self::breaches).
+    ///
+    /// # Panics
+    /// After the first step: what the laws remember begins at the start.
+    #[must_use]
+    pub fn checked(mut self) -> Self {
+        assert_eq!(self.onlookers.witness.messages, 0, "a check begins at the start");
+        self.onlookers.checker = Some(Checker::default());
+        self
+    }
+
+    /// The laws that were broken so far, if they are checked.
+    pub fn breaches(&self) -> &[Breach] {
+        self.onlookers.checker.as_ref().map_or(&[], Checker::breaches)
     }
 
     /// The same without a digest: as fast as it can be.
@@ -192,6 +211,11 @@ impl Trace for Onlookers {
         self.witness.delivered(now, seq, message, cluster);
         self.judge.delivered(now, seq, message, cluster);
         self.record.delivered(now, seq, message, cluster);
+        self.checker.delivered(now, seq, message, cluster);
+    }
+
+    fn stepped(&mut self, now: SimTime, cluster: &Cluster) {
+        self.checker.stepped(now, cluster);
     }
 
     fn sent(&mut self, seq: u64, cause: u64) {
@@ -203,5 +227,6 @@ impl Trace for Onlookers {
         self.judge.changed(now, cause, change, cluster);
         self.digest.changed(now, cause, change, cluster);
         self.record.changed(now, cause, change, cluster);
+        self.checker.changed(now, cause, change, cluster);
     }
 }

@@ -1,7 +1,8 @@
 //! What happened: messages delivered, objects changed; facts first, meaning later.
 //!
 //! Whoever looks on while a run goes implements [`Trace`](crate::simulation::Trace). Four here do: [`Witness`] notes
-//! events and refusals, [`Digest`] sums everything up in one number, [`TraceRecord`] keeps every fact with its cause, and [`Recording`] writes what a
+//! events and refusals, [`Digest`] sums everything up in one number, [`TraceRecord`] keeps every fact with its cause,
+//! and [`Recording`] writes what a
 //! recorder beside a real cluster would have.
 
 mod causes;

@@ -27,7 +27,8 @@ pub struct Recording {
     runtime: BTreeMap<(NodeIndex, PodKey), Arc<RuntimePod>>,
     /// The name and identity of each pod by its runtime's key.
     pods: BTreeMap<(NodeIndex, PodKey), (Name, String)>,
-    generations: BTreeMap<String, i64>,
+    /// What was last written of each node: a heartbeat is no news.
+    nodes: BTreeMap<Name, Map<String, Value>>,
     /// Containers that were sent a stop signal: another one is no news.
     signalled: BTreeSet<crate::api::ContainerId>,
 }
@@ -41,6 +42,7 @@ impl Recording {
         recording.line(SimTime::ZERO, meta);
         for node in cluster.server().store().nodes.iter() {
             let mut line = node_line(node, cluster.server().clock());
+            recording.nodes.insert(node.meta.name, line.clone());
             line.insert("type".into(), "SNAPSHOT".into());
             recording.line(SimTime::ZERO, Value::Object(line));
         }
@@ -193,21 +195,23 @@ impl Trace for Recording {
 
     fn changed(&mut self, now: SimTime, _cause: u64, change: &Change, cluster: &Cluster) {
         let clock = cluster.server().clock();
-        let meta = change.object.meta();
         let mut line = match &change.object {
             Object::Pod(pod) => pod_line(pod, clock),
             Object::Event(event) => event_line(event, clock),
-            Object::Node(node) => node_line(node, clock),
+            Object::Node(node) => {
+                let line = node_line(node, clock);
+                let before = self.nodes.insert(node.meta.name, line.clone());
+                if change.kind == ChangeKind::Modified && before.as_ref() == Some(&line) {
+                    return;
+                }
+                line
+            }
             object => match workload::line(object, clock) {
                 Some(line) => line,
                 None => return,
             },
         };
         line.insert("type".into(), change.kind.as_str().into());
-        let generation = self.generations.entry(change.object.path()).or_insert(-1);
-        if change.kind == ChangeKind::Added || *generation != meta.generation {
-            *generation = meta.generation;
-        }
         self.line(now + RECEIPT, Value::Object(line));
     }
 }

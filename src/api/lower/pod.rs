@@ -48,6 +48,7 @@ pub(super) fn template(template: &v1::PodTemplateSpec) -> PodTemplate {
     let meta = template.metadata.as_ref();
     let mut made = template.spec.clone().unwrap_or_default();
     defaults::pod(&mut made);
+    let node_name = made.node_name.as_deref().map(Name::new).unwrap_or_default();
     let mut spec = pod_spec(made);
     // What is printed of the template is what was written; a pod that is made from it is defaulted when it is printed.
     spec.source = template.spec.as_ref().map(common::json).unwrap_or_default();
@@ -55,6 +56,7 @@ pub(super) fn template(template: &v1::PodTemplateSpec) -> PodTemplate {
         labels: labels(meta.and_then(|meta| meta.labels.as_ref())),
         annotations: labels(meta.and_then(|meta| meta.annotations.as_ref())),
         finalizers: names(meta.and_then(|meta| meta.finalizers.as_ref())),
+        node_name,
         spec: Arc::new(spec),
     }
 }

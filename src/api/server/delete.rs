@@ -5,7 +5,8 @@
 use super::{Server, respond};
 use crate::api::names;
 use crate::api::{
-    ApiError, ApiObject, DeleteOptions, Id, Kind, Metadata, Name, Object, Pod, Propagation, Response, Timestamp,
+    ApiError, ApiObject, DeleteOptions, Event, Id, Kind, Metadata, Name, Namespace, Object, Pod, Propagation, Response,
+    Timestamp,
 };
 use crate::engine::SimTime;
 use std::sync::Arc;
@@ -29,6 +30,11 @@ impl Server {
             return Err(ApiError::not_found(T::KIND, &name));
         };
         check_preconditions::<T>(stored.meta(), options)?;
+        if let Object::Namespace(namespace) = T::wrap(stored.clone())
+            && is_held(&Object::Namespace(namespace.clone()))
+        {
+            return Ok(self.begin_emptying(now, &namespace));
+        }
         let mut object = T::clone(&stored);
         set_propagation_finalizers(object.meta_mut(), T::KIND, options.propagation);
         let stamp = self.stamp(now);
@@ -56,6 +62,19 @@ impl Server {
         Ok(respond(T::table(&self.store).get(stored.id()).expect("it waits").clone()))
     }
 
+    /// A namespace is closed, and goes once it was emptied (`pkg/registry/core/namespace/storage`).
+    fn begin_emptying(&mut self, now: SimTime, namespace: &Arc<Namespace>) -> Object {
+        if namespace.terminating {
+            return Object::Namespace(namespace.clone());
+        }
+        let mut closed = Namespace::clone(namespace);
+        closed.meta.deletion_timestamp = Some(self.stamp(now));
+        closed.terminating = true;
+        let closed = self.store.replace(closed);
+        self.note_policy(Kind::Namespace);
+        respond(closed)
+    }
+
     /// Removes an object whose finalizers were just emptied.
     pub(super) fn finish_removal<T: ApiObject>(&mut self, now: SimTime, id: Id<T>) {
         self.remove::<T>(now, id);
@@ -63,9 +82,20 @@ impl Server {
 
     fn remove<T: ApiObject>(&mut self, _now: SimTime, id: Id<T>) -> Arc<T> {
         let removed = self.store.remove::<T>(id).expect("it was there");
+        if T::KIND == Kind::Namespace {
+            // Events are no more than a record: they go with their namespace, unwatched.
+            let within = |event: &&Arc<Event>| event.meta.namespace == removed.meta().name;
+            let events: Vec<_> = self.store.events.iter().filter(within).map(|event| event.id()).collect();
+            events.into_iter().for_each(|event| drop(self.store.remove::<Event>(event)));
+        }
         self.note_policy(T::KIND);
         removed
     }
+}
+
+/// Whether an object has a finalizer in its spec: a namespace that is yet to be emptied.
+pub(super) fn is_held(object: &Object) -> bool {
+    matches!(object, Object::Namespace(namespace) if !namespace.finalizers.is_empty())
 }
 
 /// What a delete call leads to.

@@ -42,6 +42,7 @@ impl Server {
         if done.meta().is_terminating()
             && done.meta().finalizers.is_empty()
             && done.meta().deletion_grace_period.unwrap_or(0) == 0
+            && !super::delete::is_held(&T::wrap(done.clone()))
         {
             self.finish_removal::<T>(now, done.id());
         }

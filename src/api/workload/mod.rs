@@ -26,6 +26,8 @@ pub struct PodTemplate {
     pub annotations: Labels,
     /// Finalizers of its pods.
     pub finalizers: List<Name>,
+    /// The node of its pods, if no scheduler is to choose one.
+    pub node_name: Name,
     /// The pods themselves, before admission.
     pub spec: Arc<PodSpec>,
 }

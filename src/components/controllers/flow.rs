@@ -189,12 +189,24 @@ pub(super) struct Script {
     answers: Vec<Answer>,
     /// How many things that happen once have happened.
     marks: u32,
+    /// How many answers there were when the view last looked.
+    looked: usize,
     pub(super) round: Option<Round>,
 }
 
 impl Script {
     pub(super) const fn new(began: SimTime) -> Self {
-        Self { began, answers: Vec::new(), marks: 0, round: None }
+        Self { began, answers: Vec::new(), marks: 0, looked: 0, round: None }
+    }
+
+    /// Whether anything was done since the view last looked.
+    pub(super) const fn has_news(&self) -> bool {
+        self.answers.len() > self.looked
+    }
+
+    /// The view has looked.
+    pub(super) const fn looked(&mut self) {
+        self.looked = self.answers.len();
     }
 
     /// The round under way is over.

@@ -1,8 +1,8 @@
 //! The garbage collector: what is owned goes with its owner, before it, or is let go of.
 //!
 //! Follows `pkg/controller/garbagecollector` of Kubernetes 1.36. Who owns whom is read from the owner references in the
-//! informers; before anything is deleted, object and owners are read anew from the server. Left out on purpose: owners of
-//! kinds that are not simulated, which count as there.
+//! informers; before anything is deleted, object and owners are read anew from the server. Left out on purpose: owners
+//! of kinds that are not simulated, which count as there.
 
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};

@@ -230,14 +230,20 @@ impl<C: Controller> Host<C> {
         let outcome = loop {
             let mut flow = Flow::new(&mut self.desk, task.key, &mut task.script);
             match self.controller.sync(&task.view, &mut flow) {
-                Err(Halt::Looks) => {
+                Err(Halt::Looks) if !task.script.has_news() => {
                     self.controller.look_again(task.key, &mut task.view, informers, &mut self.desk);
                 }
                 outcome => break outcome,
             }
         };
         match outcome {
-            Err(Halt::Looks) => unreachable!("the view has looked"),
+            Err(Halt::Looks) => {
+                // What was just written is perhaps seen by then.
+                self.tasks[place] = Some(task);
+                let stream = self.stream.part("look");
+                let delay = shared.draws.sample(&shared.profile.controller_sync, SYNC, stream, now.as_nanos());
+                out.after(delay, Message::Controller(ControllerMessage::Look(self.name, place as u32)));
+            }
             Err(Halt::Waits) => {
                 self.tasks[place] = Some(task);
                 self.send_batch(now, place, shared, out);
@@ -262,6 +268,23 @@ impl<C: Controller> Host<C> {
             let pending = Pending::Task { controller: self.name, task: place as u32, call: call as u32 };
             shared.call(wait, pending, request, out);
         }
+    }
+
+    /// A sync looks at the cluster again.
+    pub(super) fn look(
+        &mut self,
+        now: SimTime,
+        place: usize,
+        informers: &Informers,
+        shared: &mut Shared,
+        out: Out<'_>,
+    ) {
+        self.desk.now = now;
+        let task = self.tasks[place].as_mut().expect("the task is under way");
+        self.controller.look_again(task.key, &mut task.view, informers, &mut self.desk);
+        task.script.looked();
+        self.run(now, place, informers, shared, out);
+        self.settle(now, shared, out);
     }
 
     /// A call is answered.

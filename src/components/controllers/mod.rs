@@ -2,16 +2,18 @@
 //!
 //! They share one informer cache ([`Informers`]), told of every change through the watch of the controller manager, and
 //! nothing else. Each runs in a host of its own with a work queue, workers, a client with a limit and a recorder of
-//! events, as in the real kube-controller-manager. A controller is three things: a handler of notifications that adds keys
-//! to its queue, a view of the cluster, and a sync written as straight-line code ([`Flow`]).
+//! events, as in the real kube-controller-manager. A controller is three things: a handler of notifications that adds
+//! keys to its queue, a view of the cluster, and a sync written as straight-line code ([`Flow`]).
 //!
 //! Everything follows `pkg/controller` of Kubernetes 1.36. Left out on purpose: leader election, periodic resyncs of
 //! informers (every 12 hours and more), and controllers of things that are not simulated (tokens, certificates, …).
 
+mod cron_job;
 mod daemon_set;
 mod deployment;
 mod disruption;
 mod endpoint_slice;
+mod ephemeral_volume;
 mod expectations;
 mod flow;
 mod garbage_collector;
@@ -19,6 +21,7 @@ mod history;
 mod host;
 mod informers;
 mod job;
+mod namespace;
 mod node_lifecycle;
 mod persistent_volume;
 mod pod_control;
@@ -52,6 +55,8 @@ pub enum ControllerMessage {
     Work(ControllerName),
     /// The time has come for a key that was to be added later.
     Timer(ControllerName),
+    /// A sync looks at the cluster again.
+    Look(ControllerName, u32),
 }
 
 /// A call to the API server that is waited for.
@@ -132,6 +137,9 @@ macro_rules! controllers {
                     $(ControllerMessage::Timer(ControllerName::$name) => {
                         self.$field.timer(now, &mut self.shared, out);
                     })*
+                    $(ControllerMessage::Look(ControllerName::$name, task) => {
+                        self.$field.look(now, task as usize, &self.informers, &mut self.shared, out);
+                    })*
                 }
             }
 
@@ -168,6 +176,8 @@ controllers! {
     Job, jobs: job::JobController = job::JobController::default();
     /// Pods that no Job will count are let go.
     JobOrphans, job_orphans: job::JobOrphanController = job::JobOrphanController;
+    /// CronJobs make Jobs when they are due.
+    CronJob, cron_jobs: cron_job::CronJobController = cron_job::CronJobController;
     /// Claims and volumes are bound to each other.
     PersistentVolume, persistent_volumes: persistent_volume::PersistentVolumeController =
         persistent_volume::PersistentVolumeController;
@@ -193,8 +203,13 @@ controllers! {
     /// Pods leave nodes whose taints they do not bear.
     TaintEviction, taint_evictions: taint_eviction::TaintEvictionController =
         taint_eviction::TaintEvictionController::default();
+    /// Namespaces are emptied before they go.
+    Namespace, namespaces: namespace::NamespaceController = namespace::NamespaceController;
     /// ResourceQuotas count what is used.
     ResourceQuota, quotas: quota::ResourceQuotaController = quota::ResourceQuotaController;
+    /// Pods get claims of their own.
+    EphemeralVolume, ephemeral_volumes: ephemeral_volume::EphemeralVolumeController =
+        ephemeral_volume::EphemeralVolumeController;
     /// EndpointSlices list the addresses behind Services.
     EndpointSlice, endpoint_slices: endpoint_slice::EndpointSliceController = endpoint_slice::EndpointSliceController;
     /// PodDisruptionBudgets say how many pods may be evicted.

@@ -36,7 +36,7 @@ impl Owner {
             owner_references: vec![self.owner.clone()].into(),
             ..Metadata::default()
         };
-        Pod { meta, spec: template.spec.clone(), node_name: Name::default(), status: Arc::new(PodStatus::default()) }
+        Pod { meta, spec: template.spec.clone(), node_name: template.node_name, status: Arc::new(PodStatus::default()) }
     }
 
     /// The call that creates a pod; the owner's events tell of it.

@@ -1,7 +1,7 @@
 //! Resource quotas: what a namespace uses is counted anew when something goes.
 //!
-//! Follows `pkg/controller/resourcequota` of Kubernetes 1.36. What is created is charged by the server at once; the round
-//! of every five minutes, which would find the same, is left out.
+//! Follows `pkg/controller/resourcequota` of Kubernetes 1.36. What is created is charged by the server at once; the
+//! round of every five minutes, which would find the same, is left out.
 
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};

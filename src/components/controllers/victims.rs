@@ -1,7 +1,8 @@
 //! Which pods go first when there are too many.
 //!
 //! Follows `ActivePodsWithRanks` and `ActivePods` in `pkg/controller/controller_utils.go` of Kubernetes 1.36, with
-//! `LogarithmicScaleDown`: among pods of about the same age the identity decides, so that it is not always the youngest.
+//! `LogarithmicScaleDown`: among pods of about the same age the identity decides, so that it is not always the
+//! youngest.
 
 use crate::api::{Name, Pod, PodPhase, Timestamp, WallTime, names};
 use std::cmp::{Ordering, Reverse};

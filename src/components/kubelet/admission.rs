@@ -3,8 +3,11 @@
 //! Follows `pkg/kubelet/lifecycle/predicate.go` and `pkg/kubelet/allocation/allocation_manager.go` of Kubernetes 1.36.
 
 use super::Kubelet;
+use super::eviction::is_critical;
 use super::shutdown::SHUTTING_DOWN;
-use crate::api::{CPU, EventType, MEMORY, Name, Node, PODS, Pod, PodPhase, PodStatus, Resources, TaintEffect, Text};
+use crate::api::{
+    CPU, EPHEMERAL_STORAGE, EventType, MEMORY, Name, Node, PODS, Pod, PodPhase, PodStatus, Resources, TaintEffect, Text,
+};
 use crate::components::cri::PodKey;
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimTime};
@@ -20,7 +23,16 @@ impl Kubelet {
     /// Admits a pod, or refuses it for good; returns whether it was admitted.
     pub(super) fn admit(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) -> bool {
         let Some(pod) = self.pods.get(&key).map(|state| state.pod.clone()) else { return false };
-        let Some(refusal) = self.refusal(key, &pod) else { return true };
+        let short = self.shortages_only(key, &pod);
+        let refusal = if short.is_empty() {
+            self.refusal(key, &pod)
+        } else {
+            match self.preempt_for(now, key, &pod, &short, out) {
+                Ok(()) => return false, // It is taken when the others are gone.
+                Err(refusal) => Some(refusal),
+            }
+        };
+        let Some(refusal) = refusal else { return true };
         self.tell_pod(now, key, EventType::Warning, &refusal.reason, &*refusal.message, out);
         let Some(state) = self.pods.get(&key) else { return false };
         let status = PodStatus {
@@ -51,10 +63,29 @@ impl Kubelet {
         let others = || {
             self.pods.iter().filter(|(other, state)| **other != key && state.is_active()).map(|(_, state)| &state.pod)
         };
-        fit_refusal(node, pod, others().map(|pod| &**pod))
-            .or_else(|| place_refusal(node, pod, key.is_static()))
-            .or_else(|| port_refusal(pod, others().map(|pod| &**pod)))
+        let short = shortages(node, pod, others().map(|pod| &**pod));
+        short.first().and_then(Shortage::refusal).or_else(|| self.misplaced(key, pod))
+    }
+
+    /// What predicates other than that of resources say.
+    fn misplaced(&self, key: PodKey, pod: &Pod) -> Option<Refusal> {
+        let node = self.node_object.as_ref()?;
+        let others =
+            self.pods.iter().filter(|(other, state)| **other != key && state.is_active()).map(|(_, state)| &*state.pod);
+        place_refusal(node, pod, key.is_static())
+            .or_else(|| port_refusal(pod, others))
             .or_else(|| taint_refusal(node, pod, key.is_static()))
+    }
+
+    /// What a critical pod lacks, if it lacks nothing but resources.
+    fn shortages_only(&self, key: PodKey, pod: &Pod) -> Vec<Shortage> {
+        let Some(node) = self.node_object.as_ref().filter(|_| is_critical(key, pod)) else { return Vec::new() };
+        if self.misplaced(key, pod).is_some() {
+            return Vec::new();
+        }
+        let others =
+            self.pods.iter().filter(|(other, state)| **other != key && state.is_active()).map(|(_, state)| &*state.pod);
+        shortages(node, pod, others)
     }
 
     /// Bytes of memory that the node's pods may be promised.
@@ -67,16 +98,18 @@ fn refuse(reason: &str, message: String) -> Option<Refusal> {
     Some(Refusal { reason: Name::new(reason), message: message.into() })
 }
 
-/// Resources: the number of pods, then CPU, memory, ephemeral storage, then the others by name.
-fn fit_refusal<'a>(node: &Node, pod: &Pod, others: impl Iterator<Item = &'a Pod>) -> Option<Refusal> {
-    let mut used = Resources::default();
-    let mut count = 0;
-    for other in others {
-        used.add(&other.spec.requests);
-        count += 1;
-    }
-    let allocatable = &node.status.allocatable;
-    let insufficient = |resource: &str, requested: i64, used: i64, capacity: i64| {
+/// A resource that the node has too little of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shortage {
+    pub(super) resource: Name,
+    pub(super) requested: i64,
+    pub(super) used: i64,
+    pub(super) capacity: i64,
+}
+
+impl Shortage {
+    fn refusal(&self) -> Option<Refusal> {
+        let Self { resource, requested, used, capacity } = self;
         refuse(
             &format!("OutOf{resource}"),
             format!(
@@ -84,33 +117,32 @@ fn fit_refusal<'a>(node: &Node, pod: &Pod, others: impl Iterator<Item = &'a Pod>
                  {capacity}"
             ),
         )
-    };
-    let allowed = allocatable.get(*PODS).unwrap_or(i64::MAX);
-    if count + 1 > allowed {
-        return insufficient("pods", 1, count, allowed);
     }
-    let requests = &pod.spec.requests;
-    let fixed = [
-        ("cpu", requests.milli_cpu, used.milli_cpu, allocatable.get(*CPU).unwrap_or(0)),
-        ("memory", requests.memory, used.memory, allocatable.get(*MEMORY).unwrap_or(0)),
-        (
-            "ephemeral-storage",
-            requests.ephemeral_storage,
-            used.ephemeral_storage,
-            allocatable.get(*crate::api::EPHEMERAL_STORAGE).unwrap_or(0),
-        ),
-    ];
-    for (resource, requested, used, capacity) in fixed {
-        if requested > 0 && requested > capacity - used {
-            return insufficient(resource, requested, used, capacity);
-        }
+}
+
+/// Resources: the number of pods, then CPU, memory, ephemeral storage, then the others by name.
+fn shortages<'a>(node: &Node, pod: &Pod, others: impl Iterator<Item = &'a Pod>) -> Vec<Shortage> {
+    let mut used = Resources::default();
+    let mut count = 0;
+    for other in others {
+        used.add(&other.spec.requests);
+        count += 1;
     }
-    requests.scalars.iter().find_map(|&(name, requested)| {
+    let allocatable = &node.status.allocatable;
+    let places =
+        Shortage { resource: *PODS, requested: 1, used: count, capacity: allocatable.get(*PODS).unwrap_or(i64::MAX) };
+    let fixed = [*CPU, *MEMORY, *EPHEMERAL_STORAGE].map(|resource| Shortage {
+        resource,
+        requested: pod.spec.requests.get(resource),
+        used: used.get(resource),
+        capacity: allocatable.get(resource).unwrap_or(0),
+    });
+    let scalars = pod.spec.requests.scalars.iter().filter_map(|&(resource, requested)| {
         // A resource that the node does not advertise is none of the kubelet's business.
-        let capacity = allocatable.get(name)?;
-        let used = used.get(name);
-        (requested > capacity - used).then(|| insufficient(&name, requested, used, capacity)).flatten()
-    })
+        Some(Shortage { resource, requested, used: used.get(resource), capacity: allocatable.get(resource)? })
+    });
+    let all = [places].into_iter().chain(fixed).chain(scalars);
+    all.filter(|one| one.requested > 0 && one.requested > one.capacity - one.used).collect()
 }
 
 fn predicate(name: &str, text: &str) -> Option<Refusal> {

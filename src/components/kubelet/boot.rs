@@ -8,6 +8,7 @@ use super::{Kubelet, KubeletMessage, KubeletSetup, PendingCri, PodState, config,
 use crate::api::{EventType, Node, Pod};
 use crate::components::cri::{CriCall, InstanceState, PodKey, RuntimePod};
 use crate::components::message::Message;
+use crate::components::stats::ImageStats;
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 use std::sync::Arc;
 
@@ -82,8 +83,9 @@ impl Kubelet {
     }
 
     /// The first relist: what the runtime has, of whatever pods.
-    pub fn runtime_listed(&mut self, now: SimTime, pods: Vec<Arc<RuntimePod>>) {
+    pub fn runtime_listed(&mut self, now: SimTime, pods: Vec<Arc<RuntimePod>>, images: Vec<ImageStats>) {
         self.pleg.start_at(now);
+        self.set_images(images);
         self.unclaimed = pods.into_iter().map(|runtime| (runtime.key, Unclaimed { runtime, doomed: false })).collect();
     }
 
@@ -107,6 +109,7 @@ impl Kubelet {
             }
             self.pod_changed(now, crate::api::ChangeKind::Added, pod, out);
         }
+        self.want_node_report(now, out);
         if !self.unclaimed.is_empty() {
             self.want_housekeeping(now, out);
         }
@@ -125,6 +128,14 @@ impl Kubelet {
     pub(super) fn unclaimed_changed(&mut self, pod: &Arc<RuntimePod>) {
         if let Some(found) = self.unclaimed.get_mut(&pod.key) {
             found.runtime = pod.clone();
+        }
+    }
+
+    /// The node's images changed: its status says so at the next beat.
+    pub fn images_changed(&mut self, now: SimTime, images: Vec<ImageStats>, out: &mut Outbox<Message>) {
+        if self.up {
+            self.set_images(images);
+            self.want_node_report(now, out);
         }
     }
 

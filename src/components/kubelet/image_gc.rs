@@ -114,6 +114,11 @@ impl Kubelet {
             freed += image.size;
             doomed.push(image.name);
         }
+        if !doomed.is_empty() {
+            let left = images.iter().filter(|image| !doomed.contains(&image.name)).copied();
+            self.set_images(left.collect::<Vec<_>>());
+            self.want_node_report(now, out);
+        }
         let step = self.latency(|profile| &profile.runtime_call, now, self.stream.part("images"));
         for (place, image) in doomed.into_iter().enumerate() {
             self.call_runtime(step * (place as u64 + 1), CriCall::RemoveImage { image }, PendingCri::Nobody, out);

@@ -18,8 +18,12 @@ impl Kubelet {
         }
         let uptime = self.started_at.uptime(now);
         let interval = self.config.node_lease_duration / 4;
+        if interval.is_zero() {
+            return Some(now);
+        }
         let most = interval + interval.mul_ratio(JITTER, 100);
-        // Renewals drift, so that only the newest few have to be drawn: those before are as late as they are on average.
+        // Renewals drift, so that only the newest few have to be drawn: those before are as late as they are on
+        // average.
         let average = interval + interval.mul_ratio(JITTER, 200);
         let skipped = (uptime.as_nanos() / average.as_nanos()).saturating_sub(64);
         let mut renewed = SimDuration::from_nanos(average.as_nanos() * skipped);

@@ -19,10 +19,12 @@ mod handler;
 mod image_gc;
 mod images;
 mod inspect;
+mod lease;
 mod net_client;
 mod node_status;
 mod pleg;
 mod pod_worker;
+mod preemption;
 mod probe;
 mod resize;
 mod shutdown;
@@ -59,6 +61,7 @@ use images::ImageManager;
 use node_status::NodeReporter;
 use pleg::Pleg;
 use pod_worker::{UpdateKind, Worker};
+use preemption::Preemption;
 use probe::PodProbes;
 use resize::Resizing;
 use shutdown::Shutdown;
@@ -358,6 +361,8 @@ pub struct Kubelet {
     eviction: EvictionManager,
     image_use: ImageUse,
     shutdown: Shutdown,
+    /// Critical pods that wait for others to be gone.
+    preemptions: Vec<Preemption>,
     /// Whether every source of pods was seen since the process started.
     sources_ready: bool,
     /// What the runtime has of pods that the kubelet was told nothing of.
@@ -490,6 +495,7 @@ impl Kubelet {
             eviction: EvictionManager::default(),
             image_use: ImageUse::default(),
             shutdown: Shutdown::default(),
+            preemptions: Vec::new(),
             sources_ready: true,
             unclaimed: BTreeMap::new(),
             incarnation: 0,
@@ -515,7 +521,7 @@ impl Kubelet {
         self.statuses.start(now + config::STATUS_SYNC_PERIOD.saturating_sub(age));
         self.eviction = EvictionManager::started(now, before);
         if !before.is_zero() {
-            self.assume_registered();
+            self.assume_registered(now);
         }
     }
 

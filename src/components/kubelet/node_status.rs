@@ -6,16 +6,22 @@
 use super::config::{FAST_STATUS, NODE_STATUS_JITTER, REGISTRATION, REGISTRATION_RETRY};
 use super::{Kubelet, KubeletMessage, PendingCall};
 use crate::api::{
-    Condition, ConditionStatus, DISK_PRESSURE, EventType, Kind, MEMORY_PRESSURE, NODE_READY, Name, Node, NodeStatus,
-    Object, ObjectReference, PID_PRESSURE, Part, Request, Response, Target, Timestamp,
+    Condition, ConditionStatus, DISK_PRESSURE, EventType, Kind, List, MEMORY_PRESSURE, NODE_READY, Name, Node,
+    NodeImage, NodeStatus, Object, ObjectReference, PID_PRESSURE, Part, Request, Response, Target, Timestamp,
 };
 use crate::components::events::Told;
 use crate::components::message::{Client, Message};
+use crate::components::stats::ImageStats;
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 use std::sync::Arc;
 
 const BEAT: Purpose = Purpose::new("node status beat");
 const ROUND: Purpose = Purpose::new("node registration");
+
+/// A node is registered in so many rounds, each of which tells what it found.
+const ROUNDS: usize = 3;
+/// So many images are listed in a node's status.
+const MOST_IMAGES: usize = 50;
 
 /// What a kubelet knows of its own node, and when it reports next.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +36,8 @@ pub(super) struct NodeReporter {
     unschedulable: bool,
     /// Whether the machine is shutting down.
     pub(super) shutting_down: bool,
+    /// The images that the node has, biggest first.
+    pub(super) images: List<NodeImage>,
     /// Pressures that the eviction manager has observed.
     pub(super) pressures: Pressures,
 }
@@ -115,6 +123,7 @@ impl NodeReporter {
     /// A status with this kubelet's conditions renewed, and the events that tell of those that changed.
     fn renew(&self, status: &NodeStatus, ready: bool, stamp: Timestamp) -> (NodeStatus, Vec<&'static str>) {
         let mut renewed = status.clone();
+        renewed.images.clone_from(&self.images);
         let mut events = Vec::new();
         for (mut wanted, event) in self.conditions(ready, stamp) {
             match renewed.conditions.iter_mut().find(|have| have.kind == wanted.kind) {
@@ -210,6 +219,19 @@ impl Kubelet {
         self.reporter.beat = self.started_at.uptime(now);
     }
 
+    /// The node's images, as its status lists them: the biggest fifty (`nodeStatusMaxImages`).
+    pub fn set_images(&mut self, images: impl IntoIterator<Item = ImageStats>) {
+        let mut images: Vec<ImageStats> = images.into_iter().collect();
+        images.sort_by_key(|image| (std::cmp::Reverse(image.size), image.name));
+        let one = |image: ImageStats| NodeImage { names: [image.name].into_iter().collect(), size: image.size };
+        self.reporter.images = images.into_iter().take(MOST_IMAGES).map(one).collect();
+    }
+
+    /// The node's images, as its status lists them.
+    pub const fn images(&self) -> &List<NodeImage> {
+        &self.reporter.images
+    }
+
     /// Something about the node may have changed: it is reported at the next beat.
     pub(super) fn want_node_report(&mut self, now: SimTime, out: &mut Outbox<Message>) {
         if self.reporter.planned.is_some() || !self.reporter.registered {
@@ -275,9 +297,23 @@ impl Kubelet {
 
     fn tell_transitions(&mut self, now: SimTime, events: &[&'static str], out: &mut Outbox<Message>) {
         for event in events {
-            let text = format!("Node {} status is now: {event}", self.name);
+            let text = self.transition(event);
             self.tell_node(now, EventType::Normal, event, &text, out);
         }
+    }
+
+    fn transition(&self, event: &str) -> String {
+        format!("Node {} status is now: {event}", self.name)
+    }
+
+    fn about_node(&self, kind: EventType, reason: &str, text: &str) -> Told {
+        let about = ObjectReference {
+            kind: Kind::Node.name(),
+            api_version: Name::new("v1"),
+            name: self.name,
+            ..ObjectReference::default()
+        };
+        Told { about, kind, reason: Name::new(reason), message: text.into() }
     }
 
     /// Tells people something about the node.
@@ -289,13 +325,8 @@ impl Kubelet {
         text: &str,
         out: &mut Outbox<Message>,
     ) {
-        let about = ObjectReference {
-            kind: Kind::Node.name(),
-            api_version: Name::new("v1"),
-            name: self.name,
-            ..ObjectReference::default()
-        };
-        self.tell(now, Told { about, kind, reason: Name::new(reason), message: text.into() }, out);
+        let told = self.about_node(kind, reason, text);
+        self.tell(now, told, out);
     }
 
     /// Calls the server where the pace of other calls does not matter: heartbeats have a client of their own.
@@ -307,8 +338,16 @@ impl Kubelet {
     }
 
     /// The node is there already and its kubelet has run for a while: there is nothing to register.
-    pub(super) fn assume_registered(&mut self) {
+    ///
+    /// What its rounds of registration told counts still, should it be told again while people remember.
+    pub(super) fn assume_registered(&mut self, now: SimTime) {
         self.reporter.registered = true;
         self.reporter.beat = REGISTRATION;
+        let wall = self.clock.at(now);
+        let (_, events) = self.reporter.renew(&NodeStatus::default(), false, wall.truncated());
+        for event in events.iter().cycle().take(events.len() * ROUNDS) {
+            let told = self.about_node(EventType::Normal, event, &self.transition(event));
+            self.events.was_told(wall, told);
+        }
     }
 }

@@ -172,7 +172,8 @@ impl PodProbes {
                 continue;
             }
             status.started = Some(self.is_started(&before.status.init_containers, status));
-            // What an earlier status said stays unless the container completed (it is taken over by a restart in place).
+            // What an earlier status said stays unless the container completed (it is taken over by a restart in
+            // place).
             status.ready |= status.state.terminated().is_some_and(|end| end.exit_code == 0);
         }
     }

@@ -1,7 +1,8 @@
 //! Static pods: manifests in a directory of the node, and the mirror pods that show them to the server.
 //!
 //! Follows `pkg/kubelet/config/common.go` and `file_linux.go`, `pkg/kubelet/pod/mirror_client.go` and
-//! `pkg/kubelet/kubelet.go` (`tryReconcileMirrorPods`) of Kubernetes 1.36. The directory is watched, so that its regular
+//! `pkg/kubelet/kubelet.go` (`tryReconcileMirrorPods`) of Kubernetes 1.36. The directory is watched, so that its
+//! regular
 //! listing every `fileCheckFrequency` never finds anything new.
 
 use super::pod_worker::UpdateKind;
@@ -306,7 +307,8 @@ impl Kubelet {
         self.static_pods.started.retain(|_, holder| *holder != key);
     }
 
-    /// The identity that a status is written to: the pod's own, or its mirror's. None if there is no mirror to write to.
+    /// The identity that a status is written to: the pod's own, or its mirror's. None if there is no mirror to write
+    /// to.
     pub(super) fn status_home(&self, key: PodKey) -> Option<Uid> {
         let state = self.pods.get(&key)?;
         if !key.is_static() {

@@ -375,7 +375,8 @@ fn same_for_kubelet(old: &PodStatus, new: &PodStatus) -> bool {
     own(old) == own(new) && rest(old) == rest(new)
 }
 
-/// Whether containers only go where they may: one that has ended for good stays ended (`checkContainerStateTransition`).
+/// Whether containers only go where they may: one that has ended for good stays ended
+/// (`checkContainerStateTransition`).
 fn transition_is_legal(pod: &Pod, old: &PodStatus, new: &PodStatus) -> bool {
     let spec = &pod.spec;
     if super::actions::may_restart_all(spec) {

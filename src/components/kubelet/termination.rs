@@ -443,6 +443,7 @@ impl Kubelet {
         self.turn_ended(now, key, TurnEnd::Transition, out);
         self.eviction_killed(now, key, out);
         self.advance_shutdown(now, out);
+        self.preempted(now, key, out);
         self.retry_resizes(now, out);
     }
 

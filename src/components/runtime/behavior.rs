@@ -1,4 +1,5 @@
-//! What the world inside containers does, as data: rules that a scenario or a recorded case states, by pod and container.
+//! What the world inside containers does, as data: rules that a scenario or a recorded case states, by pod and
+//! container.
 //!
 //! Lists are by count: the n-th sandbox, container or run takes the n-th entry, and the last entry repeats.
 

@@ -1,7 +1,8 @@
 //! What is in images: the command, the shell, the programs and what they do. A table in RON that scenarios extend.
 //!
 //! The shipped table (`images.ron`) names the images that people's manifests name most. An image is known by its name
-//! without registry and tag. Of one that is not in the table it is assumed that it has a shell, the usual utilities, and
+//! without registry and tag. Of one that is not in the table it is assumed that it has a shell, the usual utilities,
+//! and
 //! a server that listens on every port that the container declares.
 
 use super::filesystem::{Directory, File, FileSystem};

@@ -7,33 +7,22 @@
 use super::filesystem::Kind;
 use super::machine::{Instance, Machine};
 use super::program::{Place, Program};
-use super::script::Session;
-use super::services::{API_SERVER, DNS, Route};
+use super::services::{API_SERVER, Route};
 use super::shell::World as _;
-use super::shell::{Answer, CallId, NetworkError, Query, Reply};
-use super::{Health, ListenAnswer, ListenBehavior, ListenKind, ListenStep, RuntimeMessage, Runtimes};
-use crate::api::{ContainerId, Name, Text, names};
+use super::{ListenAnswer, ListenBehavior, ListenKind, RuntimeMessage, Runtimes};
+use crate::api::{ContainerId, Text};
 use crate::components::cri::PodKey;
 use crate::components::message::{Message, NodeIndex};
-use crate::components::net::{Ask, HttpRequest, NetAnswer, NetClient, NetReply, NetRequest};
+use crate::components::net::{Ask, NetAnswer, NetClient, NetReply, NetRequest};
 use crate::engine::{Distribution, Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use std::net::Ipv4Addr;
 
-const WIRE: Purpose = Purpose::new("pod network");
+pub(super) const WIRE: Purpose = Purpose::new("pod network");
 const ENDPOINT: Purpose = Purpose::new("endpoint of a Service");
 const ANSWER: Purpose = Purpose::new("answer of a listener");
 const CLIENT_PORT: Purpose = Purpose::new("port of a client");
 /// From which ports Linux takes those of clients (`net.ipv4.ip_local_port_range`).
 const CLIENT_PORTS: (u64, u64) = (32_768, 60_999);
-
-names! {
-    SERVING = "SERVING";
-    NOT_SERVING = "NOT_SERVING";
-    UNKNOWN = "UNKNOWN";
-    NOT_FOUND = "NotFound";
-    UNIMPLEMENTED = "Unimplemented";
-    INTERNAL = "Internal";
-}
 
 /// A network that processes share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,16 +42,6 @@ pub(super) struct Connection {
     server: (PodKey, ContainerId),
     /// What it comes to, unless the process ends before.
     reply: NetReply,
-}
-
-/// A request of a script.
-#[derive(Debug, Clone)]
-pub(super) struct Asked {
-    place: Place,
-    session: Session,
-    call: CallId,
-    /// What is known of the address.
-    reply: Reply,
 }
 
 /// A process that listens at a port.
@@ -235,90 +214,6 @@ impl Runtimes {
         taken.any(|entry| model.listen.iter().any(|own| own.port == entry.port))
     }
 
-    /// A script asks the network.
-    pub(super) fn ask_network(
-        &mut self,
-        now: SimTime,
-        place: Place,
-        session: Session,
-        call: CallId,
-        query: &Query,
-        out: &mut Outbox<Message>,
-    ) {
-        let stream = StreamKey::from_bits(place.container.bits());
-        let wire = self.draws.sample(&self.profile.pod_network, WIRE, stream, now.as_nanos());
-        let (reply, port) = match self.look_up(place, query) {
-            Ok((reply, Some(port))) => (reply, port),
-            Ok((reply, None)) => {
-                return self.answer_script(place, session, call, Answer::Network(Ok(reply)), wire * 2, out);
-            }
-            Err(error) => return self.answer_script(place, session, call, Answer::Network(Err(error)), wire * 2, out),
-        };
-        let address: Ipv4Addr = reply.addresses[0].parse().expect("an address that was just printed");
-        let own = self.machines[place.node.index()].pods.get(&place.key).and_then(|record| record.address());
-        let address = if address.is_loopback() { own.unwrap_or(address) } else { address };
-        let ask = match query {
-            Query::Http { host, path, secure, .. } => Ask::Http(HttpRequest {
-                path: path.clone(),
-                host: if port == 80 { host.clone() } else { format!("{host}:{port}") },
-                tls: *secure,
-                headers: Vec::new(),
-            }),
-            Query::Connect { .. } | Query::Resolve { .. } | Query::Ping { .. } => Ask::Connect,
-        };
-        self.asked_count += 1;
-        let id = self.asked_count;
-        self.asked.insert(id, Asked { place, session, call, reply });
-        let client = NetClient::Containers(place.node);
-        let request = Box::new(NetRequest { address, port, ask, deadline: SimTime::MAX });
-        out.after(wire, Message::Net { client, id, request });
-    }
-
-    /// The address behind a question, and the port if it is to be connected to.
-    fn look_up(&self, place: Place, query: &Query) -> Result<(Reply, Option<u16>), NetworkError> {
-        let (host, port) = match query {
-            Query::Resolve { host } | Query::Ping { host } => (host, None),
-            Query::Connect { host, port } | Query::Http { host, port, .. } => (host, Some(*port)),
-        };
-        let server = DNS.to_string();
-        let plain = |address: Ipv4Addr| Reply {
-            name: host.clone(),
-            addresses: vec![address.to_string()],
-            server: server.clone(),
-            ..Reply::default()
-        };
-        if let Ok(address) = host.parse() {
-            return Ok((plain(address), port));
-        }
-        let record = self.machines[place.node.index()].pods.get(&place.key).ok_or(NetworkError::Unreachable)?;
-        if *host == "localhost" {
-            return Ok((plain(Ipv4Addr::LOCALHOST), port));
-        }
-        if *host == *record.host_name().as_str() {
-            return Ok((plain(record.address().unwrap_or(Ipv4Addr::LOCALHOST)), port));
-        }
-        let found = self.services.resolve(host, &record.pod.meta.namespace).ok_or(NetworkError::NameNotFound)?;
-        let addresses = found.addresses.iter().map(ToString::to_string).collect();
-        Ok((Reply { name: found.name, addresses, server, ..Reply::default() }, port))
-    }
-
-    /// What a request of a script came to.
-    pub fn net_done(&mut self, _node: NodeIndex, id: u32, reply: NetReply, out: &mut Outbox<Message>) {
-        let Some(Asked { place, session, call, reply: known }) = self.asked.remove(&id) else { return };
-        let answer = match reply.answer {
-            NetAnswer::Http { status, body, .. } => Ok(Reply { status, body: body.as_bytes().to_vec(), ..known }),
-            NetAnswer::Connected | NetAnswer::Health(_) | NetAnswer::GrpcError { .. } => Ok(known),
-            NetAnswer::Unreachable => Err(NetworkError::Unreachable),
-            NetAnswer::TimedOut => Err(NetworkError::TimedOut),
-            NetAnswer::Refused
-            | NetAnswer::Closed
-            | NetAnswer::Reset { .. }
-            | NetAnswer::Malformed(_)
-            | NetAnswer::NoTls => Err(NetworkError::Refused),
-        };
-        self.answer_script(place, session, call, Answer::Network(answer), SimDuration::ZERO, out);
-    }
-
     /// Whose network an address leads to, seen from a machine; none if it leads nowhere.
     fn namespace_of(&self, from: NodeIndex, address: Ipv4Addr) -> Option<Namespace> {
         if address.is_loopback() || address.is_unspecified() {
@@ -404,186 +299,10 @@ impl Listener<'_> {
     }
 }
 
-impl ListenBehavior {
-    /// What it does at an age of the process.
-    fn at(&self, age: SimDuration) -> ListenStep {
-        let reached = self.timeline.iter().rfind(|step| step.from <= age);
-        match (reached, self.timeline.is_empty()) {
-            (Some(step), _) => step.clone(),
-            (None, true) => ListenStep { answer: self.kind.usual_answer(), ..ListenStep::default() },
-            (None, false) => ListenStep { answer: ListenAnswer::Refused, ..ListenStep::default() },
-        }
-    }
-
-    /// For how long from an age it goes on doing the same.
-    fn stands_for(&self, age: SimDuration) -> SimDuration {
-        let next = self.timeline.iter().map(|step| step.from).filter(|from| *from > age).min();
-        next.map_or(SimDuration::MAX, |from| from.saturating_sub(age))
-    }
-
-    /// Whether it is meant for a request.
-    fn serves(&self, ask: &Ask) -> bool {
-        match ask {
-            Ask::Connect => true,
-            Ask::Http(request) => {
-                let has_header = |wanted: &Text| {
-                    let (name, value) = wanted.split_once(':').unwrap_or((wanted, ""));
-                    let same = |(n, v): &(Name, Name)| n.eq_ignore_ascii_case(name.trim()) && *v == value.trim();
-                    request.headers.iter().any(same)
-                };
-                self.path.as_ref().is_none_or(|path| **path == *request.path)
-                    && self.host.as_ref().is_none_or(|host| **host == *request.host)
-                    && self.header.as_ref().is_none_or(has_header)
-            }
-            Ask::Health { service } => self.service.as_ref().is_none_or(|wanted| **wanted == **service),
-        }
-    }
-}
-
-impl ListenKind {
-    /// What a healthy server of the kind does.
-    fn usual_answer(self) -> ListenAnswer {
-        match self {
-            Self::Http | Self::Https => ListenAnswer::default(),
-            Self::Tcp => ListenAnswer::Accept,
-            Self::Grpc => ListenAnswer::Health(Health::Serving),
-        }
-    }
-
-    /// What a request without an entry gets.
-    fn mismatch(self, ask: &Ask) -> Option<NetAnswer> {
-        match (self, ask) {
-            (Self::Http | Self::Https, Ask::Http(_)) => {
-                let page = ListenAnswer::Status { code: 404, body: Text::default(), location: Text::default() };
-                self.answer(ask, &page)
-            }
-            (Self::Grpc, Ask::Health { .. }) => self.answer(ask, &ListenAnswer::Health(Health::ServiceUnknown)),
-            _ => self.answer(ask, &self.usual_answer()),
-        }
-    }
-
-    /// What comes back over the wire; `None` for nothing.
-    fn answer(self, ask: &Ask, answer: &ListenAnswer) -> Option<NetAnswer> {
-        let tls = matches!(ask, Ask::Http(HttpRequest { tls: true, .. }));
-        match (self, ask) {
-            (_, Ask::Connect) => return Some(NetAnswer::Connected),
-            (Self::Http, Ask::Http(_)) if tls => return Some(NetAnswer::NoTls),
-            (Self::Https, Ask::Http(_)) if !tls => {
-                let body = "Client sent an HTTP request to an HTTPS server.\n".into();
-                return Some(NetAnswer::Http { status: 400, location: Text::default(), body });
-            }
-            (Self::Http | Self::Https | Self::Tcp, Ask::Health { .. }) => {
-                return Some(NetAnswer::Malformed(Text::default()));
-            }
-            // The first frame of HTTP/2, read as a line.
-            (Self::Grpc, Ask::Http(_)) => {
-                let frame = r"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00@\x00";
-                return Some(NetAnswer::Malformed(frame.into()));
-            }
-            (Self::Http | Self::Https | Self::Tcp, Ask::Http(_)) | (Self::Grpc, Ask::Health { .. }) => {}
-        }
-        match answer {
-            ListenAnswer::Refused => Some(NetAnswer::Refused),
-            ListenAnswer::Accept | ListenAnswer::Hang => None,
-            ListenAnswer::Reset => Some(NetAnswer::Reset { from_port: 0 }),
-            ListenAnswer::Close => Some(NetAnswer::Closed),
-            ListenAnswer::Garbage => Some(NetAnswer::Malformed("SSH-2.0-scripted".into())),
-            ListenAnswer::Status { code, body, location } => {
-                Some(NetAnswer::Http { status: *code, location: location.clone(), body: body.clone() })
-            }
-            ListenAnswer::Health(health) => Some(health.answer()),
-        }
-    }
-}
-
 /// What a server on the Internet answers.
 fn internet(ask: &Ask) -> NetAnswer {
     match ask {
         Ask::Connect | Ask::Health { .. } => NetAnswer::Connected,
         Ask::Http(_) => NetAnswer::Http { status: 200, location: Text::default(), body: "<html></html>\n".into() },
-    }
-}
-
-impl Health {
-    fn answer(self) -> NetAnswer {
-        let error = |code, message: &str| NetAnswer::GrpcError { code, message: message.into() };
-        match self {
-            Self::Serving => NetAnswer::Health(*SERVING),
-            Self::NotServing => NetAnswer::Health(*NOT_SERVING),
-            Self::Unknown => NetAnswer::Health(*UNKNOWN),
-            Self::ServiceUnknown => error(*NOT_FOUND, "unknown service"),
-            Self::Unimplemented => error(*UNIMPLEMENTED, "unknown service grpc.health.v1.Health"),
-            Self::Error => error(*INTERNAL, "scripted error"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn http(path: &str, tls: bool) -> Ask {
-        let headers = vec![(Name::new("X-Token"), Name::new("abc"))];
-        Ask::Http(HttpRequest { path: path.into(), host: "web.test".into(), tls, headers })
-    }
-
-    #[test]
-    fn an_entry_serves_what_it_says() {
-        let entry = |path: Option<&str>, host: Option<&str>, header: Option<&str>| ListenBehavior {
-            path: path.map(Text::from),
-            host: host.map(Text::from),
-            header: header.map(Text::from),
-            ..ListenBehavior::default()
-        };
-        for (entry, serves) in [
-            (entry(None, None, None), true),
-            (entry(Some("/a?b"), None, None), true),
-            (entry(Some("/a"), None, None), false),
-            (entry(None, Some("web.test"), None), true),
-            (entry(None, Some("other"), None), false),
-            (entry(None, None, Some("x-token: abc")), true),
-            (entry(None, None, Some("X-Token: abd")), false),
-        ] {
-            assert_eq!(entry.serves(&http("/a?b", false)), serves, "{entry:?}");
-        }
-    }
-
-    #[test]
-    fn servers_answer_in_the_protocol_that_they_speak() {
-        let health = Ask::Health { service: Name::default() };
-        let page = |status| {
-            let body = if status == 400 { "Client sent an HTTP request to an HTTPS server.\n" } else { "" };
-            Some(NetAnswer::Http { status, location: Text::default(), body: body.into() })
-        };
-        for (kind, ask, answer) in [
-            (ListenKind::Http, http("/", false), page(200)),
-            (ListenKind::Http, http("/", true), Some(NetAnswer::NoTls)),
-            (ListenKind::Https, http("/", true), page(200)),
-            (ListenKind::Https, http("/", false), page(400)),
-            (ListenKind::Tcp, http("/", false), None),
-            (ListenKind::Http, health.clone(), Some(NetAnswer::Malformed(Text::default()))),
-            (ListenKind::Grpc, health, Some(NetAnswer::Health(*SERVING))),
-            (ListenKind::Http, Ask::Connect, Some(NetAnswer::Connected)),
-        ] {
-            assert_eq!(kind.answer(&ask, &kind.usual_answer()), answer, "{kind:?} asked {ask:?}");
-        }
-    }
-
-    #[test]
-    fn before_its_first_entry_a_listener_is_closed() {
-        let step = |secs, answer| ListenStep { from: SimDuration::from_secs(secs), answer, duration: None };
-        let late = ListenBehavior {
-            timeline: vec![step(4, ListenAnswer::Accept), step(12, ListenAnswer::Refused)],
-            ..ListenBehavior::default()
-        };
-        for (age, answer, stands) in [
-            (0, ListenAnswer::Refused, SimDuration::from_secs(4)),
-            (5, ListenAnswer::Accept, SimDuration::from_secs(7)),
-            (12, ListenAnswer::Refused, SimDuration::MAX),
-        ] {
-            let age = SimDuration::from_secs(age);
-            assert_eq!((late.at(age).answer, late.stands_for(age)), (answer, stands), "at {age}");
-        }
-        assert_eq!(ListenBehavior::default().at(SimDuration::ZERO).answer, ListenAnswer::default());
     }
 }

@@ -1,6 +1,7 @@
 //! How a scheduler is configured: `kubescheduler.config.k8s.io/v1`.
 //!
-//! Follows `pkg/scheduler/apis/config/v1` (defaults, `mergePluginSet`) of Kubernetes 1.36. Fields that have no effect in
+//! Follows `pkg/scheduler/apis/config/v1` (defaults, `mergePluginSet`) of Kubernetes 1.36. Fields that have no effect
+//! in
 //! the simulation (leader election, profiling, parallelism, extenders …) are accepted and listed.
 
 use super::profile::{Profile, Registry};
@@ -10,7 +11,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// The plugins of a profile by default, with their weights, in the order in which they are asked (`default_plugins.go`).
+/// The plugins of a profile by default, with their weights, in the order in which they are asked
+/// (`default_plugins.go`).
 const DEFAULT_PLUGINS: &[(&str, i64)] = &[
     ("SchedulingGates", 0),
     ("PrioritySort", 0),

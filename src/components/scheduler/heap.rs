@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn entries_can_be_removed_and_changed() {
-        proptest!(|(orders in proptest::collection::vec(0i32..1_000_000, 1..60), changed in 0i32..1_000_000, n in 0usize..60)| {
+        let many = proptest::collection::vec(0i32..1_000_000, 1..60);
+        proptest!(|(orders in many, changed in 0i32..1_000_000, n in 0usize..60)| {
             let mut heap = Heap::default();
             let mut all: Vec<(i32, u32)> = orders.iter().copied().zip(0..).collect();
             all.iter().for_each(|(order, key)| heap.push(*key, *order));

@@ -172,9 +172,10 @@ pub struct PodMatcher {
 
 impl PodMatcher {
     fn matches(&self, pod: &Pod, namespaces: &FastMap<Name, Labels>) -> bool {
-        !(self.skip_terminating && pod.meta.is_terminating())
-            && !self.terms.is_empty()
-            && self.terms.iter().all(|term| term.matches(pod.meta.namespace, &pod.meta.labels, namespaces, None))
+        if self.terms.is_empty() || self.skip_terminating && pod.meta.is_terminating() {
+            return false;
+        }
+        self.terms.iter().all(|term| term.matches(pod.meta.namespace, &pod.meta.labels, namespaces, None))
     }
 
     fn looks_at_namespaces(&self) -> bool {

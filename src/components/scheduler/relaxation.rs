@@ -44,6 +44,9 @@ pub fn relaxations(
     search.found
 }
 
+/// How much of a node is missing in all, in millionths; the node; what is missing.
+type Missing = (u128, Name, Vec<(Name, i64)>);
+
 struct Search<'p> {
     snapshot: ClusterSnapshot,
     profile: &'p Profile,
@@ -72,7 +75,7 @@ impl Search<'_> {
                 .as_ref()
                 .is_some_and(|one| one.all_failing.iter().all(|plugin| *plugin == fit) && !one.excluded)
         });
-        let mut missing: Vec<(u128, Name, Vec<(Name, i64)>)> =
+        let mut missing: Vec<Missing> =
             lacks_room.filter_map(|node| self.missing_on(node.name, &pod.spec.requests)).collect();
         missing.sort();
         for (_, node, amounts) in missing.into_iter().take(MOST_NODES) {
@@ -94,7 +97,7 @@ impl Search<'_> {
     }
 
     /// What a node lacks, and how much of the node that is in all, in millionths.
-    fn missing_on(&self, name: Name, wanted: &Resources) -> Option<(u128, Name, Vec<(Name, i64)>)> {
+    fn missing_on(&self, name: Name, wanted: &Resources) -> Option<Missing> {
         let cache = &self.snapshot.cache;
         let info = cache.node(cache.find_node(name)?);
         let all = self.allocatable(name);

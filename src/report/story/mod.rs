@@ -1,7 +1,8 @@
 //! The record read as a story: what became of each pod, each container and each node, as spans of time.
 //!
 //! Everything that is drawn or counted is made from this. A container runs and ends when its runtime says so; why it
-//! waits is what the API says, because nobody else knows; whether it is ready is what the API says, because that is what
+//! waits is what the API says, because nobody else knows; whether it is ready is what the API says, because that is
+//! what
 //! others act on.
 
 mod container;

@@ -87,7 +87,8 @@ impl PodLife {
         }
     }
 
-    /// How it ended, in one word: the phase that it reached by itself or the reason for it, `Deleted` or `Terminating` if
+    /// How it ended, in one word: the phase that it reached by itself or the reason for it, `Deleted` or `Terminating`
+    /// if
     /// it was deleted before, else its phase at the end.
     pub fn outcome(&self) -> &'static str {
         let last = self.phases.last();

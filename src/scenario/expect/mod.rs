@@ -21,17 +21,21 @@
 //! | of | values |
 //! |---|---|
 //! | pods | `phase` `ready` `restarts` `node` `ip` `reason` `message` `qosClass` `terminating` `condition(TYPE)` |
-//! | `container(pod/name)` | `state` `reason` `message` `exitCode` `restarts` `ready` `started` `image` `lastState.reason` `lastState.exitCode` |
+//! | `container(pod/name)` | `state` `reason` `message` `exitCode` `restarts` `ready` `started` `image`
+//! `lastState.reason` `lastState.exitCode` |
 //! | nodes | `ready` `schedulable` `condition(TYPE)` `taint(KEY)` |
-//! | every object | `spec.…` `status.…` `metadata.…` `data.…`: the object as `kubectl get -o json` prints it, `[0]` or `[name=app]` in lists |
+//! | every object | `spec.…` `status.…` `metadata.…` `data.…`: the object as `kubectl get -o json` prints it, `[0]` or
+//! `[name=app]` in lists |
 //! | every other kind | any other name is read in `status`: `deployment(web).readyReplicas` |
 //!
 //! `condition(TYPE)` and `taint(KEY)` take `.reason` and `.message`, or `.effect`. Values are compared with `==`, `!=`,
-//! `<`, `<=`, `>`, `>=`, `like 'glob*'` and `matches /regex/`; a value alone asks whether it is true. What an object does
+//! `<`, `<=`, `>`, `>=`, `like 'glob*'` and `matches /regex/`; a value alone asks whether it is true. What an object
+//! does
 //! not state is `0`, `''` or `false`, as the comparison asks. `and`, `or`, `not` and parentheses join formulas.
 //!
 //! **How many.** Several objects are `any(…)`, `all(…)` (of at least one), `none(…)` or `count(…)`, of names with
-//! patterns or of labels: `count(pods(app=web) where phase == Running and ready) >= 3`. `*/name` looks in all namespaces.
+//! patterns or of labels: `count(pods(app=web) where phase == Running and ready) >= 3`. `*/name` looks in all
+//! namespaces.
 //!
 //! **Events.** `event(pod(web), BackOff)` has been seen, perhaps with a message (`'Back-off*'` or `/regex/`);
 //! `event(…).count` is how often. `refused(pod(web), '*exceeded quota*')`: the server refused a call about it.

@@ -9,7 +9,7 @@ mod parser;
 mod placed;
 mod reader;
 
-pub(super) use parser::parse;
+pub(super) use parser::{SyntaxError, parse};
 pub use placed::Placed;
 pub(super) use reader::read;
 

@@ -56,7 +56,7 @@ pub(super) const LAWS: &[Invariant] = &[
 
 fn started(fact: &Moved<'_>) -> Seen {
     let (_, status) = fact.new_status()?;
-    let one = status.all_containers().filter(|container| container.started == Some(true)).find_map(|container| {
+    status.all_containers().filter(|container| container.started == Some(true)).find_map(|container| {
         if !container.state.is_running() {
             return Some(format!("{} has started and is {:?}", container.name, container.state));
         }
@@ -66,8 +66,7 @@ fn started(fact: &Moved<'_>) -> Seen {
         let own = fact.insight.verdict(container.container_id, ProbeKind::Startup) == Some(Verdict::Success);
         let watched = fact.after.probes.iter().any(|p| p.container == container.name && p.kind == ProbeKind::Startup);
         (probed && watched && !inherited && !own).then(|| format!("{} was never asked", container.name))
-    });
-    one
+    })
 }
 
 fn ready(fact: &Moved<'_>) -> Seen {

@@ -47,7 +47,10 @@ fn replace(placement: &Placement<'_>, nodes: &BTreeSet<Name>, most: usize) -> Pl
         match pair(placement, *node) {
             None | Some((None, None) | (Some(_), Some(_))) => away += 1,
             Some((Some(new), None)) => away += usize::from(!placement.is_available(&new)),
-            Some((None, Some(old))) if !placement.is_available(&old) => delete.push(old),
+            Some((None, Some(old))) if !placement.is_available(&old) => {
+                away += 1;
+                delete.push(old);
+            }
             Some((None, Some(old))) if away < most => candidates.push(old),
             Some((None, Some(_))) => {}
         }

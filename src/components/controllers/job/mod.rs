@@ -406,6 +406,11 @@ pub fn is_finished(job: &Job) -> bool {
     job.status.true_condition(*COMPLETE).or_else(|| job.status.true_condition(*FAILED)).is_some()
 }
 
+/// How a Job has ended, if it has: `Complete` or `Failed`.
+pub fn finished_condition(job: &Job) -> Option<Name> {
+    job.status.true_condition(*COMPLETE).or_else(|| job.status.true_condition(*FAILED)).map(|end| end.kind)
+}
+
 /// When a Job was complete or had failed, if it has finished.
 pub fn finished_at(job: &Job) -> Option<Timestamp> {
     let end = job.status.true_condition(*COMPLETE).or_else(|| job.status.true_condition(*FAILED))?;

@@ -3,8 +3,8 @@
 //! Follows `pkg/controller/nodelifecycle` of Kubernetes 1.36: the [`monitor`] that looks every five seconds; [`zone`]s
 //! and the pace at which their nodes get NoExecute taints; NoSchedule taints that mirror conditions ([`mirror`]).
 //!
-//! Leases are not written while nothing changes: a kubelet renews its lease every ten seconds, so it is enough to be told
-//! when it stops and when it begins again ([`Heartbeat`]), and the monitor looks only when a lease would have expired.
+//! Leases are not written while nothing changes: a kubelet renews its lease every ten seconds, so it is enough to be
+//! told when it stops and when it begins again ([`Heartbeat`]). The monitor looks only when a lease would have expired.
 
 mod mirror;
 mod monitor;

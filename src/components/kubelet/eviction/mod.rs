@@ -128,7 +128,7 @@ impl Kubelet {
             return;
         }
         self.eviction.planned = None;
-        self.measure_volumes(now, &mut stats, out);
+        self.measure_volumes(now, &mut stats);
         match std::mem::take(&mut self.eviction.stage) {
             Stage::Sleeping => self.synchronize(now, &stats, out),
             Stage::Reclaiming { threshold, before } => self.reclaimed(now, threshold, &before, &stats, out),
@@ -398,8 +398,7 @@ impl Kubelet {
     /// Puts the volumes' last measurements in place of their use of this moment, and measures those that are due.
     ///
     /// Follows `pkg/kubelet/server/stats/fs_resource_analyzer.go`: new pods are noticed once a minute.
-    fn measure_volumes(&mut self, now: SimTime, stats: &mut NodeStats, out: &mut Outbox<Message>) {
-        let _ = out;
+    fn measure_volumes(&mut self, now: SimTime, stats: &mut NodeStats) {
         self.eviction.volumes.retain(|key, _| self.pods.contains_key(key));
         let noticed = VOLUME_STATS_PERIOD.as_nanos();
         let age = SimDuration::from_nanos(self.started_at.uptime(now).as_nanos() % noticed);

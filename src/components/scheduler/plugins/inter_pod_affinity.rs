@@ -188,7 +188,8 @@ impl Required {
             }
         }
         // Where no pod anywhere meets all terms, the first of a group may go anywhere.
-        if !all_near && !(self.meets_own_terms && self.group <= 0) {
+        let is_first = self.meets_own_terms && self.group <= 0;
+        if !(all_near || is_first) {
             return Verdict::unresolvable(AFFINITY);
         }
         let is_near = |(column, counters): &(ColumnId, Vec<CounterId>)| {

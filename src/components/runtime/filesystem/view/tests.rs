@@ -1,3 +1,5 @@
+//! What a container sees of its files, as tables.
+
 use super::*;
 use crate::components::runtime::filesystem::{Mount, Volumes};
 

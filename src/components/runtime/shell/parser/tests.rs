@@ -1,3 +1,5 @@
+//! Scripts and the trees that they parse into.
+
 use super::*;
 use proptest::prelude::*;
 

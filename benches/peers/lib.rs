@@ -1,0 +1,1 @@
+//! Nothing by itself: the benchmarks beside it compare podsim with its peers.

@@ -1,0 +1,191 @@
+//! `podsim check`: a scenario with many seeds, and the smallest story in which something does not hold.
+
+use super::disk::{Disk, write_all};
+use super::{EXPECTATION_FAILED, WRONG_REQUEST, tell};
+use anstream::{eprintln, println};
+use clap::Args;
+use podsim::engine::SimTime;
+use podsim::report::why;
+use podsim::scenario::{Parts, Scenario};
+use podsim::simulation::{Broken, Finding, INVARIANTS, Simulation, explore, shrink};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+
+/// So many runs are done for each thread between two looks at the progress.
+const BATCH: usize = 64;
+/// So many seeds are listed.
+const LISTED: usize = 10;
+
+/// Runs a scenario with many seeds: do its expectations and the laws of every cluster hold?
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  podsim check scenarios/quickstart.ron --seeds 1000\n  podsim check --list")]
+pub struct Check {
+    /// The scenario (.ron)
+    #[arg(required_unless_present = "list")]
+    scenario: Option<String>,
+    /// How many seeds
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    seeds: u64,
+    /// The first seed
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    first_seed: u64,
+    /// So many runs side by side; as many as the machine has processors if nothing is said
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Where to write the smallest scenario that still shows what was found
+    #[arg(long, value_name = "FILE", default_value = "smallest.ron")]
+    out: PathBuf,
+    /// Do not look for a smaller scenario
+    #[arg(long)]
+    no_shrink: bool,
+    /// List the laws that are checked
+    #[arg(long)]
+    list: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+    /// Show no progress
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl Check {
+    /// Checks the scenario.
+    pub fn run(self) -> ExitCode {
+        if self.list {
+            INVARIANTS.iter().for_each(|law| println!("{:<32} {}", law.name, law.says));
+            return ExitCode::SUCCESS;
+        }
+        let path = self.scenario.clone().expect("it is required");
+        let scenario = match Scenario::load(&path, &Disk) {
+            Ok(scenario) => scenario,
+            Err(problems) => {
+                tell::problems(&problems);
+                return ExitCode::from(WRONG_REQUEST);
+            }
+        };
+        tell::notes(&scenario.notes, self.quiet);
+        let found = self.explore(&scenario);
+        let smallest = found.first().filter(|_| !self.no_shrink).and_then(|first| self.smallest(&path, first));
+        if self.json {
+            println!("{:#}", as_json(self.seeds, &found, smallest.as_deref()));
+        } else {
+            self.tell(&path, &scenario, &found, smallest.as_deref());
+        }
+        ExitCode::from(if found.is_empty() { 0 } else { EXPECTATION_FAILED })
+    }
+
+    fn explore(&self, scenario: &Scenario) -> Vec<Finding> {
+        let jobs = self.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).max(1);
+        let seeds: Vec<u64> = (self.first_seed..self.first_seed.saturating_add(self.seeds)).collect();
+        let visible = !self.quiet && io::stderr().is_terminal();
+        let mut found = Vec::new();
+        for (place, batch) in seeds.chunks(BATCH * jobs).enumerate() {
+            found.extend(explore(scenario, batch, jobs));
+            if visible {
+                // What cannot be shown is no reason to stop.
+                let _ = write!(io::stderr(), "\r{} of {} seeds\x1b[K", place * BATCH * jobs + batch.len(), seeds.len());
+            }
+        }
+        if visible {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+        found
+    }
+
+    /// Writes the smallest scenario that shows the same, and returns its text.
+    fn smallest(&self, path: &str, finding: &Finding) -> Option<String> {
+        let expected = match &finding.broken {
+            Broken::Expectation(text) => Some(text.as_str()),
+            Broken::Law(_) => None,
+        };
+        let parts = Parts::load(path, &Disk).ok()?.expecting(expected);
+        let optional = parts.optional();
+        let text = |kept: &[usize]| parts.text(&kept.iter().map(|part| optional[*part]).collect::<Vec<_>>());
+        let build = |kept: &[usize]| {
+            let text = text(kept);
+            Scenario::load("smallest.ron", &BTreeMap::from([("smallest.ron", text.as_str())])).ok()
+        };
+        let kept = shrink(optional.len(), finding, &build);
+        let head = format!(
+            "// The smallest part of {path} in which this does not hold with seed {}:\n// {}\n",
+            finding.seed,
+            told(&finding.broken)
+        );
+        let text = head + &text(&kept);
+        let folder = self.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = self.out.file_name()?.to_string_lossy().into_owned();
+        if let Err(error) = write_all(folder, [(name.as_str(), text.as_bytes())]) {
+            eprintln!("{}:1:1: {error}; name a file that can be written", self.out.display());
+        }
+        Some(text)
+    }
+
+    fn tell(&self, path: &str, scenario: &Scenario, found: &[Finding], smallest: Option<&str>) {
+        let laws = INVARIANTS.len();
+        let expectations = scenario.expectations.len();
+        let Some(first) = found.first() else {
+            let (good, seeds) = (tell::GOOD, self.seeds);
+            println!("{good}ok{good:#} {seeds} seeds, {expectations} expectations, {laws} laws: all held");
+            return;
+        };
+        let wrong = tell::WRONG;
+        println!("{wrong}failed{wrong:#} {} of {} seeds", found.len(), self.seeds);
+        let mut counts: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for finding in found {
+            counts.entry(told(&finding.broken)).or_default().push(finding.seed);
+        }
+        for (broken, seeds) in counts {
+            let more = if seeds.len() > LISTED { ", …" } else { "" };
+            let listed: Vec<String> = seeds.iter().take(LISTED).map(ToString::to_string).collect();
+            println!("  {broken}: seeds {}{more}", listed.join(", "));
+        }
+        let at = first.at.since(SimTime::ZERO);
+        println!("\nseed {}, at {at}: {}\n  {}", first.seed, told(&first.broken), first.seen);
+        let (file, told_of) = match smallest {
+            Some(text) => {
+                let files = BTreeMap::from([("smallest.ron", text)]);
+                (self.out.display().to_string(), Scenario::load("smallest.ron", &files).ok())
+            }
+            None => (path.to_owned(), Some(scenario.clone())),
+        };
+        if let Some(scenario) = told_of {
+            print_story(&scenario, first);
+        }
+        let command = match first.broken {
+            Broken::Expectation(_) => format!("podsim run {file} --seed {}", first.seed),
+            Broken::Law(_) => format!("podsim check {file} --first-seed {} --seeds 1", first.seed),
+        };
+        println!("\nThis repeats it:\n  {command}");
+    }
+}
+
+/// The causes of what was seen last of the object that a finding is about, or the last things that happened.
+fn print_story(scenario: &Scenario, finding: &Finding) {
+    let plan = Arc::new(scenario.plan(finding.seed));
+    let mut simulation = Simulation::new(plan, finding.seed, &scenario.expectations).recorded();
+    simulation.run_until(finding.at);
+    let Some(record) = simulation.into_record() else { return };
+    let why = why::Why::of(&record);
+    let last = record.changes().map(|(id, _)| id).filter(|id| record.fact(*id).pod().is_some()).last();
+    if let Some(last) = last {
+        println!("\nWhat led there:\n{}", why::text(&why.steps(last), false).trim_end());
+    }
+}
+
+fn told(broken: &Broken) -> String {
+    match broken {
+        Broken::Expectation(text) => format!("expectation \"{text}\""),
+        Broken::Law(name) => format!("law {name}"),
+    }
+}
+
+fn as_json(seeds: u64, found: &[Finding], smallest: Option<&str>) -> serde_json::Value {
+    let finding = |finding: &Finding| json!({"seed": finding.seed, "broken": told(&finding.broken), "t_ns": finding.at.as_nanos(), "seen": finding.seen});
+    json!({"seeds": seeds, "held": found.is_empty(), "found": found.iter().map(finding).collect::<Vec<_>>(), "smallest": smallest})
+}

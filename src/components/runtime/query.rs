@@ -1,0 +1,108 @@
+//! What scripts ask the network: names of DNS, connections, pages.
+
+use super::Runtimes;
+use super::network::WIRE;
+use super::program::Place;
+use super::script::Session;
+use super::services::DNS;
+use super::shell::{Answer, CallId, NetworkError, Query, Reply};
+use crate::components::message::{Message, NodeIndex};
+use crate::components::net::{Ask, HttpRequest, NetAnswer, NetClient, NetReply, NetRequest};
+use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
+use std::net::Ipv4Addr;
+
+/// A request of a script.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    place: Place,
+    session: Session,
+    call: CallId,
+    /// What is known of the address.
+    reply: Reply,
+}
+
+impl Runtimes {
+    /// A script asks the network.
+    pub(super) fn ask_network(
+        &mut self,
+        now: SimTime,
+        place: Place,
+        session: Session,
+        call: CallId,
+        query: &Query,
+        out: &mut Outbox<Message>,
+    ) {
+        let stream = StreamKey::from_bits(place.container.bits());
+        let wire = self.draws.sample(&self.profile.pod_network, WIRE, stream, now.as_nanos());
+        let (reply, port) = match self.look_up(place, query) {
+            Ok((reply, Some(port))) => (reply, port),
+            Ok((reply, None)) => {
+                return self.answer_script(place, session, call, Answer::Network(Ok(reply)), wire * 2, out);
+            }
+            Err(error) => return self.answer_script(place, session, call, Answer::Network(Err(error)), wire * 2, out),
+        };
+        let address: Ipv4Addr = reply.addresses[0].parse().expect("an address that was just printed");
+        let own = self.machines[place.node.index()].pods.get(&place.key).and_then(|record| record.address());
+        let address = if address.is_loopback() { own.unwrap_or(address) } else { address };
+        let ask = match query {
+            Query::Http { host, path, secure, .. } => Ask::Http(HttpRequest {
+                path: path.clone(),
+                host: if port == 80 { host.clone() } else { format!("{host}:{port}") },
+                tls: *secure,
+                headers: Vec::new(),
+            }),
+            Query::Connect { .. } | Query::Resolve { .. } | Query::Ping { .. } => Ask::Connect,
+        };
+        self.asked_count += 1;
+        let id = self.asked_count;
+        self.asked.insert(id, Asked { place, session, call, reply });
+        let client = NetClient::Containers(place.node);
+        let request = Box::new(NetRequest { address, port, ask, deadline: SimTime::MAX });
+        out.after(wire, Message::Net { client, id, request });
+    }
+
+    /// The address behind a question, and the port if it is to be connected to.
+    fn look_up(&self, place: Place, query: &Query) -> Result<(Reply, Option<u16>), NetworkError> {
+        let (host, port) = match query {
+            Query::Resolve { host } | Query::Ping { host } => (host, None),
+            Query::Connect { host, port } | Query::Http { host, port, .. } => (host, Some(*port)),
+        };
+        let server = DNS.to_string();
+        let plain = |address: Ipv4Addr| Reply {
+            name: host.clone(),
+            addresses: vec![address.to_string()],
+            server: server.clone(),
+            ..Reply::default()
+        };
+        if let Ok(address) = host.parse() {
+            return Ok((plain(address), port));
+        }
+        let record = self.machines[place.node.index()].pods.get(&place.key).ok_or(NetworkError::Unreachable)?;
+        if *host == "localhost" {
+            return Ok((plain(Ipv4Addr::LOCALHOST), port));
+        }
+        if *host == *record.host_name().as_str() {
+            return Ok((plain(record.address().unwrap_or(Ipv4Addr::LOCALHOST)), port));
+        }
+        let found = self.services.resolve(host, &record.pod.meta.namespace).ok_or(NetworkError::NameNotFound)?;
+        let addresses = found.addresses.iter().map(ToString::to_string).collect();
+        Ok((Reply { name: found.name, addresses, server, ..Reply::default() }, port))
+    }
+
+    /// What a request of a script came to.
+    pub fn net_done(&mut self, _node: NodeIndex, id: u32, reply: NetReply, out: &mut Outbox<Message>) {
+        let Some(Asked { place, session, call, reply: known }) = self.asked.remove(&id) else { return };
+        let answer = match reply.answer {
+            NetAnswer::Http { status, body, .. } => Ok(Reply { status, body: body.as_bytes().to_vec(), ..known }),
+            NetAnswer::Connected | NetAnswer::Health(_) | NetAnswer::GrpcError { .. } => Ok(known),
+            NetAnswer::Unreachable => Err(NetworkError::Unreachable),
+            NetAnswer::TimedOut => Err(NetworkError::TimedOut),
+            NetAnswer::Refused
+            | NetAnswer::Closed
+            | NetAnswer::Reset { .. }
+            | NetAnswer::Malformed(_)
+            | NetAnswer::NoTls => Err(NetworkError::Refused),
+        };
+        self.answer_script(place, session, call, Answer::Network(answer), SimDuration::ZERO, out);
+    }
+}

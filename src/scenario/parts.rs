@@ -1,0 +1,234 @@
+//! A scenario in parts that can be left out: what finding the smallest one that still shows something needs.
+//!
+//! Included files are taken in, and every object of a manifest becomes a part of its own, so that what is left is one
+//! file that runs by itself.
+
+use super::error::{Place, Problem, Problems};
+use super::files::{Files, beside};
+use super::manifest;
+use super::outline::{self, Body, Field, Node, Shape};
+use super::setting::Literal;
+use crate::api::Name;
+use std::fmt::Write;
+
+/// The lists whose elements can be left out.
+const LISTS: [&str; 6] = ["manifests", "actions", "faults", "behaviors", "nodes", "expect"];
+
+/// A scenario as a list of parts.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Fields that stay.
+    fixed: Vec<(String, Node)>,
+    /// Elements of lists, by list and in order.
+    parts: Vec<(&'static str, Node)>,
+}
+
+impl Parts {
+    /// Reads a scenario file, what it includes and the manifests that it names.
+    ///
+    /// # Errors
+    /// Files that cannot be read.
+    pub fn load(path: &str, files: &dyn Files) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let mut own = Self { fixed: Vec::new(), parts: Vec::new() };
+        own.take(path, files, &mut problems, 0);
+        own.parts.sort_by_key(|(list, _)| LISTS.iter().position(|known| known == list));
+        problems.or(Some(own))
+    }
+
+    /// How many parts there are.
+    pub const fn len(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// The same with only one expectation, or none.
+    #[must_use]
+    pub fn expecting(mut self, expectation: Option<&str>) -> Self {
+        self.parts.retain(|(list, node)| *list != "expect" || Some(Literal(node).to_string().as_str()) == expectation);
+        self
+    }
+
+    /// Whether a part may be left out: what is expected stays.
+    pub fn optional(&self) -> Vec<usize> {
+        (0..self.parts.len()).filter(|part| self.parts[*part].0 != "expect").collect()
+    }
+
+    /// The scenario of some of the parts, as text; `fixed` names parts that are kept in any case.
+    pub fn text(&self, kept: &[usize]) -> String {
+        let mut text = String::from("Scenario(\n");
+        for (name, node) in &self.fixed {
+            writeln!(text, "    {name}: {},", Source(node)).expect("memory takes everything");
+        }
+        for list in LISTS {
+            let mine = |part: usize| kept.contains(&part) || self.parts[part].0 == "expect";
+            let nodes = self.parts.iter().enumerate().filter(|(place, (own, _))| *own == list && mine(*place));
+            let nodes: Vec<&Node> = nodes.map(|(_, (_, node))| node).collect();
+            if nodes.is_empty() {
+                continue;
+            }
+            writeln!(text, "    {list}: [").expect("memory takes everything");
+            for node in nodes {
+                writeln!(text, "        {},", Source(node)).expect("memory takes everything");
+            }
+            text += "    ],\n";
+        }
+        text + ")\n"
+    }
+
+    fn take(&mut self, path: &str, files: &dyn Files, problems: &mut Problems, depth: usize) {
+        let start = Place::start_of(path);
+        let content = match files.read(path) {
+            Ok(content) if depth < 32 => content,
+            Ok(_) => return problems.add(start, "files that include each other", "leave one of them out"),
+            Err(error) => return problems.add(start, format!("{path}: {error}"), error.remedy()),
+        };
+        let (node, errors) = outline::parse(&String::from_utf8_lossy(&content));
+        let file = Name::new(path);
+        let told = |e: outline::SyntaxError| Problem::new(Place { file, position: e.at }, e.found, e.remedy);
+        problems.extend(errors.into_iter().map(told));
+        let Some(Node { shape: Shape::Struct(_, Body::Fields(fields)), .. }) = node else { return };
+        for Field { name, value, .. } in fields {
+            match (LISTS.iter().find(|list| **list == name), value.shape) {
+                (_, Shape::List(nodes)) if name == "include" => {
+                    for node in nodes {
+                        self.take(&beside(path, &Literal(&node).to_string()), files, problems, depth + 1);
+                    }
+                }
+                (Some(&"manifests"), Shape::List(nodes)) => {
+                    for node in nodes {
+                        self.objects(path, node, files, problems);
+                    }
+                }
+                (Some(list), Shape::List(nodes)) => self.parts.extend(nodes.into_iter().map(|node| (*list, node))),
+                (_, shape) => {
+                    // What includes says it again, and then that counts.
+                    self.fixed.retain(|(known, _)| *known != name);
+                    self.fixed.push((name, Node { shape, ..value }));
+                }
+            }
+        }
+    }
+
+    /// Every object of a manifest by itself.
+    fn objects(&mut self, path: &str, node: Node, files: &dyn Files, problems: &mut Problems) {
+        let text = match inner(&node) {
+            Some(("File", named)) => match files.read(&beside(path, named)) {
+                Ok(content) => content,
+                Err(error) => {
+                    let place = Place { file: Name::new(path), position: node.at };
+                    return problems.add(place, format!("{named}: {error}"), error.remedy());
+                }
+            },
+            Some(("Inline", text)) => text.as_bytes().to_vec(),
+            _ => return self.parts.push(("manifests", node)),
+        };
+        let Ok(documents) = manifest::load(&text) else { return self.parts.push(("manifests", node)) };
+        for document in documents {
+            let json = format!("{:#}", document.value);
+            let text = Node { id: node.id, at: node.at, shape: Shape::Text(json, node.at) };
+            let body = Body::Tuple(vec![text]);
+            let shape = Shape::Struct(Some("Inline".to_owned()), body);
+            self.parts.push(("manifests", Node { id: node.id, at: node.at, shape }));
+        }
+    }
+}
+
+/// The word and the text of `File("…")` and the like.
+fn inner(node: &Node) -> Option<(&str, &str)> {
+    match &node.shape {
+        Shape::Struct(Some(name), Body::Tuple(parts)) => match parts.as_slice() {
+            [Node { shape: Shape::Text(text, _), .. }] => Some((name, text)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A value as RON.
+struct Source<'n>(&'n Node);
+
+impl std::fmt::Display for Source<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let joined = |nodes: &[Node]| nodes.iter().map(|node| Source(node).to_string()).collect::<Vec<_>>().join(", ");
+        match &self.0.shape {
+            Shape::Bool(value) => write!(f, "{value}"),
+            Shape::Number(text) => f.write_str(text),
+            Shape::Char(letter) => write!(f, "{letter:?}"),
+            Shape::Text(text, _) => quoted(f, text),
+            Shape::List(nodes) => write!(f, "[{}]", joined(nodes)),
+            Shape::Map(entries) => {
+                let entry = |(key, value): &(Node, Node)| format!("{}: {}", Source(key), Source(value));
+                write!(f, "{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+            }
+            Shape::Struct(name, body) => {
+                f.write_str(name.as_deref().unwrap_or_default())?;
+                match body {
+                    Body::Unit if name.is_some() => Ok(()),
+                    Body::Unit => f.write_str("()"),
+                    Body::Tuple(nodes) => write!(f, "({})", joined(nodes)),
+                    Body::Fields(fields) => {
+                        let field = |field: &Field| format!("{}: {}", field.name, Source(&field.value));
+                        write!(f, "({})", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A text in quotes, raw where it has lines or quotes of its own.
+fn quoted(f: &mut std::fmt::Formatter<'_>, text: &str) -> std::fmt::Result {
+    if !text.contains(['"', '\n', '\\']) {
+        return write!(f, "\"{text}\"");
+    }
+    let mut fence = "#".to_owned();
+    while text.contains(&format!("\"{fence}")) {
+        fence.push('#');
+    }
+    write!(f, "r{fence}\"{text}\"{fence}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn all_parts_together_are_the_same_run() {
+        let base = r#"(images: {"a b": Image(size: "1Mi")}, nodes: [Pool(count: 2)], duration: "9m")"#;
+        let scenario = r#"Scenario(include: ["base.ron"], duration: "1m", manifests: [File("pods.yaml")],
+            actions: [(at: "30s", do: Delete(object: "pod/one"))], expect: ["pod(two)", "not pod(one)"])"#;
+        let pod = |name: &str| {
+            format!(
+                "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{{name: a, image: \"x:1\"}}]}}}}"
+            )
+        };
+        let pods = format!("{}\n---\n{}", pod("one"), pod("two"));
+        let files = BTreeMap::from([("s.ron", scenario), ("base.ron", base), ("pods.yaml", pods.as_str())]);
+        let parts = Parts::load("s.ron", &files).expect("good files");
+        assert_eq!(parts.len(), 6, "two pods, a deletion, a pool, two expectations");
+        let load = |text: &str| Scenario::load("p.ron", &BTreeMap::from([("p.ron", text)])).expect("a good scenario");
+        let whole = load(&parts.text(&(0..parts.len()).collect::<Vec<_>>()));
+        let original = Scenario::load("s.ron", &files).expect("a good scenario");
+        assert_eq!(whole.duration(), original.duration());
+        assert_eq!(whole.expectations.len(), 2);
+        let digest = |scenario: &Scenario| {
+            let plan = std::sync::Arc::new(scenario.plan(1));
+            let mut simulation = crate::simulation::Simulation::new(plan, 1, &scenario.expectations);
+            simulation.run();
+            simulation.digest()
+        };
+        assert_eq!(digest(&whole), digest(&original));
+        let less = parts.expecting(Some("pod(two)"));
+        // Without the first pod, and without its deletion, which would name a pod that nothing makes.
+        let kept: Vec<usize> = less.optional().iter().copied().filter(|part| ![0, 2].contains(part)).collect();
+        let some = load(&less.text(&kept));
+        assert_eq!((some.expectations.len(), some.plan(1).nodes.len()), (1, 2));
+    }
+}

@@ -1,0 +1,87 @@
+//! Looking for trouble: one scenario with many seeds, every expectation and every law watched.
+
+use super::invariant::{Violation, Watchdog};
+use super::{Run, parallel_on};
+use crate::engine::SimTime;
+use crate::scenario::Scenario;
+use crate::scenario::expect::Judge;
+use std::sync::Arc;
+
+/// Something that did not hold in a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The seed of the run.
+    pub seed: u64,
+    /// What did not hold.
+    pub broken: Broken,
+    /// When that was certain.
+    pub at: SimTime,
+    /// What was seen.
+    pub seen: String,
+}
+
+/// What can be broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Broken {
+    /// A law of every cluster, by name.
+    Law(&'static str),
+    /// An expectation of the scenario, as it was written.
+    Expectation(String),
+}
+
+/// Runs a scenario with a seed and says what did not hold first.
+pub fn examine(scenario: &Scenario, seed: u64) -> Option<Finding> {
+    let mut run = Run::new(Arc::new(scenario.plan(seed)), seed);
+    let mut onlookers = (Judge::new(&scenario.expectations, run.cluster()), Watchdog::default());
+    run.run(&mut onlookers);
+    let (judge, watchdog) = onlookers;
+    let law = watchdog.violation().map(|violation| {
+        let Violation { name, at, object, seen } = violation;
+        Finding { seed, broken: Broken::Law(name), at: *at, seen: format!("{object}: {seen}") }
+    });
+    let broken = judge.finish(run.cluster()).into_iter().filter(|verdict| !verdict.met);
+    let expectation = broken.min_by_key(|verdict| verdict.decided_at).map(|verdict| Finding {
+        seed,
+        broken: Broken::Expectation(verdict.text.clone()),
+        at: verdict.decided_at,
+        seen: verdict.seen.clone(),
+    });
+    law.into_iter().chain(expectation).min_by_key(|finding| finding.at)
+}
+
+/// Examines many seeds side by side; what was found, by seed, whoever was first.
+pub fn explore(scenario: &Scenario, seeds: &[u64], jobs: usize) -> Vec<Finding> {
+    parallel_on(jobs, seeds, |seed| examine(scenario, *seed)).into_iter().flatten().collect()
+}
+
+/// Makes a scenario smaller as long as the same thing is broken with the same seed: by delta debugging over its parts.
+///
+/// `build` makes the scenario of some of the parts; nothing if they do not fit together.
+pub fn shrink(parts: usize, finding: &Finding, build: &dyn Fn(&[usize]) -> Option<Scenario>) -> Vec<usize> {
+    let still = |kept: &[usize]| {
+        build(kept)
+            .and_then(|scenario| examine(&scenario, finding.seed))
+            .is_some_and(|found| found.broken == finding.broken)
+    };
+    let mut kept: Vec<usize> = (0..parts).collect();
+    let mut size = kept.len().div_ceil(2).max(1);
+    while !kept.is_empty() {
+        let mut smaller = false;
+        let mut start = 0;
+        while start < kept.len() {
+            let end = (start + size).min(kept.len());
+            let without: Vec<usize> = [&kept[..start], &kept[end..]].concat();
+            if still(&without) {
+                kept = without;
+                smaller = true;
+            } else {
+                start = end;
+            }
+        }
+        if size == 1 && !smaller {
+            break;
+        }
+        size = if smaller { size } else { size.div_ceil(2) }.min(kept.len().max(1));
+    }
+    kept
+}

@@ -1,0 +1,185 @@
+//! Stories of controllers that no recording tells, and laws that hold in every run.
+//!
+//! The stories follow the worked examples of Kubernetes 1.36's own tests; the laws are checked after every change
+//! that a run makes.
+
+use podsim::api::{Change, ChangeKind, Kind, Name, Node, Object, PodPhase, TaintEffect, Timestamp, Uid};
+use podsim::engine::SimTime;
+use podsim::scenario::recorded::RecordedCase;
+use podsim::simulation::{Cluster, Run, Trace};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const SEEDS: std::ops::Range<u64> = 1..4;
+
+/// A Deployment of `web`, three replicas unless said otherwise.
+fn deployment(namespace: &str, replicas: u32) -> String {
+    format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web, namespace: {namespace}}}\nspec:\n  replicas: \
+         {replicas}\n  selector: {{matchLabels: {{app: web}}}}\n  template:\n    metadata: {{labels: {{app: web}}}}\n\
+         \x20   spec:\n      containers: [{{name: app, image: registry.test/app:1}}]\n"
+    )
+}
+
+/// A script: so many nodes, for so long, and actions.
+fn script(nodes: u32, seconds: u32, actions: &str) -> String {
+    let mut text = format!("case: story\nisolation: exclusive\nduration_ms: {}\nnodes:\n", seconds * 1_000);
+    for node in 0..nodes {
+        text += &format!("- {{name: node-{node}, cpu: '4', memory: 8Gi, pods: 110}}\n");
+    }
+    if !actions.is_empty() {
+        text += "actions:\n";
+        text += actions;
+    }
+    text
+}
+
+/// Runs a story with a seed under the eyes of its laws.
+fn run(manifest: &str, script: &str, seed: u64) -> (Run, Laws) {
+    let case = RecordedCase::parse(manifest.as_bytes(), script.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+    let mut run = Run::new(Arc::new(case.plan(seed)), seed);
+    let mut laws = Laws::default();
+    run.run(&mut laws);
+    (run, laws)
+}
+
+/// What must hold after every change (`control-plane.md`, 8.2; the numbers are those of its list).
+#[derive(Debug, Default)]
+struct Laws {
+    before: BTreeMap<Uid, Object>,
+    /// When each node got a NoExecute taint for want of a sign of life.
+    tainted: Vec<(SimTime, Name)>,
+    version: u64,
+}
+
+impl Trace for Laws {
+    fn changed(&mut self, now: SimTime, _cause: u64, change: &Change, _cluster: &Cluster) {
+        let new = &change.object;
+        let meta = new.meta();
+        assert!(meta.resource_version > self.version, "1: versions grow, {}", new.path());
+        self.version = meta.resource_version;
+        let before = self.before.get(&meta.uid).cloned();
+        if let Some(before) = &before {
+            self.check(before, new, change.kind);
+        }
+        if let Object::EndpointSlice(slice) = new {
+            let sound = slice.endpoints.iter().all(|end| !end.ready || end.serving && !end.terminating);
+            assert!(sound, "56: ready means serving and not terminating, {slice:?}");
+        }
+        if let Object::Node(node) = new {
+            let silent = |object: &Object| match object {
+                Object::Node(node) => node.taints.iter().any(|taint| {
+                    taint.effect == TaintEffect::NoExecute && taint.key == "node.kubernetes.io/unreachable"
+                }),
+                _ => false,
+            };
+            if silent(new) && !before.as_ref().is_some_and(silent) {
+                self.tainted.push((now, node.meta.name));
+            }
+        }
+        if change.kind == ChangeKind::Deleted {
+            assert!(meta.finalizers.is_empty() || before.is_some(), "7: finalizers hold, {}", new.path());
+            self.before.remove(&meta.uid);
+        } else {
+            self.before.insert(meta.uid, new.clone());
+        }
+    }
+}
+
+impl Laws {
+    fn check(&self, before: &Object, new: &Object, kind: ChangeKind) {
+        let (old, meta, path) = (before.meta(), new.meta(), new.path());
+        assert!(meta.generation >= old.generation, "10: generations grow, {path}");
+        if let Some(deletion) = old.deletion_timestamp {
+            let at: Option<Timestamp> = meta.deletion_timestamp;
+            assert!(at.is_some_and(|at| at <= deletion), "6: a deletion is never put off, {path}");
+            assert!(meta.deletion_grace_period <= old.deletion_grace_period, "6: grace never grows, {path}");
+        }
+        match (before, new) {
+            (Object::Pod(old), Object::Pod(pod)) => {
+                assert!(old.node_name.is_empty() || old.node_name == pod.node_name, "4: bound once, {path}");
+                assert!(!old.is_terminal() || pod.is_terminal(), "14: ends are final, {path}");
+                assert_eq!(old.status.qos_class, pod.status.qos_class, "11: {path}");
+                assert_ne!(pod.status.phase, PodPhase::Unknown, "65: {path}");
+            }
+            (Object::Job(old), Object::Job(job)) => {
+                let (old, new) = (&old.status, &job.status);
+                assert!(old.succeeded <= new.succeeded && old.failed <= new.failed, "48: counters grow, {path}");
+                let ended = |name: &str| new.true_condition(Name::new(name)).is_some();
+                assert!(!(ended("Complete") && ended("Failed")), "50: one end, {path}");
+            }
+            (Object::PodDisruptionBudget(_), Object::PodDisruptionBudget(budget)) => {
+                assert!(budget.status.disruptions_allowed >= 0, "17: {path}");
+            }
+            _ => {}
+        }
+        assert!(kind == ChangeKind::Deleted || before != new, "15: a write that changes nothing tells nobody, {path}");
+    }
+}
+
+fn count(run: &Run, kind: Kind, namespace: &str) -> usize {
+    let store = run.cluster().server().store();
+    store.list(kind).iter().filter(|object| object.meta().namespace == namespace).count()
+}
+
+#[test]
+fn a_namespace_takes_everything_with_it() {
+    let manifest = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: team}}\n---\n{}", deployment("team", 3));
+    let quiet = script(2, 60, "");
+    let deleted = script(2, 60, "- {at_ms: 10000, do: delete, kind: Namespace, name: team}\n");
+    for seed in SEEDS {
+        let (stays, _) = run(&manifest, &quiet, seed);
+        assert_eq!((count(&stays, Kind::Pod, "team"), count(&stays, Kind::ReplicaSet, "team")), (3, 1));
+        let (gone, _) = run(&manifest, &deleted, seed);
+        let left: usize = Kind::ALL.iter().map(|kind| count(&gone, *kind, "team")).sum();
+        let namespace = gone.cluster().server().store().namespaces.find(Name::default(), Name::new("team"));
+        assert_eq!((left, namespace.is_some()), (0, false), "seed {seed}");
+    }
+}
+
+#[test]
+fn zones_are_emptied_at_a_pace_that_depends_on_how_much_is_left() {
+    // control-plane.md 4.4, `TestApplyNoExecuteTaints`: (nodes, of which fail, how many are tainted within two minutes,
+    // how many in the end). Leases lapse within ten seconds: the first may be tainted before the others are missed.
+    let cases = [(4, 1, 1..=1, 1), (4, 2, 2..=2, 2), (4, 3, 0..=1, 1), (2, 2, 0..=1, 0), (1, 1, 0..=0, 0)];
+    for (nodes, fail, tainted, left) in cases {
+        let kill = |node| format!("- {{at_ms: 5000, do: kill_kubelet, node: node-{node}}}\n");
+        let actions: String = (0..fail).map(kill).collect();
+        for seed in SEEDS {
+            let (run, laws) = run(&deployment("default", 2), &script(nodes, 125, &actions), seed);
+            let is_tainted = |node: &&Arc<Node>| node.taints.iter().any(|taint| taint.effect == TaintEffect::NoExecute);
+            let still = run.cluster().server().store().nodes.iter().filter(is_tainted).count();
+            assert!(still <= left, "{still} of {nodes} nodes stay tainted, seed {seed}");
+            let times: Vec<SimTime> = laws.tainted.iter().map(|(at, _)| *at).collect();
+            assert!(tainted.contains(&times.len()), "{fail} of {nodes} nodes, seed {seed}: {:?}", laws.tainted);
+            for pair in times.windows(2) {
+                let apart = pair[1].since(pair[0]).as_millis();
+                assert!((9_800..=15_500).contains(&apart), "one node each ten seconds, not {apart} ms");
+            }
+        }
+    }
+}
+
+#[test]
+fn quotas_budgets_and_history_come_to_rest() {
+    // A rollout under a budget and a quota, then a scale-down: the laws hold, and counts agree in the end.
+    let manifest = format!(
+        "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {{name: web}}\nspec:\n  maxUnavailable: 30%\n  \
+         selector: {{matchLabels: {{app: web}}}}\n---\napiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: \
+         q}}\nspec: {{hard: {{pods: '20', count/replicasets.apps: '5'}}}}\n---\n{}",
+        deployment("default", 5)
+    );
+    let actions = "- {at_ms: 10000, do: set_image, kind: Deployment, name: web, container: app, image: \
+                   'registry.test/app:2'}\n- {at_ms: 40000, do: scale, kind: Deployment, name: web, replicas: 2}\n";
+    for seed in SEEDS {
+        let (run, _) = run(&manifest, &script(2, 90, actions), seed);
+        let store = run.cluster().server().store();
+        assert_eq!((store.pods.len(), store.replica_sets.len()), (2, 2), "seed {seed}");
+        let budget = store.pod_disruption_budgets.iter().next().expect("a budget");
+        // control-plane.md A.12: 30 % of two, rounded up, may go.
+        assert_eq!((budget.status.expected_pods, budget.status.disruptions_allowed), (2, 1));
+        let quota = store.resource_quotas.iter().next().expect("a quota");
+        let used = |name: &str| quota.status.used.get(Name::new(name));
+        assert_eq!((used("pods"), used("count/replicasets.apps")), (Some(2), Some(2)));
+    }
+}

@@ -16,8 +16,8 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 37,
-        sentence: "A regular container that is ready runs and has started; one that a startup verdict takes that from \
-                   is ready until the next sync.",
+        sentence: "In what a sync says, a regular container that is ready runs and has started; a verdict in between \
+                   changes only what it is about.",
         source: "TestUpdatePodStatus, SetContainerStartup, recording startup-slow-then-liveness",
         law: Law::Moved(ready),
     },
@@ -70,11 +70,10 @@ fn started(fact: &Moved<'_>) -> Seen {
 }
 
 fn ready(fact: &Moved<'_>) -> Seen {
-    let (before, status) = fact.new_status()?;
-    let was_ready = |id| before.is_some_and(|before| before.containers.iter().any(|c| c.container_id == id && c.ready));
-    let wrong = |c: &&ContainerStatus| {
-        c.ready && !(c.state.is_running() && (c.started == Some(true) || was_ready(c.container_id)))
-    };
+    let (_, status) = fact.new_status()?;
+    let (was, is) = fact.workers()?;
+    let synced = is.doing == Doing::Syncing && was.doing != Doing::Syncing || is.last_ended != was.last_ended;
+    let wrong = |c: &&ContainerStatus| synced && c.ready && !(c.state.is_running() && c.started == Some(true));
     let one = status.containers.iter().find(wrong)?;
     Some(format!("{} is ready, started {:?}, {:?}", one.name, one.started, one.state))
 }

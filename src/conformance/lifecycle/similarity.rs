@@ -56,7 +56,7 @@ mod tests {
         // (a, b, SequenceMatcher(None, a, b, autojunk=False).ratio() of Python 3.12)
         let cases = [
             ("abcd", "bcde", 0.75),
-            ("private", "public", 6.0 / 13.0),
+            ("private", "public", 4.0 / 13.0),
             ("qabxcd", "abycdf", 8.0 / 12.0),
             ("abab", "baba", 0.75),
             ("tide", "diet", 0.25),

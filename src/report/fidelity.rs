@@ -1,6 +1,6 @@
 //! The fidelity report: how close recorded cases come to the real cluster, beside how close it comes to itself.
 //!
-//! Three files: the text, a picture of the marks by family, and one of how far moments are from the middle of the seeds.
+//! Three files: the text, a picture of the marks by family, and one of how far moments are from the seeds' middle.
 
 use super::statistics::quantile;
 use super::svg::{Svg, text_width};

@@ -6,6 +6,7 @@ mod chart;
 pub mod curve;
 pub mod decision;
 mod events;
+pub mod fidelity;
 pub mod kubectl;
 pub mod measure;
 pub mod outcome;

@@ -55,7 +55,7 @@ pub fn headroom(report: &PlanReport) -> String {
     for (place, room) in rooms.iter().enumerate() {
         let y = top + (place as f64 + 0.5) * ROW;
         let name = room.workload.to_string();
-        svg.text("end", [LEFT - 12.0, y + 4.0], &fitted(&name, 11.0, LEFT - 24.0));
+        svg.text("end", [LEFT - 12.0, y + 4.0], &fitted(&name, 11.0, LEFT - 44.0));
         let least = |which: fn(&Situation) -> bool| {
             report.headroom.iter().filter(|one| which(&one.situation)).map(|one| one.more[place]).min()
         };

@@ -7,6 +7,7 @@ pub mod curve;
 pub mod decision;
 mod events;
 pub mod fidelity;
+mod figures;
 pub mod kubectl;
 pub mod measure;
 pub mod outcome;

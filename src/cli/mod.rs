@@ -6,6 +6,7 @@ mod conformance_lifecycle;
 mod conformance_scheduler;
 mod disk;
 mod kubectl;
+mod pictures;
 mod plan;
 mod progress;
 mod run;

@@ -4,6 +4,7 @@ mod gates;
 mod study;
 
 use super::disk::write_all;
+use super::pictures::Png;
 use super::{EXPECTATION_FAILED, WRONG_REQUEST, tell};
 use anstream::eprintln;
 use clap::{Args, ValueEnum};
@@ -58,9 +59,11 @@ pub struct Plan {
     /// So many runs side by side; as many as the machine has processors if nothing is said
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Write plan.html, plan.md, plan.csv and plan.json into this folder
+    /// Write plan.html, plan.md, plan.csv, plan.json and the pictures into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    png: Png,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -104,13 +107,18 @@ impl Plan {
 
     fn finish(&self, report: &PlanReport) -> ExitCode {
         if let Some(folder) = &self.out {
-            let files = [
+            let own = [
                 ("plan.html", report.html().into_bytes()),
                 ("plan.md", report.markdown().into_bytes()),
                 ("plan.csv", report.csv()),
                 ("plan.json", report.json().into_bytes()),
             ];
-            if let Err(error) = write_all(folder, files.iter().map(|(name, bytes)| (*name, bytes.as_slice()))) {
+            let pictures = report.pictures().into_iter().map(|(name, svg)| (name, svg.into_bytes()));
+            let all = own.into_iter().chain(pictures);
+            let mut files: Vec<(String, Vec<u8>)> = all.map(|(name, bytes)| (name.to_owned(), bytes)).collect();
+            self.png.add_to(&mut files);
+            let files = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+            if let Err(error) = write_all(folder, files) {
                 eprintln!("{}:1:1: {error}; name a folder that can be written", folder.display());
                 return ExitCode::from(WRONG_REQUEST);
             }

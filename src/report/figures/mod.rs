@@ -16,7 +16,7 @@ use crate::trace::TraceRecord;
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 24.0;
-const TOP: f64 = 70.0;
+const TOP: f64 = 84.0;
 
 /// Every figure that a run has something to show in: a file's name, and the SVG.
 pub fn figures(record: &TraceRecord, story: &Story) -> Vec<(&'static str, String)> {

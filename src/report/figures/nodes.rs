@@ -54,7 +54,7 @@ pub fn svg(record: &TraceRecord) -> Option<String> {
     if rows.len() > MOST_NODES {
         svg.text("small sub", [20.0, top - 14.0], &format!("the first {MOST_NODES} of {} nodes", rows.len()));
     }
-    let style = (0..=STEPS).fold(String::new(), |css, n| css + &format!(".h{n}{{fill:{}}}", shade(n)));
+    let style = (0..=STEPS).fold(String::new(), |css, n| css + &format!(".t{n}{{fill:{}}}", shade(n)));
     let svg = finish(svg, top, title);
     Some(svg.replacen("</style>", &format!("{style}\n</style>"), 1))
 }
@@ -70,9 +70,9 @@ fn shade(step: usize) -> &'static str {
 
 fn scale(svg: &mut Svg) {
     for n in 0..=STEPS {
-        svg.rect(&format!("h{n}"), [20.0 + n as f64 * 26.0, 46.0, 26.0, 9.0], "");
+        svg.rect(&format!("t{n}"), [20.0 + n as f64 * 26.0, 46.0, 26.0, 9.0], "");
     }
-    for (place, text) in [(0, "0"), (5, "50 %"), (10, "100 %"), (11, " more")] {
+    for (place, text) in [(0, "0"), (5, "50 %"), (10, "100 %"), (11, "   more")] {
         svg.text("small sub", [20.0 + f64::from(place) * 26.0 - 4.0, 66.0], text);
     }
 }
@@ -86,7 +86,7 @@ fn cells(svg: &mut Svg, row: &Row, resource: usize, axis: &TimeAxis, [y, height]
         let to = (from..COLUMNS).find(|n| step(*n) != step(from)).unwrap_or(COLUMNS);
         let (x0, x1) = (axis.x(column(from)), axis.x(column(to)));
         let title = format!("{node}: {:.0} % from {}", share(from) * 100.0, label(column(from)));
-        svg.rect(&format!("h{}", step(from)), [x0, y, x1 - x0 + 0.3, height], &title);
+        svg.rect(&format!("t{}", step(from)), [x0, y, x1 - x0 + 0.3, height], &title);
         from = to;
     }
 }

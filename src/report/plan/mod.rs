@@ -121,6 +121,13 @@ impl PlanReport {
         html::page(self, &sections::blocks(self))
     }
 
+    /// Its pictures: a file's name, and the SVG.
+    pub fn pictures(&self) -> Vec<(&'static str, String)> {
+        let start_up = self.start_up.as_ref().map(|start| ("start-up.svg", pictures::start_up(start)));
+        let own = [("headroom.svg", pictures::headroom(self)), ("nodes.svg", pictures::nodes(&self.nodes))];
+        own.into_iter().chain(start_up).collect()
+    }
+
     /// As CSV: one number a line.
     pub fn csv(&self) -> Vec<u8> {
         csv::lines(self)

@@ -25,6 +25,8 @@ const LONGEST: f32 = 12_000.0;
 pub fn png(svg: &str, paper: Paper) -> Result<Vec<u8>, String> {
     let mut fonts = fontdb::Database::new();
     fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
+    // It lacks some arrows.
+    fonts.load_font_data(epaint_default_fonts::HACK_REGULAR.to_vec());
     let family = fonts.faces().next().and_then(|face| face.families.first().map(|(name, _)| name.clone()));
     let family = family.ok_or("the font has no name")?;
     fonts.set_sans_serif_family(&family);

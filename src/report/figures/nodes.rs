@@ -54,25 +54,31 @@ pub fn svg(record: &TraceRecord) -> Option<String> {
     if rows.len() > MOST_NODES {
         svg.text("small sub", [20.0, top - 14.0], &format!("the first {MOST_NODES} of {} nodes", rows.len()));
     }
-    let style = (0..=STEPS).fold(String::new(), |css, n| css + &format!(".t{n}{{fill:{}}}", shade(n)));
     let svg = finish(svg, top, title);
-    Some(svg.replacen("</style>", &format!("{style}\n</style>"), 1))
+    Some(svg.replacen("</style>", &format!("{}</style>", shades()), 1))
 }
 
-/// From nearly white to dark blue, and a warm tone for more than all.
-fn shade(step: usize) -> &'static str {
-    const SHADES: [&str; STEPS + 1] = [
+/// From the tone of the paper to blue, and a warm tone for more than all.
+fn shades() -> String {
+    const LIGHT: [&str; STEPS + 1] = [
         "#eef4f9", "#dbe9f4", "#c4dcee", "#a8cce6", "#88b9dc", "#66a4d0", "#468dc2", "#2e75b0", "#1d5d98", "#12477c",
         "#d55e00",
     ];
-    SHADES[step.min(STEPS)]
+    const DARK: [&str; STEPS + 1] = [
+        "#1b232b", "#1c2e3d", "#1d3a50", "#1f4765", "#22567c", "#276694", "#3079ae", "#428dc6", "#66a8da", "#9ccaee",
+        "#f08a3c",
+    ];
+    let rules = |shades: [&str; STEPS + 1]| {
+        shades.iter().enumerate().fold(String::new(), |css, (n, shade)| css + &format!(".t{n}{{fill:{shade}}}"))
+    };
+    format!("{}\n@media(prefers-color-scheme:dark){{{}}}\n", rules(LIGHT), rules(DARK))
 }
 
 fn scale(svg: &mut Svg) {
     for n in 0..=STEPS {
         svg.rect(&format!("t{n}"), [20.0 + n as f64 * 26.0, 46.0, 26.0, 9.0], "");
     }
-    for (place, text) in [(0, "0"), (5, "50 %"), (10, "100 %"), (11, "   more")] {
+    for (place, text) in [(0, "0"), (5, "50 %"), (10, "100 %"), (12, "more")] {
         svg.text("small sub", [20.0 + f64::from(place) * 26.0 - 4.0, 66.0], text);
     }
 }

@@ -249,7 +249,8 @@ impl Kubelet {
         let since = known.map_or(stamp, |known| known.last_transition_time);
         state.resizing.pending = Some(Condition { last_transition_time: since, ..new });
         if !same {
-            let text = format!("Pod resize {}: {}", refusal.reason, summary(&wanted, generation, Some(&refusal.message)));
+            let text =
+                format!("Pod resize {}: {}", refusal.reason, summary(&wanted, generation, Some(&refusal.message)));
             self.tell_pod(now, key, EventType::Warning, "ResizeDeferred", text, out);
         }
         false

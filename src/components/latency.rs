@@ -61,6 +61,10 @@ pub struct LatencyProfile {
     pub pull: Distribution,
     /// The making, or deleting, of a persistent volume by its driver.
     pub provision: Distribution,
+    /// The attaching of a volume to a node by its driver (`ControllerPublishVolume`).
+    pub attach: Distribution,
+    /// The detaching of a volume from a node by its driver (`ControllerUnpublishVolume`).
+    pub detach: Distribution,
     /// How the load of the control plane's machine varies.
     pub load: Load,
 }
@@ -123,7 +127,7 @@ impl LatencyProfile {
     }
 
     /// Every latency with its name.
-    pub fn named(&self) -> [(&'static str, &Distribution); 24] {
+    pub fn named(&self) -> [(&'static str, &Distribution); 26] {
         [
             ("api_read", &self.api_read),
             ("api_write", &self.api_write),
@@ -149,6 +153,8 @@ impl LatencyProfile {
             ("pod_network", &self.pod_network),
             ("pull", &self.pull),
             ("provision", &self.provision),
+            ("attach", &self.attach),
+            ("detach", &self.detach),
         ]
     }
 
@@ -176,6 +182,11 @@ impl LatencyProfile {
             "exec" => &mut self.exec,
             "pod_network" => &mut self.pod_network,
             "pull" => &mut self.pull,
+            "kubelet_start" => &mut self.kubelet_start,
+            "admit" => &mut self.admit,
+            "provision" => &mut self.provision,
+            "attach" => &mut self.attach,
+            "detach" => &mut self.detach,
             _ => return None,
         })
     }

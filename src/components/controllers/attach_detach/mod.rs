@@ -248,7 +248,7 @@ impl AttachDetachController {
         places.filter_map(|place| informers.store().volume_attachments.get(Id::new(*place)).cloned()).collect()
     }
 
-    /// What is done about an attachment that nobody wants: nothing, as long as the node has it mounted and may be alive.
+    /// What is done about an attachment that nobody wants: nothing as long as the node has it mounted and may live.
     fn detach(
         &mut self,
         volume: &PersistentVolume,

@@ -30,7 +30,9 @@ const UPTIME: Purpose = Purpose::new("recorded case: age of the cluster");
 /// The wall clock of recorded cases starts within this second: 2026-01-01T00:00:00Z.
 const EPOCH_SECONDS: i64 = 1_767_225_600;
 /// The last kubelet of an exclusive case started about so long before the case did, …
-const FRESH: (SimDuration, SimDuration) = (SimDuration::from_millis(2_700), SimDuration::from_millis(3_400));
+const FRESH: (SimDuration, SimDuration) = (SimDuration::from_millis(3_120), SimDuration::from_millis(3_360));
+/// … one in so many of them up to a second longer, …
+const LATE: (u64, SimDuration) = (5, SimDuration::from_secs(1));
 /// … and each of the others so long before the next.
 const STAGGER: SimDuration = SimDuration::from_millis(1_500);
 /// Nodes of a shared cluster have run for minutes.
@@ -123,7 +125,12 @@ impl RecordedCase {
                 let uptime = if self.shared {
                     draw.between(SETTLED.0, SETTLED.1)
                 } else {
-                    draw.between(FRESH.0, FRESH.1) + STAGGER * later
+                    let late = if draw.below(LATE.0) == 0 {
+                        draw.between(SimDuration::ZERO, LATE.1)
+                    } else {
+                        SimDuration::ZERO
+                    };
+                    draw.between(FRESH.0, FRESH.1) + late + STAGGER * later
                 };
                 machine.plan(&self.kubelets[place], uptime)
             })

@@ -516,15 +516,16 @@ impl Kubelet {
     pub fn start(&mut self, now: SimTime, before: SimDuration) {
         self.up = true;
         self.started_at = StartedAt { at: now, before };
-        let mut draw = self.draws.draw(PHASE, self.stream, now.as_nanos());
-        let mut phase = |period: SimDuration| now + SimDuration::from_nanos(draw.below(period.as_nanos().max(1)));
-        self.tick_phase = phase(config::SYNC_TICK);
         // Loops that began with the process keep their distance for a while.
-        let relists = Pleg::period();
-        let age = SimDuration::from_nanos(before.as_nanos() % relists.as_nanos());
-        self.pleg.start(now + relists.saturating_sub(age) + phase(config::RELIST_SPREAD).since(now));
-        let age = SimDuration::from_nanos(before.as_nanos() % config::STATUS_SYNC_PERIOD.as_nanos());
-        self.statuses.start(now + config::STATUS_SYNC_PERIOD.saturating_sub(age));
+        let next = |period: SimDuration| {
+            let age = SimDuration::from_nanos(before.as_nanos() % period.as_nanos());
+            now + period.saturating_sub(age)
+        };
+        self.tick_phase = next(config::HOUSEKEEPING_PERIOD);
+        let mut draw = self.draws.draw(PHASE, self.stream, now.as_nanos());
+        let spread = SimDuration::from_nanos(draw.below(config::RELIST_SPREAD.as_nanos()));
+        self.pleg.start(next(Pleg::period()) + spread);
+        self.statuses.start(next(config::STATUS_SYNC_PERIOD));
         self.eviction = EvictionManager::started(now, before);
         if !before.is_zero() {
             self.assume_registered(now);

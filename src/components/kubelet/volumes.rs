@@ -313,7 +313,7 @@ impl Kubelet {
                 Stage::Volumes { deadline } => deadline,
                 _ => return,
             },
-            Some(Activity::CleaningUp) => return self.cleanup_step(now, key, turn, out),
+            Some(Activity::CleaningUp { .. }) => return self.cleanup_step(now, key, turn, out),
             _ => return,
         };
         if ready {

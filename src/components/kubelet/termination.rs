@@ -443,7 +443,7 @@ impl Kubelet {
         if let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.worker.as_mut()) {
             worker.terminated_at = Some(now);
         }
-        self.unmount_volumes(now, key);
+        self.unmount_volumes(now, key, out);
         self.turn_ended(now, key, TurnEnd::Transition, out);
         self.eviction_killed(now, key, out);
         self.advance_shutdown(now, out);
@@ -465,7 +465,7 @@ impl Kubelet {
 
     /// Looks whether a stopped pod's volumes are gone.
     pub(super) fn cleanup_step(&mut self, now: SimTime, key: PodKey, turn: u32, out: &mut Outbox<Message>) {
-        let unmounted = self.volumes_gone(now, key);
+        let unmounted = self.volumes_gone(now, key, out);
         let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.worker.as_mut()) else { return };
         let Activity::CleaningUp { initialized } = worker.activity else { return };
         if !unmounted {

@@ -5,6 +5,7 @@ mod boot;
 mod cluster;
 mod explore;
 mod invariant;
+mod metrics;
 mod network;
 mod nodes;
 mod observed;

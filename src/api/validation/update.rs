@@ -103,6 +103,7 @@ fn wants_the_same(old: &Object, new: &Object) -> bool {
         (Object::DaemonSet(old), Object::DaemonSet(new)) => old.spec == new.spec,
         (Object::Job(old), Object::Job(new)) => old.spec == new.spec,
         (Object::CronJob(old), Object::CronJob(new)) => old.spec == new.spec,
+        (Object::HorizontalPodAutoscaler(old), Object::HorizontalPodAutoscaler(new)) => old.spec == new.spec,
         (Object::Event(_) | Object::EndpointSlice(_), _) => true,
         _ => false,
     }
@@ -129,6 +130,7 @@ fn source(object: &Object) -> &str {
         Object::PersistentVolume(object) => &object.source,
         Object::PersistentVolumeClaim(object) => &object.source,
         Object::PodDisruptionBudget(object) => &object.source,
+        Object::HorizontalPodAutoscaler(object) => &object.spec.source,
         Object::PriorityClass(object) => &object.source,
         Object::StorageClass(object) => &object.source,
         Object::RuntimeClass(object) => &object.source,

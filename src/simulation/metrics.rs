@@ -1,8 +1,8 @@
 //! The metrics server: what pods used when their kubelets were last asked (`metrics.k8s.io/v1beta1`).
 //!
-//! Follows metrics-server 0.8 (`pkg/storage/pod.go`): all kubelets are asked every 15 seconds; CPU is the growth between
-//! two answers, or since the start of a container that is younger, if that has run for ten seconds. Nothing happens
-//! in a run for it: what was used is worked out when somebody asks.
+//! Follows metrics-server 0.8 (`pkg/storage/pod.go`): all kubelets are asked every 15 seconds; CPU is the growth
+//! between two answers, or since the start of a container that is younger, if that has run for ten seconds. Nothing
+//! happens in a run for it: what was used is worked out when somebody asks.
 
 use super::cluster::Cluster;
 use crate::api::{CPU, Name, Object, Other, Pod, PodPhase, Response, Selector, Text};

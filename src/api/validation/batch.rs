@@ -28,8 +28,8 @@ fn is_generated(selector: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Label
         && selector.match_expressions.is_none()
 }
 
-/// What a new status may not say (`validateJobStatus`, as far as the Job controller can run into it): while a failed pod
-/// is waited for it counts no active pods, so that ready ones keep it from writing anything at all.
+/// What a new status may not say (`validateJobStatus`, as far as the Job controller can run into it): while a failed
+/// pod is waited for it counts no active pods, so that ready ones keep it from writing anything at all.
 pub(super) fn job_status(old: &JobStatus, new: &JobStatus, errors: &mut Errors) {
     let ready = new.ready.unwrap_or(0);
     if (old.active, old.ready) != (new.active, new.ready) && ready > new.active {

@@ -384,6 +384,7 @@ impl PodRule {
             sandbox: self.sandbox.create.into_iter().map(|call| call.convert(no_address, None)).collect(),
             sandbox_stop: constant(self.sandbox.stop_ms),
             containers: self.containers.into_iter().map(ContainerRule::convert).collect::<Result<_, _>>()?,
+            demand: Vec::new(),
         })
     }
 }

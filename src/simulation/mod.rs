@@ -4,6 +4,7 @@ mod act;
 mod boot;
 mod cluster;
 mod explore;
+mod faults;
 mod invariant;
 mod network;
 mod nodes;
@@ -15,6 +16,7 @@ mod user;
 
 pub use cluster::Cluster;
 pub use explore::{Broken, Finding, examine, explore, shrink};
+pub use faults::FaultMessage;
 pub use invariant::{INVARIANTS, Invariant, Violation, Watchdog};
 pub use observed::Simulation;
 pub use parallel::{parallel, parallel_on};

@@ -81,7 +81,7 @@ impl Scheduler {
                 let stream = pod.meta.uid.stream();
                 let takes = self.latency(&self.parts.latencies.scheduling_cycle, now, stream);
                 self.cycle = Some(Cycle::Deciding(Box::new(decided)));
-                out.after(takes, Message::Scheduler(SchedulerMessage::CycleDone));
+                out.after(takes, Message::Scheduler(self.term, SchedulerMessage::CycleDone));
             }
         }
     }

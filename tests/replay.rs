@@ -1,6 +1,7 @@
 //! The same seed is the same run: again, on other threads, watched or not, forked or not; and one more pod changes
 //! nobody's luck.
 
+use podsim::engine::SimTime;
 use podsim::report::story::{Look, Story};
 use podsim::scenario::Scenario;
 use podsim::simulation::{Simulation, parallel_on};
@@ -92,4 +93,17 @@ fn one_more_pod_changes_nobodys_luck() {
     let crowded = runs(&["another", "worker-1", "worker-2", "worker-3", "and-another"]);
     assert!(alone.values().all(|runs| runs.len() == 3), "{alone:?}");
     assert_eq!(alone, crowded);
+}
+
+#[test]
+fn a_kubelet_stays_down_while_its_machine_has_no_power() {
+    let text = r#"(nodes: [Pool()], duration: "1m",
+        actions: [(at: "15s", do: RestartKubelet(node: "node-1", down: "2s"))],
+        faults: [PowerLoss((node: "node-1", at: "10s", lasts: Some("30s")))])"#;
+    let files = BTreeMap::from([("dark.ron", text)]);
+    let mut simulation = Scenario::load("dark.ron", &files).expect("a good scenario").simulate(1);
+    for (second, up) in [(5, true), (20, false), (39, false), (50, true)] {
+        simulation.run_until(SimTime::from_secs(second));
+        assert_eq!(simulation.cluster().kubelets()[0].is_up(), up, "at {second} s");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod conformance;
+mod conformance_lifecycle;
 mod conformance_scheduler;
 mod disk;
 mod kubectl;

@@ -5,6 +5,7 @@ mod axis;
 pub mod curve;
 pub mod decision;
 mod events;
+pub mod fidelity;
 pub mod kubectl;
 pub mod measure;
 pub mod outcome;

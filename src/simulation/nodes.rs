@@ -21,6 +21,8 @@ impl Cluster {
         out: &mut Outbox<Message>,
     ) {
         match message {
+            // No process starts on a machine without power; it does when the power is back.
+            KubeletMessage::Start if !self.runtimes.machine(node).is_powered() => {}
             KubeletMessage::ListRuntime => {
                 let pods = self.runtimes.machine(node).snapshots();
                 let images = self.runtimes.images(node);

@@ -13,3 +13,5 @@
 //! ```
 
 pub mod invariants;
+#[cfg(feature = "proptest")]
+pub mod strategies;

@@ -93,7 +93,11 @@ impl Kubelet {
         let found = std::mem::take(&mut self.pleg.found);
         let mut place = 0;
         for pod in found {
-            self.observe(now, began, pod, &mut place, out);
+            // A pod that was looked at in the meantime is known better than it was when the list was made.
+            let known = self.pods.get(&pod.key).and_then(|state| state.observed_at);
+            if known.is_none_or(|at| at <= began) {
+                self.observe(now, began, pod, &mut place, out);
+            }
         }
         self.pleg.relisted_at = Some(began);
         self.resume_fresh_workers(now, None, out);
@@ -222,5 +226,63 @@ fn seen(pod: &RuntimePod, id: ContainerId) -> Seen {
         Some(InstanceState::Running) => Seen::Running,
         Some(InstanceState::Exited) => Seen::Exited,
         Some(InstanceState::Created | InstanceState::Unknown) => Seen::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::KubeletSetup;
+    use super::super::PodState;
+    use super::*;
+    use crate::api::{Name, Node, Pod, WallClock, WallTime};
+    use crate::components::cri::SandboxStatus;
+    use crate::components::latency::LatencyProfile;
+    use crate::components::message::NodeIndex;
+    use crate::engine::Draws;
+    use std::net::Ipv4Addr;
+
+    /// `cache.Set` and the relist lock: what a worker goes by never gets older.
+    #[test]
+    fn a_long_relist_does_not_undo_a_later_look_at_one_pod() {
+        let mut kubelet = Kubelet::new(KubeletSetup {
+            node: NodeIndex(0),
+            name: Name::new("node-1"),
+            address: Ipv4Addr::LOCALHOST,
+            config: Arc::default(),
+            profile: Arc::new(LatencyProfile::default()),
+            clock: WallClock::starting_at(WallTime::from_unix_nanos(0)),
+            draws: Draws::new(1),
+            every_probe: false,
+            template: Arc::new(Node::default()),
+        });
+        kubelet.start(SimTime::ZERO, SimDuration::ZERO);
+        let key = PodKey::of_static(1);
+        let pod = Pod {
+            meta: Default::default(),
+            spec: Arc::default(),
+            node_name: Name::new("node-1"),
+            status: Arc::default(),
+        };
+        kubelet.pods.insert(key, PodState::new(key, Arc::new(pod)));
+        let sandbox = |ready| SandboxStatus {
+            id: ContainerId::from_bits(7),
+            attempt: 0,
+            ready,
+            ip: None,
+            created_at: SimTime::ZERO,
+        };
+        let pod = |ready| Arc::new(RuntimePod { key, sandboxes: vec![sandbox(ready)], containers: Vec::new() });
+        let at = SimTime::from_millis;
+        let mut out = Outbox::new();
+        kubelet.runtime_changed(at(10), pod(false), &mut out);
+        let due = kubelet.pleg.planned.expect("a change wants a relist");
+        kubelet.relist(due, due, &mut out);
+        let later = |millis| due + SimDuration::from_millis(millis);
+        kubelet.runtime_changed(later(1), pod(true), &mut out);
+        kubelet.relist_pod(later(2), key, &mut out);
+        kubelet.relisted(later(3), due, &mut out);
+        let state = &kubelet.pods[&key];
+        assert!(state.cached.sandboxes[0].ready && state.listed.sandboxes[0].ready);
+        assert_eq!(state.observed_at, Some(later(2)));
     }
 }

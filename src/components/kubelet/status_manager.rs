@@ -9,7 +9,7 @@ use super::status::{self, containers_ready_condition, is_kubelets, ready_conditi
 use super::{Kubelet, KubeletMessage, PendingCall};
 use crate::api::{
     ContainerId, ContainerState, ContainerStatus, DISRUPTION_TARGET, DeleteOptions, Kind, Object, Part, Pod, PodPhase,
-    PodStatus, Request, Response, Target,
+    PodSpec, PodStatus, Request, Response, Target,
 };
 use crate::components::cri::PodKey;
 use crate::components::message::Message;
@@ -167,9 +167,7 @@ impl Kubelet {
         let Some(state) = self.pods.get(&key) else { return };
         let mut status =
             state.status.as_ref().map_or_else(|| PodStatus::clone(&state.pod.status), |tracked| tracked.status.clone());
-        let initialised = state.pod.spec.init_containers.is_empty()
-            || status.containers.iter().any(|container| !container.container_id.is_none())
-            || status.is_true(*crate::api::INITIALIZED);
+        let initialised = has_pod_initialized(&state.pod.spec, &status);
         let lose = |container: &mut ContainerStatus| {
             if !matches!(container.state, ContainerState::Terminated(_)) {
                 container.state = ContainerState::Terminated(status::lost(
@@ -342,6 +340,23 @@ impl Kubelet {
         self.statuses.reconcile_planned = Some(due);
         out.after(due.since(now), self.message(KubeletMessage::StatusReconcile { due }));
     }
+}
+
+/// Whether a pod has ever got past its init containers (`hasPodInitialized`).
+fn has_pod_initialized(spec: &PodSpec, status: &PodStatus) -> bool {
+    let moved = |container: &ContainerStatus| {
+        container.last_state.is_some() || !matches!(container.state, ContainerState::Waiting { .. })
+    };
+    if spec.init_containers.is_empty() || status.containers.iter().any(moved) {
+        return true;
+    }
+    let last = spec.init_containers.last().zip(status.init_containers.last());
+    last.is_some_and(|(container, last)| {
+        if container.is_sidecar() {
+            return last.state.is_running() && last.started == Some(true);
+        }
+        last.last_state.iter().chain(last.state.terminated()).any(|end| end.exit_code == 0)
+    })
 }
 
 fn find(status: &mut PodStatus, id: ContainerId) -> Option<&mut ContainerStatus> {

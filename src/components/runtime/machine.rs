@@ -463,6 +463,11 @@ impl Machine {
         self.powered = false;
     }
 
+    /// Whether it has power.
+    pub const fn is_powered(&self) -> bool {
+        self.powered
+    }
+
     pub(super) const fn power_on(&mut self) {
         self.powered = true;
     }

@@ -7,13 +7,10 @@ use crate::api::{ApiObject, Change, ChangeKind, Name, Node, Object, Part, Pod, R
 use crate::components::cri::{CriCall, PodKey};
 use crate::components::kubelet::{Kubelet, KubeletMessage};
 use crate::components::message::{Client, Message, NodeIndex};
-use crate::engine::{SimDuration, SimTime};
+use crate::engine::SimTime;
 use crate::simulation::{Cluster, Trace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// How long a node's pressure is told of after it was last seen (`evictionPressureTransitionPeriod`).
-const PRESSURE_HOLD: SimDuration = SimDuration::from_secs(300);
 
 /// Holds every law against every step of a run.
 ///
@@ -105,7 +102,7 @@ impl Checker {
             _ => return,
         };
         let Some(stored) = store.pods.find(namespace, name) else { return };
-        let fact = Asked { cluster, node, what: question, stored };
+        let fact = Asked { now, cluster, node, what: question, stored };
         let object = || name_of(stored);
         self.hold(now, object, |law| if let Law::Asked(check) = law { check(&fact) } else { None });
     }
@@ -136,7 +133,8 @@ impl Checker {
         let mut past = self.nodes.remove(&index).unwrap_or_default();
         past.process(now, &cluster.kubelets()[place]);
         if let Some(before) = past.node.clone() {
-            let fact = NodeVersion { now, before: &before, node, past: &past, hold: PRESSURE_HOLD };
+            let hold = cluster.kubelets()[place].config().eviction.pressure_transition_period;
+            let fact = NodeVersion { now, before: &before, node, past: &past, hold };
             let object = || format!("Node/{}", node.meta.name);
             self.hold(now, object, |law| if let Law::Node(check) = law { check(&fact) } else { None });
             for condition in &node.status.conditions {
@@ -230,9 +228,7 @@ impl Trace for Checker {
                 }
             }
             Message::RuntimeChanged { node, pod } => {
-                let insight = cluster.kubelets()[node.index()].pod(pod.key);
-                let spec = insight.map(|insight| insight.pod().spec.clone());
-                self.on_nodes.entry((*node, pod.key)).or_default().runtime_changed(spec.as_deref(), pod);
+                self.on_nodes.entry((*node, pod.key)).or_default().runtime_changed(pod);
             }
             _ => {}
         }

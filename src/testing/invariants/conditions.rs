@@ -22,9 +22,9 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 43,
-        sentence: "ContainersReady is True if and only if every regular container and sidecar is ready and the phase \
-                   is not terminal.",
-        source: "TestGenerateContainersReadyCondition",
+        sentence: "ContainersReady is True if and only if every regular container and sidecar is ready and the pod \
+                   has not ended; who kills a pod says that it failed before it is told to be unready.",
+        source: "TestGenerateContainersReadyCondition, SyncTerminatingPod, recordings pressure-memory-ranking",
         law: Law::Moved(containers_ready),
     },
     Invariant {
@@ -78,6 +78,11 @@ fn all_ready(spec: &PodSpec, status: &PodStatus) -> bool {
 fn containers_ready(fact: &Moved<'_>) -> Seen {
     let (_, status) = fact.new_status()?;
     let told = status.condition(*CONTAINERS_READY)?.status == ConditionStatus::True;
+    let stopping =
+        fact.after.worker.is_some_and(|worker| worker.terminating_at.is_some() && worker.terminated_at.is_none());
+    if stopping && status.phase.is_terminal() {
+        return None;
+    }
     let is = all_ready(fact.spec(), status) && !status.phase.is_terminal();
     (told != is).then(|| format!("told {told} in phase {}, it is {is}", status.phase))
 }

@@ -23,13 +23,14 @@ pub struct NodeVersion<'a> {
     pub now: SimTime,
     pub before: &'a Node,
     pub node: &'a Node,
-    /// When the kubelet last started, if it did since the beginning.
     pub past: &'a NodePast,
+    /// How long pressure is told of at least.
     pub hold: crate::engine::SimDuration,
 }
 
 /// A kubelet asks the API server to delete a pod, or to change its status.
 pub struct Asked<'a> {
+    pub now: SimTime,
     pub cluster: &'a Cluster,
     pub node: NodeIndex,
     pub what: Question<'a>,

@@ -34,7 +34,11 @@ fn failed_before(fact: &Moved<'_>) -> Seen {
         let waited = |one: &crate::api::ContainerStatus| one.name == container.name && waits(&one.state);
         let was = before.is_some_and(|before| before.all_containers().any(waited));
         let image = fact.spec().container(container.name)?.image;
-        let unfounded = waits(&container.state) && !was && !fact.past.failed_images.contains(&image);
+        // What is waited for is the image of the last sync, also after another one was asked for.
+        let asked = |image| fact.past.failed_images.contains(&image);
+        let known =
+            fact.past.allocated.iter().filter_map(|spec| spec.container(container.name)).any(|c| asked(c.image));
+        let unfounded = waits(&container.state) && !was && !asked(image) && !known;
         unfounded.then(|| format!("{} waits for {image}", container.name))
     })
 }

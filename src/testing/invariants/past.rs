@@ -1,7 +1,7 @@
 //! What laws need to know of earlier steps.
 
 use crate::api::{ApiObject, Container, ContainerId, ContainerState, Name, Node, Pod, PodSpec, PodStatus, Uid};
-use crate::components::cri::{CriCall, CriReply, CriResult, InstanceState, PodKey, RuntimePod};
+use crate::components::cri::{CriCall, CriResult, InstanceState, PodKey, RuntimePod};
 use crate::components::kubelet::{BackOff, Doing, Kubelet, PodInsight, ProbeInsight, WorkerInsight};
 use crate::engine::SimTime;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +40,8 @@ pub struct NodePast {
 #[derive(Debug, Clone, Default)]
 pub struct PodPast {
     pub view: KubeletView,
+    /// What its sandbox was made for.
+    pub spec: Option<Arc<PodSpec>>,
     /// The status that the kubelet had last.
     pub status: Option<PodStatus>,
     /// What the runtime has.
@@ -133,7 +135,8 @@ impl PodPast {
     /// A call is made.
     pub fn called(&mut self, call: &CriCall) {
         match call {
-            CriCall::RunPodSandbox { .. } => {
+            CriCall::RunPodSandbox { pod, .. } => {
+                self.spec = Some(pod.spec.clone());
                 self.created.clear();
                 self.through.clear();
             }
@@ -151,16 +154,17 @@ impl PodPast {
         if let (CriCall::PullImage { image, .. }, Err(_)) = (call, result) {
             self.failed_images.insert(*image);
         }
-        let _: Option<&CriReply> = result.as_ref().ok();
     }
 
     /// The runtime has something new.
-    pub fn runtime_changed(&mut self, spec: Option<&PodSpec>, runtime: &Arc<RuntimePod>) {
+    pub fn runtime_changed(&mut self, runtime: &Arc<RuntimePod>) {
+        let spec = self.spec.clone();
         let newest = runtime.sandboxes.first().map(|sandbox| sandbox.id);
         for instance in &runtime.containers {
             let highest = self.attempts.entry(instance.name).or_default();
             *highest = (*highest).max(instance.attempt);
-            let container = spec.and_then(|spec| spec.init_containers.iter().find(|one| one.name == instance.name));
+            let container =
+                spec.as_ref().and_then(|spec| spec.init_containers.iter().find(|one| one.name == instance.name));
             let (Some(container), true) = (container, newest == Some(instance.sandbox)) else { continue };
             let through = match instance.state {
                 InstanceState::Created | InstanceState::Unknown => false,

@@ -2,7 +2,8 @@
 
 use super::facts::{Asked, Moved, Question, Version};
 use super::{Invariant, Law, Seen};
-use crate::api::{ContainerState, PodPhase, PodStatus, RestartPolicy};
+use crate::api::{ApiObject, PodPhase, PodStatus, RestartPolicy};
+use crate::components::cri::{InstanceState, PodKey};
 use crate::components::kubelet::Doing;
 
 pub(super) const LAWS: &[Invariant] = &[
@@ -20,7 +21,8 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 4,
-        sentence: "A pod that is deleted gracefully has a terminal phase before its kubelet deletes it for good.",
+        sentence: "A pod that is deleted gracefully has a terminal phase, and nothing mounted, before its kubelet deletes \
+                   it for good.",
         source: "canBeDeleted, TestDeletePodBeforeFinished, TestDeletePodFinished",
         law: Law::Asked(ends_before_it_goes),
     },
@@ -32,10 +34,10 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 12,
-        sentence: "A pod goes back from Running to Pending only when none of its regular containers runs or has ended: \
-                   a new sandbox, or a restart of all containers in place.",
+        sentence: "A pod goes back from Running to Pending only when no regular container exists in its newest \
+                   sandbox: that is new, or all containers are restarted in place.",
         source: "TestPodPhaseWithRestartAlwaysAndPodHasRun, recordings restart-all-containers",
-        law: Law::Version(back_to_pending),
+        law: Law::Moved(back_to_pending),
     },
     Invariant {
         number: 23,
@@ -70,8 +72,14 @@ fn ends_before_it_goes(fact: &Asked<'_>) -> Seen {
     let Question::Delete(_) = fact.what else { return None };
     let pod = fact.stored;
     let mirror = pod.meta.annotations.get(crate::api::Name::new("kubernetes.io/config.mirror")).is_some();
-    let ended = pod.is_terminal() || mirror || pod.meta.deletion_grace_period == Some(0);
-    (!ended).then(|| format!("deleted for good while {}", pod.status.phase))
+    if mirror || pod.meta.deletion_grace_period == Some(0) {
+        return None;
+    }
+    let kubelet = &fact.cluster.kubelets()[fact.node.index()];
+    let mounted = kubelet.pod(PodKey::of(pod.id())).is_some_and(|insight| {
+        insight.worker().is_some_and(|worker| !worker.finished) || insight.may_be_mounted(fact.now)
+    });
+    (mounted || !pod.is_terminal()).then(|| format!("deleted for good while {}, mounted: {mounted}", pod.status.phase))
 }
 
 fn final_delete(fact: &Asked<'_>) -> Seen {
@@ -80,11 +88,15 @@ fn final_delete(fact: &Asked<'_>) -> Seen {
     (!right).then(|| format!("asked with grace {:?} and UID {:?}", options.grace_period, options.uid))
 }
 
-fn back_to_pending(fact: &Version<'_>) -> Seen {
-    let (before, after) = fact.by_kubelet()?;
-    let back = before.status.phase == PodPhase::Running && after.status.phase == PodPhase::Pending;
-    let one = after.status.containers.iter().find(|c| !matches!(c.state, ContainerState::Waiting { .. }))?;
-    back.then(|| format!("Pending while {} is {:?}", one.name, one.state))
+fn back_to_pending(fact: &Moved<'_>) -> Seen {
+    let (before, after) = fact.new_status()?;
+    let back = before.is_some_and(|before| before.phase == PodPhase::Running) && after.phase == PodPhase::Pending;
+    let runtime = fact.insight.cached();
+    let newest = runtime.sandboxes.first().filter(|_| back)?.id;
+    let regular = |name| fact.spec().containers.iter().any(|container| container.name == name);
+    let one = runtime.containers.iter().find(|instance| instance.sandbox == newest && regular(instance.name))?;
+    let running = one.state == InstanceState::Running;
+    running.then(|| format!("Pending while {} is {:?}", one.name, one.state))
 }
 
 fn no_success_after_failed_init(fact: &Version<'_>) -> Seen {
@@ -104,10 +116,12 @@ fn all_terminated_at_the_end(fact: &Moved<'_>) -> Seen {
         return None;
     }
     let (status, _, _) = fact.insight.status()?;
-    let initialized = |status: &PodStatus| {
-        let plain = |name| fact.spec().plain_init_containers().any(|container| container.name == name);
-        let mut plain = status.init_containers.iter().filter(|one| plain(one.name));
-        plain.all(|one| one.state.terminated().is_some_and(|end| end.exit_code == 0))
+    // As `hasPodInitialized` tells it: the last init container ended well, or is a sidecar that has started.
+    let initialized = |status: &PodStatus| match (fact.spec().init_containers.last(), status.init_containers.last()) {
+        (Some(container), Some(last)) if container.is_sidecar() => last.started == Some(true),
+        (Some(_), Some(last)) => last.state.terminated().is_some_and(|end| end.exit_code == 0),
+        (Some(_), None) => false,
+        (None, _) => true,
     };
     let left = status.containers.iter().find(|container| container.state.terminated().is_none())?;
     initialized(status).then(|| format!("{} is {:?} although the worker has finished", left.name, left.state))

@@ -16,8 +16,9 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 37,
-        sentence: "A regular container that is ready runs and has started.",
-        source: "TestUpdatePodStatus",
+        sentence: "In what a sync says, a regular container that is ready runs and has started; a verdict in between \
+                   changes only what it is about.",
+        source: "TestUpdatePodStatus, SetContainerStartup, recording startup-slow-then-liveness",
         law: Law::Moved(ready),
     },
     Invariant {
@@ -70,7 +71,9 @@ fn started(fact: &Moved<'_>) -> Seen {
 
 fn ready(fact: &Moved<'_>) -> Seen {
     let (_, status) = fact.new_status()?;
-    let wrong = |c: &&ContainerStatus| c.ready && !(c.state.is_running() && c.started == Some(true));
+    let (was, is) = fact.workers()?;
+    let synced = is.doing == Doing::Syncing && was.doing != Doing::Syncing || is.last_ended != was.last_ended;
+    let wrong = |c: &&ContainerStatus| synced && c.ready && !(c.state.is_running() && c.started == Some(true));
     let one = status.containers.iter().find(wrong)?;
     Some(format!("{} is ready, started {:?}, {:?}", one.name, one.started, one.state))
 }

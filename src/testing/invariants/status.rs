@@ -4,7 +4,6 @@ use super::facts::{Asked, Moved, Question, Version};
 use super::restart::restarts_after;
 use super::{Invariant, Law, Seen};
 use crate::api::{ContainerState, RestartRuleAction};
-use crate::components::cri::PodKey;
 
 pub(super) const LAWS: &[Invariant] = &[
     Invariant {
@@ -39,7 +38,7 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 61,
-        sentence: "A kubelet writes the status of the pods that it has, and of no other of the same name.",
+        sentence: "A kubelet writes the status of pods of its own node, by their UID.",
         source: "TestSyncPodChecksMismatchedUID",
         law: Law::Asked(own_pods),
     },
@@ -112,10 +111,9 @@ fn crashed_before(fact: &Moved<'_>) -> Seen {
 fn own_pods(fact: &Asked<'_>) -> Seen {
     let Question::Status(written) = &fact.what else { return None };
     let kubelet = &fact.cluster.kubelets()[fact.node.index()];
-    let mirror = written.meta.annotations.get(crate::api::Name::new("kubernetes.io/config.mirror")).is_some();
-    let known = kubelet.pod(PodKey::of(crate::api::ApiObject::id(*written))).is_some() || mirror;
+    let known = written.node_name == kubelet.name();
     let same = written.meta.uid == fact.stored.meta.uid;
-    (same && !known).then(|| format!("{} does not have it", kubelet.name()))
+    (same && !known).then(|| format!("{} writes, it is on {:?}", kubelet.name(), written.node_name.as_str()))
 }
 
 fn written_in_order(fact: &Moved<'_>) -> Seen {

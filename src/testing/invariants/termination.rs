@@ -35,7 +35,7 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 49,
-        sentence: "Volumes are unmounted only when no container runs, and the pod is deleted for good only after that.",
+        sentence: "Volumes are unmounted only when no container of the pod runs.",
         source: "SyncTerminatedPod",
         law: Law::Moved(unmounted_when_nothing_runs),
     },

@@ -69,7 +69,10 @@ pub struct KindInfo {
 }
 
 macro_rules! kinds {
-    ($($(#[doc = $doc:literal])+ $group:ident $subject:ident $momentary:literal $name:ident $(($type:ty))? = $example:literal;)*) => {
+    ($(
+        $(#[doc = $doc:literal])+
+        $group:ident $subject:ident $momentary:literal $name:ident $(($type:ty))? = $example:literal;
+    )*) => {
         /// What goes wrong.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, strum::IntoStaticStr)]
         pub enum FaultKind {
@@ -89,156 +92,187 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Calls, answers and watches do not get through; calls fail after 30 seconds, leases expire, and what was missed is
-    /// listed when it is over.
+    /// Calls, answers and watches do not get through; calls fail after 30 seconds, leases expire, and what was missed
+    /// is listed when it is over.
     Network Wires false Partition(Partition) =
-        "(fault: Partition(of: [Kubelet]), on: (zone: \"a\"), at: \"1m\", lasts: \"2m\")";
+        r#"(fault: Partition(of: [Kubelet]), on: (zone: "a"), at: "1m", lasts: "2m")"#;
     /// Calls or answers take longer.
     Network Wires false ApiLatency(ApiLatency) =
-        "(fault: ApiLatency(by: Exponential(mean: \"400ms\"), calls: Writes), at: \"1m\", lasts: \"5m\")";
+        r#"(fault: ApiLatency(by: Exponential(mean: "400ms"), calls: Writes), at: "1m", lasts: "5m")"#;
     /// Messages are lost and sent again, later and later, as TCP does.
     Network Wires false PacketLoss(PacketLoss) =
-        "(fault: PacketLoss(of: [Kubelet], percent: 30), on: (nodes: \"node-1\"), lasts: \"5m\")";
+        r#"(fault: PacketLoss(of: [Kubelet], percent: 30), on: (nodes: "node-1"), lasts: "5m")"#;
     /// Calls reach the server twice.
     Network Wires false DuplicateCalls(DuplicateCalls) =
-        "(fault: DuplicateCalls(of: [ControllerManager], percent: 20), lasts: \"5m\")";
+        r#"(fault: DuplicateCalls(of: [ControllerManager], percent: 20), lasts: "5m")"#;
     /// Watches tell late: whoever watches acts on what was.
     Network Wires false WatchLag(WatchLag) =
-        "(fault: WatchLag(of: [ControllerManager], by: \"4s\"), at: \"30s\", lasts: \"2m\")";
+        r#"(fault: WatchLag(of: [ControllerManager], by: "4s"), at: "30s", lasts: "2m")"#;
     /// Watches break; when it is over, everything is listed again.
     Network Wires false WatchLoss(WatchLoss) =
-        "(fault: WatchLoss(of: [Scheduler]), at: \"30s\", lasts: \"1m\")";
+        r#"(fault: WatchLoss(of: [Scheduler]), at: "30s", lasts: "1m")"#;
     /// Nobody answers at the API server: connections are refused, watches break, no lease is renewed.
-    ApiServer Cluster false ApiUnavailable = "(fault: ApiUnavailable, at: \"1m\", lasts: \"90s\")";
+    ApiServer Cluster false ApiUnavailable =
+        r#"(fault: ApiUnavailable, at: "1m", lasts: "90s")"#;
     /// The API server refuses calls.
     ApiServer Wires false ApiErrors(ApiErrors) =
-        "(fault: ApiErrors(error: TooManyRequests, percent: 40), at: \"1m\", lasts: \"2m\")";
+        r#"(fault: ApiErrors(error: TooManyRequests, percent: 40), at: "1m", lasts: "2m")"#;
     /// The store has no leader: writes fail after seven seconds, reads go on.
-    ApiServer Cluster false EtcdLeaderLoss = "(fault: EtcdLeaderLoss, at: \"1m\", lasts: \"20s\")";
+    ApiServer Cluster false EtcdLeaderLoss =
+        r#"(fault: EtcdLeaderLoss, at: "1m", lasts: "20s")"#;
     /// Events do not arrive.
-    ApiServer Cluster false EventLoss(EventLoss) = "(fault: EventLoss(percent: 50), lasts: \"5m\")";
+    ApiServer Cluster false EventLoss(EventLoss) =
+        r#"(fault: EventLoss(percent: 50), lasts: "5m")"#;
     /// An admission webhook does not answer: calls are refused, or wait for its timeout.
     ApiServer Cluster false WebhookDown(WebhookDown) =
-        "(fault: WebhookDown(kinds: [\"pods\"], policy: Fail, timeout: \"10s\"), at: \"1m\", lasts: \"2m\")";
+        r#"(fault: WebhookDown(kinds: ["pods"], policy: Fail, timeout: "10s"), at: "1m", lasts: "2m")"#;
     /// The controller manager dies and forgets everything; healed, it starts again and lists the cluster.
     Controllers Cluster false ControllerManagerCrash =
-        "(fault: ControllerManagerCrash, when: Call(by: ControllerManager, verb: \"create\", kind: \"pods\", nth: 2), lasts: \"20s\")";
+        r#"(fault: ControllerManagerCrash, when: Call(by: ControllerManager, verb: "create", nth: 2), lasts: "20s")"#;
     /// The scheduler dies and forgets what it assumed; healed, it starts again and lists the cluster.
-    Controllers Cluster false SchedulerCrash = "(fault: SchedulerCrash, at: \"10s\", lasts: \"30s\")";
+    Controllers Cluster false SchedulerCrash =
+        r#"(fault: SchedulerCrash, at: "10s", lasts: "30s")"#;
     /// Another instance takes over after a while without a leader.
     Controllers Cluster true LeaderChange(LeaderChange) =
-        "(fault: LeaderChange(of: ControllerManager), at: \"1m\", every: \"5m\")";
+        r#"(fault: LeaderChange(of: ControllerManager), at: "1m", every: "5m")"#;
     /// Machines lose power; healed, they start again.
-    Node Nodes false PowerLoss = "(fault: PowerLoss, on: (zone: \"a\"), at: \"2m\", lasts: \"90s\")";
+    Node Nodes false PowerLoss =
+        r#"(fault: PowerLoss, on: (zone: "a"), at: "2m", lasts: "90s")"#;
     /// Machines start anew, as after a kernel panic, and are down for as long as it lasts.
-    Node Nodes false Reboot(Reboot) = "(fault: Reboot(disk: Lost), on: (nodes: \"node-2\"), at: \"2m\", lasts: \"40s\")";
+    Node Nodes false Reboot(Reboot) =
+        r#"(fault: Reboot(disk: Lost), on: (nodes: "node-2"), at: "2m", lasts: "40s")"#;
     /// Kubelets die; containers go on.
-    Node Nodes false KubeletCrash = "(fault: KubeletCrash, on: (nodes: \"node-2\"), at: \"2m\", lasts: \"1m\")";
+    Node Nodes false KubeletCrash =
+        r#"(fault: KubeletCrash, on: (nodes: "node-2"), at: "2m", lasts: "1m")"#;
     /// Kubelets do nothing for a while, not even renew their leases, and then everything at once.
-    Node Nodes false KubeletHang = "(fault: KubeletHang, on: (nodes: \"node-2\"), at: \"2m\", lasts: \"1m\")";
+    Node Nodes false KubeletHang =
+        r#"(fault: KubeletHang, on: (nodes: "node-2"), at: "2m", lasts: "1m")"#;
     /// Runtimes die; containers go on, calls fail, and after half a minute the node is not ready.
-    Node Nodes false RuntimeCrash = "(fault: RuntimeCrash, on: (nodes: \"node-2\"), at: \"2m\", lasts: \"2m\")";
+    Node Nodes false RuntimeCrash =
+        r#"(fault: RuntimeCrash, on: (nodes: "node-2"), at: "2m", lasts: "2m")"#;
     /// Runtimes do not answer; calls time out, the PLEG becomes unhealthy, and the node is not ready.
-    Node Nodes false RuntimeHang = "(fault: RuntimeHang, on: (nodes: \"node-2\"), at: \"2m\", lasts: \"5m\")";
+    Node Nodes false RuntimeHang =
+        r#"(fault: RuntimeHang, on: (nodes: "node-2"), at: "2m", lasts: "5m")"#;
     /// The CNI plugin is not ready: the node is not ready, and no sandbox can be made.
-    Node Nodes false NetworkNotReady = "(fault: NetworkNotReady, on: (nodes: \"node-2\"), at: \"1m\", lasts: \"1m\")";
+    Node Nodes false NetworkNotReady =
+        r#"(fault: NetworkNotReady, on: (nodes: "node-2"), at: "1m", lasts: "1m")"#;
     /// Everything takes longer on a machine.
-    Node Nodes false SlowNode(SlowNode) = "(fault: SlowNode(factor: 20), on: (nodes: \"node-3\"), at: \"1m\", lasts: \"3m\")";
+    Node Nodes false SlowNode(SlowNode) =
+        r#"(fault: SlowNode(factor: 20), on: (nodes: "node-3"), at: "1m", lasts: "3m")"#;
     /// Kubelets do not renew their leases.
-    Node Nodes false LeaseLoss = "(fault: LeaseLoss, on: (count: 1), at: \"1m\", lasts: \"2m\")";
+    Node Nodes false LeaseLoss =
+        r#"(fault: LeaseLoss, on: (count: 1), at: "1m", lasts: "2m")"#;
     /// Clocks are wrong.
-    Node Nodes false ClockSkew(ClockSkew) = "(fault: ClockSkew(ahead: \"5m\"), on: (nodes: \"node-1\"), lasts: \"10m\")";
+    Node Nodes false ClockSkew(ClockSkew) =
+        r#"(fault: ClockSkew(ahead: "5m"), on: (nodes: "node-1"), lasts: "10m")"#;
     /// Nodes get a taint, and lose it.
     Node Nodes false NodeTaint(NodeTaint) =
-        "(fault: NodeTaint(taint: \"maintenance=yes:NoExecute\"), on: (share: 50), at: \"1m\", lasts: \"2m\")";
+        r#"(fault: NodeTaint(taint: "maintenance=yes:NoExecute"), on: (share: 50), at: "1m", lasts: "2m")"#;
     /// Nodes are cordoned, and uncordoned.
-    Node Nodes false Cordon = "(fault: Cordon, on: (nodes: \"node-*\"), ramp: \"1m\", lasts: \"30s\")";
+    Node Nodes false Cordon =
+        r#"(fault: Cordon, on: (nodes: "node-*"), ramp: "1m", lasts: "30s")"#;
     /// Nodes are drained, and uncordoned.
-    Node Nodes false Drain(NodeDrain) = "(fault: Drain(force: true), on: (nodes: \"node-*\"), ramp: \"3m\", lasts: \"1m\")";
+    Node Nodes false Drain(NodeDrain) =
+        r#"(fault: Drain(force: true), on: (nodes: "node-*"), ramp: "3m", lasts: "1m")"#;
     /// Machines are told to shut down: pods are stopped by priority, then the power goes; healed, they start again.
-    Node Nodes false GracefulShutdown = "(fault: GracefulShutdown, on: (nodes: \"node-2\"), at: \"1m\", lasts: \"2m\")";
+    Node Nodes false GracefulShutdown =
+        r#"(fault: GracefulShutdown, on: (nodes: "node-2"), at: "1m", lasts: "2m")"#;
     /// Spot machines are taken back after a notice; healed, others take their place.
     Node Nodes false SpotReclaim(SpotReclaim) =
-        "(fault: SpotReclaim(notice: \"2m\"), on: (labels: {\"lifecycle\": \"spot\"}, share: 60), at: \"1m\", lasts: \"4m\")";
+        r#"(fault: SpotReclaim(notice: "2m"), on: (labels: {"lifecycle": "spot"}, share: 60), at: "1m", lasts: "4m")"#;
     /// Nodes lose a label, and get it back.
     Node Nodes false NodeLabelLoss(NodeLabelLoss) =
-        "(fault: NodeLabelLoss(label: \"disktype\"), on: (nodes: \"node-1\"), at: \"1m\", lasts: \"1m\")";
+        r#"(fault: NodeLabelLoss(label: "disktype"), on: (nodes: "node-1"), at: "1m", lasts: "1m")"#;
     /// So much is left of a node's memory, disks, inodes or processes.
     Pressure Nodes false NodePressure(NodePressure) =
-        "(fault: NodePressure(memory: \"50Mi\"), on: (nodes: \"node-1\"), at: \"1m\", lasts: \"2m\")";
+        r#"(fault: NodePressure(memory: "50Mi"), on: (nodes: "node-1"), at: "1m", lasts: "2m")"#;
     /// Pulls fail: `NotFound`, `Unauthorized`, `Timeout`, `RegistryUnavailable`, `TooManyRequests`, `Corrupt`.
     Image Scope false PullFailure(PullFailure) =
-        "(fault: PullFailure(images: \"registry.example/*\", result: TooManyRequests, percent: 50), lasts: \"5m\")";
+        r#"(fault: PullFailure(images: "registry.example/*", result: TooManyRequests, percent: 50), lasts: "5m")"#;
     /// Pulls take longer.
-    Image Scope false PullDelay(PullDelay) = "(fault: PullDelay(by: \"1m\"), lasts: \"5m\")";
+    Image Scope false PullDelay(PullDelay) =
+        r#"(fault: PullDelay(by: "1m"), lasts: "5m")"#;
     /// Images go from nodes.
-    Image Nodes true ImageLoss(ImageLoss) = "(fault: ImageLoss(images: \"*\"), on: (nodes: \"node-1\"), at: \"1m\")";
+    Image Nodes true ImageLoss(ImageLoss) =
+        r#"(fault: ImageLoss(images: "*"), on: (nodes: "node-1"), at: "1m")"#;
     /// A tag means another image for whoever pulls it.
     Image Scope false TagMoved(TagMoved) =
-        "(fault: TagMoved(image: \"shop:latest\", to: \"shop:broken\"), at: \"1m\", lasts: \"5m\")";
+        r#"(fault: TagMoved(image: "shop:latest", to: "shop:broken"), at: "1m", lasts: "5m")"#;
     /// Processes end.
     Process Pods true ProcessExit(ProcessExit) =
-        "(fault: ProcessExit(code: 137, reason: \"OOMKilled\"), on: (pods: \"web-*\", count: 1), every: \"1m\")";
+        r#"(fault: ProcessExit(code: 137, reason: "OOMKilled"), on: (pods: "web-*", count: 1), every: "1m")"#;
     /// Processes end whenever they are started.
     Process Scope false CrashLoop(CrashLoop) =
-        "(fault: CrashLoop(images: \"shop:2\", after: \"3s\"), on: (pods: \"web-*\"), at: \"1m\", lasts: \"3m\")";
+        r#"(fault: CrashLoop(images: "shop:2", after: "3s"), on: (pods: "web-*"), at: "1m", lasts: "3m")"#;
     /// Processes do not answer: listeners and commands hang until they are restarted or it is over.
-    Process Pods false ProcessHang = "(fault: ProcessHang, on: (pods: \"web-*\", share: 50), at: \"1m\")";
+    Process Pods false ProcessHang =
+        r#"(fault: ProcessHang, on: (pods: "web-*", share: 50), at: "1m")"#;
     /// Processes do not react to the stop signal, and are killed when their grace is over.
-    Process Scope false IgnoreSigterm = "(fault: IgnoreSigterm, on: (pods: \"web-*\"), lasts: \"5m\")";
+    Process Scope false IgnoreSigterm =
+        r#"(fault: IgnoreSigterm, on: (pods: "web-*"), lasts: "5m")"#;
     /// Processes take longer to stop.
-    Process Scope false SlowStop(SlowStop) = "(fault: SlowStop(by: \"10s\"), on: (pods: \"web-*\"), lasts: \"5m\")";
+    Process Scope false SlowStop(SlowStop) =
+        r#"(fault: SlowStop(by: "10s"), on: (pods: "web-*"), lasts: "5m")"#;
     /// Processes use ever more memory, until the kernel kills them or their node runs short.
     Process Scope false MemoryLeak(MemoryLeak) =
-        "(fault: MemoryLeak(per_minute: \"64Mi\"), on: (pods: \"web-*\"), at: \"1m\", lasts: \"10m\")";
+        r#"(fault: MemoryLeak(per_minute: "64Mi"), on: (pods: "web-*"), at: "1m", lasts: "10m")"#;
     /// Processes use more memory at once.
-    Process Scope false MemoryStep(MemoryStep) = "(fault: MemoryStep(by: \"1Gi\"), on: (pods: \"web-*\"), at: \"1m\", lasts: \"1m\")";
+    Process Scope false MemoryStep(MemoryStep) =
+        r#"(fault: MemoryStep(by: "1Gi"), on: (pods: "web-*"), at: "1m", lasts: "1m")"#;
     /// Processes write too much to their logs, or their container.
-    Process Scope false DiskFill(DiskFill) = "(fault: DiskFill(into: Logs, per_minute: \"20Gi\"), on: (pods: \"web-*\"), lasts: \"5m\")";
+    Process Scope false DiskFill(DiskFill) =
+        r#"(fault: DiskFill(into: Logs, per_minute: "20Gi"), on: (pods: "web-*"), lasts: "5m")"#;
     /// Containers cannot be started: a wrong binary.
-    Process Scope false StartFailure(StartFailure) = "(fault: StartFailure(), on: (pods: \"web-*\"), at: \"1m\", lasts: \"2m\")";
+    Process Scope false StartFailure(StartFailure) =
+        r#"(fault: StartFailure(), on: (pods: "web-*"), at: "1m", lasts: "2m")"#;
     /// Containers cannot be created.
-    Process Scope false CreateFailure(CreateFailure) = "(fault: CreateFailure(), on: (nodes: \"node-1\"), at: \"1m\", lasts: \"2m\")";
+    Process Scope false CreateFailure(CreateFailure) =
+        r#"(fault: CreateFailure(), on: (nodes: "node-1"), at: "1m", lasts: "2m")"#;
     /// Listeners refuse, hang, reset or answer with errors: probes fail, alone or all together.
     Probe Scope false ListenerFailure(ListenerFailure) =
-        "(fault: ListenerFailure(port: 8080, answer: Status(code: 503)), on: (pods: \"web-*\"), at: \"1m\", lasts: \"30s\")";
+        r#"(fault: ListenerFailure(port: 8080, answer: Hang), on: (pods: "web-*"), at: "1m", lasts: "30s")"#;
     /// Listeners take longer to answer, perhaps longer than anybody waits.
     Probe Scope false ListenerDelay(ListenerDelay) =
-        "(fault: ListenerDelay(by: \"1500ms\"), on: (labels: {\"app\": \"web\"}), at: \"1m\", lasts: \"1m\")";
+        r#"(fault: ListenerDelay(by: "1500ms"), on: (labels: {"app": "web"}), at: "1m", lasts: "1m")"#;
     /// Commands of probes and hooks fail, hang, or cannot be run.
     Probe Scope false ExecFailure(ExecFailure) =
-        "(fault: ExecFailure(command: \"cat *\", result: Error), on: (pods: \"web-*\"), at: \"1m\", lasts: \"1m\")";
+        r#"(fault: ExecFailure(command: "cat *", result: Error), on: (pods: "web-*"), at: "1m", lasts: "1m")"#;
     /// Sandboxes cannot be made, for want of addresses if nothing else is said.
     Sandbox Scope false SandboxFailure(SandboxFailure) =
-        "(fault: SandboxFailure(percent: 50), on: (nodes: \"node-1\"), lasts: \"2m\")";
+        r#"(fault: SandboxFailure(percent: 50), on: (nodes: "node-1"), lasts: "2m")"#;
     /// Sandboxes take longer to make, or to take down.
-    Sandbox Scope false SandboxDelay(SandboxDelay) = "(fault: SandboxDelay(by: \"20s\", teardown: \"10s\"), lasts: \"5m\")";
+    Sandbox Scope false SandboxDelay(SandboxDelay) =
+        r#"(fault: SandboxDelay(by: "20s", teardown: "10s"), lasts: "5m")"#;
     /// Nodes are cut off from the pods of other nodes; their kubelets still probe their own.
-    Sandbox Nodes false PodNetworkPartition = "(fault: PodNetworkPartition, on: (nodes: \"node-1\"), at: \"1m\", lasts: \"1m\")";
+    Sandbox Nodes false PodNetworkPartition =
+        r#"(fault: PodNetworkPartition, on: (nodes: "node-1"), at: "1m", lasts: "1m")"#;
     /// No name is found, by the programs in pods.
-    Sandbox Scope false DnsFailure = "(fault: DnsFailure, on: (pods: \"web-*\"), at: \"10s\", lasts: \"1m\")";
+    Sandbox Scope false DnsFailure =
+        r#"(fault: DnsFailure, on: (pods: "web-*"), at: "10s", lasts: "1m")"#;
     /// Volumes cannot be mounted.
     Volume Scope false MountFailure(MountFailure) =
-        "(fault: MountFailure(volumes: \"data\"), on: (pods: \"db-*\"), lasts: \"2m\")";
+        r#"(fault: MountFailure(volumes: "data"), on: (pods: "db-*"), lasts: "2m")"#;
     /// Volumes take longer to mount.
-    Volume Scope false MountDelay(MountDelay) = "(fault: MountDelay(by: \"30s\"), lasts: \"5m\")";
+    Volume Scope false MountDelay(MountDelay) =
+        r#"(fault: MountDelay(by: "30s"), lasts: "5m")"#;
     /// Pods are deleted.
     Operation Pods true PodKill(PodKill) =
-        "(fault: PodKill(force: true), on: (labels: {\"app\": \"web\"}, count: 1), at: \"1m\", every: \"30s\", times: 5)";
+        r#"(fault: PodKill(force: true), on: (labels: {"app": "web"}, count: 1), at: "1m", every: "30s", times: 5)"#;
     /// Pods are evicted, if their budgets allow.
-    Operation Pods true PodEviction = "(fault: PodEviction, on: (pods: \"web-*\", share: 50), at: \"1m\")";
+    Operation Pods true PodEviction =
+        r#"(fault: PodEviction, on: (pods: "web-*", share: 50), at: "1m")"#;
     /// A workload gets an image that does not do; healed, the rollout is undone.
     Operation Cluster false BadImage(BadImage) =
-        "(fault: BadImage(object: \"deployment/web\", container: \"web\", image: \"web:typo\"), at: \"1m\", lasts: \"2m\")";
+        r#"(fault: BadImage(object: "deployment/web", container: "web", image: "web:typo"), at: "1m", lasts: "2m")"#;
     /// A workload is scaled, and scaled back.
     Operation Cluster false ScaleTo(ScaleTo) =
-        "(fault: ScaleTo(object: \"deployment/web\", replicas: 0), at: \"1m\", lasts: \"1m\")";
+        r#"(fault: ScaleTo(object: "deployment/web", replicas: 0), at: "1m", lasts: "1m")"#;
     /// An object is deleted, and created again.
     Operation Cluster false ObjectLoss(ObjectLoss) =
-        "(fault: ObjectLoss(object: \"configmap/settings\"), at: \"1m\", lasts: \"1m\")";
+        r#"(fault: ObjectLoss(object: "configmap/settings"), at: "1m", lasts: "1m")"#;
     /// A quota allows no further pod in a namespace.
     Operation Cluster false QuotaExhausted(QuotaExhausted) =
-        "(fault: QuotaExhausted(namespace: \"default\"), at: \"1m\", lasts: \"2m\")";
+        r#"(fault: QuotaExhausted(namespace: "default"), at: "1m", lasts: "2m")"#;
 }
 
 impl FaultKind {

@@ -1,8 +1,9 @@
 //! Every kind of fault has an effect, and is over when it is healed; together, in any order, they break nothing.
 
-use podsim::faults::KINDS;
+use podsim::engine::SimDuration;
+use podsim::faults::{KINDS, catalogue, swarm};
 use podsim::scenario::Scenario;
-use podsim::simulation::{Simulation, parallel};
+use podsim::simulation::{Simulation, examine_recovery, parallel};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A shop of three replicas, one on each node, with probes, a limit, a ConfigMap and a Service; and a customer who asks
@@ -103,7 +104,10 @@ const EFFECTS: [(&str, &str); 57] = [
         r#"DuplicateCalls(of: [ControllerManager], percent: 100), lasts: "1m""#,
         "eventually count(pods(app=web)) > 3 within 1m",
     ),
-    (r#"WatchLag(of: [Scheduler], by: "20s"), lasts: "1m""#, "never any(pods(app=web) where phase == Running) until 18s"),
+    (
+        r#"WatchLag(of: [Scheduler], by: "20s"), lasts: "1m""#,
+        "never any(pods(app=web) where phase == Running) until 18s",
+    ),
     (r#"WatchLoss(of: [Scheduler]), lasts: "30s""#, "never any(pods(app=web) where phase == Running) until 29s"),
     // API server.
     (r#"ApiUnavailable, at: "1m", lasts: "90s""#, "refused(pod(web-*), '*connection refused*')"),
@@ -155,7 +159,7 @@ const EFFECTS: [(&str, &str); 57] = [
     ),
     (
         r#"SlowNode(factor: 400), on: (nodes: "node-*"), at: "1m", lasts: "1m""#,
-        "eventually any(pods(app=web) where not ready) from 1m until 2m",
+        "eventually deployment(web).readyReplicas == 0 from 1m until 2m",
     ),
     (
         r#"LeaseLoss, on: (nodes: "node-2"), at: "1m", lasts: "2m""#,
@@ -200,13 +204,16 @@ const EFFECTS: [(&str, &str); 57] = [
     (r#"ImageLoss(), on: (nodes: "*"), at: "70500ms""#, "none(nodes(*) where status.images[0].sizeBytes > 1000000000)"),
     (
         r#"TagMoved(image: "shop:1", to: "shop:broken"), lasts: "1m""#,
-        "eventually any(pods(app=web) where reason == CrashLoopBackOff) within 1m",
+        "eventually any(pods(app=web) where status.containerStatuses[0].state.waiting.reason == CrashLoopBackOff) within 1m",
     ),
     // Processes.
-    (r#"ProcessExit(code: 3), on: (pods: "web-*", count: 1), at: "1m""#, "count(pods(app=web) where restarts == 1) <= 1"),
+    (
+        r#"ProcessExit(code: 3), on: (pods: "web-*", count: 1), at: "1m""#,
+        "count(pods(app=web) where restarts == 1) <= 1",
+    ),
     (
         r#"CrashLoop(code: 5), on: (pods: "web-*"), at: "1m", lasts: "2m""#,
-        "eventually count(pods(app=web) where reason == CrashLoopBackOff) == 3 within 2m",
+        "eventually count(pods(app=web) where status.containerStatuses[0].state.waiting.reason == CrashLoopBackOff) == 3 within 2m",
     ),
     (
         r#"ProcessHang, on: (pods: "web-*"), at: "1m", lasts: "2m""#,
@@ -281,7 +288,7 @@ const EFFECTS: [(&str, &str); 57] = [
     ),
     (
         r#"BadImage(object: "deployment/web", container: "web", image: "shop:typo"), at: "1m", lasts: "2m""#,
-        "eventually any(pods(app=web) where reason == ErrImagePull) within 2m",
+        "eventually any(pods(app=web) where status.containerStatuses[0].state.waiting.reason == ErrImagePull) within 2m",
     ),
 ];
 
@@ -291,7 +298,10 @@ const MORE_EFFECTS: [(&str, &str); 3] = [
         r#"ScaleTo(object: "deployment/web", replicas: 0), at: "1m", lasts: "1m""#,
         "eventually count(pods(app=web)) == 0 from 1m until 2m",
     ),
-    (r#"ObjectLoss(object: "configmap/settings"), at: "1m", lasts: "1m""#, "eventually not configmap(settings) from 1m"),
+    (
+        r#"ObjectLoss(object: "configmap/settings"), at: "1m", lasts: "1m""#,
+        "eventually not configmap(settings) from 1m",
+    ),
     (
         r#"QuotaExhausted(), at: "1m", lasts: "1m""#,
         "eventually event(replicaset(web-*), FailedCreate, '*exceeded quota*') within 2m",
@@ -349,4 +359,71 @@ fn without_faults_none_of_the_effects_is_seen() {
     let seen: Vec<&str> = seen.filter(|text| !harmless.iter().any(|fine| text.starts_with(fine))).collect();
     assert!(seen.is_empty(), "{seen:#?}");
     assert!(healed.iter().all(|verdict| verdict.met), "{healed:#?}");
+}
+
+/// So long after the last heal all has to be well again.
+const RECOVERY: SimDuration = SimDuration::from_mins(20);
+/// When all faults are over.
+const HEALED_BY: SimDuration = SimDuration::from_mins(6);
+
+/// The shop with the faults of a seed, and without them.
+fn swarmed(seed: u64) -> [Scenario; 2] {
+    let untouched = scenario("", "", &[]).until(HEALED_BY + RECOVERY);
+    let faults = swarm(seed, HEALED_BY, &untouched.swarm_targets());
+    [scenario(&faults.join(",\n"), "", &[]).until(HEALED_BY + RECOVERY), untouched]
+}
+
+/// What a seed shows that should not be: a broken law, something that does not come back, another digest.
+fn shown(seed: u64) -> Option<String> {
+    let [struck, untouched] = swarmed(seed);
+    if let Some(found) = examine_recovery(&struck, &untouched, seed) {
+        return Some(format!("seed {seed}, at {}: {:?}: {}", found.at, found.broken, found.seen));
+    }
+    let digest = || run(&struck, seed).digest();
+    (digest() != digest()).then(|| format!("seed {seed}: two digests"))
+}
+
+fn swarm_holds(seeds: std::ops::Range<u64>) {
+    let seeds: Vec<u64> = seeds.collect();
+    let shown: Vec<String> = parallel(&seeds, |seed| shown(*seed)).into_iter().flatten().collect();
+    assert!(shown.is_empty(), "{} of {} seeds\n{}", shown.len(), seeds.len(), shown.join("\n"));
+}
+
+#[test]
+fn faults_of_every_kind_together_break_nothing() {
+    swarm_holds(0..20);
+}
+
+#[test]
+#[ignore = "takes minutes: cargo test --release --test faults -- --ignored"]
+fn faults_of_every_kind_together_break_nothing_with_a_thousand_seeds() {
+    swarm_holds(0..1_000);
+}
+
+#[test]
+fn one_fault_more_changes_nobodys_luck() {
+    // Which pods are struck, and when, is drawn by the fault's name.
+    let first = r#"(fault: ProcessExit(code: 3), on: (pods: "web-*", count: 1), name: "crash", at: "1m", every: "1m")"#;
+    let second = r#"(fault: EventLoss(percent: 50), name: "noise", lasts: "5m")"#;
+    let ends = |faults: &str| {
+        let simulation = run(&scenario(faults, "", &[]), 4);
+        let restarts: Vec<(String, u32)> =
+            simulation.pods().map(|pod| (pod.meta.name.to_string(), pod.restarts())).collect();
+        restarts
+    };
+    assert_eq!(ends(first), ends(&format!("{second}, {first}")));
+}
+
+#[test]
+fn the_readme_lists_every_kind() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(&path).expect("a text");
+    let (begin, end) = ("<!-- faults -->\n", "<!-- end of faults -->");
+    let (before, rest) = readme.split_once(begin).expect("README.md has a place for faults");
+    let (listed, after) = rest.split_once(end).expect("it has an end");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, format!("{before}{begin}{}{end}{after}", catalogue())).expect("it can be written");
+        return;
+    }
+    assert_eq!(listed, catalogue(), "UPDATE_GOLDEN=1 cargo test --test faults writes it anew");
 }

@@ -16,6 +16,7 @@ mod plan;
 mod pod;
 mod pressure;
 mod process;
+mod swarm;
 mod target;
 mod trigger;
 
@@ -30,6 +31,7 @@ pub use plan::{FaultPlan, PlannedTrigger};
 pub use pod::*;
 pub use pressure::*;
 pub use process::*;
+pub use swarm::{SwarmTargets, swarm};
 pub use target::Targets;
 pub use trigger::{CallTrigger, Trigger};
 

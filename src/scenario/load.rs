@@ -20,7 +20,7 @@ use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{ContainerBehavior, Glob, ImageBehavior, PodBehavior, Process, PullBehavior, World};
 use crate::components::scheduler::SchedulerSetup;
 use crate::engine::{Distribution, Draws, SimDuration, SimTime};
-use crate::faults::FaultPlan;
+use crate::faults::{FaultPlan, SwarmTargets};
 use crate::simulation::Simulation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -174,6 +174,31 @@ impl Scenario {
     pub fn does_nothing_but_create(&self) -> bool {
         let creates = |action: &TimedAction| matches!(action.action, Action::Create(_) | Action::Apply(_));
         self.faults.is_empty() && self.actions.iter().all(creates)
+    }
+
+    /// What of it faults can be about that have to name it.
+    pub fn swarm_targets(&self) -> SwarmTargets {
+        let mut targets = SwarmTargets::default();
+        for action in self.actions.iter().filter(|action| action.at.is_zero()) {
+            let object = match &action.action {
+                Action::Create(object) => object,
+                Action::Apply(applied) => &applied.object,
+                _ => continue,
+            };
+            let meta = object.meta();
+            let (namespace, name) = (meta.namespace.to_string(), meta.name.to_string());
+            match object {
+                Object::Deployment(workload) => {
+                    let container = workload.spec.template.spec.containers.first().map(|container| container.name);
+                    let container = container.unwrap_or_default().to_string();
+                    targets.deployments.push((namespace, name, container));
+                }
+                Object::ConfigMap(_) => targets.objects.push(("configmap", namespace, name)),
+                Object::Service(_) => targets.objects.push(("service", namespace, name)),
+                _ => {}
+            }
+        }
+        targets
     }
 
     /// Where an object, `Kind/namespace/name`, is written.

@@ -679,8 +679,12 @@ impl Kubelet {
         }
     }
 
-    /// A status changed that somebody else wrote: only readiness gates make that the kubelet's business.
+    /// A status changed that somebody else wrote: what was the kubelet's to say is said again, and readiness gates are
+    /// looked at.
     fn pod_reconciled(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        if self.status_is_disputed(key) {
+            self.want_reconcile(now, out);
+        }
         let Some(state) = self.pods.get(&key) else { return };
         if state.pod.spec.readiness_gates.is_empty() {
             return;

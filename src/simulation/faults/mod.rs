@@ -156,6 +156,8 @@ pub(super) struct Faults {
     conditions: Vec<(u32, Condition)>,
     /// Calls and answers that do not get through, in order.
     held: Vec<Held>,
+    /// Calls whose answers never were on a wire.
+    at_home: BTreeSet<(Client, u32)>,
     /// What watchers whose watches broke have missed.
     missed: BTreeMap<Client, Missed>,
     /// How often calls were refused that their clients make again by themselves.
@@ -180,7 +182,7 @@ pub(super) struct Faults {
 impl Faults {
     /// Whether nothing is struck and nothing waits: messages go their way.
     pub(super) fn is_quiet(&self) -> bool {
-        self.strikes.is_empty() && self.held.is_empty() && self.missed.is_empty()
+        self.strikes.is_empty() && self.held.is_empty() && self.missed.is_empty() && self.at_home.is_empty()
     }
 }
 
@@ -251,7 +253,7 @@ impl Cluster {
             FaultMessage::Strike { strike } => self.strike(now, strike, out),
             FaultMessage::Heal { strike } => self.heal(now, strike, out),
             FaultMessage::PowerFails { strike } => self.notice_is_over(now, strike, out),
-            FaultMessage::Patience { client, id, since } => self.patience_ends(now, (client, id), since, out),
+            FaultMessage::Patience { client, id, since } => self.patience_ends((client, id), since, out),
             FaultMessage::Admitted { client, id, request } => self.call_admitted(now, (client, id), request, out),
             FaultMessage::Duplicate { request } => {
                 // The answer goes to nobody: the first one was taken.

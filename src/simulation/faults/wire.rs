@@ -218,7 +218,7 @@ impl Cluster {
                 let message = Message::Call { client, id, request };
                 return self.hold(now, message, EVENT_PATIENCE, GivesUp::Unreachable, out);
             }
-            return self.answered(now, client, id, Err(refused_connection()), out);
+            return self.answer_at_home(client, id, refused_connection(), out);
         }
         if Calls::Writes.has(&request) && self.is_leaderless() {
             return self.hold(now, Message::Call { client, id, request }, ETCD_PATIENCE, GivesUp::NoLeader, out);
@@ -231,7 +231,7 @@ impl Cluster {
                 if *tries <= RETRIES {
                     return out.after(RETRY_AFTER, Message::Call { client, id, request });
                 }
-                return self.refuse(now, (client, id), &request, ApiFailure::TooManyRequests, out);
+                return self.refuse((client, id), &request, ApiFailure::TooManyRequests, out);
             }
             Some(ApiFailure::Timeout) => {
                 let _ = self.server.serve(now, *request);
@@ -242,7 +242,7 @@ impl Cluster {
                 );
                 return out.now(Message::Reply { client, id, response: Err(error) });
             }
-            Some(failure) => return self.refuse(now, (client, id), &request, failure, out),
+            Some(failure) => return self.refuse((client, id), &request, failure, out),
         }
         self.faults.tries.remove(&(client, id));
         match self.webhooks(&request) {
@@ -307,7 +307,6 @@ impl Cluster {
 
     fn refuse(
         &mut self,
-        now: SimTime,
         (client, id): (Client, u32),
         request: &Request,
         failure: ApiFailure,
@@ -335,7 +334,6 @@ impl Cluster {
             }
             ApiFailure::Timeout => ApiError::new(ErrorReason::Timeout, "Timeout"),
         };
-        let _ = now;
         out.now(Message::Reply { client, id, response: Err(error) });
     }
 
@@ -390,7 +388,8 @@ impl Cluster {
         response: Response,
         out: &mut Outbox<Message>,
     ) {
-        if self.is_blocked(client, Direction::FromServer) || self.api_is_down() {
+        let at_home = self.faults.at_home.remove(&(client, id));
+        if !at_home && (self.is_blocked(client, Direction::FromServer) || self.api_is_down()) {
             let message = Message::Reply { client, id, response };
             return self.hold(now, message, PATIENCE, GivesUp::Unreachable, out);
         }
@@ -412,13 +411,7 @@ impl Cluster {
     }
 
     /// Whoever called has waited long enough.
-    pub(super) fn patience_ends(
-        &mut self,
-        now: SimTime,
-        (client, id): (Client, u32),
-        since: SimTime,
-        out: &mut Outbox<Message>,
-    ) {
+    pub(super) fn patience_ends(&mut self, (client, id): (Client, u32), since: SimTime, out: &mut Outbox<Message>) {
         let held = &mut self.faults.held;
         let mine = |held: &Held| held.client == client && held.id == id && held.since == since;
         let Some(place) = held.iter().position(mine) else { return };
@@ -427,7 +420,13 @@ impl Cluster {
             GivesUp::Unreachable => ApiError::new(ErrorReason::Timeout, "dial tcp 10.96.0.1:443: i/o timeout"),
             GivesUp::NoLeader => ApiError::new(ErrorReason::InternalError, "etcdserver: request timed out"),
         };
-        self.answered(now, client, id, Err(error), out);
+        self.answer_at_home(client, id, error, out);
+    }
+
+    /// A caller learns what it could have learned without any server.
+    fn answer_at_home(&mut self, client: Client, id: u32, error: Box<ApiError>, out: &mut Outbox<Message>) {
+        self.faults.at_home.insert((client, id));
+        out.now(Message::Reply { client, id, response: Err(error) });
     }
 
     /// The way may be free again: what was held goes on, and watchers whose watches broke list again.

@@ -9,6 +9,7 @@ mod kubectl;
 mod progress;
 mod run;
 mod schedule;
+mod swarm;
 mod sweep;
 mod tell;
 mod trace;

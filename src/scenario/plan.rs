@@ -8,6 +8,7 @@ use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{Glob, MachineLoad, World};
 use crate::components::scheduler::SchedulerSetup;
 use crate::engine::SimDuration;
+use crate::faults::FaultPlan;
 use std::sync::Arc;
 
 /// What is to be run.
@@ -27,6 +28,8 @@ pub struct Plan {
     pub scheduler: Arc<SchedulerSetup>,
     /// What users and fate do, in order of time.
     pub actions: Vec<TimedAction>,
+    /// What goes wrong.
+    pub faults: Arc<[FaultPlan]>,
     /// Whether every probe is run, also those that are sure to change nothing.
     pub every_probe: bool,
 }

@@ -142,6 +142,7 @@ impl RecordedCase {
             profile: Arc::new(LatencyProfile::kubernetes_1_36()),
             scheduler: Arc::default(),
             actions: self.actions.clone(),
+            faults: [].into(),
             every_probe: true,
         }
     }

@@ -11,7 +11,12 @@ impl Cluster {
     /// Does what is due.
     pub(super) fn act(&mut self, now: SimTime, place: usize, out: &mut Outbox<Message>) {
         let plan = self.plan.clone();
-        match &plan.actions[place].action {
+        self.do_action(now, &plan.actions[place].action, out);
+    }
+
+    /// Does something.
+    pub(super) fn do_action(&mut self, now: SimTime, action: &Action, out: &mut Outbox<Message>) {
+        match action {
             Action::Create(object) => self.user_calls([Request::Create(object.clone())], out),
             Action::Delete { target, options } => {
                 let options = *options;

@@ -48,6 +48,8 @@ impl Cluster {
                 self.register(SimTime::ZERO, &present);
                 self.controllers.was_up(node.name, node.uptime);
                 self.watch_usage(SimTime::ZERO, index, out);
+            } else {
+                self.not_yet_there(index);
             }
         }
         self.server.take_changes();
@@ -57,6 +59,7 @@ impl Cluster {
             }
         }
         self.controllers.start(SimTime::ZERO, out);
+        self.plan_faults(out);
         for (place, action) in plan.actions.iter().enumerate() {
             out.after(action.at, Message::Act(u32::try_from(place).expect("fewer than 2^32 actions")));
         }

@@ -18,6 +18,8 @@ pub struct Plan {
     pub duration: SimDuration,
     /// What the clocks show at the start.
     pub start: WallTime,
+    /// What is stored from the start, as another server had it: see [`Server::adopt`](crate::api::Server::adopt).
+    pub stored: Vec<Object>,
     /// The machines, in order.
     pub nodes: Vec<NodePlan>,
     /// What containers do.

@@ -137,6 +137,7 @@ impl RecordedCase {
         Plan {
             duration: self.duration,
             start,
+            stored: Vec::new(),
             nodes,
             world: self.world.clone(),
             profile: Arc::new(LatencyProfile::kubernetes_1_36()),

@@ -5,9 +5,17 @@ use super::user::Errand;
 use crate::api::{Kind, Name, Object, Request, Target};
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime};
-use crate::scenario::plan::{Action, ActionTarget, Pick};
+use crate::scenario::plan::{Action, ActionTarget, Pick, TimedAction};
+use std::sync::Arc;
 
 impl Cluster {
+    /// Adds an action to the plan of this fork, and returns its place.
+    pub(super) fn foresee(&mut self, at: SimDuration, action: Action) -> u32 {
+        let actions = &mut Arc::make_mut(&mut self.plan).actions;
+        actions.push(TimedAction { at, action });
+        u32::try_from(actions.len() - 1).expect("fewer than 2^32 actions")
+    }
+
     /// Does what is due.
     pub(super) fn act(&mut self, now: SimTime, place: usize, out: &mut Outbox<Message>) {
         let plan = self.plan.clone();

@@ -2,6 +2,7 @@
 
 mod act;
 mod boot;
+pub mod capacity;
 mod cluster;
 mod explore;
 mod expose;

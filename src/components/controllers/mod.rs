@@ -129,10 +129,7 @@ macro_rules! controllers {
             pub fn listed(&mut self, now: SimTime, objects: Vec<Object>, out: &mut Outbox<Message>) {
                 objects.iter().for_each(|object| self.introduce(object.clone()));
                 self.start(now, out);
-                for object in &objects {
-                    let seen = Seen { kind: ChangeKind::Added, old: None, new: object, informers: &self.informers };
-                    $(self.$field.observe(now, &seen, &mut self.shared, out);)*
-                }
+                objects.iter().for_each(|object| self.found(now, object, out));
             }
 
             /// The watch tells of a change.
@@ -140,6 +137,12 @@ macro_rules! controllers {
                 let old = self.informers.apply(change);
                 let seen =
                     Seen { kind: change.kind, old: old.as_ref(), new: &change.object, informers: &self.informers };
+                $(self.$field.observe(now, &seen, &mut self.shared, out);)*
+            }
+
+            /// An informer lists an object that was introduced: as at the start of a process, whoever minds it looks.
+            pub fn found(&mut self, now: SimTime, object: &Object, out: &mut Outbox<Message>) {
+                let seen = Seen { kind: ChangeKind::Added, old: None, new: object, informers: &self.informers };
                 $(self.$field.observe(now, &seen, &mut self.shared, out);)*
             }
 

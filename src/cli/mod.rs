@@ -11,6 +11,7 @@ mod plan;
 mod progress;
 mod run;
 mod schedule;
+mod swarm;
 mod sweep;
 mod tell;
 mod trace;

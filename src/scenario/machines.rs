@@ -150,7 +150,7 @@ fn is_node_name(name: &str) -> bool {
 }
 
 /// A taint as kubectl writes it: `key=value:Effect`, the value may be missing.
-pub(super) fn taint(text: &str) -> Result<Taint, String> {
+pub(crate) fn taint(text: &str) -> Result<Taint, String> {
     let wrong = || format!("the taint {text:?}");
     let (what, effect) = text.rsplit_once(':').ok_or_else(wrong)?;
     let (key, value) = what.split_once('=').unwrap_or((what, ""));

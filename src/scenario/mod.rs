@@ -3,6 +3,7 @@
 pub mod cluster;
 mod error;
 pub mod expect;
+mod faults;
 pub mod file;
 mod files;
 mod kubelet_configuration;
@@ -29,6 +30,8 @@ pub use error::{Place, Problem, Problems};
 pub use files::{FileError, Files};
 pub use kubelet_configuration::kubelet_configuration;
 pub use load::{ManifestOptions, Scenario};
+pub(crate) use machines::taint as taint_of;
+pub(crate) use names::object as object_named;
 pub use notes::{Notes, Refusal};
 pub use outline::Placed;
 pub use parts::Parts;

@@ -19,7 +19,12 @@ impl Cluster {
     /// Does what is due.
     pub(super) fn act(&mut self, now: SimTime, place: usize, out: &mut Outbox<Message>) {
         let plan = self.plan.clone();
-        match &plan.actions[place].action {
+        self.do_action(now, &plan.actions[place].action, out);
+    }
+
+    /// Does something.
+    pub(super) fn do_action(&mut self, now: SimTime, action: &Action, out: &mut Outbox<Message>) {
+        match action {
             Action::Create(object) => self.user_calls([Request::Create(object.clone())], out),
             Action::Delete { target, options } => {
                 let options = *options;
@@ -32,10 +37,30 @@ impl Cluster {
                 self.user_calls(found.into_iter().map(request), out);
             }
             Action::Rollout { target, verb } => {
-                let found = self.find(target);
-                let requests: Vec<Request> =
-                    found.into_iter().filter_map(|target| self.rollout(now, target, *verb)).collect();
-                self.user_calls(requests, out);
+                for target in self.find(target) {
+                    match self.rollout(now, target, *verb) {
+                        Ok(request) => self.user_calls([request], out),
+                        Err(why) => self.user.complain(now, target, why),
+                    }
+                }
+            }
+            Action::Expose { target, exposure } => {
+                for target in self.find(target) {
+                    match self.expose(target, exposure) {
+                        Ok(request) => self.user_calls([request], out),
+                        Err(why) => self.user.complain(now, target, why),
+                    }
+                }
+            }
+            Action::Exec { target, container, command } => {
+                for target in self.find(target) {
+                    self.exec(now, target, *container, command.clone(), out);
+                }
+            }
+            Action::Copy { target, container, path, content } => {
+                for target in self.find(target) {
+                    self.copy_into(now, target, *container, path, content);
+                }
             }
             Action::Evict { target, options } => {
                 let options = *options;

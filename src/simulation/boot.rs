@@ -53,6 +53,8 @@ impl Cluster {
                 self.register(SimTime::ZERO, &present);
                 self.controllers.was_up(node.name, node.uptime);
                 self.watch_usage(SimTime::ZERO, index, out);
+            } else {
+                self.not_yet_there(index);
             }
         }
         self.server.take_changes();
@@ -62,6 +64,7 @@ impl Cluster {
             }
         }
         self.controllers.start(SimTime::ZERO, out);
+        self.plan_faults(out);
         for stored in &plan.stored {
             self.list(stored, out);
         }
@@ -74,7 +77,7 @@ impl Cluster {
     fn list(&mut self, stored: &Object, out: &mut Outbox<Message>) {
         let meta = stored.meta();
         let Some(object) = self.server.store().find(stored.kind(), meta.namespace, meta.name) else { return };
-        self.controllers.listed(SimTime::ZERO, &object, out);
+        self.controllers.found(SimTime::ZERO, &object, out);
         if object.kind() == Kind::Service {
             self.runtimes.services_changed(&Change { kind: ChangeKind::Added, object });
         }

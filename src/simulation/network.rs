@@ -45,7 +45,7 @@ impl Network {
         let (what, purpose, stream) = match message {
             Message::Call { request, .. } => {
                 let stream = stream_of(request);
-                let read = matches!(**request, Request::Get(_));
+                let read = matches!(**request, Request::Get(_) | Request::PodMetrics { .. });
                 (if read { &self.profile.api_read } else { &self.profile.api_write }, CALL, stream)
             }
             Message::Reply { id, .. } => (&self.profile.api_reply, REPLY, StreamKey::from_bits(u64::from(*id))),
@@ -55,9 +55,9 @@ impl Network {
     }
 
     /// How long a notification is under way to a watcher; never shorter than an earlier one still needs.
-    pub(super) fn notify(&mut self, now: SimTime, client: Client, change: &Change) -> SimDuration {
+    pub(super) fn notify(&mut self, now: SimTime, client: Client, change: &Change, later: SimDuration) -> SimDuration {
         let stream = change.object.meta().uid.stream().part(client_name(client));
-        let latency = self.loaded(now, self.draws.sample(&self.profile.watch, WATCH, stream, now.as_nanos()));
+        let latency = later + self.loaded(now, self.draws.sample(&self.profile.watch, WATCH, stream, now.as_nanos()));
         let last = self.last_notified.entry(client).or_insert(SimTime::ZERO);
         *last = (now + latency).max(*last);
         last.since(now)
@@ -87,6 +87,7 @@ fn stream_of(request: &Request) -> StreamKey {
             key(&meta.namespace, &meta.name).part(&meta.generate_name)
         }
         Request::Update { object, .. } => key(&object.meta().namespace, &object.meta().name),
+        Request::PodMetrics { namespace, .. } => key(namespace, "metrics"),
         Request::Bind { namespace, name, .. } | Request::Evict { namespace, name, .. } => key(namespace, name),
     }
 }

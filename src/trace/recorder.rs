@@ -106,6 +106,9 @@ impl TraceRecord {
             Action::Delete { target, .. }
             | Action::Patch { target, .. }
             | Action::Rollout { target, .. }
+            | Action::Expose { target, .. }
+            | Action::Exec { target, .. }
+            | Action::Copy { target, .. }
             | Action::Evict { target, .. } => {
                 told.subject = self.matching(target);
             }
@@ -174,6 +177,10 @@ impl TraceRecord {
                 let kind = self.subjects.kind(Kind::Pod);
                 told.subject = self.known(*uid).unwrap_or_else(|| self.subjects.named(kind, *namespace, *name));
                 told.part = *node;
+            }
+            Request::PodMetrics { namespace, .. } => {
+                let kind = self.subjects.kind(Kind::Namespace);
+                told.subject = self.subjects.named(kind, Name::default(), *namespace);
             }
             Request::Evict { namespace, name, .. } => {
                 let kind = self.subjects.kind(Kind::Pod);
@@ -294,7 +301,10 @@ impl TraceRecord {
                 told.part = self.instance(*container).0;
                 told.detail = Detail::Number(i64::from(exit.code));
             }
-            RuntimeMessage::Kill { key, container, .. } | RuntimeMessage::Resume { key, container, .. } => {
+            RuntimeMessage::Kill { key, container, .. }
+            | RuntimeMessage::Crash { key, container, .. }
+            | RuntimeMessage::LateSignal { key, container }
+            | RuntimeMessage::Resume { key, container, .. } => {
                 told.subject = self.pod(node, *key);
                 told.part = self.instance(*container).0;
             }
@@ -366,9 +376,21 @@ impl Trace for TraceRecord {
                 };
                 (actor, self.passed_on(cause, FactKind::NetDone, (&reply.answer).into()))
             }
-            Message::Scheduler(message) => (Actor::Scheduler, Told::new(FactKind::Scheduler, message.into())),
-            Message::Controller(message) => (Actor::ControllerManager, Told::new(FactKind::Controller, message.into())),
+            Message::Scheduler(_, message) => (Actor::Scheduler, Told::new(FactKind::Scheduler, message.into())),
+            Message::Controller(_, message) => {
+                (Actor::ControllerManager, Told::new(FactKind::Controller, message.into()))
+            }
             Message::User(message) => (Actor::User, Told::new(FactKind::Action, message.into())),
+            Message::Fault(message) => {
+                let mut told = Told::new(FactKind::Action, message.into());
+                let (name, node) = cluster.fault_of(message);
+                told.part = name;
+                if let Some(node) = node {
+                    let kind = self.subjects.kind(Kind::Node);
+                    told.subject = self.subjects.named(kind, Name::default(), node);
+                }
+                (Actor::User, told)
+            }
             Message::Act(place) => {
                 cause = FactId::NONE;
                 (Actor::User, self.action(&cluster.plan().actions[*place as usize].action))

@@ -8,6 +8,7 @@
 //! Everything follows `pkg/controller` of Kubernetes 1.36. Left out on purpose: leader election, periodic resyncs of
 //! informers (every 12 hours and more), and controllers of things that are not simulated (tokens, certificates, …).
 
+mod attach_detach;
 mod cron_job;
 mod daemon_set;
 mod deployment;
@@ -18,6 +19,7 @@ mod expectations;
 mod flow;
 mod garbage_collector;
 mod history;
+mod horizontal;
 mod host;
 mod informers;
 mod job;
@@ -34,6 +36,7 @@ mod ttl_after_finished;
 mod victims;
 mod work_queue;
 
+pub(crate) use cron_job::Schedule;
 pub use expectations::{EXPECTATIONS_TIMEOUT, Expectations};
 pub use flow::{Call, Desk, Flow, Halt, Note, Step, first_error};
 pub use host::{Controller, Seen, Settings};
@@ -74,6 +77,8 @@ struct Shared {
     clock: WallClock,
     draws: Draws,
     profile: Arc<LatencyProfile>,
+    /// How many processes there were before: what they had sent themselves is stale.
+    term: u32,
     calls: u32,
     pending: FastMap<u32, Pending>,
 }
@@ -107,7 +112,7 @@ macro_rules! controllers {
             /// Controllers that know of nothing yet.
             pub fn new(setup: ControllerSetup) -> Self {
                 let ControllerSetup { clock, draws, profile } = setup;
-                let shared = Shared { clock, draws, profile, calls: 0, pending: FastMap::default() };
+                let shared = Shared { clock, draws, profile, term: 0, calls: 0, pending: FastMap::default() };
                 Self {
                     informers: Informers::default(),
                     $($field: Host::new(ControllerName::$name, $new, &shared),)*
@@ -120,6 +125,13 @@ macro_rules! controllers {
                 $(self.$field.started(now, &self.informers, &mut self.shared, out);)*
             }
 
+            /// Everything that there is has been listed by a process that has just started.
+            pub fn listed(&mut self, now: SimTime, objects: Vec<Object>, out: &mut Outbox<Message>) {
+                objects.iter().for_each(|object| self.introduce(object.clone()));
+                self.start(now, out);
+                objects.iter().for_each(|object| self.found(now, object, out));
+            }
+
             /// The watch tells of a change.
             pub fn watched(&mut self, now: SimTime, change: &Change, out: &mut Outbox<Message>) {
                 let old = self.informers.apply(change);
@@ -129,7 +141,7 @@ macro_rules! controllers {
             }
 
             /// An informer lists an object that was introduced: as at the start of a process, whoever minds it looks.
-            pub fn listed(&mut self, now: SimTime, object: &Object, out: &mut Outbox<Message>) {
+            pub fn found(&mut self, now: SimTime, object: &Object, out: &mut Outbox<Message>) {
                 let seen = Seen { kind: ChangeKind::Added, old: None, new: object, informers: &self.informers };
                 $(self.$field.observe(now, &seen, &mut self.shared, out);)*
             }
@@ -196,6 +208,8 @@ controllers! {
     /// Volumes in use stay.
     VolumeProtection, volume_protections: persistent_volume::VolumeProtectionController =
         persistent_volume::VolumeProtectionController;
+    /// HorizontalPodAutoscalers follow what pods use.
+    HorizontalPodAutoscaler, horizontal: horizontal::HorizontalController = horizontal::HorizontalController::default();
     /// Finished Jobs go after a while.
     TtlAfterFinished, ttl_after_finished: ttl_after_finished::TtlAfterFinishedController =
         ttl_after_finished::TtlAfterFinishedController;
@@ -222,6 +236,11 @@ controllers! {
     Disruption, disruptions: disruption::DisruptionController = disruption::DisruptionController;
     /// Marks of disruptions that did not happen are taken back.
     StaleDisruption, stale_disruptions: disruption::StaleDisruptionController = disruption::StaleDisruptionController;
+    /// Volumes are attached where their pods are.
+    AttachDetach, attach_detach: attach_detach::AttachDetachController =
+        attach_detach::AttachDetachController::default();
+    /// Drivers attach and detach on demand.
+    Attacher, attachers: attach_detach::AttacherController = attach_detach::AttacherController::default();
 }
 
 impl ControllerManager {
@@ -230,6 +249,27 @@ impl ControllerManager {
     pub fn provisioning(mut self, takes: Distribution) -> Self {
         self.provisioners.controller = persistent_volume::ProvisionerController::new(takes);
         self
+    }
+
+    /// The same with drivers that need so long to attach and to detach a volume.
+    #[must_use]
+    pub fn attaching(mut self, attach: Distribution, detach: Distribution) -> Self {
+        self.attachers.controller = attach_detach::AttacherController::new(attach, detach);
+        self
+    }
+
+    /// The same as a process that started in place of another.
+    #[must_use]
+    pub fn succeeding(mut self, old: &Self) -> Self {
+        // Answers to calls of the old process are not for the new one.
+        self.shared.calls = old.shared.calls;
+        self.shared.term = old.shared.term + 1;
+        self
+    }
+
+    /// How many processes there were before.
+    pub const fn term(&self) -> u32 {
+        self.shared.term
     }
 
     /// An object was there from the start: nothing is done about it by itself.

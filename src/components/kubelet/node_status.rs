@@ -36,8 +36,12 @@ pub(super) struct NodeReporter {
     unschedulable: bool,
     /// Whether the machine is shutting down.
     pub(super) shutting_down: bool,
+    /// Why the node is not ready, as far as was seen.
+    problem: Option<String>,
     /// The images that the node has, biggest first.
     pub(super) images: List<NodeImage>,
+    /// The volumes that are, or are to be, attached and mounted.
+    volumes_in_use: List<Name>,
     /// Pressures that the eviction manager has observed.
     pub(super) pressures: Pressures,
 }
@@ -110,6 +114,8 @@ impl NodeReporter {
             .collect();
         let (status, reason, message, event) = if self.shutting_down {
             (ConditionStatus::False, "KubeletNotReady", "node is shutting down", "NodeNotReady")
+        } else if let Some(problem) = self.problem.as_deref().filter(|_| ready) {
+            (ConditionStatus::False, "KubeletNotReady", problem, "NodeNotReady")
         } else if ready {
             (ConditionStatus::True, "KubeletReady", "kubelet is posting ready status", "NodeReady")
         } else {
@@ -124,6 +130,7 @@ impl NodeReporter {
     fn renew(&self, status: &NodeStatus, ready: bool, stamp: Timestamp) -> (NodeStatus, Vec<&'static str>) {
         let mut renewed = status.clone();
         renewed.images.clone_from(&self.images);
+        renewed.volumes_in_use.clone_from(&self.volumes_in_use);
         let mut events = Vec::new();
         for (mut wanted, event) in self.conditions(ready, stamp) {
             match renewed.conditions.iter_mut().find(|have| have.kind == wanted.kind) {
@@ -261,6 +268,11 @@ impl Kubelet {
     pub(super) fn report_node(&mut self, now: SimTime, ready: bool, out: &mut Outbox<Message>) {
         let Some(node) = self.node_object.clone() else { return };
         self.note_cordon(now, &node, out);
+        self.reporter.volumes_in_use = self.volumes_in_use(now);
+        self.reporter.problem = self.hindrances.problem(now);
+        if self.condition_ages() {
+            self.want_node_report(now, out);
+        }
         let (status, events) = self.reporter.renew(&node.status, ready, self.clock.at(now).truncated());
         self.tell_transitions(now, &events, out);
         if status == *node.status {
@@ -270,7 +282,7 @@ impl Kubelet {
         wanted.status = Arc::new(status);
         wanted.meta.resource_version = 0;
         let request = Request::Update { object: Object::Node(Arc::new(wanted)), part: Part::Status };
-        self.call_unlimited(request, PendingCall::Nobody, out);
+        self.call_unlimited(request, PendingCall::NodeReported, out);
     }
 
     fn note_cordon(&mut self, now: SimTime, node: &Node, out: &mut Outbox<Message>) {
@@ -287,9 +299,11 @@ impl Kubelet {
             return;
         };
         let stamp = self.clock.at(now).truncated();
+        self.reporter.volumes_in_use = self.volumes_in_use(now);
         let stale = node.unschedulable != self.reporter.unschedulable
             || self.reporter.renew(&node.status, true, stamp).0 != *node.status;
         self.node_object = Some(node);
+        self.see_attached(now, out);
         if stale {
             self.want_node_report(now, out);
         }

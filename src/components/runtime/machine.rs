@@ -1,12 +1,14 @@
 //! One machine: the sandboxes and containers of its pods, and the snapshots that its kubelet is shown.
 
+use super::disturbance::Excess;
 use super::exec::{self, ExecSession};
-use super::filesystem::{File, FileSystem, Node};
+use super::filesystem::{FileSystem, Node};
 use super::image::ImageStore;
+use super::log::{ContainerLog, LogLine};
 use super::network::Connection;
 use super::program::Program;
 use super::script::Script;
-use super::{CANCELED, Exit, MachineLoad, Process, START_ERROR, UNKNOWN_REASON};
+use super::{CANCELED, Exit, LoadStep, MachineLoad, Process, START_ERROR, UNKNOWN_REASON};
 use crate::api::{ContainerId, FastMap, Name, Pod, ResourceList, Text};
 use crate::components::cri::{
     ContainerConfig, CriCall, CriError, CriReply, InstanceState, InstanceStatus, PodKey, RuntimePod, SandboxStatus,
@@ -44,6 +46,12 @@ pub struct Machine {
     pub(super) load: Arc<MachineLoad>,
     /// Whether any process said what it uses.
     pub(super) uses: bool,
+    /// So many times as long as usual everything takes.
+    pub(super) slow: u32,
+    /// Whether no network can be set up.
+    pub(super) without_network: bool,
+    /// What faults leave of what it has, by their numbers.
+    pub(super) shortages: Vec<(u32, LoadStep)>,
     powered: bool,
     /// How many addresses were given out.
     addresses: u32,
@@ -88,19 +96,39 @@ pub(super) struct Instance {
     /// The last process number that was given out.
     pub(super) last_pid: u32,
     pub(super) files: FileSystem,
-    pub(super) log: File,
+    pub(super) log: ContainerLog,
     /// Whether the process has got a stop signal.
     pub(super) signalled: bool,
     /// Calls of StopContainer that wait for its end.
     pub(super) stoppers: Vec<u32>,
     /// How many requests it has served.
     pub(super) requests: u32,
+    /// What faults make it use.
+    pub(super) excess: Vec<Excess>,
 }
 
 impl Instance {
     /// The model of its main process, unless a script is.
     pub(super) fn main_model(&self) -> Option<&Program> {
         self.programs.iter().find(|program| program.caller.is_none())
+    }
+
+    /// What it has printed: its script, and the models that run in it.
+    pub(super) fn printed(&self, now: SimTime) -> Vec<LogLine> {
+        let status = &self.status;
+        let ended_at = (status.state == InstanceState::Exited).then_some(status.finished_at);
+        let until = ended_at.unwrap_or(now);
+        let mut lines = self.log.lines(ended_at);
+        if matches!(status.state, InstanceState::Running | InstanceState::Exited)
+            && let Some(model) = &self.model
+        {
+            lines.extend(model.printed(status.started_at, until));
+        }
+        for program in self.programs.iter().filter(|program| program.caller.is_some()) {
+            lines.extend(program.model.printed(program.since, until));
+        }
+        lines.sort_by_key(|line| line.at);
+        lines
     }
 
     /// What its process wrote for whoever asks why it ended.
@@ -143,6 +171,10 @@ impl PodRecord {
         self.instances.iter()
     }
 
+    pub(super) fn instances_mut(&mut self) -> impl Iterator<Item = &mut Instance> {
+        self.instances.iter_mut()
+    }
+
     /// Which pod it is.
     pub(super) const fn key(&self) -> PodKey {
         self.key
@@ -172,6 +204,9 @@ impl Machine {
             capacity,
             load,
             uses: false,
+            slow: 1,
+            without_network: false,
+            shortages: Vec::new(),
             powered: true,
             addresses: 0,
         }
@@ -209,7 +244,7 @@ impl Machine {
     }
 
     /// Tells the kubelet that there is something to see.
-    fn publish(&self, key: PodKey, out: &mut Outbox<Message>) {
+    pub(super) fn publish(&self, key: PodKey, out: &mut Outbox<Message>) {
         if self.powered
             && let Some(record) = self.pods.get(&key)
         {
@@ -308,10 +343,11 @@ impl Machine {
             script: None,
             last_pid: FIRST_PID,
             files,
-            log: File::default(),
+            log: ContainerLog::default(),
             signalled: false,
             stoppers: Vec::new(),
             requests: 0,
+            excess: Vec::new(),
         };
         record.instances.insert(0, instance);
         self.publish(key, out);

@@ -1,9 +1,10 @@
 //! What machines and containers use: memory, disk, inodes, processes, by the scripts that say so.
 
+use super::disturbance::{Excess, LOOK};
 use super::machine::{Instance, Machine, PodRecord};
 use super::{Process, Runtimes, UsageStep};
 use crate::api::{MEMORY, Name};
-use crate::components::cri::InstanceState;
+use crate::components::cri::{InstanceState, PodKey};
 use crate::components::message::NodeIndex;
 use crate::components::stats::{ContainerStats, FileSystemStats, ImageStats, NodeStats, PodStats, Supply};
 use crate::engine::{SimDuration, SimTime};
@@ -87,12 +88,20 @@ struct Usage {
     logs: i64,
     pids: i64,
     volumes: Vec<(Name, i64)>,
+    milli_cpu: i64,
 }
 
 impl Usage {
     fn of(process: Option<&Arc<Process>>, age: SimDuration) -> Self {
-        let mut usage =
-            Self { memory: MEBI, writable: 4 << 10, writable_inodes: 1, logs: 0, pids: 1, volumes: Vec::new() };
+        let mut usage = Self {
+            memory: MEBI,
+            writable: 4 << 10,
+            writable_inodes: 1,
+            logs: 0,
+            pids: 1,
+            volumes: Vec::new(),
+            milli_cpu: 1,
+        };
         for step in process.iter().flat_map(|process| &process.usage).filter(|step| step.from <= age) {
             usage.take(step);
         }
@@ -106,6 +115,7 @@ impl Usage {
         set(&mut self.writable_inodes, step.writable_inodes);
         set(&mut self.logs, step.logs);
         set(&mut self.pids, step.pids);
+        set(&mut self.milli_cpu, step.milli_cpu);
         for &(name, bytes) in &step.volumes {
             match self.volumes.iter_mut().find(|(have, _)| *have == name) {
                 Some((_, have)) => *have = bytes,
@@ -128,18 +138,28 @@ impl Instance {
             let more = Usage::of(Some(&program.model), now.since(program.since));
             usage.memory += more.memory;
             usage.pids += more.pids;
+            usage.milli_cpu += more.milli_cpu;
+        }
+        for excess in &self.excess {
+            excess.add_to(now, &mut usage.memory, &mut usage.writable, &mut usage.logs);
         }
         usage
     }
 
+    /// Bytes of memory that its processes use.
+    pub(super) fn memory(&self, now: SimTime) -> i64 {
+        self.usage(now).memory
+    }
+
     fn changes_at(&self, now: SimTime) -> Option<SimTime> {
+        let grows = self.excess.iter().any(Excess::grows).then_some(now + LOOK);
         let steps = |since: SimTime, model: &Arc<Process>| {
             model.usage.iter().map(|step| since + step.from).filter(|at| *at > now).min()
         };
         let main = self.model.as_ref().filter(|_| self.status.state == InstanceState::Running);
         let main = main.and_then(|model| steps(self.status.started_at, model));
         let others = self.programs.iter().filter_map(|program| steps(program.since, &program.model));
-        others.chain(main).min()
+        others.chain(main).chain(grows).min()
     }
 }
 
@@ -153,7 +173,56 @@ struct Total {
     pids: i64,
 }
 
+/// What a container used over a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContainerUse {
+    /// Which.
+    pub name: Name,
+    /// Billionths of a CPU, on average.
+    pub nano_cpu: i64,
+    /// Bytes of memory at the end.
+    pub memory: i64,
+}
+
+/// What a pod used over a while, as metrics-server tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodUse {
+    /// Which rule of the world it follows.
+    pub rule: Option<usize>,
+    /// Its containers.
+    pub containers: Vec<ContainerUse>,
+    /// Since when.
+    pub since: SimTime,
+}
+
+/// The mean of a step function over a while, times a million.
+fn mean(steps: impl Iterator<Item = (SimTime, i64)>, since: SimTime, until: SimTime) -> i64 {
+    let (mut value, mut from, mut sum) = (0, since, 0i128);
+    let mut steps: Vec<_> = steps.filter(|(at, _)| *at < until).collect();
+    steps.sort_by_key(|(at, _)| *at);
+    for (at, next) in steps {
+        let at = at.max(since);
+        sum += i128::from(value) * i128::from(at.since(from).as_nanos());
+        (value, from) = (next, at);
+    }
+    sum += i128::from(value) * i128::from(until.since(from).as_nanos());
+    (sum * 1_000_000 / i128::from(until.since(since).as_nanos().max(1))) as i64
+}
+
+impl Instance {
+    fn cpu_steps(&self) -> impl Iterator<Item = (SimTime, i64)> {
+        let started = self.status.started_at;
+        let steps = self.model.iter().flat_map(|model| &model.usage);
+        steps.filter_map(move |step| Some((started + step.from, step.milli_cpu?)))
+    }
+}
+
 impl Machine {
+    /// What a fault leaves of something.
+    fn short_of<T>(&self, key: impl Fn(&LoadStep) -> Option<T>) -> Option<T> {
+        self.shortages.iter().rev().find_map(|(_, step)| key(step))
+    }
+
     fn total(&self, now: SimTime) -> Total {
         let mut total = Total::default();
         for record in self.pods.values() {
@@ -199,6 +268,8 @@ impl PodRecord {
                 writable_inodes: usage.writable_inodes,
                 logs: usage.logs,
                 pids: usage.pids * runs,
+                milli_cpu: usage.milli_cpu * runs,
+                since: instance.status.started_at,
             }
         };
         let mut containers: Vec<ContainerStats> = Vec::new();
@@ -212,10 +283,41 @@ impl PodRecord {
 }
 
 impl Runtimes {
+    /// What a pod used between two moments, as its kubelet would tell whoever asks at both; nothing of a pod with a
+    /// container that had run for less than `least` by then.
+    pub fn pod_use(
+        &self,
+        node: NodeIndex,
+        key: PodKey,
+        (since, until): (SimTime, SimTime),
+        least: SimDuration,
+    ) -> Option<PodUse> {
+        let record = self.machines[node.index()].pods.get(&key)?;
+        let running = record.instances().filter(|instance| instance.status.state == InstanceState::Running);
+        let running: Vec<&Instance> = running.collect();
+        let since = running.iter().map(|instance| instance.status.started_at).fold(since, SimTime::max);
+        if running.is_empty() || since > until || until.since(since) < least {
+            return None;
+        }
+        let container = |instance: &&Instance| ContainerUse {
+            name: instance.status.name,
+            nano_cpu: mean(instance.cpu_steps(), since, until),
+            memory: instance.usage(until).memory,
+        };
+        Some(PodUse { rule: record.rule, containers: running.iter().map(container).collect(), since })
+    }
+
+    /// CPU that the ready pods of a rule share on average between two moments, times a billion.
+    pub fn demand(&self, rule: usize, (since, until): (SimTime, SimTime)) -> i64 {
+        let steps = self.world.pods[rule].demand.iter();
+        mean(steps.map(|step| (SimTime::ZERO + step.from, step.milli_cpu)), since, until)
+    }
+
     /// What a node and its pods use now.
     pub fn stats(&self, now: SimTime, node: NodeIndex) -> NodeStats {
         let machine = &self.machines[node.index()];
         let load = &machine.load;
+        let at = |key: fn(&LoadStep) -> Option<Load>| machine.short_of(key).or_else(|| load.at(now, key));
         let total = machine.total(now);
         let memory = machine.capacity.get(*MEMORY).unwrap_or(0);
         let disk = |used: i64, load: Load| load.available(MachineLoad::DISK, used);
@@ -229,18 +331,18 @@ impl Runtimes {
             on_node += on_images;
         }
         let system = Load::System(10 * GIBI);
-        let nodefs = disk(on_node, load.at(now, |step| step.nodefs).unwrap_or(system));
-        let imagefs = disk(on_images, load.at(now, |step| step.imagefs).unwrap_or(system));
-        let pids = MachineLoad::PIDS - load.at(now, |step| step.pids).unwrap_or(200) - total.pids;
+        let nodefs = disk(on_node, at(|step| step.nodefs).unwrap_or(system));
+        let imagefs = disk(on_images, at(|step| step.imagefs).unwrap_or(system));
+        let pids = machine.short_of(|step| step.pids).or_else(|| load.at(now, |step| step.pids));
+        let pids = MachineLoad::PIDS - pids.unwrap_or(200) - total.pids;
+        let inodes = machine.short_of(|step| step.nodefs_inodes_free);
+        let inodes = inodes.or_else(|| load.at(now, |step| step.nodefs_inodes_free));
         NodeStats {
             memory: Supply {
-                available: load
-                    .at(now, |step| step.memory)
-                    .unwrap_or(Load::System(400 * MEBI))
-                    .available(memory, total.memory),
+                available: at(|step| step.memory).unwrap_or(Load::System(400 * MEBI)).available(memory, total.memory),
                 capacity: memory,
             },
-            nodefs: file_system(nodefs, load.at(now, |step| step.nodefs_inodes_free)),
+            nodefs: file_system(nodefs, inodes),
             imagefs: load.separate_imagefs.then(|| file_system(imagefs, load.at(now, |step| step.imagefs_inodes_free))),
             pids: Supply { available: pids, capacity: MachineLoad::PIDS },
             pods: machine.pods.values().filter_map(|record| record.stats(now)).collect(),
@@ -306,6 +408,16 @@ mod tests {
         ] {
             let now = SimTime::from_secs(secs);
             assert_eq!((load.at(now, |step| step.memory), load.at(now, |step| step.pids)), (memory, pids), "{secs} s");
+        }
+    }
+
+    #[test]
+    fn means_weigh_each_step_by_its_time() {
+        let steps = [(0, 100), (10, 200), (20, 0)];
+        for (since, until, milli) in [(0, 10, 100), (5, 15, 150), (10, 30, 100), (20, 30, 0), (0, 40, 75)] {
+            let steps = steps.iter().map(|(at, value)| (SimTime::from_secs(*at), *value));
+            let mean = mean(steps, SimTime::from_secs(since), SimTime::from_secs(until));
+            assert_eq!(mean, milli * 1_000_000, "{since}-{until} s");
         }
     }
 

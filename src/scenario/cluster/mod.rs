@@ -169,6 +169,7 @@ impl Reader {
             profile: Arc::new(LatencyProfile::default()),
             scheduler: Arc::default(),
             actions,
+            faults: Arc::default(),
             every_probe: false,
             places: std::collections::BTreeMap::new(),
         };

@@ -120,7 +120,7 @@ fn every_question_is_answered_and_the_binding_constraint_named() {
 fn less_fits_when_something_is_lost() {
     let report = report(&[]);
     let headroom = report["headroom"].as_array().expect("situations");
-    let more = |situation: &serde_json::Value| -> Vec<u64> {
+    let more = |situation: &Value| -> Vec<u64> {
         situation["more"].as_array().expect("numbers").iter().filter_map(Value::as_u64).collect()
     };
     assert_eq!(headroom[0]["situation"], "now");

@@ -229,7 +229,7 @@ mod tests {
                 "pods",
                 "NAME   CPU(cores)   MEMORY(bytes)   \naaa    33m          33Mi            \nb      11m          11Mi            \n",
             ),
-            ("pod b --containers --no-headers", "b   app   1m    1Mi    \nb   log   10m   10Mi   \n"),
+            ("pod b --containers --no-headers", "b     app   1m    1Mi    \nb     log   10m   10Mi   \n"),
             ("po -A --sort-by=cpu --no-headers", "default   aaa   33m   33Mi   \ndefault   b     11m   11Mi   \n"),
             (
                 "node",

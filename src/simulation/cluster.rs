@@ -142,7 +142,10 @@ impl Cluster {
                 readers.push(node);
             }
         }
-        let response = self.server.serve(now, request);
+        let response = match request {
+            Request::PodMetrics { namespace, selector } => self.pod_metrics(now, namespace, &selector),
+            request => self.server.serve(now, request),
+        };
         out.now(Message::Reply { client, id, response });
         self.publish(now, out);
     }

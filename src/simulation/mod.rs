@@ -8,6 +8,7 @@ mod expose;
 mod into_container;
 mod invariant;
 mod live;
+mod metrics;
 mod network;
 mod nodes;
 mod observed;

@@ -178,6 +178,10 @@ impl TraceRecord {
                 told.subject = self.known(*uid).unwrap_or_else(|| self.subjects.named(kind, *namespace, *name));
                 told.part = *node;
             }
+            Request::PodMetrics { namespace, .. } => {
+                let kind = self.subjects.kind(Kind::Namespace);
+                told.subject = self.subjects.named(kind, Name::default(), *namespace);
+            }
             Request::Evict { namespace, name, .. } => {
                 let kind = self.subjects.kind(Kind::Pod);
                 told.subject = self.subjects.named(kind, *namespace, *name);

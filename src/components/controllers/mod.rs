@@ -19,6 +19,7 @@ mod expectations;
 mod flow;
 mod garbage_collector;
 mod history;
+mod horizontal;
 mod host;
 mod informers;
 mod job;
@@ -191,6 +192,8 @@ controllers! {
     /// Volumes in use stay.
     VolumeProtection, volume_protections: persistent_volume::VolumeProtectionController =
         persistent_volume::VolumeProtectionController;
+    /// HorizontalPodAutoscalers follow what pods use.
+    HorizontalPodAutoscaler, horizontal: horizontal::HorizontalController = horizontal::HorizontalController::default();
     /// Finished Jobs go after a while.
     TtlAfterFinished, ttl_after_finished: ttl_after_finished::TtlAfterFinishedController =
         ttl_after_finished::TtlAfterFinishedController;

@@ -408,6 +408,10 @@ impl Kubelet {
         for key in done {
             self.forget_pod(key);
         }
+        // Nobody is to be told of pods that are gone, and their probes have nothing to go by (`RemoveOrphanedStatuses`).
+        for state in self.pods.values_mut().filter(|state| !state.configured) {
+            state.status = None;
+        }
         if self.pods.values().any(|state| !state.configured) {
             self.want_housekeeping(now, out);
         }

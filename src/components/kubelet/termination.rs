@@ -194,7 +194,10 @@ impl Kubelet {
     pub(super) fn advance_kill(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(kill) = self.kill(key) else { return };
         if !std::mem::replace(&mut kill.begun, true) {
-            let ids: Vec<ContainerId> = kill.containers.iter().map(|kill| kill.id).collect();
+            // One goroutine each, newest instance first: of those that a processor makes it runs the last one first.
+            let mut ids: Vec<ContainerId> = kill.containers.iter().map(|kill| kill.id).collect();
+            let last = usize::from(ids.len() > 1);
+            ids.rotate_right(last);
             for id in ids {
                 self.begin_container_kill(now, key, id, out);
             }

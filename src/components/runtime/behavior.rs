@@ -73,6 +73,18 @@ pub struct PodBehavior {
     pub sandbox_stop: Option<Distribution>,
     /// How their containers behave. The first that matches a container is its rule.
     pub containers: Vec<ContainerBehavior>,
+    /// CPU that those of them that are ready share, on top of what each uses by itself: work behind a load balancer.
+    pub demand: Vec<DemandStep>,
+}
+
+/// How much CPU is asked of all pods of a rule together, from a moment on.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DemandStep {
+    /// Since the start of the run.
+    pub from: SimDuration,
+    /// Thousandths of a CPU.
+    pub milli_cpu: i64,
 }
 
 /// One step of the runtime: how long it takes and whether it works.

@@ -44,7 +44,7 @@ use services::Services;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-pub use usage::{Load, LoadStep, MachineLoad};
+pub use usage::{ContainerUse, Load, LoadStep, MachineLoad, PodUse};
 
 names! {
     COMPLETED = "Completed";

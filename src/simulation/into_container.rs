@@ -85,8 +85,8 @@ impl Cluster {
             let why = if machine.is_powered() { "connection refused" } else { "no route to host" };
             return Err(format!("error dialing backend: dial tcp {}:10250: connect: {why}", machine.address()));
         }
-        let statuses = pod.status.containers.iter().chain(&pod.status.init_containers);
-        let running = statuses.filter(|status| status.name == container && status.state.is_running()).next();
+        let mut statuses = pod.status.containers.iter().chain(&pod.status.init_containers);
+        let running = statuses.find(|status| status.name == container && status.state.is_running());
         let running = running
             .ok_or_else(|| format!("unable to upgrade connection: container not found ({:?})", container.as_str()))?;
         Ok(Inside { node, key: PodKey::of(ApiObject::id(&*pod)), container: running.container_id })

@@ -199,7 +199,7 @@ mod tests {
 
         fn pod_usage(&self, _namespace: &str, pod: &str) -> Option<Vec<(String, Usage)>> {
             let size = pod.len() as i64;
-            let usage = |times: i64| Usage { milli_cpu: size * times, memory: size * times << 20 };
+            let usage = |times: i64| Usage { milli_cpu: size * times, memory: (size * times) << 20 };
             (pod != "young").then(|| vec![("app".to_owned(), usage(1)), ("log".to_owned(), usage(10))])
         }
 

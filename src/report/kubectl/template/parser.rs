@@ -73,7 +73,7 @@ type Defined = BTreeMap<String, Vec<Node>>;
 /// Why a list of nodes ends.
 enum End {
     Template,
-    End,
+    Closed,
     /// `{{else}}` with what follows the word.
     Else(Vec<Word>, usize),
 }
@@ -91,7 +91,7 @@ pub fn parse(source: &str) -> Result<(Vec<Node>, Defined), String> {
         };
         match parser.nodes()? {
             (nodes, End::Template) => Ok((nodes, parser.defined)),
-            (_, End::End) => Err(parser.fail("unexpected {{end}}")),
+            (_, End::Closed) => Err(parser.fail("unexpected {{end}}")),
             (_, End::Else(..)) => Err(parser.fail("unexpected {{else}}")),
         }
     });
@@ -131,7 +131,7 @@ impl Parser<'_> {
             };
             let rest = || words[1..].to_vec();
             match keyword.as_str() {
-                "end" => return Ok((nodes, End::End)),
+                "end" => return Ok((nodes, End::Closed)),
                 "else" => return Ok((nodes, End::Else(rest(), line))),
                 "if" | "with" => nodes.push(self.branch(keyword == "with", &rest())?),
                 "range" => nodes.push(self.range(&rest())?),
@@ -163,14 +163,14 @@ impl Parser<'_> {
     /// What follows `{{else}}`; `{{else if …}}` is a branch that ends with the one around it.
     fn otherwise(&mut self, end: End, sets_dot: bool) -> Result<Vec<Node>, String> {
         match end {
-            End::End => Ok(Vec::new()),
+            End::Closed => Ok(Vec::new()),
             End::Template => Err(self.fail("unexpected EOF")),
             End::Else(words, line) => {
                 self.line = line;
                 let keyword = if sets_dot { "with" } else { "if" };
                 match words.first().map(|word| &word.kind) {
                     None => match self.nodes()? {
-                        (nodes, End::End) => Ok(nodes),
+                        (nodes, End::Closed) => Ok(nodes),
                         (_, End::Template) => Err(self.fail("unexpected EOF")),
                         (_, End::Else(..)) => Err(self.fail("expected end; found {{else}}")),
                     },
@@ -202,7 +202,7 @@ impl Parser<'_> {
         let outer = std::mem::replace(&mut self.variables, vec!["$".to_owned()]);
         let (nodes, end) = self.nodes()?;
         self.variables = outer;
-        if !matches!(end, End::End) {
+        if !matches!(end, End::Closed) {
             return Err(self.fail("unexpected EOF"));
         }
         self.defined.insert(name.clone(), nodes);

@@ -13,6 +13,7 @@ pub mod message;
 pub mod net;
 pub mod runtime;
 pub mod scheduler;
+pub mod scope;
 pub mod stats;
 pub mod token_bucket;
 pub mod url;

@@ -2,10 +2,12 @@
 
 mod act;
 mod boot;
+pub mod capacity;
 mod cluster;
 mod explore;
 mod expose;
 mod into_container;
+mod faults;
 mod invariant;
 mod live;
 mod metrics;
@@ -13,15 +15,18 @@ mod network;
 mod nodes;
 mod observed;
 mod parallel;
+mod recovery;
 mod rollout;
 mod run;
 mod user;
 
 pub use cluster::Cluster;
-pub use explore::{Broken, Finding, examine, explore, shrink};
+pub use explore::{Broken, Finding, examine, explore, shrink, smallest};
+pub use faults::FaultMessage;
 pub use invariant::{INVARIANTS, Invariant, Violation, Watchdog};
 pub use live::Silent;
 pub use observed::Simulation;
 pub use parallel::{parallel, parallel_on};
+pub use recovery::examine_recovery;
 pub use run::{Run, Trace};
 pub use user::{Complaint, UserMessage};

@@ -120,13 +120,13 @@ fn every_question_is_answered_and_the_binding_constraint_named() {
 fn less_fits_when_something_is_lost() {
     let report = report(&[]);
     let headroom = report["headroom"].as_array().expect("situations");
-    let more = |place: usize| -> Vec<u64> {
-        headroom[place]["more"].as_array().expect("numbers").iter().filter_map(Value::as_u64).collect()
+    let more = |situation: &Value| -> Vec<u64> {
+        situation["more"].as_array().expect("numbers").iter().filter_map(Value::as_u64).collect()
     };
     assert_eq!(headroom[0]["situation"], "now");
-    let now = more(0);
-    for place in 1..headroom.len() {
-        assert!(more(place).iter().zip(&now).all(|(lost, all)| lost <= all), "{}", headroom[place]);
+    let now = more(&headroom[0]);
+    for situation in &headroom[1..] {
+        assert!(more(situation).iter().zip(&now).all(|(lost, all)| lost <= all), "{situation}");
     }
 }
 

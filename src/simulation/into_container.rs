@@ -1,7 +1,8 @@
 //! What users do inside containers: `kubectl exec` and `kubectl cp`, through the kubelet of the pod's node.
 //!
 //! Follows `staging/src/k8s.io/kubectl/pkg/cmd/{exec,cp}` and `pkg/kubelet/server` of Kubernetes 1.36. What a command
-//! prints is not kept; a command that fails is told of as kubectl does. Left out: that copying needs `tar` in the image.
+//! prints is not kept; a command that fails is told of as kubectl does. Left out: copying
+//! needs `tar` in the image.
 
 use super::Cluster;
 use crate::api::{ApiObject, ContainerId, List, Name, Pod, PodPhase, Target, Text};

@@ -408,7 +408,7 @@ impl Kubelet {
         for key in done {
             self.forget_pod(key);
         }
-        // Nobody is to be told of pods that are gone, and their probes have nothing to go by (`RemoveOrphanedStatuses`).
+        // Pods that are gone have no status, so their probes have nothing to go by (`RemoveOrphanedStatuses`).
         for state in self.pods.values_mut().filter(|state| !state.configured) {
             state.status = None;
         }

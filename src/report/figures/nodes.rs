@@ -138,8 +138,8 @@ fn charge(rows: &mut BTreeMap<Name, Row>, node: Name, amounts: Amounts, [from, t
     let (from, to) = (place(from), place(to));
     for column in from as usize..(libm::ceil(to) as usize).min(COLUMNS) {
         let covered = to.min((column + 1) as f64) - from.max(column as f64);
-        for resource in 0..2 {
-            row.requested[column][resource] += amounts[resource] as f64 * covered.max(0.0);
+        for (sum, amount) in row.requested[column].iter_mut().zip(amounts) {
+            *sum += amount as f64 * covered.max(0.0);
         }
     }
 }

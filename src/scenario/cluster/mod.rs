@@ -152,8 +152,7 @@ impl Reader {
         for mirror in &mirrors {
             act(Action::WriteStaticPod { node: mirror.node_name, pod: Object::Pod(Arc::new(manifest_of(mirror))) });
         }
-        let mut notes = Notes::default();
-        notes.no_effect = std::mem::take(&mut self.idle);
+        let notes = Notes { no_effect: std::mem::take(&mut self.idle), ..Notes::default() };
         let scenario = Scenario {
             name: path.to_owned(),
             description: String::new(),

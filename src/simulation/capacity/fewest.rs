@@ -102,14 +102,14 @@ pub fn fewest(demand: &Demand, node_type: &NodeType, seeds: &[u64], jobs: usize)
         stopped_by: None,
         seeds: seeds.len(),
     };
-    let mut count = least.max(1);
+    let first = least.max(1);
     let stopped = |count: usize| {
         let runs = parallel_on(jobs, seeds, |seed| stopped_by(demand, node_type, count, *seed));
         runs.into_iter().flatten().next()
     };
     // One fewer than the sums ask for tells what binds when the sums are right.
-    let mut before = if count > 1 { stopped(count - 1) } else { None };
-    for _ in 0..STEPS {
+    let mut before = if first > 1 { stopped(first - 1) } else { None };
+    for count in first..first + STEPS {
         match stopped(count) {
             None => {
                 told.nodes = Some(count);
@@ -117,7 +117,6 @@ pub fn fewest(demand: &Demand, node_type: &NodeType, seeds: &[u64], jobs: usize)
             }
             Some(why) => before = Some(why),
         }
-        count += 1;
     }
     told.stopped_by = before;
     told

@@ -2,8 +2,8 @@
 //!
 //! A strike is one fault on one target, from its beginning to its heal. What strikes do is in the files beside this
 //! one: [`wire`] (calls, answers and watches), [`control_plane`] (processes that die), [`node`] (machines), [`pod`]
-//! (programs and runtimes) and [`operation`] (what people do). Several strikes may hold the same thing; it is well when the last
-//! is healed.
+//! (programs and runtimes) and [`operation`] (what people do). Several strikes may hold the same thing; it is well when
+//! the last is healed.
 
 mod control_plane;
 mod node;

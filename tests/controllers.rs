@@ -123,6 +123,17 @@ fn count(run: &Run, kind: Kind, namespace: &str) -> usize {
 }
 
 #[test]
+fn nothing_is_left_of_what_a_deleted_owner_had() {
+    let script = script(1, 40, "- {at_ms: 10000, do: delete, kind: Deployment, name: web}\n");
+    for seed in SEEDS {
+        let (run, _) = run(&deployment("default", 12), &script, seed);
+        let store = run.cluster().server().store();
+        let left = [Kind::Deployment, Kind::ReplicaSet, Kind::Pod].map(|kind| store.list(kind).len());
+        assert_eq!(left, [0, 0, 0], "seed {seed}");
+    }
+}
+
+#[test]
 fn a_namespace_takes_everything_with_it() {
     let manifest = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: team}}\n---\n{}", deployment("team", 3));
     let quiet = script(2, 60, "");

@@ -189,6 +189,8 @@ pub(super) struct Script {
     answers: Vec<Answer>,
     /// How many things that happen once have happened.
     marks: u32,
+    /// What was decided on the way by what the controller remembers, which may change while calls are under way.
+    decisions: Vec<bool>,
     /// How many answers there were when the view last looked.
     looked: usize,
     pub(super) round: Option<Round>,
@@ -196,7 +198,7 @@ pub(super) struct Script {
 
 impl Script {
     pub(super) const fn new(began: SimTime) -> Self {
-        Self { began, answers: Vec::new(), marks: 0, looked: 0, round: None }
+        Self { began, answers: Vec::new(), marks: 0, decisions: Vec::new(), looked: 0, round: None }
     }
 
     /// Whether anything was done since the view last looked.
@@ -228,11 +230,13 @@ pub struct Flow<'a, K> {
     read: usize,
     /// How many things that happen once have been passed.
     passed: u32,
+    /// How many decisions have been passed.
+    decided: usize,
 }
 
 impl<'a, K: QueueKey> Flow<'a, K> {
     pub(super) const fn new(desk: &'a mut Desk<K>, key: K, script: &'a mut Script) -> Self {
-        Self { desk, key, script, read: 0, passed: 0 }
+        Self { desk, key, script, read: 0, passed: 0, decided: 0 }
     }
 
     /// What is worked on.
@@ -273,6 +277,16 @@ impl<'a, K: QueueKey> Flow<'a, K> {
             self.script.marks = self.passed;
         }
         first
+    }
+
+    /// What the controller remembers, asked once: the sync goes the same way each time that it is run again.
+    pub fn decide(&mut self, remembered: impl FnOnce() -> bool) -> bool {
+        let place = self.decided;
+        self.decided += 1;
+        if place == self.script.decisions.len() {
+            self.script.decisions.push(remembered());
+        }
+        self.script.decisions[place]
     }
 
     /// Makes a call and reads what it came to.

@@ -183,7 +183,7 @@ impl GarbageCollector {
 
     /// How an owner stands, by what the server says.
     fn look_up(&mut self, owner: &OwnerReference, namespace: Name, flow: &mut Flow<'_, Item>) -> Step<Standing> {
-        if self.absent.contains(&owner.uid) {
+        if flow.decide(|| self.absent.contains(&owner.uid)) {
             return Ok(Standing::Dangling);
         }
         let Some(kind) = kind_of(owner) else { return Ok(Standing::Solid) };

@@ -5,10 +5,10 @@
 
 use super::{
     ConfigMap, ControllerRevision, CronJob, CsiDriver, CsiNode, CsiStorageCapacity, DaemonSet, Deployment,
-    EndpointSlice, Event, Id, Job, LimitRange, Metadata, Name, Namespace, Node, ObjectReference, Other, OwnerReference,
-    PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PriorityClass, ReplicaSet,
-    ReplicationController, ResourceQuota, RuntimeClass, Secret, Service, ServiceAccount, StatefulSet, StorageClass,
-    Store, Table, VolumeAttachment,
+    EndpointSlice, Event, HorizontalPodAutoscaler, Id, Job, LimitRange, Metadata, Name, Namespace, Node,
+    ObjectReference, Other, OwnerReference, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
+    PriorityClass, ReplicaSet, ReplicationController, ResourceQuota, RuntimeClass, Secret, Service, ServiceAccount,
+    StatefulSet, StorageClass, Store, Table, VolumeAttachment,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -189,6 +189,8 @@ kinds! {
         none;
     Job, jobs, "batch", "v1", "Job", "jobs", namespaced, [status];
     CronJob, cron_jobs, "batch", "v1", "CronJob", "cronjobs", namespaced, [status];
+    HorizontalPodAutoscaler, horizontal_pod_autoscalers, "autoscaling", "v2", "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers", namespaced, [status];
     PodDisruptionBudget, pod_disruption_budgets, "policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets",
         namespaced, [status];
     PriorityClass, priority_classes, "scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", cluster, none;

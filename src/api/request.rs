@@ -1,7 +1,9 @@
 //! What clients ask of the server, and what they are told.
 
 use super::object::with_object;
-use super::{ApiObject, Condition, Kind, List, Name, Object, OwnerReference, PodPhase, Taint, TaintEffect, Text, Uid};
+use super::{
+    ApiObject, Condition, Kind, List, Name, Object, OwnerReference, PodPhase, Selector, Taint, TaintEffect, Text, Uid,
+};
 use std::fmt;
 
 /// One call to the server.
@@ -59,6 +61,13 @@ pub enum Request {
         /// How it is then deleted.
         options: DeleteOptions,
     },
+    /// What the pods of a namespace that a selector matches use (`metrics.k8s.io`).
+    PodMetrics {
+        /// Their namespace.
+        namespace: Name,
+        /// Which of them.
+        selector: Selector,
+    },
     /// Delete an object.
     Delete {
         /// The object.
@@ -81,6 +90,7 @@ impl Request {
                 let name = if meta.name.is_empty() { meta.generate_name } else { meta.name };
                 (object.kind(), meta.namespace, name)
             }
+            Self::PodMetrics { namespace, .. } => (Kind::Pod, *namespace, Name::default()),
             Self::Bind { namespace, name, .. } | Self::Evict { namespace, name, .. } => (Kind::Pod, *namespace, *name),
         }
     }
@@ -169,6 +179,13 @@ pub enum Amendment {
         add: List<Taint>,
         /// Removed.
         remove: List<(Name, TaintEffect)>,
+    },
+    /// Adds a volume to those that are attached to a node, or takes it away.
+    VolumeAttached {
+        /// The volume's unique name.
+        volume: Name,
+        /// Whether it is attached.
+        attached: bool,
     },
     /// Sets the number of replicas of a workload (the scale sub-resource).
     Scale(i32),

@@ -2,9 +2,10 @@
 
 use super::{
     ApiObject, ConfigMap, ControllerRevision, CronJob, CsiDriver, CsiNode, CsiStorageCapacity, DaemonSet, Deployment,
-    EndpointSlice, Event, FastMap, Id, Job, Kind, LimitRange, Name, Namespace, Node, Object, Other, PersistentVolume,
-    PersistentVolumeClaim, Pod, PodDisruptionBudget, PriorityClass, ReplicaSet, ReplicationController, ResourceQuota,
-    RuntimeClass, Secret, Service, ServiceAccount, StatefulSet, StorageClass, VolumeAttachment, object,
+    EndpointSlice, Event, FastMap, HorizontalPodAutoscaler, Id, Job, Kind, LimitRange, Name, Namespace, Node, Object,
+    Other, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PriorityClass, ReplicaSet,
+    ReplicationController, ResourceQuota, RuntimeClass, Secret, Service, ServiceAccount, StatefulSet, StorageClass,
+    VolumeAttachment, object,
 };
 use std::sync::Arc;
 
@@ -120,6 +121,8 @@ pub struct Store {
     pub jobs: Table<Job>,
     pub cron_jobs: Table<CronJob>,
     pub pod_disruption_budgets: Table<PodDisruptionBudget>,
+    /// Autoscalers.
+    pub horizontal_pod_autoscalers: Table<HorizontalPodAutoscaler>,
     pub priority_classes: Table<PriorityClass>,
     pub runtime_classes: Table<RuntimeClass>,
     pub storage_classes: Table<StorageClass>,

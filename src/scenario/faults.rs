@@ -255,7 +255,7 @@ impl FaultContext<'_, '_, '_> {
             }
             return self.when(when, fault.times);
         }
-        let at = fault.at.clone().unwrap_or_else(|| Placed::new(fault.place, SimDuration::ZERO));
+        let at = fault.at.unwrap_or_else(|| Placed::new(fault.place, SimDuration::ZERO));
         self.loader.in_time(&at, self.duration);
         let mut times = vec![SimTime::ZERO + at.value];
         if let Some(every) = &fault.every {

@@ -53,16 +53,17 @@ pub struct Scenario {
     pub notes: Notes,
     /// The files that it was read from, with the BLAKE3 hash of each.
     pub inputs: Vec<(String, String)>,
-    duration: SimDuration,
-    start: WallTime,
-    machines: Vec<Machine>,
-    world: Arc<World>,
-    profile: Arc<LatencyProfile>,
-    scheduler: Arc<SchedulerSetup>,
-    actions: Vec<TimedAction>,
-    faults: Arc<[FaultPlan]>,
-    every_probe: bool,
-    places: BTreeMap<String, Place>,
+    pub(super) duration: SimDuration,
+    pub(super) start: WallTime,
+    pub(super) stored: Vec<Object>,
+    pub(super) machines: Vec<Machine>,
+    pub(super) world: Arc<World>,
+    pub(super) profile: Arc<LatencyProfile>,
+    pub(super) scheduler: Arc<SchedulerSetup>,
+    pub(super) actions: Vec<TimedAction>,
+    pub(super) faults: Arc<[FaultPlan]>,
+    pub(super) every_probe: bool,
+    pub(super) places: BTreeMap<String, Place>,
 }
 
 /// How manifests alone are run.
@@ -165,6 +166,13 @@ impl Scenario {
         self
     }
 
+    /// The same with another scheduler.
+    #[must_use]
+    pub fn with_scheduler(mut self, setup: SchedulerSetup) -> Self {
+        self.scheduler = Arc::new(setup);
+        self
+    }
+
     /// Whether there is anything to run: an object, or something else that is done.
     pub fn does_something(&self) -> bool {
         !self.actions.is_empty() || !self.faults.is_empty()
@@ -217,6 +225,7 @@ impl Scenario {
         Plan {
             duration: self.duration,
             start: self.start,
+            stored: self.stored.clone(),
             nodes: self.machines.iter().map(|machine| machine.plan(draws)).collect(),
             world: self.world.clone(),
             profile: self.profile.clone(),
@@ -460,6 +469,7 @@ impl<'f> Loader<'f> {
             inputs: std::mem::take(&mut self.inputs).into_iter().collect(),
             duration,
             start,
+            stored: Vec::new(),
             machines,
             world: Arc::new(world),
             profile: Arc::new(profile),

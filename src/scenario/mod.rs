@@ -1,5 +1,6 @@
 //! What is asked: manifests as people write them, recorded cases, and the checked plan that a run is made from.
 
+pub mod cluster;
 mod error;
 pub mod expect;
 mod faults;
@@ -24,6 +25,7 @@ mod study;
 mod verbs;
 mod yaml;
 
+pub use cluster::ClusterDump;
 pub use error::{Place, Problem, Problems};
 pub use files::{FileError, Files};
 pub use kubelet_configuration::kubelet_configuration;

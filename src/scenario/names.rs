@@ -5,12 +5,13 @@ use crate::api::{Kind, Name, Object, PodSpec};
 use std::collections::BTreeSet;
 
 /// Kinds by their short names.
-const SHORT: [(&str, Kind); 17] = [
+const SHORT: [(&str, Kind); 18] = [
     ("cj", Kind::CronJob),
     ("cm", Kind::ConfigMap),
     ("deploy", Kind::Deployment),
     ("ds", Kind::DaemonSet),
     ("ev", Kind::Event),
+    ("hpa", Kind::HorizontalPodAutoscaler),
     ("limits", Kind::LimitRange),
     ("no", Kind::Node),
     ("ns", Kind::Namespace),

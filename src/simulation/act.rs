@@ -5,9 +5,17 @@ use super::user::Errand;
 use crate::api::{Kind, Name, Object, Request, Target};
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime};
-use crate::scenario::plan::{Action, ActionTarget, Pick};
+use crate::scenario::plan::{Action, ActionTarget, Pick, TimedAction};
+use std::sync::Arc;
 
 impl Cluster {
+    /// Adds an action to the plan of this fork, and returns its place.
+    pub(super) fn foresee(&mut self, at: SimDuration, action: Action) -> u32 {
+        let actions = &mut Arc::make_mut(&mut self.plan).actions;
+        actions.push(TimedAction { at, action });
+        u32::try_from(actions.len() - 1).expect("fewer than 2^32 actions")
+    }
+
     /// Does what is due.
     pub(super) fn act(&mut self, now: SimTime, place: usize, out: &mut Outbox<Message>) {
         let plan = self.plan.clone();
@@ -29,10 +37,30 @@ impl Cluster {
                 self.user_calls(found.into_iter().map(request), out);
             }
             Action::Rollout { target, verb } => {
-                let found = self.find(target);
-                let requests: Vec<Request> =
-                    found.into_iter().filter_map(|target| self.rollout(now, target, *verb)).collect();
-                self.user_calls(requests, out);
+                for target in self.find(target) {
+                    match self.rollout(now, target, *verb) {
+                        Ok(request) => self.user_calls([request], out),
+                        Err(why) => self.user.complain(now, target, why),
+                    }
+                }
+            }
+            Action::Expose { target, exposure } => {
+                for target in self.find(target) {
+                    match self.expose(target, exposure) {
+                        Ok(request) => self.user_calls([request], out),
+                        Err(why) => self.user.complain(now, target, why),
+                    }
+                }
+            }
+            Action::Exec { target, container, command } => {
+                for target in self.find(target) {
+                    self.exec(now, target, *container, command.clone(), out);
+                }
+            }
+            Action::Copy { target, container, path, content } => {
+                for target in self.find(target) {
+                    self.copy_into(now, target, *container, path, content);
+                }
             }
             Action::Evict { target, options } => {
                 let options = *options;

@@ -50,7 +50,8 @@ impl Cluster {
                 latencies: plan.profile.clone(),
             }),
             controllers: ControllerManager::new(ControllerSetup { clock, draws, profile: plan.profile.clone() })
-                .provisioning(plan.profile.provision.clone()),
+                .provisioning(plan.profile.provision.clone())
+                .attaching(plan.profile.attach.clone(), plan.profile.detach.clone()),
             kubelets: Vec::new(),
             runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), clock, draws),
             nodes: FastMap::default(),
@@ -186,7 +187,10 @@ impl Cluster {
         if !self.plan.faults.is_empty() {
             self.call_served(client, &request, out);
         }
-        let response = self.server.serve(now, request);
+        let response = match request {
+            Request::PodMetrics { namespace, selector } => self.pod_metrics(now, namespace, &selector),
+            request => self.server.serve(now, request),
+        };
         out.now(Message::Reply { client, id, response });
         self.publish(now, out);
     }

@@ -111,11 +111,10 @@ invariants! {
     "running-has-a-node", "a pod that runs is bound", |write| write.pod(|pod| {
         (pod.status.phase == PodPhase::Running && pod.node_name.is_empty()).then(|| "no node".into())
     });
-    "ready-means-running", "a pod that is ready runs, unless a controller gave it up", |write| write.pod(|pod| {
-        // The pod garbage collector sets the phase of pods whose node is gone, and leaves their conditions.
-        let given_up = pod.status.is_true(*DISRUPTION_TARGET);
-        let wrong = pod.status.is_ready() && pod.status.phase != PodPhase::Running && !given_up;
-        wrong.then(|| format!("Ready and {}", pod.status.phase))
+    "ready-means-running", "a pod that is ready runs, unless the pod garbage collector gave it up", |write| write.pod(|pod| {
+        let given_up = pod.status.phase == PodPhase::Failed && pod.status.is_true(*DISRUPTION_TARGET);
+        let ready = pod.status.is_ready() && pod.status.phase != PodPhase::Running && !given_up;
+        ready.then(|| format!("Ready and {}", pod.status.phase))
     });
     "ready-means-containers-ready", "Ready needs ContainersReady", |write| write.pod(|pod| {
         (pod.status.is_true(*READY) && !pod.status.is_true(*CONTAINERS_READY)).then(|| "ContainersReady is not True".into())

@@ -2,10 +2,15 @@
 
 mod act;
 mod boot;
+pub mod capacity;
 mod cluster;
 mod explore;
+mod expose;
 mod faults;
+mod into_container;
 mod invariant;
+mod live;
+mod metrics;
 mod network;
 mod nodes;
 mod observed;
@@ -19,6 +24,7 @@ pub use cluster::Cluster;
 pub use explore::{Broken, Finding, examine, explore, shrink, smallest};
 pub use faults::FaultMessage;
 pub use invariant::{INVARIANTS, Invariant, Violation, Watchdog};
+pub use live::Silent;
 pub use observed::Simulation;
 pub use parallel::{parallel, parallel_on};
 pub use recovery::examine_recovery;

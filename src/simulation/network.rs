@@ -45,7 +45,7 @@ impl Network {
         let (what, purpose, stream) = match message {
             Message::Call { request, .. } => {
                 let stream = stream_of(request);
-                let read = matches!(**request, Request::Get(_));
+                let read = matches!(**request, Request::Get(_) | Request::PodMetrics { .. });
                 (if read { &self.profile.api_read } else { &self.profile.api_write }, CALL, stream)
             }
             Message::Reply { id, .. } => (&self.profile.api_reply, REPLY, StreamKey::from_bits(u64::from(*id))),
@@ -87,6 +87,7 @@ fn stream_of(request: &Request) -> StreamKey {
             key(&meta.namespace, &meta.name).part(&meta.generate_name)
         }
         Request::Update { object, .. } => key(&object.meta().namespace, &object.meta().name),
+        Request::PodMetrics { namespace, .. } => key(namespace, "metrics"),
         Request::Bind { namespace, name, .. } | Request::Evict { namespace, name, .. } => key(namespace, name),
     }
 }

@@ -106,6 +106,9 @@ impl TraceRecord {
             Action::Delete { target, .. }
             | Action::Patch { target, .. }
             | Action::Rollout { target, .. }
+            | Action::Expose { target, .. }
+            | Action::Exec { target, .. }
+            | Action::Copy { target, .. }
             | Action::Evict { target, .. } => {
                 told.subject = self.matching(target);
             }
@@ -174,6 +177,10 @@ impl TraceRecord {
                 let kind = self.subjects.kind(Kind::Pod);
                 told.subject = self.known(*uid).unwrap_or_else(|| self.subjects.named(kind, *namespace, *name));
                 told.part = *node;
+            }
+            Request::PodMetrics { namespace, .. } => {
+                let kind = self.subjects.kind(Kind::Namespace);
+                told.subject = self.subjects.named(kind, Name::default(), *namespace);
             }
             Request::Evict { namespace, name, .. } => {
                 let kind = self.subjects.kind(Kind::Pod);

@@ -397,6 +397,9 @@ fn event_line(event: &Event, clock: WallClock) -> Map<String, Value> {
 
 fn node_line(node: &Node, clock: WallClock) -> Map<String, Value> {
     let mut line = Line::new("node", node.meta.name, clock);
+    let labels: Map<String, Value> =
+        node.meta.labels.iter().map(|(key, value)| (key.to_string(), value.as_str().into())).collect();
+    line.set("labels", labels);
     line.set("conditions", conditions(&node.status.conditions, clock));
     if !node.taints.is_empty() {
         let taint = |taint: &crate::api::Taint| {

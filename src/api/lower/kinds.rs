@@ -47,8 +47,6 @@ pub const INERT_KINDS: &[InertKind] = inert! {
         "SelfSubjectAccessReview" "selfsubjectaccessreviews" cluster,
         "SelfSubjectRulesReview" "selfsubjectrulesreviews" cluster,
         "SubjectAccessReview" "subjectaccessreviews" cluster;
-    "autoscaling/v1": "HorizontalPodAutoscaler" "horizontalpodautoscalers" namespaced;
-    "autoscaling/v2": "HorizontalPodAutoscaler" "horizontalpodautoscalers" namespaced;
     "certificates.k8s.io/v1": "CertificateSigningRequest" "certificatesigningrequests" cluster;
     "coordination.k8s.io/v1": "Lease" "leases" namespaced;
     "events.k8s.io/v1": "Event" "events" namespaced;
@@ -159,6 +157,9 @@ impl ServedKind {
 
 /// The kind of an `apiVersion` and `kind`, unless a server of 1.36 with these custom kinds has none.
 pub fn served_kind(api_version: &str, kind: &str, custom: &CustomKinds) -> Option<ServedKind> {
+    if (api_version, kind) == ("autoscaling/v1", "HorizontalPodAutoscaler") {
+        return Some(ServedKind::Typed(Kind::HorizontalPodAutoscaler)); // Stored as v2, whichever is written.
+    }
     if let Some(typed) = Kind::from_manifest(api_version, kind) {
         return Some(ServedKind::Typed(typed));
     }
@@ -183,6 +184,7 @@ mod tests {
             ("policy/v1beta1", "PodDisruptionBudget", None),
             ("extensions/v1beta1", "Deployment", None),
             ("batch/v1beta1", "CronJob", None),
+            ("autoscaling/v1", "HorizontalPodAutoscaler", Some("horizontalpodautoscalers.autoscaling")),
             ("autoscaling/v2beta2", "HorizontalPodAutoscaler", None),
             ("v1", "Other", None),
             ("", "", None),

@@ -173,6 +173,10 @@ impl Lowering {
             Kind::Job => self.run::<batch_v1::Job>(value),
             Kind::CronJob => self.run::<batch_v1::CronJob>(value),
             Kind::PodDisruptionBudget => self.run::<policy_v1::PodDisruptionBudget>(value),
+            Kind::HorizontalPodAutoscaler if value["apiVersion"] == "autoscaling/v1" => {
+                self.run::<autoscaling::HorizontalPodAutoscaler>(&autoscaler::as_v2(value))
+            }
+            Kind::HorizontalPodAutoscaler => self.run::<autoscaling::HorizontalPodAutoscaler>(value),
             Kind::PriorityClass => self.run::<scheduling::PriorityClass>(value),
             Kind::RuntimeClass => self.run::<node_v1::RuntimeClass>(value),
             Kind::StorageClass => self.run::<storage_v1::StorageClass>(value),
@@ -205,42 +209,29 @@ impl Lowering {
         Ok(Lowered { object, no_effect: notes.no_effect.into_iter().collect(), warnings })
     }
 
-    /// An object of a kind without record. Of these, autoscalers alone are decoded as what they are.
+    /// An object of a kind without record.
     fn inert(&self, api_version: &str, kind: &str, namespaced: bool, value: &Value) -> Result<Lowered, Box<ApiError>> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let mut errors = Errors::default();
-        let (mut metadata, source, warnings) = if (api_version, kind) == ("autoscaling/v2", "HorizontalPodAutoscaler") {
-            let (mut scaler, notes) = decode::decode::<autoscaling::HorizontalPodAutoscaler>(value)
-                .map_err(|error| undecodable(kind, version, &error))?;
-            let warnings = self.unknown_fields(kind, version, &notes)?;
-            autoscaler::set_defaults(&mut scaler);
-            autoscaler::validate(&scaler, &mut errors);
-            let source = serde_json::to_value(&scaler).expect("API types are JSON");
-            (scaler.metadata, source, warnings)
-        } else {
-            let none = Value::Null;
-            let metadata = value.get("metadata").unwrap_or(&none);
-            let (metadata, _) =
-                decode::decode::<ObjectMeta>(metadata).map_err(|error| undecodable(kind, version, &error))?;
-            (metadata, value.clone(), Vec::new())
-        };
+        let none = Value::Null;
+        let metadata = value.get("metadata").unwrap_or(&none);
+        let (mut metadata, _) =
+            decode::decode::<ObjectMeta>(metadata).map_err(|error| undecodable(kind, version, &error))?;
         place(&mut metadata, namespaced);
         if self.validation != Validation::None {
-            let mut all = Errors::default();
-            validation::metadata(&metadata, NameRule::PathSegment, &mut all);
-            all.0.append(&mut errors.0);
-            if !all.0.is_empty() {
+            let mut errors = Errors::default();
+            validation::metadata(&metadata, NameRule::PathSegment, &mut errors);
+            if !errors.0.is_empty() {
                 let name = metadata.name.unwrap_or_default();
-                return Err(ApiError::invalid_kind(kind, group, &name, &all.0));
+                return Err(ApiError::invalid_kind(kind, group, &name, &errors.0));
             }
         }
         let object = Object::Other(Arc::new(Other {
             meta: common::metadata(&metadata),
             api_version: Name::new(api_version),
             kind: Name::new(kind),
-            source: rest_of(source, &["apiVersion", "kind", "metadata"]),
+            source: rest_of(value.clone(), &["apiVersion", "kind", "metadata"]),
         }));
-        Ok(Lowered { object, no_effect: Vec::new(), warnings })
+        Ok(Lowered { object, no_effect: Vec::new(), warnings: Vec::new() })
     }
 
     /// The warnings about unknown fields, unless they are a reason to refuse.

@@ -3,6 +3,7 @@
 //! The text that was accepted is printed, under what the simulation changed since. A value that was never lowered
 //! (an object that a controller made) is printed from its record alone.
 
+mod autoscaler;
 mod fields;
 mod others;
 mod pod;
@@ -47,6 +48,7 @@ pub fn render(object: &Object) -> Value {
         Object::Job(record) => workload::job(record),
         Object::CronJob(record) => workload::cron_job(record),
         Object::PodDisruptionBudget(record) => others::disruption_budget(record),
+        Object::HorizontalPodAutoscaler(record) => autoscaler::autoscaler(record),
         Object::PriorityClass(record) => others::priority_class(record),
         Object::RuntimeClass(record) => others::plain(&record.source),
         Object::StorageClass(record) => others::storage_class(record),

@@ -96,6 +96,10 @@ impl Server {
             Request::Amend { target, uid, amendment } => self.amend(now, target, uid, amendment),
             Request::Bind { namespace, name, uid, node } => self.bind(now, namespace, name, uid, node),
             Request::Evict { namespace, name, options } => self.evict(now, namespace, name, options),
+            Request::PodMetrics { .. } => {
+                let message = "the server could not find the requested resource (get pods.metrics.k8s.io)";
+                Err(ApiError::new(super::ErrorReason::NotFound, message)) // Another server's: the simulation answers it.
+            }
             Request::Delete { target, options } => {
                 with_kind!(target.kind, T => self.delete::<T>(now, target.namespace, target.name, options))
             }

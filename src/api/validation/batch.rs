@@ -3,6 +3,7 @@
 use super::names;
 use super::pod::template;
 use super::{At, Errors, Json, cron};
+use crate::api::JobStatus;
 use k8s_openapi::api::batch::v1;
 
 /// `ValidateJob`, without metadata.
@@ -25,6 +26,15 @@ fn is_generated(selector: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Label
     let mut keys = selector.match_labels.iter().flatten().map(|(key, _)| key.as_str());
     keys.all(|key| matches!(key, "batch.kubernetes.io/controller-uid" | "controller-uid"))
         && selector.match_expressions.is_none()
+}
+
+/// What a new status may not say (`validateJobStatus`, as far as the Job controller can run into it): while a failed
+/// pod is waited for it counts no active pods, so that ready ones keep it from writing anything at all.
+pub(super) fn job_status(old: &JobStatus, new: &JobStatus, errors: &mut Errors) {
+    let ready = new.ready.unwrap_or(0);
+    if (old.active, old.ready) != (new.active, new.ready) && ready > new.active {
+        errors.invalid(&At::root("status").child("ready"), ready, "cannot set more ready pods than active");
+    }
 }
 
 /// `validateJobSpec`.

@@ -15,7 +15,13 @@ use std::sync::Arc;
 /// updates are looked at; another text is validated as a whole.
 pub fn validate_update(old: &Object, new: &Object, part: Part) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    if old.kind() != new.kind() || part == Part::Status {
+    if old.kind() != new.kind() {
+        return errors.0;
+    }
+    if part == Part::Status {
+        if let (Object::Job(old), Object::Job(new)) = (old, new) {
+            super::batch::job_status(&old.status, &new.status, &mut errors);
+        }
         return errors.0;
     }
     finalizers(old, new, &mut errors);
@@ -97,6 +103,7 @@ fn wants_the_same(old: &Object, new: &Object) -> bool {
         (Object::DaemonSet(old), Object::DaemonSet(new)) => old.spec == new.spec,
         (Object::Job(old), Object::Job(new)) => old.spec == new.spec,
         (Object::CronJob(old), Object::CronJob(new)) => old.spec == new.spec,
+        (Object::HorizontalPodAutoscaler(old), Object::HorizontalPodAutoscaler(new)) => old.spec == new.spec,
         (Object::Event(_) | Object::EndpointSlice(_), _) => true,
         _ => false,
     }
@@ -123,6 +130,7 @@ fn source(object: &Object) -> &str {
         Object::PersistentVolume(object) => &object.source,
         Object::PersistentVolumeClaim(object) => &object.source,
         Object::PodDisruptionBudget(object) => &object.source,
+        Object::HorizontalPodAutoscaler(object) => &object.spec.source,
         Object::PriorityClass(object) => &object.source,
         Object::StorageClass(object) => &object.source,
         Object::RuntimeClass(object) => &object.source,
@@ -716,6 +724,17 @@ mod tests {
             ),
         ] {
             assert_eq!(refusals(&pod, Part::Main, patch.clone()), words, "{patch}");
+        }
+    }
+
+    #[test]
+    fn a_status_does_not_count_more_ready_pods_than_active_ones() {
+        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "w"}, "spec": {"template":
+            {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}}});
+        let more = "status.ready: Invalid value: 2: cannot set more ready pods than active";
+        for (active, ready, words) in [(2, 2, ""), (0, 2, more), (0, 0, "")] {
+            let said = refusals(&job, Part::Status, json!({"status": {"active": active, "ready": ready}}));
+            assert_eq!(said, words, "{active} {ready}");
         }
     }
 

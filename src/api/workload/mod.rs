@@ -1,11 +1,14 @@
-//! The objects that make pods: ReplicaSets, Deployments, StatefulSets, DaemonSets, Jobs and CronJobs.
+//! The objects that make pods: ReplicaSets, Deployments, StatefulSets, DaemonSets, Jobs and CronJobs; and what scales
+//! them.
 
+mod autoscaler;
 mod batch;
 mod daemon_set;
 mod deployment;
 mod replica_set;
 mod stateful_set;
 
+pub use autoscaler::*;
 pub use batch::*;
 pub use daemon_set::*;
 pub use deployment::*;

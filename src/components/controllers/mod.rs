@@ -8,6 +8,7 @@
 //! Everything follows `pkg/controller` of Kubernetes 1.36. Left out on purpose: leader election, periodic resyncs of
 //! informers (every 12 hours and more), and controllers of things that are not simulated (tokens, certificates, …).
 
+mod attach_detach;
 mod cron_job;
 mod daemon_set;
 mod deployment;
@@ -18,6 +19,7 @@ mod expectations;
 mod flow;
 mod garbage_collector;
 mod history;
+mod horizontal;
 mod host;
 mod informers;
 mod job;
@@ -127,10 +129,7 @@ macro_rules! controllers {
             pub fn listed(&mut self, now: SimTime, objects: Vec<Object>, out: &mut Outbox<Message>) {
                 objects.iter().for_each(|object| self.introduce(object.clone()));
                 self.start(now, out);
-                for object in &objects {
-                    let seen = Seen { kind: ChangeKind::Added, old: None, new: object, informers: &self.informers };
-                    $(self.$field.observe(now, &seen, &mut self.shared, out);)*
-                }
+                objects.iter().for_each(|object| self.found(now, object, out));
             }
 
             /// The watch tells of a change.
@@ -138,6 +137,12 @@ macro_rules! controllers {
                 let old = self.informers.apply(change);
                 let seen =
                     Seen { kind: change.kind, old: old.as_ref(), new: &change.object, informers: &self.informers };
+                $(self.$field.observe(now, &seen, &mut self.shared, out);)*
+            }
+
+            /// An informer lists an object that was introduced: as at the start of a process, whoever minds it looks.
+            pub fn found(&mut self, now: SimTime, object: &Object, out: &mut Outbox<Message>) {
+                let seen = Seen { kind: ChangeKind::Added, old: None, new: object, informers: &self.informers };
                 $(self.$field.observe(now, &seen, &mut self.shared, out);)*
             }
 
@@ -203,6 +208,8 @@ controllers! {
     /// Volumes in use stay.
     VolumeProtection, volume_protections: persistent_volume::VolumeProtectionController =
         persistent_volume::VolumeProtectionController;
+    /// HorizontalPodAutoscalers follow what pods use.
+    HorizontalPodAutoscaler, horizontal: horizontal::HorizontalController = horizontal::HorizontalController::default();
     /// Finished Jobs go after a while.
     TtlAfterFinished, ttl_after_finished: ttl_after_finished::TtlAfterFinishedController =
         ttl_after_finished::TtlAfterFinishedController;
@@ -229,6 +236,11 @@ controllers! {
     Disruption, disruptions: disruption::DisruptionController = disruption::DisruptionController;
     /// Marks of disruptions that did not happen are taken back.
     StaleDisruption, stale_disruptions: disruption::StaleDisruptionController = disruption::StaleDisruptionController;
+    /// Volumes are attached where their pods are.
+    AttachDetach, attach_detach: attach_detach::AttachDetachController =
+        attach_detach::AttachDetachController::default();
+    /// Drivers attach and detach on demand.
+    Attacher, attachers: attach_detach::AttacherController = attach_detach::AttacherController::default();
 }
 
 impl ControllerManager {
@@ -236,6 +248,13 @@ impl ControllerManager {
     #[must_use]
     pub fn provisioning(mut self, takes: Distribution) -> Self {
         self.provisioners.controller = persistent_volume::ProvisionerController::new(takes);
+        self
+    }
+
+    /// The same with drivers that need so long to attach and to detach a volume.
+    #[must_use]
+    pub fn attaching(mut self, attach: Distribution, detach: Distribution) -> Self {
+        self.attachers.controller = attach_detach::AttacherController::new(attach, detach);
         self
     }
 

@@ -73,6 +73,18 @@ pub struct PodBehavior {
     pub sandbox_stop: Option<Distribution>,
     /// How their containers behave. The first that matches a container is its rule.
     pub containers: Vec<ContainerBehavior>,
+    /// CPU that those of them that are ready share, on top of what each uses by itself: work behind a load balancer.
+    pub demand: Vec<DemandStep>,
+}
+
+/// How much CPU is asked of all pods of a rule together, from a moment on.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DemandStep {
+    /// Since the start of the run.
+    pub from: SimDuration,
+    /// Thousandths of a CPU.
+    pub milli_cpu: i64,
 }
 
 /// One step of the runtime: how long it takes and whether it works.
@@ -133,6 +145,20 @@ pub struct Process {
     pub listen: Vec<ListenBehavior>,
     /// What it uses, from its start on; each key holds until it is set again.
     pub usage: Vec<UsageStep>,
+    /// What it prints, for `kubectl logs`.
+    pub prints: Vec<Print>,
+}
+
+/// A line that a process prints, once or again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Print {
+    /// Since the start of the process.
+    pub from: SimDuration,
+    /// Again so far apart, until it ends.
+    pub every: Option<SimDuration>,
+    /// The line.
+    pub line: Text,
 }
 
 /// The end of a process.

@@ -256,7 +256,7 @@ impl Runtimes {
     }
 
     /// What strikes a pod.
-    fn striking<'a>(&'a self, node: NodeIndex, key: PodKey) -> impl Iterator<Item = (&'a Disturbance, &'a PodRecord)> {
+    fn striking(&self, node: NodeIndex, key: PodKey) -> impl Iterator<Item = (&Disturbance, &PodRecord)> {
         let machine = &self.machines[node.index()];
         let record = machine.pods.get(&key).filter(|_| !self.disturbances.is_empty());
         record.into_iter().flat_map(move |record| {
@@ -266,7 +266,7 @@ impl Runtimes {
     }
 
     /// What strikes a container.
-    fn striking_in<'a>(&'a self, place: Place) -> impl Iterator<Item = (&'a Disturbance, &'a Instance)> {
+    fn striking_in(&self, place: Place) -> impl Iterator<Item = (&Disturbance, &Instance)> {
         self.striking(place.node, place.key).filter_map(move |(found, record)| {
             let instance = record.instance(place.container)?;
             let meant = found.scope.has_container(instance.status.name)

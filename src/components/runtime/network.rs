@@ -138,7 +138,7 @@ impl Runtimes {
         let mut after = after;
         if let Some((answer, later)) = self.listener_disturbed(at, port, path, ordinal) {
             reaction.stands_for = SimDuration::ZERO;
-            after = after + later;
+            after += later;
             if let Some(answer) = answer {
                 reaction.answer = if answer == ListenAnswer::Refused {
                     Some(NetAnswer::Refused)

@@ -4,7 +4,7 @@ use super::disturbance::{Excess, LOOK};
 use super::machine::{Instance, Machine, PodRecord};
 use super::{Process, Runtimes, UsageStep};
 use crate::api::{MEMORY, Name};
-use crate::components::cri::InstanceState;
+use crate::components::cri::{InstanceState, PodKey};
 use crate::components::message::NodeIndex;
 use crate::components::stats::{ContainerStats, FileSystemStats, ImageStats, NodeStats, PodStats, Supply};
 use crate::engine::{SimDuration, SimTime};
@@ -88,12 +88,20 @@ struct Usage {
     logs: i64,
     pids: i64,
     volumes: Vec<(Name, i64)>,
+    milli_cpu: i64,
 }
 
 impl Usage {
     fn of(process: Option<&Arc<Process>>, age: SimDuration) -> Self {
-        let mut usage =
-            Self { memory: MEBI, writable: 4 << 10, writable_inodes: 1, logs: 0, pids: 1, volumes: Vec::new() };
+        let mut usage = Self {
+            memory: MEBI,
+            writable: 4 << 10,
+            writable_inodes: 1,
+            logs: 0,
+            pids: 1,
+            volumes: Vec::new(),
+            milli_cpu: 1,
+        };
         for step in process.iter().flat_map(|process| &process.usage).filter(|step| step.from <= age) {
             usage.take(step);
         }
@@ -107,6 +115,7 @@ impl Usage {
         set(&mut self.writable_inodes, step.writable_inodes);
         set(&mut self.logs, step.logs);
         set(&mut self.pids, step.pids);
+        set(&mut self.milli_cpu, step.milli_cpu);
         for &(name, bytes) in &step.volumes {
             match self.volumes.iter_mut().find(|(have, _)| *have == name) {
                 Some((_, have)) => *have = bytes,
@@ -129,6 +138,7 @@ impl Instance {
             let more = Usage::of(Some(&program.model), now.since(program.since));
             usage.memory += more.memory;
             usage.pids += more.pids;
+            usage.milli_cpu += more.milli_cpu;
         }
         for excess in &self.excess {
             excess.add_to(now, &mut usage.memory, &mut usage.writable, &mut usage.logs);
@@ -161,6 +171,50 @@ struct Total {
     logs: i64,
     volumes: i64,
     pids: i64,
+}
+
+/// What a container used over a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContainerUse {
+    /// Which.
+    pub name: Name,
+    /// Billionths of a CPU, on average.
+    pub nano_cpu: i64,
+    /// Bytes of memory at the end.
+    pub memory: i64,
+}
+
+/// What a pod used over a while, as metrics-server tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodUse {
+    /// Which rule of the world it follows.
+    pub rule: Option<usize>,
+    /// Its containers.
+    pub containers: Vec<ContainerUse>,
+    /// Since when.
+    pub since: SimTime,
+}
+
+/// The mean of a step function over a while, times a million.
+fn mean(steps: impl Iterator<Item = (SimTime, i64)>, since: SimTime, until: SimTime) -> i64 {
+    let (mut value, mut from, mut sum) = (0, since, 0i128);
+    let mut steps: Vec<_> = steps.filter(|(at, _)| *at < until).collect();
+    steps.sort_by_key(|(at, _)| *at);
+    for (at, next) in steps {
+        let at = at.max(since);
+        sum += i128::from(value) * i128::from(at.since(from).as_nanos());
+        (value, from) = (next, at);
+    }
+    sum += i128::from(value) * i128::from(until.since(from).as_nanos());
+    (sum * 1_000_000 / i128::from(until.since(since).as_nanos().max(1))) as i64
+}
+
+impl Instance {
+    fn cpu_steps(&self) -> impl Iterator<Item = (SimTime, i64)> {
+        let started = self.status.started_at;
+        let steps = self.model.iter().flat_map(|model| &model.usage);
+        steps.filter_map(move |step| Some((started + step.from, step.milli_cpu?)))
+    }
 }
 
 impl Machine {
@@ -214,6 +268,8 @@ impl PodRecord {
                 writable_inodes: usage.writable_inodes,
                 logs: usage.logs,
                 pids: usage.pids * runs,
+                milli_cpu: usage.milli_cpu * runs,
+                since: instance.status.started_at,
             }
         };
         let mut containers: Vec<ContainerStats> = Vec::new();
@@ -227,6 +283,36 @@ impl PodRecord {
 }
 
 impl Runtimes {
+    /// What a pod used between two moments, as its kubelet would tell whoever asks at both; nothing of a pod with a
+    /// container that had run for less than `least` by then.
+    pub fn pod_use(
+        &self,
+        node: NodeIndex,
+        key: PodKey,
+        (since, until): (SimTime, SimTime),
+        least: SimDuration,
+    ) -> Option<PodUse> {
+        let record = self.machines[node.index()].pods.get(&key)?;
+        let running = record.instances().filter(|instance| instance.status.state == InstanceState::Running);
+        let running: Vec<&Instance> = running.collect();
+        let since = running.iter().map(|instance| instance.status.started_at).fold(since, SimTime::max);
+        if running.is_empty() || since > until || until.since(since) < least {
+            return None;
+        }
+        let container = |instance: &&Instance| ContainerUse {
+            name: instance.status.name,
+            nano_cpu: mean(instance.cpu_steps(), since, until),
+            memory: instance.usage(until).memory,
+        };
+        Some(PodUse { rule: record.rule, containers: running.iter().map(container).collect(), since })
+    }
+
+    /// CPU that the ready pods of a rule share on average between two moments, times a billion.
+    pub fn demand(&self, rule: usize, (since, until): (SimTime, SimTime)) -> i64 {
+        let steps = self.world.pods[rule].demand.iter();
+        mean(steps.map(|step| (SimTime::ZERO + step.from, step.milli_cpu)), since, until)
+    }
+
     /// What a node and its pods use now.
     pub fn stats(&self, now: SimTime, node: NodeIndex) -> NodeStats {
         let machine = &self.machines[node.index()];
@@ -322,6 +408,16 @@ mod tests {
         ] {
             let now = SimTime::from_secs(secs);
             assert_eq!((load.at(now, |step| step.memory), load.at(now, |step| step.pids)), (memory, pids), "{secs} s");
+        }
+    }
+
+    #[test]
+    fn means_weigh_each_step_by_its_time() {
+        let steps = [(0, 100), (10, 200), (20, 0)];
+        for (since, until, milli) in [(0, 10, 100), (5, 15, 150), (10, 30, 100), (20, 30, 0), (0, 40, 75)] {
+            let steps = steps.iter().map(|(at, value)| (SimTime::from_secs(*at), *value));
+            let mean = mean(steps, SimTime::from_secs(since), SimTime::from_secs(until));
+            assert_eq!(mean, milli * 1_000_000, "{since}-{until} s");
         }
     }
 

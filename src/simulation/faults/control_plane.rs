@@ -109,7 +109,7 @@ impl Cluster {
         match leader {
             Leader::Scheduler => {
                 self.scheduler = self.scheduler.successor();
-                for object in objects.into_iter().filter(|object| scheduler_watches(object)) {
+                for object in objects.into_iter().filter(scheduler_watches) {
                     let change = Change { kind: ChangeKind::Added, object };
                     self.scheduler.watched(now, change, out);
                 }

@@ -1,6 +1,6 @@
 //! What strikes machines, their kubelets and their runtimes, and what operators and clouds do to nodes.
 
-use super::{Cluster, FaultMessage, Memory, SilentRuntime};
+use super::{Cluster, FaultMessage, Memory};
 use crate::api::{DeleteOptions, Kind, Name, Part, PatchKind, Request, Target};
 use crate::components::cri::{CriCall, CriError};
 use crate::components::kubelet::KubeletMessage;
@@ -42,11 +42,9 @@ impl Cluster {
                 self.faults.killed.entry(node).or_default().insert(id);
                 self.kill_kubelet(now, name, out);
             }
-            FaultKind::KubeletHang => {
-                if self.kubelets[node.index()].is_up() {
-                    self.faults.hung.entry(node).or_default();
-                    self.lease_lapses(now, node, out);
-                }
+            FaultKind::KubeletHang if self.kubelets[node.index()].is_up() => {
+                self.faults.hung.entry(node).or_default();
+                self.lease_lapses(now, node, out);
             }
             FaultKind::RuntimeCrash | FaultKind::RuntimeHang => self.runtime_falls_silent(now, node, kind, out),
             FaultKind::NetworkNotReady => {
@@ -252,7 +250,7 @@ impl Cluster {
         if !self.faults.runtimes.contains_key(&node) {
             self.kubelets[node.index()].runtime_silent(now, true, out);
         }
-        self.faults.runtimes.entry(node).or_insert_with(SilentRuntime::default).hangs |= hangs;
+        self.faults.runtimes.entry(node).or_default().hangs |= hangs;
     }
 
     fn runtime_may_answer(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {

@@ -353,6 +353,7 @@ impl Cluster {
             | Request::Amend { .. }
             | Request::Bind { .. }
             | Request::Evict { .. }
+            | Request::PodMetrics { .. }
             | Request::Delete { .. } => false,
         };
         if !admitted || is_event(request) {

@@ -10,7 +10,7 @@ use super::net::{NetClient, NetReply, NetRequest};
 use super::runtime::RuntimeMessage;
 use super::scheduler::SchedulerMessage;
 use crate::api::{Change, List, Request, Response, Text};
-use crate::simulation::UserMessage;
+use crate::simulation::{AutoscalerMessage, UserMessage};
 use std::fmt;
 use std::sync::Arc;
 
@@ -44,6 +44,10 @@ pub enum Client {
     Workload,
     /// Whoever uses the cluster: the scenario's timed actions.
     User,
+    /// The cluster autoscaler.
+    Autoscaler,
+    /// A component of a user of the library.
+    Extension(u16),
 }
 
 /// Everything that can wait in the queue.
@@ -141,6 +145,10 @@ pub enum Message {
     Scheduler(SchedulerMessage),
     /// Something for a controller.
     Controller(ControllerMessage),
+    /// Something for the cluster autoscaler, or its cloud.
+    Autoscaler(AutoscalerMessage),
+    /// A timer of a component of a user of the library goes off.
+    Extension(u16, u64),
     /// Something that a user of the cluster waited for.
     User(UserMessage),
     /// A timed action of the scenario, by its place in the list.

@@ -59,6 +59,7 @@ pub struct Scenario {
     scheduler: Arc<SchedulerSetup>,
     actions: Vec<TimedAction>,
     every_probe: bool,
+    groups: Vec<super::plan::NodeGroup>,
     places: BTreeMap<String, Place>,
 }
 
@@ -194,6 +195,7 @@ impl Scenario {
             scheduler: self.scheduler.clone(),
             actions: self.actions.clone(),
             every_probe: self.every_probe,
+            groups: self.groups.clone(),
         }
     }
 }
@@ -403,6 +405,7 @@ impl<'f> Loader<'f> {
             self.nodes.push(machine.node.name);
             self.makeable.add_node(machine.node.name);
         }
+        let groups = super::machines::groups(pools, &machines);
         let world = self.world(&file);
         let mut actions = self.first_objects(&file);
         self.joins(&machines, duration, &mut actions);
@@ -436,6 +439,7 @@ impl<'f> Loader<'f> {
             scheduler: Arc::new(scheduler),
             actions,
             every_probe: file.every_probe.unwrap_or(false),
+            groups,
             places: std::mem::take(&mut self.places),
         }
     }
@@ -616,7 +620,8 @@ impl<'f> Loader<'f> {
             for name in named.difference(&made) {
                 self.reader.notes.namespaces.insert(*name);
                 let meta = Metadata { name: *name, ..Metadata::default() };
-                let namespace = Namespace { meta, terminating: false, finalizers: crate::api::List::EMPTY };
+                let namespace =
+                    Namespace { meta, terminating: false, conditions: Vec::new(), finalizers: crate::api::List::EMPTY };
                 add(Action::Create(Object::Namespace(Arc::new(namespace))));
             }
         }

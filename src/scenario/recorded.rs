@@ -137,6 +137,7 @@ impl RecordedCase {
             scheduler: Arc::default(),
             actions: self.actions.clone(),
             every_probe: true,
+            groups: Vec::new(),
         }
     }
 }

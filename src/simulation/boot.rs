@@ -57,13 +57,14 @@ impl Cluster {
             }
         }
         self.controllers.start(SimTime::ZERO, out);
+        self.begin_autoscaling(out);
         for (place, action) in plan.actions.iter().enumerate() {
             out.after(action.at, Message::Act(u32::try_from(place).expect("fewer than 2^32 actions")));
         }
     }
 
     /// The node as a machine's kubelet registers it.
-    fn node_template(&self, plan: &NodePlan, index: NodeIndex) -> Node {
+    pub(super) fn node_template(&self, plan: &NodePlan, index: NodeIndex) -> Node {
         Node {
             meta: Metadata { name: plan.name, labels: node_labels(plan), ..Metadata::default() },
             taints: plan.taints.clone().into(),

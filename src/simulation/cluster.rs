@@ -1,13 +1,15 @@
 //! The cluster: every component and the API server between them, advanced by one message at a time.
 
+use super::autoscaler::Autoscaler;
 use super::network::Network;
 use super::user::User;
 use crate::api::{Change, ChangeKind, FastMap, Kind, Name, Object, Request, Server};
 use crate::components::controllers::{ControllerManager, ControllerSetup};
+use crate::components::extension::{CallId, Extension, Extensions};
 use crate::components::kubelet::Kubelet;
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::components::net::NetClient;
-use crate::components::runtime::Runtimes;
+use crate::components::runtime::{ProcessModel, Runtimes};
 use crate::components::scheduler::{Scheduler, SchedulerParts};
 use crate::engine::{Draws, Outbox, SimDuration, SimTime};
 use crate::scenario::plan::Plan;
@@ -28,6 +30,8 @@ pub struct Cluster {
     /// Which kubelets read, and now watch, a ConfigMap or Secret.
     readers: FastMap<(Kind, Name, Name), Vec<NodeIndex>>,
     pub(super) user: User,
+    extensions: Extensions,
+    pub(super) autoscaler: Autoscaler,
     /// Writes since the trace last looked.
     changes: Vec<Change>,
 }
@@ -54,6 +58,8 @@ impl Cluster {
             network: Network::new(plan.profile.clone(), draws),
             readers: FastMap::default(),
             user: User::default(),
+            extensions: Extensions::default(),
+            autoscaler: Autoscaler::default(),
             changes: Vec::new(),
             plan,
         };
@@ -110,7 +116,11 @@ impl Cluster {
                 Client::User => self.user_replied(now, id, response, out),
                 Client::ControllerManager => self.controllers.replied(now, id, response, out),
                 Client::Scheduler => self.scheduler.replied(now, id, response, out),
-                Client::Workload => {}
+                Client::Workload | Client::Autoscaler => {}
+                Client::Extension(place) => {
+                    let around = (now, self.server.clock(), self.draws);
+                    self.extensions.act(place, around, out, |one, api| one.replied(CallId(id), &response, api));
+                }
             },
             Message::Watch { client, change } => self.watched(now, client, change, out),
             Message::Kubelet(node, message) => self.kubelet(now, node, message, out),
@@ -127,6 +137,11 @@ impl Cluster {
             Message::Runtime(node, message) => self.runtimes.handle(now, node, message, out),
             Message::Scheduler(message) => self.scheduler.handle(now, message, out),
             Message::Controller(message) => self.controllers.handle(now, message, out),
+            Message::Autoscaler(message) => self.autoscale(now, message, out),
+            Message::Extension(place, timer) => {
+                let around = (now, self.server.clock(), self.draws);
+                self.extensions.act(place, around, out, |one, api| one.woken(timer, api));
+            }
             Message::User(message) => self.user_waited(message, out),
             Message::Act(action) => self.act(now, action as usize, out),
         }
@@ -152,7 +167,8 @@ impl Cluster {
     /// Tells the watchers of what was just written.
     pub(super) fn publish(&mut self, now: SimTime, out: &mut Outbox<Message>) {
         for change in self.server.take_changes() {
-            for client in self.watchers(&change).into_iter().flatten() {
+            let others = self.extensions.watchers(change.object.kind());
+            for client in self.watchers(&change).into_iter().flatten().chain(others) {
                 let latency = self.network.notify(now, client, &change);
                 out.after(latency, Message::Watch { client, change: change.clone() });
             }
@@ -206,8 +222,29 @@ impl Cluster {
             Client::Kubelet(node) => self.kubelets[node.index()].watched(now, change, out),
             Client::ControllerManager => self.controllers.watched(now, &change, out),
             Client::Workload => self.runtimes.services_changed(&change),
-            Client::User => {}
+            Client::User | Client::Autoscaler => {}
+            Client::Extension(place) => {
+                let around = (now, self.server.clock(), self.draws);
+                self.extensions.act(place, around, out, |one, api| one.watched(&change, api));
+            }
         }
+    }
+
+    /// Adds a component of a user of the library, which is told of all that there is.
+    pub(super) fn extend(&mut self, now: SimTime, extension: Box<dyn Extension>, out: &mut Outbox<Message>) {
+        let kinds = Kind::ALL.iter().filter(|kind| extension.watches(**kind));
+        let there: Vec<Object> = kinds.flat_map(|kind| self.server.store().list(*kind)).collect();
+        let client = self.extensions.add(extension);
+        for object in there {
+            let change = Change { kind: ChangeKind::Added, object };
+            let latency = self.network.notify(now, client, &change);
+            out.after(latency, Message::Watch { client, change });
+        }
+    }
+
+    /// Has a process model asked what containers do.
+    pub(super) fn play(&mut self, model: Arc<dyn ProcessModel>) {
+        self.runtimes.add_model(model);
     }
 
     /// Hands an object that is there from the start to those who watch.

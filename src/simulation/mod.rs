@@ -1,6 +1,7 @@
 //! How it is joined: the cluster of all components, the queue between them, and the loop.
 
 mod act;
+mod autoscaler;
 mod boot;
 mod cluster;
 mod explore;
@@ -14,6 +15,7 @@ mod rollout;
 mod run;
 mod user;
 
+pub use autoscaler::AutoscalerMessage;
 pub use cluster::Cluster;
 pub use explore::{Broken, Finding, examine, explore, shrink};
 pub use invariant::{INVARIANTS, Invariant, Violation, Watchdog};

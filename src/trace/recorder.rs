@@ -372,6 +372,8 @@ impl Trace for TraceRecord {
             }
             Message::Scheduler(message) => (Actor::Scheduler, Told::new(FactKind::Scheduler, message.into())),
             Message::Controller(message) => (Actor::ControllerManager, Told::new(FactKind::Controller, message.into())),
+            Message::Autoscaler(message) => (Actor::Autoscaler, Told::new(FactKind::Controller, message.into())),
+            Message::Extension(place, _) => (Actor::Extension(*place), Told::new(FactKind::Controller, "Timer")),
             Message::User(message) => (Actor::User, Told::new(FactKind::Action, message.into())),
             Message::Act(place) => {
                 cause = FactId::NONE;
@@ -408,6 +410,8 @@ impl Actor {
             Client::Kubelet(node) => Self::Kubelet(node),
             Client::Workload => Self::Workload,
             Client::User => Self::User,
+            Client::Autoscaler => Self::Autoscaler,
+            Client::Extension(place) => Self::Extension(place),
         }
     }
 }

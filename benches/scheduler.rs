@@ -2,19 +2,21 @@
 //!
 //! Each iteration places one more pod on a cluster that holds some pods a node, and once it is full the oldest pod
 //! goes. That is the work of a scheduling cycle: every Filter and Score of the default profile, the adaptive share of
-//! the nodes, the choice, and the assumption of the pod in the cache.
+//! the nodes, the choice, and the assumption of the pod in the cache. A table beside the floors of the real scheduler's
+//! own benchmarks follows the measurements.
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use podsim::api::{Lowering, Name, Object, Pod};
 use podsim::components::scheduler::cache::Cache;
 use podsim::components::scheduler::nominator::Nominator;
-use podsim::components::scheduler::schedule_one::{Outcome, Search};
+use podsim::components::scheduler::schedule_one::{Outcome, Search, nodes_to_find};
 use podsim::components::scheduler::{ClusterSnapshot, Profile, SchedulerSetup};
 use podsim::engine::SimTime;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// So many pods there are for each node in the long run.
 const PODS_PER_NODE: usize = 8;
@@ -149,5 +151,40 @@ fn placements(criterion: &mut Criterion) {
     }
 }
 
+/// Placements a second below which the real scheduler's `SchedulingBasic`, `TopologySpreading` … fail, by nodes: the
+/// `threshold` of `test/integration/scheduler_perf/misc/performance-config.yaml`, where it has one.
+fn floor_of(nodes: usize) -> &'static str {
+    if nodes == 5_000 { "680-810 (SchedulingBasic)" } else { "-" }
+}
+
+/// What a decision costs by the nodes that are looked at, and how many are made in a second.
+fn table() {
+    println!("\n| nodes | looked at | plain | spread | anti-affinity | kube-scheduler's CI floor |");
+    println!("|---|---|---|---|---|---|");
+    for nodes in [100, 250, 500, 1_000, 2_000, 5_000, 10_000] {
+        let measured = [plain(), spread(), apart()].map(|templates| {
+            let mut stream = Stream::new(nodes, templates).filled();
+            let count = 20_000_000 / (nodes + 500);
+            #[allow(clippy::disallowed_methods, reason = "a measurement knows real time")]
+            let began = Instant::now();
+            for _ in 0..count {
+                black_box(stream.place());
+            }
+            let each = began.elapsed().as_secs_f64() / count as f64;
+            format!("{:.2} us, {:.0}/s", each * 1e6, 1.0 / each)
+        });
+        let [plain, spread, apart] = measured;
+        println!("| {nodes} | {} | {plain} | {spread} | {apart} | {} |", nodes_to_find(0, nodes), floor_of(nodes));
+    }
+}
+
 criterion_group!(benches, placements);
-criterion_main!(benches);
+
+fn main() {
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+    // `cargo test` runs each measurement once, to see that it can be run.
+    if std::env::args().any(|argument| argument == "--bench") {
+        table();
+    }
+}

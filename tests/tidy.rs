@@ -32,7 +32,7 @@ fn name_of(path: &Path) -> String {
 }
 
 fn rust() -> Vec<(String, String)> {
-    ["src", "tests", "benches"].into_iter().flat_map(|folder| files(folder, &["rs"])).collect()
+    ["src", "tests", "benches", "examples"].into_iter().flat_map(|folder| files(folder, &["rs"])).collect()
 }
 
 /// Asserts that no line of some files is complained of.

@@ -80,3 +80,138 @@ fn a_claim_waits_for_its_first_pod_and_gets_a_volume_where_that_is() {
     assert_eq!(find(&simulation, Kind::PersistentVolumeClaim, "data"), None);
     assert_eq!(find(&simulation, Kind::PersistentVolume, &claim.volume_name), None);
 }
+
+const DISK: &str = r"
+apiVersion: storage.k8s.io/v1
+kind: CSIDriver
+metadata: {name: disks.example.com}
+spec: {attachRequired: true}
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: fast}
+provisioner: disks.example.com
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {storageClassName: fast, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+";
+
+fn pod_on(name: &str, node: &str) -> String {
+    POD.replace("name: web", &format!("name: {name}")).replace("spec:", &format!("spec:\n  nodeName: {node}"))
+}
+
+/// A cluster of two nodes with a disk, a pod that has it on the first, and from 1 m on one on the second.
+fn two_pods(actions: &str) -> Simulation {
+    let (one, two) = (pod_on("one", "node-1"), pod_on("two", "node-2"));
+    let scenario = format!(
+        r#"(duration: "20m", nodes: [Pool(count: 2)], manifests: [File("disk.yaml")], actions: [
+            (at: "30s", do: Apply(File("one.yaml"))), (at: "1m", do: Apply(File("two.yaml"))), {actions}])"#
+    );
+    let files = BTreeMap::from([
+        ("s.ron", scenario.as_str()),
+        ("disk.yaml", DISK),
+        ("one.yaml", one.as_str()),
+        ("two.yaml", two.as_str()),
+    ]);
+    let scenario = Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    Simulation::new(Arc::new(scenario.plan(1)), 1, &[])
+}
+
+/// What a node says of its volumes: in use, attached.
+fn volumes_of(simulation: &Simulation, node: &str) -> (usize, usize) {
+    let Some(Object::Node(node)) = find(simulation, Kind::Node, node) else { panic!("the node is there") };
+    (node.status.volumes_in_use.len(), node.status.volumes_attached.len())
+}
+
+fn is_ready(simulation: &Simulation, name: &str) -> bool {
+    matches!(find(simulation, Kind::Pod, name), Some(Object::Pod(pod)) if pod.status.is_ready())
+}
+
+/// When a pod becomes ready, in seconds, if it does in time.
+fn ready_at(simulation: &mut Simulation, name: &str, until: u64) -> Option<u64> {
+    let now = simulation.now().as_nanos() / 1_000_000_000;
+    (now..until).find(|second| {
+        simulation.run_until(SimTime::from_secs(*second));
+        is_ready(simulation, name)
+    })
+}
+
+#[test]
+fn a_disk_is_attached_to_one_node_at_a_time() {
+    let mut simulation = two_pods(r#"(at: "2m", do: Delete(object: "pod/one"))"#);
+    // In use at the next beat of the node's status, attached by then, mounted.
+    assert!(matches!(ready_at(&mut simulation, "one", 60), Some(30..45)));
+    assert_eq!(volumes_of(&simulation, "node-1"), (1, 1));
+    let attachments = |simulation: &Simulation| -> Vec<Name> {
+        let of = |object: Object| match object {
+            Object::VolumeAttachment(attachment) => Some(attachment.node_name),
+            _ => None,
+        };
+        simulation.objects().filter_map(of).collect()
+    };
+    assert_eq!(attachments(&simulation), ["node-1"]);
+    simulation.run_until(SimTime::from_secs(119));
+    assert!(!is_ready(&simulation, "two"));
+    let told = |simulation: &Simulation, about: &str, reason: &str| -> Vec<String> {
+        let of = |object: Object| match object {
+            Object::Event(event) if event.involved.name == about && event.reason == reason => {
+                Some(event.message.to_string())
+            }
+            _ => None,
+        };
+        simulation.objects().filter_map(of).collect()
+    };
+    let Some(Object::PersistentVolumeClaim(claim)) = find(&simulation, Kind::PersistentVolumeClaim, "data") else {
+        panic!("the claim is there")
+    };
+    let volume = claim.volume_name;
+    // reconciler_test.go, Test_ReportMultiAttachError.
+    assert_eq!(
+        told(&simulation, "two", "FailedAttachVolume"),
+        [format!("Multi-Attach error for volume {volume:?} Volume is already used by pod(s) one", volume = &*volume)]
+    );
+    // The kubelet takes it out of use at a beat after it is unmounted; then it is detached and attached elsewhere.
+    let moved = ready_at(&mut simulation, "two", 240).expect("the disk follows");
+    assert!((122..180).contains(&moved), "{moved}");
+    assert_eq!((volumes_of(&simulation, "node-1"), volumes_of(&simulation, "node-2")), ((0, 0), (1, 1)));
+    assert_eq!(attachments(&simulation), ["node-2"]);
+    let done = format!("AttachVolume.Attach succeeded for volume {:?} ", &*volume);
+    assert_eq!(told(&simulation, "two", "SuccessfulAttachVolume"), [done]);
+}
+
+#[test]
+fn a_lost_node_loses_its_disk_after_six_minutes_or_when_it_is_out_of_service() {
+    // attach_detach_controller.go: ReconcilerMaxWaitForUnmountDuration, from the moment at which no pod wants it there.
+    let lost = r#"(at: "2m", do: PowerOff(node: "node-1")), (at: "4m", do: Delete(object: "pod/one", force: true))"#;
+    let out_of_service = r#"(at: "5m", do: Taint(node: "node-1",
+        taint: "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"))"#;
+    for (actions, from, until) in [(lost.to_owned(), 600, 640), (format!("{lost}, {out_of_service}"), 300, 340)] {
+        let mut simulation = two_pods(&actions);
+        simulation.run_until(SimTime::from_secs(239));
+        assert!(!is_ready(&simulation, "two"), "the lost node has it");
+        let ready = ready_at(&mut simulation, "two", 900);
+        assert!(ready.is_some_and(|ready| (from..until).contains(&ready)), "{ready:?} of {from}..{until}");
+    }
+}
+
+#[test]
+fn a_claim_that_cannot_be_used_is_told_of() {
+    // desired_state_of_world_populator.go, getPVCExtractPV: a pod that names its node asked no scheduler.
+    let text = pod_on("one", "node-1");
+    let scenario = r#"(duration: "1m", nodes: [Pool(count: 1)], manifests: [File("one.yaml")])"#;
+    let files = BTreeMap::from([("s.ron", scenario), ("one.yaml", text.as_str())]);
+    let scenario = Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut simulation = Simulation::new(Arc::new(scenario.plan(1)), 1, &[]);
+    simulation.run_until(SimTime::from_secs(20));
+    let told = simulation.objects().find_map(|object| match object {
+        Object::Event(event) if event.reason == "FailedMount" => Some(event.message.to_string()),
+        _ => None,
+    });
+    let told = told.expect("people are told");
+    assert!(told.starts_with("Unable to attach or mount volumes: unmounted volumes=[d"), "{told}");
+    let why = "failed to process volumes=[d]: error processing PVC default/data: failed to fetch PVC from API server: \
+               persistentvolumeclaims \"data\" not found";
+    assert!(told.ends_with(why), "{told}");
+}

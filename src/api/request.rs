@@ -180,6 +180,13 @@ pub enum Amendment {
         /// Removed.
         remove: List<(Name, TaintEffect)>,
     },
+    /// Adds a volume to those that are attached to a node, or takes it away.
+    VolumeAttached {
+        /// The volume's unique name.
+        volume: Name,
+        /// Whether it is attached.
+        attached: bool,
+    },
     /// Sets the number of replicas of a workload (the scale sub-resource).
     Scale(i32),
 }

@@ -5,9 +5,11 @@ use super::{run, tell};
 use clap::Args;
 use jiff::Timestamp;
 use podsim::api::render;
+use podsim::components::stats::ContainerStats;
 use podsim::engine::{SimDuration, SimTime};
-use podsim::report::kubectl::{Objects, Printed};
+use podsim::report::kubectl::{self, Live, LogLine, Objects, Printed, Unreachable, Usage};
 use podsim::scenario::{ManifestOptions, Problems, Scenario};
+use podsim::simulation::{Silent, Simulation};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,7 +19,8 @@ use std::process::ExitCode;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  kubectl get all -A -o json > objects.json\n  \
                         podsim kubectl --from-objects objects.json --now 2026-01-01T12:00:00Z get pods -o wide\n  \
-                        podsim kubectl --scenario scenarios/quickstart.ron --at 90s describe pod web")]
+                        podsim kubectl --scenario scenarios/quickstart.ron --at 90s describe pod web\n  \
+                        podsim kubectl --scenario scenarios/sidecar-logs.ron logs -l app=web --all-containers")]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["scenario", "from_objects"]))]
 pub struct Kubectl {
     /// The objects: a JSON List, as `kubectl get … -A -o json` writes it
@@ -35,7 +38,7 @@ pub struct Kubectl {
     /// The seed of all chance
     #[arg(long, value_name = "N", requires = "scenario")]
     seed: Option<u64>,
-    /// get, describe, events or rollout, with arguments and flags as kubectl takes them
+    /// get, describe, events, logs, rollout or top, with arguments and flags as kubectl takes them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "ARGS")]
     args: Vec<String>,
 }
@@ -43,24 +46,34 @@ pub struct Kubectl {
 impl Kubectl {
     /// Finds the objects and prints.
     pub fn run(self) -> ExitCode {
-        let found = match (&self.scenario, &self.from_objects, self.now) {
-            (Some(scenario), _, _) => self.simulate(scenario).map_err(|problems| tell::problems(&problems)),
-            (None, Some(path), Some(now)) => {
-                read_objects(path).map(|objects| (objects, now)).map_err(|problem| eprintln!("{problem}"))
-            }
+        let printed = match (&self.scenario, &self.from_objects, self.now) {
+            (Some(scenario), _, _) => match self.simulate(scenario) {
+                Ok(simulation) => {
+                    let objects = Objects::new(simulation.objects().map(|object| render(&object)));
+                    kubectl::run_live(&self.args, &objects, run::wall_clock(&simulation), &Nodes(&simulation))
+                }
+                Err(problems) => {
+                    tell::problems(&problems);
+                    return ExitCode::from(super::WRONG_REQUEST);
+                }
+            },
+            (None, Some(path), Some(now)) => match read_objects(path) {
+                Ok(objects) => kubectl::run(&self.args, &objects, now),
+                Err(problem) => {
+                    eprintln!("{problem}");
+                    return ExitCode::from(super::WRONG_REQUEST);
+                }
+            },
             (None, _, _) => {
                 eprintln!("name a scenario, or a file of objects and an instant");
-                Err(())
+                return ExitCode::from(super::WRONG_REQUEST);
             }
         };
-        match found {
-            Ok((objects, now)) => print(&self.args, &objects, now),
-            Err(()) => ExitCode::from(super::WRONG_REQUEST),
-        }
+        print(&printed)
     }
 
-    /// The objects of a scenario at an instant.
-    fn simulate(&self, path: &str) -> Result<(Objects, Timestamp), Problems> {
+    /// A scenario at an instant.
+    fn simulate(&self, path: &str) -> Result<Simulation, Problems> {
         let scenario = if run::is_scenario(path) {
             Scenario::load(path, &Disk)?
         } else {
@@ -69,20 +82,61 @@ impl Kubectl {
         let seed = self.seed.or(scenario.seed).unwrap_or(run::DEFAULT_SEED);
         let mut simulation = scenario.simulate(seed).untraced();
         simulation.run_until(SimTime::ZERO + self.at.unwrap_or(simulation.duration()));
-        let objects = Objects::new(simulation.objects().map(|object| render(&object)));
-        Ok((objects, run::wall_clock(&simulation)))
+        Ok(simulation)
     }
 }
 
-/// Prints what kubectl would with these arguments: the part that does not care where objects and instant come from.
-pub fn print(args: &[String], objects: &Objects, now: Timestamp) -> ExitCode {
-    let Printed { stdout, stderr, exit_code } = podsim::report::kubectl::run(args, objects, now);
+/// The nodes of a simulation, as the server and the metrics server ask them.
+struct Nodes<'a>(&'a Simulation);
+
+impl Nodes<'_> {
+    /// An instant on the control plane's clock.
+    fn date(&self, at: SimTime) -> Timestamp {
+        let nanos = self.0.cluster().server().clock().at(at).unix_nanos();
+        Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or_default()
+    }
+}
+
+impl Live for Nodes<'_> {
+    fn log(&self, node: &str, namespace: &str, pod: &str, instance: &str) -> Result<Vec<LogLine>, Unreachable> {
+        let lines = self.0.container_log(node, namespace, pod, instance).map_err(|silent| {
+            let (address, why) = match silent {
+                Silent::NoPower(address) => (address, "no route to host"),
+                Silent::NoKubelet(address) => (address, "connection refused"),
+            };
+            Unreachable::Down { address: address.to_string(), why }
+        })?;
+        let Some(lines) = lines else {
+            let text = format!("unable to retrieve container logs for {instance}");
+            return Ok(vec![LogLine { at: Timestamp::MIN, text, complete: false }]);
+        };
+        Ok(lines
+            .into_iter()
+            .map(|line| LogLine { at: self.date(line.at), text: line.text, complete: line.complete })
+            .collect())
+    }
+
+    fn pod_usage(&self, namespace: &str, pod: &str) -> Option<Vec<(String, Usage)>> {
+        let measured = self.0.measured_pod(namespace, pod)?;
+        let usage = |one: &ContainerStats| Usage { milli_cpu: one.milli_cpu, memory: one.memory };
+        Some(measured.iter().map(|one| (one.name.to_string(), usage(one))).collect())
+    }
+
+    fn node_usage(&self, node: &str) -> Option<Usage> {
+        let (milli_cpu, memory) = self.0.measured_node(node)?;
+        Some(Usage { milli_cpu, memory })
+    }
+}
+
+/// Prints what kubectl would, and ends as it does.
+fn print(printed: &Printed) -> ExitCode {
+    let Printed { stdout, stderr, exit_code } = printed;
     // A reader that has seen enough closes the pipe; that is no failure of ours.
     let written = io::stdout().lock().write_all(stdout.as_bytes());
     let reported = io::stderr().lock().write_all(stderr.as_bytes());
     match written.and(reported) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-        _ => ExitCode::from(exit_code),
+        _ => ExitCode::from(*exit_code),
     }
 }
 

@@ -23,6 +23,8 @@ pub struct LatencyProfile {
     pub watch: Distribution,
     /// From a change of the queue to the end of a scheduling cycle.
     pub scheduling_cycle: Distribution,
+    /// What a scheduling cycle takes longer for each node that it looks at beyond the first hundred.
+    pub scheduling_node: Distribution,
     /// From a key's arrival in a controller's queue to the start of its sync.
     pub controller_sync: Distribution,
     /// From the start of a kubelet's process to its first look around.
@@ -61,6 +63,10 @@ pub struct LatencyProfile {
     pub pull: Distribution,
     /// The making, or deleting, of a persistent volume by its driver.
     pub provision: Distribution,
+    /// The attaching of a volume to a node by its driver (`ControllerPublishVolume`).
+    pub attach: Distribution,
+    /// The detaching of a volume from a node by its driver (`ControllerUnpublishVolume`).
+    pub detach: Distribution,
     /// How the load of the control plane's machine varies.
     pub load: Load,
 }
@@ -123,13 +129,14 @@ impl LatencyProfile {
     }
 
     /// Every latency with its name.
-    pub fn named(&self) -> [(&'static str, &Distribution); 24] {
+    pub fn named(&self) -> [(&'static str, &Distribution); 27] {
         [
             ("api_read", &self.api_read),
             ("api_write", &self.api_write),
             ("api_reply", &self.api_reply),
             ("watch", &self.watch),
             ("scheduling_cycle", &self.scheduling_cycle),
+            ("scheduling_node", &self.scheduling_node),
             ("controller_sync", &self.controller_sync),
             ("kubelet_start", &self.kubelet_start),
             ("admit", &self.admit),
@@ -149,6 +156,8 @@ impl LatencyProfile {
             ("pod_network", &self.pod_network),
             ("pull", &self.pull),
             ("provision", &self.provision),
+            ("attach", &self.attach),
+            ("detach", &self.detach),
         ]
     }
 
@@ -160,6 +169,7 @@ impl LatencyProfile {
             "api_reply" => &mut self.api_reply,
             "watch" => &mut self.watch,
             "scheduling_cycle" => &mut self.scheduling_cycle,
+            "scheduling_node" => &mut self.scheduling_node,
             "controller_sync" => &mut self.controller_sync,
             "worker_wake" => &mut self.worker_wake,
             "main_loop_step" => &mut self.main_loop_step,
@@ -176,6 +186,11 @@ impl LatencyProfile {
             "exec" => &mut self.exec,
             "pod_network" => &mut self.pod_network,
             "pull" => &mut self.pull,
+            "kubelet_start" => &mut self.kubelet_start,
+            "admit" => &mut self.admit,
+            "provision" => &mut self.provision,
+            "attach" => &mut self.attach,
+            "detach" => &mut self.detach,
             _ => return None,
         })
     }

@@ -3,6 +3,7 @@
 //! A component is advanced by one message at a time and answers with messages. It hears of the cluster through its
 //! watch, perhaps late, asks for change with a call to the API server, and may lose to a conflict.
 
+pub mod attachment;
 pub mod controllers;
 pub mod cri;
 pub mod events;

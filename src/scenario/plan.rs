@@ -1,7 +1,7 @@
 //! A checked plan: everything that a run needs to know, and nothing of the text that it was written in.
 
 use crate::api::{
-    DeleteOptions, Kind, Labels, Name, Object, Part, PatchKind, ResourceList, Taint, TaintEffect, WallTime,
+    DeleteOptions, Kind, Labels, List, Name, Object, Part, PatchKind, ResourceList, Taint, TaintEffect, Text, WallTime,
 };
 use crate::components::kubelet::KubeletConfig;
 use crate::components::latency::LatencyProfile;
@@ -132,6 +132,33 @@ pub enum Action {
         /// How it is then deleted.
         options: DeleteOptions,
     },
+    /// `kubectl expose`: a Service is made of what an object says.
+    Expose {
+        /// Which.
+        target: ActionTarget,
+        /// How.
+        exposure: Exposure,
+    },
+    /// `kubectl exec`.
+    Exec {
+        /// The pod.
+        target: ActionTarget,
+        /// The container; empty for the pod's default one.
+        container: Name,
+        /// The command.
+        command: List<Text>,
+    },
+    /// `kubectl cp` into a container.
+    Copy {
+        /// The pod.
+        target: ActionTarget,
+        /// The container; empty for the pod's default one.
+        container: Name,
+        /// Where the file is put.
+        path: Text,
+        /// What is in it.
+        content: Text,
+    },
     /// A machine's kubelet dies; containers go on.
     KillKubelet(Name),
     /// A machine's kubelet starts.
@@ -180,6 +207,21 @@ pub enum RolloutVerb {
     Restart,
     /// Back to a revision; to the one before if that is zero.
     Undo(i64),
+}
+
+/// The flags of `kubectl expose`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exposure {
+    /// The Service.
+    pub name: Name,
+    /// Its port; those of the containers if absent.
+    pub port: Option<u16>,
+    /// The pods' port, by number or name; the same if absent.
+    pub target_port: Option<serde_json::Value>,
+    /// Its type; the server's choice if absent.
+    pub service_type: Option<Name>,
+    /// Its protocol.
+    pub protocol: Name,
 }
 
 /// A manifest that is applied.

@@ -30,11 +30,14 @@ const UPTIME: Purpose = Purpose::new("recorded case: age of the cluster");
 /// The wall clock of recorded cases starts within this second: 2026-01-01T00:00:00Z.
 const EPOCH_SECONDS: i64 = 1_767_225_600;
 /// The last kubelet of an exclusive case started about so long before the case did, …
-const FRESH: (SimDuration, SimDuration) = (SimDuration::from_millis(2_700), SimDuration::from_millis(3_400));
+const FRESH: (SimDuration, SimDuration) = (SimDuration::from_millis(3_120), SimDuration::from_millis(3_360));
+/// … one in so many of them up to so many milliseconds longer, …
+const LATE: (u64, u64) = (5, 1_000);
 /// … and each of the others so long before the next.
 const STAGGER: SimDuration = SimDuration::from_millis(1_500);
-/// Nodes of a shared cluster have run for minutes.
-const SETTLED: (SimDuration, SimDuration) = (SimDuration::from_secs(120), SimDuration::from_secs(1_800));
+/// How many in a thousand shared cases began before their cluster's last node was so many milliseconds old: many cases
+/// follow each other on one cluster, which is as old as the cases before were long.
+const SHARED: &[(u64, u64)] = &[(0, 800), (70, 5_000), (100, 10_000), (260, 30_000), (390, 60_000), (1_000, 280_000)];
 
 /// Why a case cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +114,7 @@ impl RecordedCase {
     /// The plan of the case for a seed: what the recorder did not control is drawn.
     pub fn plan(&self, seed: u64) -> Plan {
         let draws = Draws::new(seed);
+        let shared_for = shared_for(evenly(seed, 0, 1_000)) + SimDuration::from_millis(evenly(seed, 1, 1_000));
         let past_the_minute = draws.draw(START, StreamKey::new("clock"), 0).below(60_000_000_000);
         let start = WallTime::from_unix_nanos(EPOCH_SECONDS * 1_000_000_000 + past_the_minute as i64);
         let nodes = self
@@ -121,9 +125,11 @@ impl RecordedCase {
                 let mut draw = draws.draw(UPTIME, StreamKey::new(&machine.name), 0);
                 let later = self.nodes[place + 1..].iter().filter(|machine| machine.start).count() as u64;
                 let uptime = if self.shared {
-                    draw.between(SETTLED.0, SETTLED.1)
+                    shared_for + STAGGER * later
                 } else {
-                    draw.between(FRESH.0, FRESH.1) + STAGGER * later
+                    let late = if evenly(seed, 0, LATE.0) == 0 { evenly(seed, 1, LATE.1) } else { 0 };
+                    let late = SimDuration::from_millis(late);
+                    draw.between(FRESH.0, FRESH.1) + late + STAGGER * later
                 };
                 machine.plan(&self.kubelets[place], uptime)
             })
@@ -140,6 +146,21 @@ impl RecordedCase {
             groups: Vec::new(),
         }
     }
+}
+
+/// A number below `below` for a seed, in an even spread over any few seeds in a row: what the recorder left to chance
+/// and decides most is not left to chance twice. (The additive sequence of the plastic number in two dimensions.)
+const fn evenly(seed: u64, dimension: usize, below: u64) -> u64 {
+    const STEP: [u64; 2] = [0xc13f_a9a9_02a6_328f, 0x91e1_0da5_c79e_7b1d];
+    let place = seed.wrapping_mul(STEP[dimension]);
+    ((place as u128 * below as u128) >> 64) as u64
+}
+
+/// How long a shared cluster has run, by its place among a thousand.
+fn shared_for(place: u64) -> SimDuration {
+    let above = SHARED.partition_point(|(share, _)| *share <= place).clamp(1, SHARED.len() - 1);
+    let ((low, from), (high, to)) = (SHARED[above - 1], SHARED[above]);
+    SimDuration::from_millis(from + (to - from) * (place - low) / (high - low))
 }
 
 /// Objects of a case live in `default` unless they say otherwise.

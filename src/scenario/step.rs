@@ -1,5 +1,9 @@
 //! Timed actions as a scenario writes them: the verbs of kubectl, and what happens to machines.
 
+mod made;
+
+pub use made::{Copy, Exec, Expose, RemoveFinalizers, Restart, Run, Undo};
+
 use super::file::Manifest;
 use super::outline::Placed;
 use crate::engine::SimDuration;
@@ -33,14 +37,22 @@ pub enum Verb {
     Create(Manifest),
     /// `kubectl delete`.
     Delete(Delete),
-    /// `kubectl patch`.
+    /// `kubectl run`.
+    Run(Run),
+    /// `kubectl expose`.
+    Expose(Expose),
+    /// `kubectl patch`, and what `kubectl edit` sends.
     Patch(Patch),
+    /// `kubectl patch` that takes every finalizer away.
+    RemoveFinalizers(RemoveFinalizers),
     /// `kubectl scale`.
     Scale(Scale),
     /// `kubectl set image`.
     SetImage(SetImage),
     /// `kubectl rollout restart`.
     RolloutRestart(Of),
+    /// `kubectl rollout undo`.
+    RolloutUndo(Undo),
     /// `kubectl rollout pause`.
     RolloutPause(Of),
     /// `kubectl rollout resume`.
@@ -61,6 +73,10 @@ pub enum Verb {
     Untaint(TaintNode),
     /// One call of the eviction API.
     Evict(Evict),
+    /// `kubectl exec`.
+    Exec(Exec),
+    /// `kubectl cp` of one file into a container.
+    Copy(Copy),
     /// A machine's kubelet dies; containers go on.
     KillKubelet(OnNode),
     /// A machine's kubelet starts.

@@ -3,6 +3,8 @@
 //! Follows `staging/src/k8s.io/kubectl/pkg`: `cmd/scale`, `cmd/set/set_image.go`, `cmd/rollout`, `polymorphichelpers`,
 //! `cmd/label`, `cmd/annotate`, `cmd/taint`, `cmd/delete`, `drain`.
 
+mod made;
+
 use super::error::Problems;
 use super::load::Loader;
 use super::machines::taint;
@@ -41,6 +43,12 @@ impl VerbContext<'_, '_> {
                 written.into_iter().map(|written| self.loader.create(written)).collect()
             }
             Verb::Delete(delete) => self.delete(delete).into_iter().collect(),
+            Verb::Run(run) => self.run(run),
+            Verb::Expose(expose) => self.expose(expose).into_iter().collect(),
+            Verb::RemoveFinalizers(remove) => self.remove_finalizers(remove).into_iter().collect(),
+            Verb::RolloutUndo(undo) => self.undo(undo).into_iter().collect(),
+            Verb::Exec(exec) => self.exec(exec).into_iter().collect(),
+            Verb::Copy(copy) => self.copy(copy).into_iter().collect(),
             Verb::Patch(patch) => self.patch(patch).into_iter().collect(),
             Verb::Scale(scale) => self.scale(scale).into_iter().collect(),
             Verb::SetImage(set) => self.set_image(set).into_iter().collect(),

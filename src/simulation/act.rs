@@ -24,10 +24,30 @@ impl Cluster {
                 self.user_calls(found.into_iter().map(request), out);
             }
             Action::Rollout { target, verb } => {
-                let found = self.find(target);
-                let requests: Vec<Request> =
-                    found.into_iter().filter_map(|target| self.rollout(now, target, *verb)).collect();
-                self.user_calls(requests, out);
+                for target in self.find(target) {
+                    match self.rollout(now, target, *verb) {
+                        Ok(request) => self.user_calls([request], out),
+                        Err(why) => self.user.complain(now, target, why),
+                    }
+                }
+            }
+            Action::Expose { target, exposure } => {
+                for target in self.find(target) {
+                    match self.expose(target, exposure) {
+                        Ok(request) => self.user_calls([request], out),
+                        Err(why) => self.user.complain(now, target, why),
+                    }
+                }
+            }
+            Action::Exec { target, container, command } => {
+                for target in self.find(target) {
+                    self.exec(now, target, *container, command.clone(), out);
+                }
+            }
+            Action::Copy { target, container, path, content } => {
+                for target in self.find(target) {
+                    self.copy_into(now, target, *container, path, content);
+                }
             }
             Action::Evict { target, options } => {
                 let options = *options;

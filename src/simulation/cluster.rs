@@ -51,7 +51,8 @@ impl Cluster {
                 latencies: plan.profile.clone(),
             }),
             controllers: ControllerManager::new(ControllerSetup { clock, draws, profile: plan.profile.clone() })
-                .provisioning(plan.profile.provision.clone()),
+                .provisioning(plan.profile.provision.clone())
+                .attaching(plan.profile.attach.clone(), plan.profile.detach.clone()),
             kubelets: Vec::new(),
             runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), clock, draws),
             nodes: FastMap::default(),

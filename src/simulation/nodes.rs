@@ -61,6 +61,9 @@ impl Cluster {
         result: CriResult,
         out: &mut Outbox<Message>,
     ) {
+        if self.exec_done(now, id, &result) {
+            return;
+        }
         if matches!(result, Ok(CriReply::Image { .. })) {
             let images = self.runtimes.images(node);
             self.kubelets[node.index()].images_changed(now, images, out);

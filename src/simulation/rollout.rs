@@ -10,8 +10,11 @@ const REVISION: &str = "deployment.kubernetes.io/revision";
 const TEMPLATE_HASH: &str = "pod-template-hash";
 
 impl Cluster {
-    /// The patch that a verb comes to, if there is something to patch.
-    pub(super) fn rollout(&self, now: SimTime, target: Target, verb: RolloutVerb) -> Option<Request> {
+    /// The patch that a verb comes to.
+    ///
+    /// # Errors
+    /// kubectl's words, if there is nothing to go back to.
+    pub(super) fn rollout(&self, now: SimTime, target: Target, verb: RolloutVerb) -> Result<Request, String> {
         let patch = match verb {
             RolloutVerb::Pause => json!({"spec": {"paused": true}}),
             RolloutVerb::Resume => json!({"spec": {"paused": null}}),
@@ -21,12 +24,23 @@ impl Cluster {
                 json!({"spec": {"template": {"metadata": {"annotations": annotations}}}})
             }
             RolloutVerb::Undo(revision) => {
-                let template = self.template_of(target, revision)?;
+                let found = self.server.store().find(target.kind, target.namespace, target.name);
+                let (kind, name) = (target.kind.as_str().to_lowercase(), target.name);
+                if matches!(&found, Some(Object::Deployment(found)) if found.spec.paused) {
+                    return Err(format!(
+                        "cannot rollback a paused deployment; resume it first with 'kubectl rollout resume \
+                         {kind}/{name}' and try again"
+                    ));
+                }
+                let template = self.template_of(target, revision).ok_or_else(|| match revision {
+                    0 => format!("no rollout history found for {kind} {:?}", name.as_str()),
+                    wanted => format!("unable to find specified revision {wanted} in history"),
+                })?;
                 let patch = json!([{"op": "replace", "path": "/spec/template", "value": template}]);
-                return Some(Request::Patch { target, part: Part::Main, kind: PatchKind::Json, patch });
+                return Ok(Request::Patch { target, part: Part::Main, kind: PatchKind::Json, patch });
             }
         };
-        Some(Request::Patch { target, part: Part::Main, kind: PatchKind::Strategic, patch })
+        Ok(Request::Patch { target, part: Part::Main, kind: PatchKind::Strategic, patch })
     }
 
     /// The template of a revision; of the one before the newest if the revision is zero.

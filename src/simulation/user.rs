@@ -38,6 +38,8 @@ pub(super) struct User {
     calls: u32,
     /// What commands ended with that no server said.
     complaints: Vec<Complaint>,
+    /// The pods of commands in containers, in the order of their numbers.
+    pub(super) execs: Vec<Target>,
 }
 
 /// Why a command came to nothing, although no call was refused.
@@ -272,6 +274,12 @@ impl User {
                 self.next(out);
             }
         }
+    }
+
+    /// A command comes to nothing, for a reason of kubectl's.
+    pub(super) fn complain(&mut self, now: SimTime, about: Target, why: impl Into<Text>) {
+        let object = Request::Get(about).path();
+        self.complaints.push(Complaint { at: now, object, message: why.into() });
     }
 
     fn list(&mut self, drain: u32, out: &mut Outbox<Message>) {

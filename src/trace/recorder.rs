@@ -106,6 +106,9 @@ impl TraceRecord {
             Action::Delete { target, .. }
             | Action::Patch { target, .. }
             | Action::Rollout { target, .. }
+            | Action::Expose { target, .. }
+            | Action::Exec { target, .. }
+            | Action::Copy { target, .. }
             | Action::Evict { target, .. } => {
                 told.subject = self.matching(target);
             }

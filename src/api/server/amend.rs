@@ -21,7 +21,7 @@ impl Server {
             return Err(ApiError::conflict(target.kind, &target.name, why));
         }
         let part = match amendment {
-            Amendment::PodStatus { .. } => Part::Status,
+            Amendment::PodStatus { .. } | Amendment::VolumeAttached { .. } => Part::Status,
             _ => Part::Main,
         };
         let amended = apply(stored, amendment)?;
@@ -37,6 +37,7 @@ fn apply(mut object: Object, amendment: Amendment) -> Response {
     match amendment {
         Amendment::PodStatus { condition, phase } => amend_pod(&mut object, condition, phase)?,
         Amendment::Taints { add, remove } => amend_taints(&mut object, &add, &remove)?,
+        Amendment::VolumeAttached { volume, attached } => amend_attached(&mut object, volume, attached)?,
         Amendment::Scale(replicas) => scale(&mut object, replicas)?,
         Amendment::RemoveFinalizers(gone) => {
             let meta = object.meta_mut();
@@ -107,6 +108,14 @@ fn amend_taints(
     let kept = node.taints.retain(|taint| !remove.iter().any(|(key, effect)| same(taint, *key, *effect)));
     let kept = kept.retain(|taint| !add.iter().any(|new| same(taint, new.key, new.effect)));
     node.taints = kept.iter().chain(add).cloned().collect();
+    Ok(())
+}
+
+fn amend_attached(object: &mut Object, volume: Name, attached: bool) -> Result<(), Box<ApiError>> {
+    let Object::Node(node) = object else { return Err(no_such(object, "status")) };
+    let status = Arc::make_mut(&mut Arc::make_mut(node).status);
+    let others = status.volumes_attached.retain(|have| *have != volume);
+    status.volumes_attached = if attached { others.with(volume) } else { others };
     Ok(())
 }
 

@@ -11,9 +11,23 @@ use std::sync::Arc;
 impl Server {
     pub(super) fn update(&mut self, now: SimTime, object: Object, part: Part) -> Response {
         let kind = object.kind();
+        let object = if part == Part::Status { self.keep_attached(object) } else { object };
         let done = with_object!(object, version => self.update_one(now, version, part))?;
         self.note_policy(kind);
         Ok(done)
+    }
+
+    /// A kubelet patches what is its own of a node's status: what is attached is not (`nodeutil.PatchNodeStatus`).
+    fn keep_attached(&self, mut object: Object) -> Object {
+        if let Object::Node(node) = &mut object
+            && node.meta.resource_version == 0
+            && let Some(stored) = self.store.nodes.find(Name::default(), node.meta.name)
+            && stored.status.volumes_attached != node.status.volumes_attached
+        {
+            let status = Arc::make_mut(&mut Arc::make_mut(node).status);
+            status.volumes_attached.clone_from(&stored.status.volumes_attached);
+        }
+        object
     }
 
     pub(super) fn update_one<T: ApiObject>(&mut self, now: SimTime, object: Arc<T>, part: Part) -> Response {

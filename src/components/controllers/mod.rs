@@ -8,6 +8,7 @@
 //! Everything follows `pkg/controller` of Kubernetes 1.36. Left out on purpose: leader election, periodic resyncs of
 //! informers (every 12 hours and more), and controllers of things that are not simulated (tokens, certificates, …).
 
+mod attach_detach;
 mod cron_job;
 mod daemon_set;
 mod deployment;
@@ -219,6 +220,11 @@ controllers! {
     Disruption, disruptions: disruption::DisruptionController = disruption::DisruptionController;
     /// Marks of disruptions that did not happen are taken back.
     StaleDisruption, stale_disruptions: disruption::StaleDisruptionController = disruption::StaleDisruptionController;
+    /// Volumes are attached where their pods are.
+    AttachDetach, attach_detach: attach_detach::AttachDetachController =
+        attach_detach::AttachDetachController::default();
+    /// Drivers attach and detach on demand.
+    Attacher, attachers: attach_detach::AttacherController = attach_detach::AttacherController::default();
 }
 
 impl ControllerManager {
@@ -226,6 +232,13 @@ impl ControllerManager {
     #[must_use]
     pub fn provisioning(mut self, takes: Distribution) -> Self {
         self.provisioners.controller = persistent_volume::ProvisionerController::new(takes);
+        self
+    }
+
+    /// The same with drivers that need so long to attach and to detach a volume.
+    #[must_use]
+    pub fn attaching(mut self, attach: Distribution, detach: Distribution) -> Self {
+        self.attachers.controller = attach_detach::AttacherController::new(attach, detach);
         self
     }
 

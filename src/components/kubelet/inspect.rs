@@ -134,7 +134,7 @@ impl<'a> PodInsight<'a> {
             Activity::AwaitingRelist(Assignment::Terminate | Assignment::CleanUp) => Doing::AwaitingEnd,
             Activity::Syncing(_) => Doing::Syncing,
             Activity::Terminating(_) => Doing::Terminating,
-            Activity::CleaningUp => Doing::CleaningUp,
+            Activity::CleaningUp { .. } => Doing::CleaningUp,
         };
         Some(WorkerInsight {
             terminating_at: worker.terminating_at,

@@ -10,6 +10,7 @@
 
 mod actions;
 mod admission;
+mod attach;
 mod back_off;
 mod boot;
 mod config;
@@ -216,6 +217,8 @@ pub enum KubeletMessage {
         /// Stale unless the volume's.
         due: SimTime,
     },
+    /// Volumes that were attached for a pod are no longer mounted for it.
+    DevicesFree,
     /// Resizes that wait are looked at again.
     RetryResizes {
         /// Stale unless the newest.
@@ -257,6 +260,7 @@ impl KubeletMessage {
             | Self::HandlerTimer { .. }
             | Self::StatusBatch
             | Self::StatusReconcile { .. }
+            | Self::DevicesFree
             | Self::RetryResizes { .. }
             | Self::Housekeeping { .. } => None,
         }
@@ -291,6 +295,8 @@ enum PendingCall {
     StatusDelete { key: PodKey },
     /// An object that a volume or a container needs.
     Volume { key: PodKey, volume: usize, target: Target },
+    /// The claim of a volume, or what stands behind it.
+    Claim { key: PodKey, volume: usize },
     /// The deletion of a mirror pod.
     MirrorDeleted { key: PodKey, turn: u32 },
     /// The creation of a mirror pod.
@@ -510,15 +516,16 @@ impl Kubelet {
     pub fn start(&mut self, now: SimTime, before: SimDuration) {
         self.up = true;
         self.started_at = StartedAt { at: now, before };
-        let mut draw = self.draws.draw(PHASE, self.stream, now.as_nanos());
-        let mut phase = |period: SimDuration| now + SimDuration::from_nanos(draw.below(period.as_nanos().max(1)));
-        self.tick_phase = phase(config::SYNC_TICK);
         // Loops that began with the process keep their distance for a while.
-        let relists = Pleg::period();
-        let age = SimDuration::from_nanos(before.as_nanos() % relists.as_nanos());
-        self.pleg.start(now + relists.saturating_sub(age) + phase(config::RELIST_SPREAD).since(now));
-        let age = SimDuration::from_nanos(before.as_nanos() % config::STATUS_SYNC_PERIOD.as_nanos());
-        self.statuses.start(now + config::STATUS_SYNC_PERIOD.saturating_sub(age));
+        let next = |period: SimDuration| {
+            let age = SimDuration::from_nanos(before.as_nanos() % period.as_nanos());
+            now + period.saturating_sub(age)
+        };
+        self.tick_phase = next(config::HOUSEKEEPING_PERIOD);
+        let mut draw = self.draws.draw(PHASE, self.stream, now.as_nanos());
+        let spread = SimDuration::from_nanos(draw.below(config::RELIST_SPREAD.as_nanos()));
+        self.pleg.start(next(Pleg::period()) + spread);
+        self.statuses.start(next(config::STATUS_SYNC_PERIOD));
         self.eviction = EvictionManager::started(now, before);
         if !before.is_zero() {
             self.assume_registered(now);
@@ -571,6 +578,7 @@ impl Kubelet {
             KubeletMessage::StatusReconcile { due } => self.status_reconcile(now, due, out),
             KubeletMessage::VolumePoll { key, turn } => self.volume_poll(now, key, turn, out),
             KubeletMessage::Mounted { key, volume, due } => self.mount_due(now, key, volume, due, out),
+            KubeletMessage::DevicesFree => self.want_node_report(now, out),
             KubeletMessage::RetryResizes { retry } if retry == self.resize_retry => self.retry_resizes(now, out),
             KubeletMessage::RetryResizes { .. } => {}
             KubeletMessage::Housekeeping { due } => self.housekeeping(now, due, out),
@@ -636,6 +644,7 @@ impl Kubelet {
             Some(PendingCall::Volume { key, volume, target }) => {
                 self.object_read(now, key, volume, target, response, out);
             }
+            Some(PendingCall::Claim { key, volume }) => self.claim_read(now, key, volume, response, out),
             Some(PendingCall::MirrorDeleted { key, turn }) => self.mirror_deleted(now, key, turn, &response, out),
             Some(PendingCall::MirrorCreated { key, turn }) => self.mirror_created(now, key, turn, out),
             Some(PendingCall::NodeRead) => self.node_read(now, response, out),

@@ -38,6 +38,8 @@ pub(super) struct NodeReporter {
     pub(super) shutting_down: bool,
     /// The images that the node has, biggest first.
     pub(super) images: List<NodeImage>,
+    /// The volumes that are, or are to be, attached and mounted.
+    volumes_in_use: List<Name>,
     /// Pressures that the eviction manager has observed.
     pub(super) pressures: Pressures,
 }
@@ -124,6 +126,7 @@ impl NodeReporter {
     fn renew(&self, status: &NodeStatus, ready: bool, stamp: Timestamp) -> (NodeStatus, Vec<&'static str>) {
         let mut renewed = status.clone();
         renewed.images.clone_from(&self.images);
+        renewed.volumes_in_use.clone_from(&self.volumes_in_use);
         let mut events = Vec::new();
         for (mut wanted, event) in self.conditions(ready, stamp) {
             match renewed.conditions.iter_mut().find(|have| have.kind == wanted.kind) {
@@ -261,6 +264,7 @@ impl Kubelet {
     pub(super) fn report_node(&mut self, now: SimTime, ready: bool, out: &mut Outbox<Message>) {
         let Some(node) = self.node_object.clone() else { return };
         self.note_cordon(now, &node, out);
+        self.reporter.volumes_in_use = self.volumes_in_use(now);
         let (status, events) = self.reporter.renew(&node.status, ready, self.clock.at(now).truncated());
         self.tell_transitions(now, &events, out);
         if status == *node.status {
@@ -287,9 +291,11 @@ impl Kubelet {
             return;
         };
         let stamp = self.clock.at(now).truncated();
+        self.reporter.volumes_in_use = self.volumes_in_use(now);
         let stale = node.unschedulable != self.reporter.unschedulable
             || self.reporter.renew(&node.status, true, stamp).0 != *node.status;
         self.node_object = Some(node);
+        self.see_attached(now, out);
         if stale {
             self.want_node_report(now, out);
         }

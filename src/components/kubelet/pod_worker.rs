@@ -55,7 +55,7 @@ pub(super) enum Activity {
     /// It stops every container.
     Terminating(Box<PodKill>),
     /// It gives back what the pod had.
-    CleaningUp,
+    CleaningUp { initialized: bool },
 }
 
 /// What a worker does next, as it was when the worker took it: later news is for its next turn (`startPodSync`).
@@ -271,7 +271,7 @@ impl Kubelet {
             Activity::Waking if worker.is_terminated() => Assignment::CleanUp,
             Activity::Waking if worker.is_terminating() => Assignment::Terminate,
             Activity::Waking => Assignment::Sync(state.pod.clone()),
-            Activity::Idle | Activity::Syncing(_) | Activity::Terminating(_) | Activity::CleaningUp => return,
+            Activity::Idle | Activity::Syncing(_) | Activity::Terminating(_) | Activity::CleaningUp { .. } => return,
         };
         if !worker.is_fresh(relisted_at, state.observed_at) {
             worker.activity = Activity::AwaitingRelist(assignment);
@@ -407,6 +407,10 @@ impl Kubelet {
             .collect();
         for key in done {
             self.forget_pod(key);
+        }
+        // Nobody is to be told of pods that are gone, and their probes have nothing to go by (`RemoveOrphanedStatuses`).
+        for state in self.pods.values_mut().filter(|state| !state.configured) {
+            state.status = None;
         }
         if self.pods.values().any(|state| !state.configured) {
             self.want_housekeeping(now, out);

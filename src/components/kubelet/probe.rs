@@ -65,6 +65,8 @@ pub struct ProbeWorker {
     pub(super) state: WorkerState,
     /// A run was asked for while another was under way.
     poked: bool,
+    /// It is to stop, which it looks for after each run: also after the first, if that has not been yet.
+    stopping: bool,
     /// Until when the last answer is sure to repeat.
     stands_until: SimTime,
 }
@@ -281,6 +283,7 @@ impl Kubelet {
                     timer,
                     state: WorkerState::Starting,
                     poked: false,
+                    stopping: false,
                     stands_until: SimTime::ZERO,
                 };
                 due.push((state.probes.place(worker), delay));
@@ -302,7 +305,12 @@ impl Kubelet {
         let mut forgotten = Vec::new();
         for worker in &mut state.probes.workers {
             let regular = spec.containers.iter().any(|container| container.name == worker.container);
-            if all || regular && worker.kind != ProbeKind::Readiness {
+            if !(all || regular && worker.kind != ProbeKind::Readiness) {
+                continue;
+            }
+            if matches!(worker.state, WorkerState::Starting | WorkerState::Asking { .. }) {
+                worker.stopping = true;
+            } else {
                 worker.state = WorkerState::Stopped;
                 forgotten.push((worker.instance, worker.kind));
             }
@@ -527,6 +535,7 @@ impl Kubelet {
         };
         let since = match worker.state {
             WorkerState::Stopped => return,
+            _ if worker.stopping => return self.stop_worker(key, place),
             WorkerState::Asking { since, .. } => since,
             WorkerState::Starting | WorkerState::Idle | WorkerState::Asleep => now,
         };

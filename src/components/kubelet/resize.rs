@@ -130,8 +130,8 @@ fn with_resources_of(pod: &Pod, allocated: &PodSpec) -> Option<Arc<Pod>> {
     Some(Arc::new(Pod { spec: Arc::new(spec), ..Pod::clone(pod) }))
 }
 
-/// What events say of a resize: the resources of every container, and the generation.
-fn summary(pod: &Pod, error: Option<&str>) -> String {
+/// What events say of a resize: the resources of every container, and the generation that asked for it.
+fn summary(pod: &Pod, generation: i64, error: Option<&str>) -> String {
     let list = |list: &ResourceList| -> Map<String, Value> {
         list.iter().map(|(name, amount)| (name.to_string(), format_amount(name, amount).into())).collect()
     };
@@ -155,7 +155,7 @@ fn summary(pod: &Pod, error: Option<&str>) -> String {
             fields.push(format!("{}:{}", json!(what), Value::from(containers(group))));
         }
     }
-    fields.push(format!("\"generation\":{}", pod.meta.generation));
+    fields.push(format!("\"generation\":{generation}"));
     if let Some(error) = error {
         fields.push(format!("\"error\":{}", json!(error)));
     }
@@ -239,7 +239,7 @@ impl Kubelet {
             resizing.pending = None;
             resizing.in_progress = Some(condition(*POD_RESIZE_IN_PROGRESS));
             state.pod = wanted.clone();
-            let text = format!("Pod resize started: {}", summary(&wanted, None));
+            let text = format!("Pod resize started: {}", summary(&wanted, generation, None));
             self.tell_pod(now, key, EventType::Normal, "ResizeStarted", text, out);
             return true;
         };
@@ -249,7 +249,8 @@ impl Kubelet {
         let since = known.map_or(stamp, |known| known.last_transition_time);
         state.resizing.pending = Some(Condition { last_transition_time: since, ..new });
         if !same {
-            let text = format!("Pod resize {}: {}", refusal.reason, summary(&wanted, Some(&refusal.message)));
+            let text =
+                format!("Pod resize {}: {}", refusal.reason, summary(&wanted, generation, Some(&refusal.message)));
             self.tell_pod(now, key, EventType::Warning, "ResizeDeferred", text, out);
         }
         false
@@ -267,8 +268,8 @@ impl Kubelet {
                 condition.observed_generation = generation;
                 condition
             });
-        } else if state.resizing.in_progress.take().is_some() {
-            let text = format!("Pod resize completed: {}", summary(&state.pod, None));
+        } else if let Some(condition) = state.resizing.in_progress.take() {
+            let text = format!("Pod resize completed: {}", summary(&state.pod, condition.observed_generation, None));
             self.tell_pod(now, key, EventType::Normal, "ResizeCompleted", text, out);
         }
     }
@@ -384,11 +385,11 @@ mod tests {
         let one = pod(vec![container("app", list(1000, 128 * mib), list(1000, 128 * mib))]);
         let resources = r#"{"limits":{"cpu":"1","memory":"128Mi"},"requests":{"cpu":"1","memory":"128Mi"}}"#;
         let expected = format!(r#"{{"containers":[{{"name":"app","resources":{resources}}}],"generation":2}}"#);
-        assert_eq!(summary(&one, None), expected);
+        assert_eq!(summary(&one, 2, None), expected);
         let expected = expected.replace("2}", r#"2,"error":"no room"}"#);
-        assert_eq!(summary(&one, Some("no room")), expected);
+        assert_eq!(summary(&one, 2, Some("no room")), expected);
         let none = pod(vec![container("app", ResourceList::EMPTY, ResourceList::EMPTY)]);
-        assert_eq!(summary(&none, None), r#"{"containers":[{"name":"app","resources":{}}],"generation":2}"#);
+        assert_eq!(summary(&none, 2, None), r#"{"containers":[{"name":"app","resources":{}}],"generation":2}"#);
     }
 
     #[test]

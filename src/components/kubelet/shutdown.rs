@@ -148,7 +148,7 @@ impl Kubelet {
             worker.is_none_or(|worker| worker.is_terminated())
         };
         let all_stopped = members.iter().all(stopped);
-        let unmounted = all_stopped && members.iter().all(|key| self.volumes_gone(now, *key));
+        let unmounted = all_stopped && members.iter().all(|key| self.volumes_gone(now, *key, out));
         if unmounted || now >= deadline {
             return self.next_group(now, out);
         }

@@ -163,11 +163,11 @@ impl Kubelet {
     }
 
     /// The last status of a pod: whatever is not known to have ended is taken as lost (`TerminatePod`).
-    pub(super) fn terminate_status(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+    /// `initialized` is what the pod said of itself when its worker began to clean up.
+    pub(super) fn terminate_status(&mut self, now: SimTime, key: PodKey, initialized: bool, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get(&key) else { return };
         let mut status =
             state.status.as_ref().map_or_else(|| PodStatus::clone(&state.pod.status), |tracked| tracked.status.clone());
-        let initialised = has_pod_initialized(&state.pod.spec, &status);
         let lose = |container: &mut ContainerStatus| {
             if !matches!(container.state, ContainerState::Terminated(_)) {
                 container.state = ContainerState::Terminated(status::lost(
@@ -175,7 +175,7 @@ impl Kubelet {
                 ));
             }
         };
-        if initialised {
+        if initialized {
             status.containers.iter_mut().for_each(lose);
         }
         let begun = status
@@ -183,7 +183,7 @@ impl Kubelet {
             .iter()
             .rposition(|container| !container.container_id.is_none() || container.last_state.is_some())
             .unwrap_or(0);
-        let init = if initialised { status.init_containers.len() } else { begun + 1 };
+        let init = if initialized { status.init_containers.len() } else { begun + 1 };
         status.init_containers.iter_mut().take(init).for_each(lose);
         if !status.phase.is_terminal() && !key.is_static() {
             status.phase = PodPhase::Failed;
@@ -343,7 +343,7 @@ impl Kubelet {
 }
 
 /// Whether a pod has ever got past its init containers (`hasPodInitialized`).
-fn has_pod_initialized(spec: &PodSpec, status: &PodStatus) -> bool {
+pub(super) fn has_pod_initialized(spec: &PodSpec, status: &PodStatus) -> bool {
     let moved = |container: &ContainerStatus| {
         container.last_state.is_some() || !matches!(container.state, ContainerState::Waiting { .. })
     };

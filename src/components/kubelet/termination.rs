@@ -7,6 +7,7 @@ use super::actions::{KillAction, KillReason};
 use super::config::{MINIMUM_GRACE, VOLUME_POLL};
 use super::handler::{HandlerOutcome, HandlerRun};
 use super::pod_worker::{Activity, TurnEnd};
+use super::status_manager::has_pod_initialized;
 use super::{Kubelet, KubeletMessage, PendingCri};
 use crate::api::{
     Condition, ConditionStatus, Container, ContainerId, DISRUPTION_TARGET, EventType, Handler, Name, Pod, PodPhase,
@@ -193,7 +194,10 @@ impl Kubelet {
     pub(super) fn advance_kill(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(kill) = self.kill(key) else { return };
         if !std::mem::replace(&mut kill.begun, true) {
-            let ids: Vec<ContainerId> = kill.containers.iter().map(|kill| kill.id).collect();
+            // One goroutine each, newest instance first: of those that a processor makes it runs the last one first.
+            let mut ids: Vec<ContainerId> = kill.containers.iter().map(|kill| kill.id).collect();
+            let last = usize::from(ids.len() > 1);
+            ids.rotate_right(last);
             for id in ids {
                 self.begin_container_kill(now, key, id, out);
             }
@@ -439,7 +443,7 @@ impl Kubelet {
         if let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.worker.as_mut()) {
             worker.terminated_at = Some(now);
         }
-        self.unmount_volumes(now, key);
+        self.unmount_volumes(now, key, out);
         self.turn_ended(now, key, TurnEnd::Transition, out);
         self.eviction_killed(now, key, out);
         self.advance_shutdown(now, out);
@@ -451,30 +455,29 @@ impl Kubelet {
     pub(super) fn begin_cleanup(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get(&key) else { return };
         let runtime = state.cached.clone();
+        let initialized = has_pod_initialized(&state.pod.spec, &state.pod.status);
         self.refresh_status(now, key, &runtime, true, out);
         let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.worker.as_mut()) else { return };
-        worker.activity = Activity::CleaningUp;
+        worker.activity = Activity::CleaningUp { initialized };
         let turn = worker.turn;
         self.cleanup_step(now, key, turn, out);
     }
 
     /// Looks whether a stopped pod's volumes are gone.
     pub(super) fn cleanup_step(&mut self, now: SimTime, key: PodKey, turn: u32, out: &mut Outbox<Message>) {
-        let unmounted = self.volumes_gone(now, key);
+        let unmounted = self.volumes_gone(now, key, out);
         let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.worker.as_mut()) else { return };
-        if !matches!(worker.activity, Activity::CleaningUp) {
-            return;
-        }
+        let Activity::CleaningUp { initialized } = worker.activity else { return };
         if !unmounted {
             out.after(VOLUME_POLL, self.message(KubeletMessage::VolumePoll { key, turn }));
             return;
         }
-        self.finish_pod(now, key, out);
+        self.finish_pod(now, key, initialized, out);
     }
 
     /// Nothing of the pod is left: its last status says so, and the writer may delete it.
-    fn finish_pod(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
-        self.terminate_status(now, key, out);
+    fn finish_pod(&mut self, now: SimTime, key: PodKey, initialized: bool, out: &mut Outbox<Message>) {
+        self.terminate_status(now, key, initialized, out);
         if let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.worker.as_mut()) {
             worker.finished = true;
         }

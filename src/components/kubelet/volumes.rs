@@ -3,6 +3,7 @@
 //! Follows `pkg/kubelet/volumemanager` of Kubernetes 1.36: a populator and a reconciler look every 100 ms, a sync that
 //! waits looks every 300 ms, and an operation that failed is tried again after 500 ms, doubling.
 
+use super::attach::Device;
 use super::config::{VOLUME_BACK_OFF, VOLUME_BACK_OFF_CAP, VOLUME_LOOP, VOLUME_LOOP_DRIFT, VOLUME_POLL};
 use super::pod_worker::{Activity, TurnEnd};
 use super::sync_pod::Stage;
@@ -24,22 +25,38 @@ const LOOPS: Purpose = Purpose::new("volume loops");
 #[derive(Debug, Clone, Default)]
 pub(super) struct PodVolumes {
     known: bool,
-    volumes: Vec<VolumeState>,
+    pub(super) volumes: Vec<VolumeState>,
     /// When everything is unmounted, once that began.
     gone_at: Option<SimTime>,
 }
 
 #[derive(Debug, Clone)]
-struct VolumeState {
-    name: Name,
+pub(super) struct VolumeState {
+    pub(super) name: Name,
+    /// What is attached for it.
+    pub(super) device: Device,
     /// The ConfigMaps and Secrets that it shows.
     needs: Vec<(Kind, Name, bool)>,
     mounted: bool,
+    /// Whether only its device is waited for.
+    overdue: bool,
     /// When the next try to mount it is over.
     due: SimTime,
     back_off: SimDuration,
     /// What was written into it last, if it is the kubelet that writes it.
     content: List<(Text, Text)>,
+}
+
+impl VolumeState {
+    /// Whether containers may use it.
+    pub(super) const fn is_mounted(&self) -> bool {
+        self.mounted
+    }
+
+    /// Whether only its device is waited for.
+    pub(super) const fn is_overdue(&self) -> bool {
+        self.overdue
+    }
 }
 
 impl PodVolumes {
@@ -60,6 +77,7 @@ impl Kubelet {
         state.volumes.volumes = volumes_in_use(&pod);
         let turns = self.volume_loops(now);
         for volume in 0..self.pods[&key].volumes.volumes.len() {
+            self.read_claim(now, key, volume, out);
             self.mount_after(now, key, volume, turns, out);
         }
         self.watch_environment(now, key, &pod, out);
@@ -67,14 +85,21 @@ impl Kubelet {
 
     /// How long a change waits for the populator's turn and then for the reconciler's. Their tickers are the kubelet's,
     /// so pods that come together wait together; against each other they drift.
-    fn volume_loops(&self, now: SimTime) -> SimDuration {
+    pub(super) fn volume_loops(&self, now: SimTime) -> SimDuration {
         let mut phases = self.draws.draw(LOOPS, self.stream, now.as_nanos() / VOLUME_LOOP_DRIFT.as_nanos());
         let mut phase = || SimTime::from_nanos(phases.below(VOLUME_LOOP.as_nanos()));
         let populated = now.next_tick(phase(), VOLUME_LOOP);
         populated.next_tick(phase(), VOLUME_LOOP).since(now)
     }
 
-    fn mount_after(&mut self, now: SimTime, key: PodKey, volume: usize, wait: SimDuration, out: &mut Outbox<Message>) {
+    pub(super) fn mount_after(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        volume: usize,
+        wait: SimDuration,
+        out: &mut Outbox<Message>,
+    ) {
         let stream = self.pods[&key].stream.part("mount");
         let took = self.latency(|profile| &profile.mount, now + wait, stream.part(&volume.to_string()));
         let due = now + wait + took;
@@ -109,6 +134,12 @@ impl Kubelet {
         }
         let Some(found) = state.volumes.volumes.get(volume) else { return };
         if found.mounted {
+            return;
+        }
+        if !found.device.is_there() {
+            if let Some(state) = self.pods.get_mut(&key) {
+                state.volumes.volumes[volume].overdue = true;
+            }
             return;
         }
         let namespace = state.pod.meta.namespace;
@@ -256,6 +287,7 @@ impl Kubelet {
     /// A sync begins to wait for volumes.
     pub(super) fn wait_for_volumes(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         self.add_volumes(now, key, out);
+        self.reread_claims(now, key, out);
         // A sync also brings what changed in the objects that volumes show.
         let mounted = |volume: &VolumeState| volume.mounted && !volume.content.is_empty();
         let shown: Vec<usize> = self.pods.get(&key).map_or_else(Vec::new, |state| {
@@ -281,12 +313,12 @@ impl Kubelet {
                 Stage::Volumes { deadline } => deadline,
                 _ => return,
             },
-            Some(Activity::CleaningUp) => return self.cleanup_step(now, key, turn, out),
+            Some(Activity::CleaningUp { .. }) => return self.cleanup_step(now, key, turn, out),
             _ => return,
         };
         if ready {
             self.volumes_ready(now, key, out);
-        } else if now >= deadline {
+        } else if self.tell_unusable_claims(now, key, out) || now >= deadline {
             self.turn_ended(now, key, TurnEnd::Failed, out);
         } else {
             out.after(VOLUME_POLL, self.message(KubeletMessage::VolumePoll { key, turn }));
@@ -294,7 +326,7 @@ impl Kubelet {
     }
 
     /// Every container has stopped: the volumes are unmounted at the next turns of the loops.
-    pub(super) fn unmount_volumes(&mut self, now: SimTime, key: PodKey) {
+    pub(super) fn unmount_volumes(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get(&key) else { return };
         let took = self.latency(|profile| &profile.unmount, now, state.stream.part("unmount"));
         let turns = self.volume_loops(now);
@@ -303,12 +335,13 @@ impl Kubelet {
         if let Some(state) = self.pods.get_mut(&key) {
             state.volumes.gone_at = Some(gone_at);
         }
+        self.free_devices(now, key, gone_at, out);
     }
 
     /// Whether nothing of the pod is mounted any more.
-    pub(super) fn volumes_gone(&mut self, now: SimTime, key: PodKey) -> bool {
+    pub(super) fn volumes_gone(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) -> bool {
         if self.pods.get(&key).is_some_and(|state| state.volumes.gone_at.is_none()) {
-            self.unmount_volumes(now, key);
+            self.unmount_volumes(now, key, out);
         }
         self.pods.get(&key).is_none_or(|state| state.volumes.gone_at.is_some_and(|gone_at| now >= gone_at))
     }
@@ -520,8 +553,10 @@ fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
     };
     let state = |name, needs| VolumeState {
         name,
+        device: Device::Nothing,
         needs,
         mounted: false,
+        overdue: false,
         due: SimTime::ZERO,
         back_off: SimDuration::ZERO,
         content: List::EMPTY,

@@ -145,6 +145,20 @@ pub struct Process {
     pub listen: Vec<ListenBehavior>,
     /// What it uses, from its start on; each key holds until it is set again.
     pub usage: Vec<UsageStep>,
+    /// What it prints, for `kubectl logs`.
+    pub prints: Vec<Print>,
+}
+
+/// A line that a process prints, once or again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Print {
+    /// Since the start of the process.
+    pub from: SimDuration,
+    /// Again so far apart, until it ends.
+    pub every: Option<SimDuration>,
+    /// The line.
+    pub line: Text,
 }
 
 /// The end of a process.

@@ -146,6 +146,35 @@ impl Runtimes {
         }
     }
 
+    /// Puts a file into a container, with the directories that it needs.
+    ///
+    /// # Errors
+    /// Why it cannot be written.
+    pub fn put_file(
+        &mut self,
+        now: SimTime,
+        node: NodeIndex,
+        key: PodKey,
+        container: ContainerId,
+        path: &str,
+        content: &[u8],
+    ) -> Result<(), String> {
+        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let written = self.with_world(now, Place { node, key, container }, None, |world| {
+            let mut files = world.files();
+            if !directory.is_empty() {
+                files.create_directories(directory)?;
+            }
+            files.truncate(path)?;
+            files.append(path, content)
+        });
+        match written {
+            None => Err("container not found".to_owned()),
+            Some(Err(error)) => Err(format!("tar: can't open '{}': {error}", path.trim_start_matches('/'))),
+            Some(Ok(())) => Ok(()),
+        }
+    }
+
     /// A command that the shell played has ended.
     pub(super) fn exec_ended(&mut self, node: NodeIndex, id: u32, exit_code: i32, out: &mut Outbox<Message>) {
         let Some(session) = self.machines[node.index()].execs.remove(&id) else { return };

@@ -1,8 +1,9 @@
 //! One machine: the sandboxes and containers of its pods, and the snapshots that its kubelet is shown.
 
 use super::exec::{self, ExecSession};
-use super::filesystem::{File, FileSystem, Node};
+use super::filesystem::{FileSystem, Node};
 use super::image::ImageStore;
+use super::log::{ContainerLog, LogLine};
 use super::network::Connection;
 use super::program::Program;
 use super::script::Script;
@@ -88,7 +89,7 @@ pub(super) struct Instance {
     /// The last process number that was given out.
     pub(super) last_pid: u32,
     pub(super) files: FileSystem,
-    pub(super) log: File,
+    pub(super) log: ContainerLog,
     /// Whether the process has got a stop signal.
     pub(super) signalled: bool,
     /// Calls of StopContainer that wait for its end.
@@ -101,6 +102,24 @@ impl Instance {
     /// The model of its main process, unless a script is.
     pub(super) fn main_model(&self) -> Option<&Program> {
         self.programs.iter().find(|program| program.caller.is_none())
+    }
+
+    /// What it has printed: its script, and the models that run in it.
+    pub(super) fn printed(&self, now: SimTime) -> Vec<LogLine> {
+        let status = &self.status;
+        let ended_at = (status.state == InstanceState::Exited).then_some(status.finished_at);
+        let until = ended_at.unwrap_or(now);
+        let mut lines = self.log.lines(ended_at);
+        if matches!(status.state, InstanceState::Running | InstanceState::Exited)
+            && let Some(model) = &self.model
+        {
+            lines.extend(model.printed(status.started_at, until));
+        }
+        for program in self.programs.iter().filter(|program| program.caller.is_some()) {
+            lines.extend(program.model.printed(program.since, until));
+        }
+        lines.sort_by_key(|line| line.at);
+        lines
     }
 
     /// What its process wrote for whoever asks why it ended.
@@ -308,7 +327,7 @@ impl Machine {
             script: None,
             last_pid: FIRST_PID,
             files,
-            log: File::default(),
+            log: ContainerLog::default(),
             signalled: false,
             stoppers: Vec::new(),
             requests: 0,

@@ -13,6 +13,7 @@ pub mod filesystem;
 mod image;
 mod image_table;
 mod listen;
+mod log;
 mod machine;
 mod network;
 mod process;
@@ -36,6 +37,7 @@ pub use custom::{ProcessModel, ProcessRun};
 use exec::ExecCall;
 use filesystem::{FileSystem, VolumeId, Volumes};
 pub use image_table::{ImageModel, ImageShell, MadeSecret, ProgramModel, Served};
+pub use log::LogLine;
 use machine::Machine;
 use program::{Launch, Place};
 use query::Asked;
@@ -233,6 +235,11 @@ impl Runtimes {
     /// A Service or its endpoints changed.
     pub fn services_changed(&mut self, change: &Change) {
         self.services.changed(change);
+    }
+
+    /// What an instance of a container has printed so far; none if the runtime does not have it.
+    pub fn log(&self, now: SimTime, node: NodeIndex, key: PodKey, container: ContainerId) -> Option<Vec<LogLine>> {
+        Some(self.machines[node.index()].pods.get(&key)?.instance(container)?.printed(now))
     }
 
     /// What runs on a machine.

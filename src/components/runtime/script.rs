@@ -2,8 +2,9 @@
 //!
 //! A script is resumed when its time has come and after each answer and signal; what it asks for is served here.
 
-use super::filesystem::{File, FileSystem, Files, Volumes};
+use super::filesystem::{FileSystem, Files, Volumes};
 use super::image_table::ImageModel;
+use super::log::ContainerLog;
 use super::program::Place;
 use super::shell::{
     Answer, CallId, Command, Disposition, Program as Runner, Request, Shell, Signal, State, Stream, World, is_utility,
@@ -44,7 +45,7 @@ pub(super) struct ContainerWorld<'a> {
     files: &'a mut FileSystem,
     volumes: &'a mut Volumes,
     now: SimTime,
-    log: &'a mut File,
+    log: &'a mut ContainerLog,
     output: Option<&'a mut Vec<u8>>,
     clock: WallClock,
     host_name: &'a str,
@@ -71,13 +72,13 @@ impl World for ContainerWorld<'_> {
         self.files.view(self.volumes, self.now)
     }
 
-    fn write(&mut self, _: SimTime, _: Stream, bytes: &[u8]) {
+    fn write(&mut self, at: SimTime, _: Stream, bytes: &[u8]) {
         match &mut self.output {
             Some(output) => {
                 let room = OUTPUT_LIMIT.saturating_sub(output.len());
                 output.extend_from_slice(&bytes[..bytes.len().min(room)]);
             }
-            None => self.log.append(bytes),
+            None => self.log.append(at, bytes),
         }
     }
 

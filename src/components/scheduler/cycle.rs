@@ -5,7 +5,7 @@
 
 use super::framework::{Code, PostFilterResult, Status};
 use super::queue::{PluginSet, QueuedPod};
-use super::schedule_one::{Decision, Outcome};
+use super::schedule_one::{Decision, LEAST_NODES, Outcome};
 use super::{Context, Pending, Profile, Scheduler, SchedulerMessage, around};
 use crate::api::{ConditionStatus, EventType, Kind, Name, POD_SCHEDULED, Part, PatchKind, Pod, Request, Target, Text};
 use crate::components::message::Message;
@@ -79,7 +79,11 @@ impl Scheduler {
             } else {
                 let decided = self.decide(now, queued);
                 let stream = pod.meta.uid.stream();
-                let takes = self.latency(&self.parts.latencies.scheduling_cycle, now, stream);
+                let latencies = &self.parts.latencies;
+                // The recorded cycles are of small clusters, where every node is looked at.
+                let further = decided.decision.evaluated.saturating_sub(LEAST_NODES) as u64;
+                let each = self.latency(&latencies.scheduling_node, now, stream.part("node"));
+                let takes = self.latency(&latencies.scheduling_cycle, now, stream) + each * further;
                 self.cycle = Some(Cycle::Deciding(Box::new(decided)));
                 out.after(takes, Message::Scheduler(SchedulerMessage::CycleDone));
             }

@@ -13,7 +13,7 @@ use crate::api::Pod;
 use crate::engine::SimTime;
 
 /// In clusters with fewer nodes all are looked at, in others at least so many.
-const LEAST_NODES: usize = 100;
+pub(super) const LEAST_NODES: usize = 100;
 /// The least share of nodes that is looked at, in hundredths.
 const LEAST_PERCENTAGE: usize = 5;
 /// Nodes are filtered in blocks of at most so many.

@@ -7,7 +7,7 @@ use super::go::quoted;
 pub enum Error {
     /// Refused by the API server, with its reason.
     Server {
-        /// `NotFound`, `BadRequest`, …
+        /// `NotFound`, `BadRequest`, …; empty for what it did not foresee.
         reason: &'static str,
         /// The server's message.
         message: String,
@@ -51,6 +51,7 @@ impl Error {
 
     fn message(&self) -> String {
         match self {
+            Self::Server { reason: "", message } => format!("Error from server: {message}"),
             Self::Server { reason, message } => format!("Error from server ({reason}): {message}"),
             Self::Client(message) => message.clone(),
             Self::Many(errors) => format!("[{}]", errors.iter().map(Self::message).collect::<Vec<_>>().join(", ")),

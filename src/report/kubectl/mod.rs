@@ -14,6 +14,8 @@ mod get;
 mod go;
 mod go_sort;
 mod jsonpath;
+mod live;
+mod logs;
 mod objects;
 mod pod_resources;
 mod resources;
@@ -23,9 +25,11 @@ mod selection;
 mod selector;
 mod table;
 pub(super) mod tabwriter;
+mod top;
 mod yaml;
 
 pub use get::pod::PodSummary;
+pub use live::{Live, LogLine, Nobody, Unreachable, Usage};
 pub use objects::Objects;
 
 use error::Error;
@@ -69,16 +73,23 @@ impl Printed {
 /// # Ok::<(), jiff::Error>(())
 /// ```
 pub fn run(args: &[String], objects: &Objects, now: Timestamp) -> Printed {
+    run_live(args, objects, now, &Nobody)
+}
+
+/// The same on a cluster whose nodes answer: `kubectl logs` and `kubectl top` ask them.
+pub fn run_live(args: &[String], objects: &Objects, now: Timestamp, live: &dyn Live) -> Printed {
     // Global flags may stand before the verb.
     let Some(at) = verb_position(args) else {
-        return Printed::error(Error::client("a command is needed: get, describe, events or rollout"));
+        return Printed::error(Error::client("a command is needed: get, describe, events, logs, rollout or top"));
     };
     let rest: Vec<String> = args[at + 1..].iter().chain(&args[..at]).cloned().collect();
     match args[at].as_str() {
         "get" => get::run(&rest, objects, now),
         "describe" => describe::run(&rest, objects, now),
         "events" => events::run(&rest, objects, now),
+        "logs" | "log" => logs::run(&rest, objects, now, live),
         "rollout" => rollout::run(&rest, objects),
+        "top" => top::run(&rest, objects, now, live),
         verb => Printed::error(Error::client(format!("unknown command {} for \"kubectl\"", go::quoted(verb)))),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::facts::{Asked, Moved, Question, Version};
 use super::{Invariant, Law, Seen};
-use crate::api::{ApiObject, PodPhase, PodStatus, RestartPolicy};
+use crate::api::{ApiObject, ContainerState, ContainerStatus, PodPhase, PodStatus, RestartPolicy};
 use crate::components::cri::{InstanceState, PodKey};
 use crate::components::kubelet::Doing;
 
@@ -47,7 +47,8 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 68,
-        sentence: "A pod that was initialized and whose worker finishes has every regular container terminated.",
+        sentence: "A pod that has started a regular container, or needs no other first, and whose worker finishes has \
+                   every regular container terminated.",
         source: "TestTerminatePod_DefaultUnknownStatus",
         law: Law::Moved(all_terminated_at_the_end),
     },
@@ -116,13 +117,10 @@ fn all_terminated_at_the_end(fact: &Moved<'_>) -> Seen {
         return None;
     }
     let (status, _, _) = fact.insight.status()?;
-    // As `hasPodInitialized` tells it: the last init container ended well, or is a sidecar that has started.
-    let initialized = |status: &PodStatus| match (fact.spec().init_containers.last(), status.init_containers.last()) {
-        (Some(container), Some(last)) if container.is_sidecar() => last.started == Some(true),
-        (Some(_), Some(last)) => last.state.terminated().is_some_and(|end| end.exit_code == 0),
-        (Some(_), None) => false,
-        (None, _) => true,
-    };
+    let moved =
+        |one: &ContainerStatus| one.last_state.is_some() || !matches!(one.state, ContainerState::Waiting { .. });
+    let initialized =
+        |status: &PodStatus| fact.spec().init_containers.is_empty() || status.containers.iter().any(moved);
     let left = status.containers.iter().find(|container| container.state.terminated().is_none())?;
     initialized(status).then(|| format!("{} is {:?} although the worker has finished", left.name, left.state))
 }

@@ -80,6 +80,9 @@ impl Controller for ProvisionerController {
             Object::PersistentVolume(volume) if !seen.is_deletion() && is_unwanted(volume) => {
                 desk.queue.add(VolumeKey::Volume(volume.meta.name));
             }
+            Object::VolumeAttachment(attachment) if seen.is_deletion() => {
+                desk.queue.add(VolumeKey::Volume(attachment.volume_name));
+            }
             _ => {}
         }
     }
@@ -105,7 +108,9 @@ impl Controller for ProvisionerController {
             }
             VolumeKey::Volume(name) => {
                 let volume = store.persistent_volumes.find(Name::default(), name)?.clone();
-                is_unwanted(&volume).then_some(View::Unwanted { volume, due: None })
+                // What a node still has is not deleted.
+                let attached = store.volume_attachments.iter().any(|attachment| attachment.volume_name == name);
+                (is_unwanted(&volume) && !attached).then_some(View::Unwanted { volume, due: None })
             }
             VolumeKey::Resync => None,
         };

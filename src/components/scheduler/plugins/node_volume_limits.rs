@@ -3,6 +3,7 @@
 use super::{claim_is_for_pod, claim_of};
 use crate::api::names;
 use crate::api::{CsiNode, Name, Object, PersistentVolumeClaim, Pod, Text, Volume, VolumeSource};
+use crate::components::attachment::MIGRATED;
 use crate::components::scheduler::cache::NodeInfo;
 use crate::components::scheduler::events::{Actions, ClusterEvent, Resource};
 use crate::components::scheduler::framework::{
@@ -21,17 +22,6 @@ const TOO_MANY: u32 = 1;
 const NO_CLAIM: u32 = 1 << 1;
 /// A claim of the pod belongs to another one.
 const NOT_OWNER: u32 = 1 << 2;
-
-/// In-tree volumes that drivers have taken over: field, plugin, driver.
-const MIGRATED: &[(&str, &str, &str)] = &[
-    ("gcePersistentDisk", "kubernetes.io/gce-pd", "pd.csi.storage.gke.io"),
-    ("awsElasticBlockStore", "kubernetes.io/aws-ebs", "ebs.csi.aws.com"),
-    ("azureDisk", "kubernetes.io/azure-disk", "disk.csi.azure.com"),
-    ("azureFile", "kubernetes.io/azure-file", "file.csi.azure.com"),
-    ("cinder", "kubernetes.io/cinder", "cinder.csi.openstack.org"),
-    ("vsphereVolume", "kubernetes.io/vsphere-volume", "csi.vsphere.vmware.com"),
-    ("portworxVolume", "kubernetes.io/portworx-volume", "pxd.portworx.com"),
-];
 
 /// A volume that is attached once: driver and handle.
 type Attached = (Name, Text);

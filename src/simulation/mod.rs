@@ -4,6 +4,7 @@ mod act;
 mod autoscaler;
 mod boot;
 mod cluster;
+mod control_plane_laws;
 mod explore;
 mod expose;
 mod into_container;

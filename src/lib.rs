@@ -40,6 +40,8 @@
 
 pub mod scenario;
 
+pub mod faults;
+
 pub mod api;
 
 pub mod components;

@@ -164,14 +164,14 @@ fn logs_show_what_containers_print() {
     let ran_out = "Error from server (BadRequest): previous terminated container \"app\" in pod \"crash\" not found\n";
     for (at, args, stdout, stderr) in [
         (
-            "1s",
+            "500ms",
             "logs crash",
             "",
             "Error from server (BadRequest): container \"app\" in pod \"crash\" is waiting to start: ContainerCreating\n",
         ),
-        ("4s", "logs crash", "starting\n", ""),
-        ("4s", "logs crash --previous", "", ran_out),
-        ("12s", "logs crash --previous", "starting\noops\n", ""),
+        ("2s", "logs crash", "starting\n", ""),
+        ("2s", "logs crash --previous", "", ran_out),
+        ("6s", "logs crash --previous", "starting\noops\n", ""),
         ("45s", "logs clock -c clock --tail=2", "tick\ntick\n", ""),
         (
             "25s",

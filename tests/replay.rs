@@ -99,7 +99,7 @@ fn one_more_pod_changes_nobodys_luck() {
 fn a_kubelet_stays_down_while_its_machine_has_no_power() {
     let text = r#"(nodes: [Pool()], duration: "1m",
         actions: [(at: "15s", do: RestartKubelet(node: "node-1", down: "2s"))],
-        faults: [PowerLoss((node: "node-1", at: "10s", lasts: Some("30s")))])"#;
+        faults: [(fault: PowerLoss, on: (nodes: "node-1"), at: "10s", lasts: "30s")])"#;
     let files = BTreeMap::from([("dark.ron", text)]);
     let mut simulation = Scenario::load("dark.ron", &files).expect("a good scenario").simulate(1);
     for (second, up) in [(5, true), (20, false), (39, false), (50, true)] {

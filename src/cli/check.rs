@@ -1,6 +1,7 @@
 //! `podsim check`: a scenario with many seeds, and the smallest story in which something does not hold.
 
 use super::disk::{Disk, write_all};
+use super::swarm::SwarmCheck;
 use super::{EXPECTATION_FAILED, WRONG_REQUEST, tell};
 use anstream::{eprintln, println};
 use clap::Args;
@@ -23,7 +24,8 @@ const LISTED: usize = 10;
 
 /// Runs a scenario with many seeds: do its expectations and the laws of every cluster hold?
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  podsim check scenarios/quickstart.ron --seeds 1000\n  podsim check --list")]
+#[command(after_help = "Examples:\n  podsim check scenarios/quickstart.ron --seeds 1000\n  \
+    podsim check scenarios/quickstart.ron --swarm --seeds 200\n  podsim check --list")]
 pub struct Check {
     /// The scenario (.ron)
     #[arg(required_unless_present = "list")]
@@ -43,6 +45,10 @@ pub struct Check {
     /// Do not look for a smaller scenario
     #[arg(long)]
     no_shrink: bool,
+    /// Strike each seed with faults of its own, drawn from all kinds and healed in time: laws have to hold all the
+    /// while, and in the end all has to be well that is so without faults. Expectations are not looked at
+    #[arg(long)]
+    swarm: bool,
     /// List the laws that are checked
     #[arg(long)]
     list: bool,
@@ -70,7 +76,14 @@ impl Check {
             }
         };
         tell::notes(&scenario.notes, self.quiet);
-        let found = self.explore(&scenario);
+        let swarm = self.swarm.then(|| SwarmCheck::of(&path, &scenario)).flatten();
+        let found = match &swarm {
+            Some(swarm) => self.each(&|seeds, jobs| swarm.explore(seeds, jobs)),
+            None => self.each(&|seeds, jobs| explore(&scenario, seeds, jobs)),
+        };
+        if let Some(swarm) = swarm {
+            return self.tell_swarm(&path, &swarm, &found);
+        }
         let smallest = found.first().filter(|_| !self.no_shrink).and_then(|first| self.smallest(&path, first));
         if self.json {
             println!("{:#}", as_json(self.seeds, &found, smallest.as_deref()));
@@ -80,13 +93,14 @@ impl Check {
         ExitCode::from(if found.is_empty() { 0 } else { EXPECTATION_FAILED })
     }
 
-    fn explore(&self, scenario: &Scenario) -> Vec<Finding> {
+    /// Runs all seeds, batch by batch, and shows how far it is.
+    fn each(&self, explore: &dyn Fn(&[u64], usize) -> Vec<Finding>) -> Vec<Finding> {
         let jobs = self.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).max(1);
         let seeds: Vec<u64> = (self.first_seed..self.first_seed.saturating_add(self.seeds)).collect();
         let visible = !self.quiet && io::stderr().is_terminal();
         let mut found = Vec::new();
         for (place, batch) in seeds.chunks(BATCH * jobs).enumerate() {
-            found.extend(explore(scenario, batch, jobs));
+            found.extend(explore(batch, jobs));
             if visible {
                 // What cannot be shown is no reason to stop.
                 let _ = write!(io::stderr(), "\r{} of {} seeds\x1b[K", place * BATCH * jobs + batch.len(), seeds.len());
@@ -102,7 +116,7 @@ impl Check {
     fn smallest(&self, path: &str, finding: &Finding) -> Option<String> {
         let expected = match &finding.broken {
             Broken::Expectation(text) => Some(text.as_str()),
-            Broken::Law(_) => None,
+            Broken::Law(_) | Broken::Recovery(_) => None,
         };
         let parts = Parts::load(path, &Disk).ok()?.expecting(expected);
         let optional = parts.optional();
@@ -124,6 +138,44 @@ impl Check {
             eprintln!("{}:1:1: {error}; name a file that can be written", self.out.display());
         }
         Some(text)
+    }
+
+    /// What a swarm of faults has shown, and the smallest part of the first that still does.
+    fn tell_swarm(&self, path: &str, swarm: &SwarmCheck, found: &[Finding]) -> ExitCode {
+        let smallest = found.first().filter(|_| !self.no_shrink).map(|first| {
+            let head = format!(
+                "// The smallest part of {path} in which this does not hold with seed {}:\n// {}\n",
+                first.seed,
+                told(&first.broken)
+            );
+            head + &swarm.smallest(first)
+        });
+        if let Some(text) = &smallest {
+            let folder = self.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let name = self.out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if let Err(error) = write_all(folder, [(name.as_str(), text.as_bytes())]) {
+                eprintln!("{}:1:1: {error}; name a file that can be written", self.out.display());
+            }
+        }
+        if self.json {
+            println!("{:#}", as_json(self.seeds, found, smallest.as_deref()));
+        } else if let Some(first) = found.first() {
+            let wrong = tell::WRONG;
+            println!("{wrong}failed{wrong:#} {} of {} seeds", found.len(), self.seeds);
+            for finding in found.iter().take(LISTED) {
+                let at = finding.at.since(SimTime::ZERO);
+                println!("  seed {}, at {at}: {}: {}", finding.seed, told(&finding.broken), finding.seen);
+            }
+            let seed = first.seed;
+            println!("\nThis repeats it:\n  podsim check {path} --swarm --first-seed {seed} --seeds 1");
+            if smallest.is_some() {
+                println!("What is left of it is in {}", self.out.display());
+            }
+        } else {
+            let (good, seeds, laws) = (tell::GOOD, self.seeds, INVARIANTS.len());
+            println!("{good}ok{good:#} {seeds} seeds with faults of their own, {laws} laws: all held, all came back");
+        }
+        ExitCode::from(if found.is_empty() { 0 } else { EXPECTATION_FAILED })
     }
 
     fn tell(&self, path: &str, scenario: &Scenario, found: &[Finding], smallest: Option<&str>) {
@@ -159,7 +211,9 @@ impl Check {
         }
         let command = match first.broken {
             Broken::Expectation(_) => format!("podsim run {file} --seed {}", first.seed),
-            Broken::Law(_) => format!("podsim check {file} --first-seed {} --seeds 1", first.seed),
+            Broken::Law(_) | Broken::Recovery(_) => {
+                format!("podsim check {file} --first-seed {} --seeds 1", first.seed)
+            }
         };
         println!("\nThis repeats it:\n  {command}");
     }
@@ -182,6 +236,7 @@ fn told(broken: &Broken) -> String {
     match broken {
         Broken::Expectation(text) => format!("expectation \"{text}\""),
         Broken::Law(name) => format!("law {name}"),
+        Broken::Recovery(object) => format!("{object} comes back"),
     }
 }
 

@@ -6,9 +6,12 @@ mod conformance_lifecycle;
 mod conformance_scheduler;
 mod disk;
 mod kubectl;
+mod pictures;
+mod plan;
 mod progress;
 mod run;
 mod schedule;
+mod swarm;
 mod sweep;
 mod tell;
 mod trace;
@@ -48,6 +51,7 @@ enum Command {
     Trace(trace::Trace),
     Sweep(sweep::Sweep),
     Check(check::Check),
+    Plan(plan::Plan),
 }
 
 impl Cli {
@@ -69,6 +73,7 @@ impl Cli {
             Command::Trace(trace) => trace.run(),
             Command::Sweep(sweep) => sweep.run(),
             Command::Check(check) => check.run(),
+            Command::Plan(plan) => plan.run(),
         });
         catch_unwind(command).unwrap_or_else(|_| {
             eprintln!("podsim is wrong: an internal assertion broke. This repeats it:\n  podsim {}", arguments(&[]));

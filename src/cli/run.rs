@@ -1,6 +1,7 @@
 //! `podsim run`: a scenario or manifests in, pod lives out.
 
 use super::disk::{Disk, write_all};
+use super::pictures::Png;
 use super::progress::Progress;
 use super::{EXPECTATION_FAILED, WRONG_REQUEST, WRONG_SIMULATOR, tell};
 use anstream::eprintln;
@@ -55,6 +56,8 @@ pub struct Run {
     /// Write trace, events, tables and pictures into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    png: Png,
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -269,8 +272,10 @@ impl Run {
             wall: Some(wall),
             ..RunFacts::new(told.scenario.name.clone(), told.outcome.seed, digest)
         };
-        let files = artifacts(&record, &facts);
-        write_all(out, files.iter().map(|file| (file.name, file.bytes.as_slice())))
+        let files = artifacts(&record, &facts).into_iter();
+        let mut files: Vec<(String, Vec<u8>)> = files.map(|file| (file.name.to_owned(), file.bytes)).collect();
+        self.png.add_to(&mut files);
+        write_all(out, files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))
     }
 }
 

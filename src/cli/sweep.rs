@@ -1,6 +1,7 @@
 //! `podsim sweep`: the variants of a study, each run with many seeds, and what that says.
 
 use super::disk::{Disk, write_all};
+use super::pictures::Png;
 use super::{WRONG_REQUEST, tell};
 use anstream::eprintln;
 use clap::Args;
@@ -41,6 +42,8 @@ pub struct Sweep {
     /// So many runs side by side; as many as the machine has processors if nothing is said
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    #[command(flatten)]
+    png: Png,
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
@@ -138,7 +141,12 @@ impl Sweep {
         drop(progress);
         if let Some(folder) = &self.out {
             let curves = curve::svg(&table, &study.name).into_bytes();
-            write(folder, &[(RUNS, table.runs_csv()), ("summary.csv", table.summary_csv()), ("sweep.svg", curves)])?;
+            let own = [(RUNS, table.runs_csv()), ("summary.csv", table.summary_csv()), ("sweep.svg", curves)];
+            let mut files: Vec<(String, Vec<u8>)> = own.map(|(name, bytes)| (name.to_owned(), bytes)).into();
+            self.png.add_to(&mut files);
+            let files: Vec<(&str, Vec<u8>)> =
+                files.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
+            write(folder, &files)?;
         }
         let text = if self.json { json(&table) } else { table.text() };
         // A reader that has seen enough closes the pipe; that is no failure of ours.

@@ -1,5 +1,6 @@
 //! `podsim trace`: a recorded run told in other ways, compared with another, or explained.
 
+use super::pictures::Png;
 use clap::{Args, Subcommand, ValueEnum};
 use petgraph::dot::Dot;
 use podsim::engine::{SimDuration, SimTime};
@@ -40,6 +41,8 @@ struct Export {
     /// Where to write; standard output if nothing is said
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    png: Png,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -50,8 +53,16 @@ enum Form {
     Csv,
     /// Kubernetes Event objects, a JSON line each
     Events,
-    /// A picture (SVG)
+    /// Every pod and container over time (SVG)
     Timeline,
+    /// How many pods were in each phase (SVG)
+    Phases,
+    /// From creation to each stage (SVG)
+    Latency,
+    /// What is requested of each node (SVG)
+    Nodes,
+    /// Restarts and back-offs (SVG)
+    Restarts,
 }
 
 /// Finds the first difference of two traces; exit code 1 if there is one
@@ -136,13 +147,33 @@ impl Export {
             Form::Csv => report::pods_csv(&record),
             Form::Events => report::events(&record),
             Form::Timeline => report::timeline(&record, &self.trace.display().to_string()),
+            Form::Phases => self.figure(&record, "phases.svg")?,
+            Form::Latency => self.figure(&record, "latency.svg")?,
+            Form::Nodes => self.figure(&record, "nodes.svg")?,
+            Form::Restarts => self.figure(&record, "restarts.svg")?,
         };
+        let bytes = if self.png.wanted() { self.drawn(&bytes)? } else { bytes };
         match self.out {
             Some(path) => fs::write(&path, bytes)
                 .map_err(|error| format!("{}: {error}; name a file that can be written", path.display()))?,
             None => print(&bytes)?,
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Export {
+    fn figure(&self, record: &TraceRecord, wanted: &str) -> Result<Vec<u8>, String> {
+        let found = report::figures(record).into_iter().find(|(name, _)| *name == wanted);
+        let nothing = || format!("{}:1:1: nothing to show in {wanted}; export another form", self.trace.display());
+        found.map(|(_, svg)| svg.into_bytes()).ok_or_else(nothing)
+    }
+
+    fn drawn(&self, bytes: &[u8]) -> Result<Vec<u8>, String> {
+        if bytes.starts_with(b"<svg") {
+            return Ok(self.png.draw(bytes));
+        }
+        Err(format!("{}:1:1: --png of what is no picture; export a timeline, or leave it out", self.trace.display()))
     }
 }
 

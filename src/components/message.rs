@@ -10,7 +10,7 @@ use super::net::{NetClient, NetReply, NetRequest};
 use super::runtime::RuntimeMessage;
 use super::scheduler::SchedulerMessage;
 use crate::api::{Change, List, Request, Response, Text};
-use crate::simulation::{AutoscalerMessage, UserMessage};
+use crate::simulation::{AutoscalerMessage, FaultMessage, UserMessage};
 use std::fmt;
 use std::sync::Arc;
 
@@ -141,14 +141,16 @@ pub enum Message {
     },
     /// Something inside a runtime.
     Runtime(NodeIndex, RuntimeMessage),
-    /// Something for the scheduler.
-    Scheduler(SchedulerMessage),
-    /// Something for a controller.
-    Controller(ControllerMessage),
     /// Something for the cluster autoscaler, or its cloud.
     Autoscaler(AutoscalerMessage),
     /// A timer of a component of a user of the library goes off.
     Extension(u16, u64),
+    /// Something for the scheduler, of the process of this term.
+    Scheduler(u32, SchedulerMessage),
+    /// Something for a controller, of the process of this term.
+    Controller(u32, ControllerMessage),
+    /// Something about a fault.
+    Fault(FaultMessage),
     /// Something that a user of the cluster waited for.
     User(UserMessage),
     /// A timed action of the scenario, by its place in the list.

@@ -14,6 +14,7 @@ pub mod message;
 pub mod net;
 pub mod runtime;
 pub mod scheduler;
+pub mod scope;
 pub mod stats;
 pub mod token_bucket;
 pub mod url;

@@ -2,7 +2,7 @@
 
 use super::story::Story;
 use super::timeline::Head;
-use super::{events, page, perfetto, pods, summary, timeline};
+use super::{events, figures, page, perfetto, pods, summary, timeline};
 use crate::trace::{TraceHash, TraceRecord};
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub struct RunFacts {
 }
 
 /// A file that a run was made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Input {
     /// Its name, as it was given.
     pub path: String,
@@ -89,7 +89,7 @@ pub fn artifacts(record: &TraceRecord, facts: &RunFacts) -> Vec<Artifact> {
     let head = Head { title: &facts.title, description: &facts.description, identity };
     let mut trace = Vec::new();
     record.write(&mut trace).expect("memory takes everything");
-    vec![
+    let mut files = vec![
         Artifact { name: "trace.jsonl", bytes: trace },
         Artifact { name: "events.jsonl", bytes: events::json_lines(record) },
         Artifact { name: "pods.csv", bytes: pods::csv(&story) },
@@ -97,5 +97,8 @@ pub fn artifacts(record: &TraceRecord, facts: &RunFacts) -> Vec<Artifact> {
         Artifact { name: "timeline.svg", bytes: timeline::svg(&story, &head).into_bytes() },
         Artifact { name: "report.html", bytes: page::html(record, &story, facts) },
         Artifact { name: "trace.perfetto.json", bytes: perfetto::json(record, &story) },
-    ]
+    ];
+    let figures = figures::figures(record, &story).into_iter();
+    files.extend(figures.map(|(name, svg)| Artifact { name, bytes: svg.into_bytes() }));
+    files
 }

@@ -22,6 +22,11 @@ impl TimeAxis {
         Self { left, width: right - left, end: end.max(SimTime::from_millis(1)) }
     }
 
+    /// Where it ends.
+    pub const fn end(&self) -> SimTime {
+        self.end
+    }
+
     /// Where an instant is.
     pub fn x(&self, at: SimTime) -> f64 {
         self.left + self.width * (at.as_nanos() as f64 / self.end.as_nanos() as f64)

@@ -1,6 +1,7 @@
 //! `sweep.svg`: each measure of a study over its first parameter, a line and a band for every combination of the
 //! others.
 
+use super::chart::{self, hue, line_class, scale, trimmed};
 use super::palette::style;
 use super::svg::{Svg, fitted, text_width};
 use super::sweep::Sweep;
@@ -8,9 +9,6 @@ use super::sweep::Sweep;
 const PANEL: [f64; 2] = [560.0, 300.0];
 const MARGIN: [f64; 4] = [66.0, 44.0, 20.0, 46.0]; // left, top, right, bottom
 const HEAD: f64 = 74.0;
-/// The hues of Okabe and Ito's palette that lines are drawn in; further lines begin again, dashed.
-const HUES: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9"];
-
 /// Draws the curves of a study.
 pub fn svg(sweep: &Sweep, title: &str) -> String {
     let mut svg = Svg::default();
@@ -24,12 +22,7 @@ pub fn svg(sweep: &Sweep, title: &str) -> String {
         let origin = [(measure % columns) as f64 * PANEL[0] + 10.0, HEAD + (measure / columns) as f64 * PANEL[1]];
         panel(&mut svg, sweep, measure, &series, origin);
     }
-    let lines = HUES.iter().enumerate().fold(String::new(), |css, (n, hue)| {
-        css + &format!(
-            ".l{n}{{fill:none;stroke:{hue};stroke-width:2}}.b{n}{{fill:{hue};fill-opacity:.16}}.p{n}{{fill:{hue}}}\n"
-        )
-    });
-    svg.finish(size, title, &(style() + &lines + ".dash{stroke-dasharray:5 4}\n"), "")
+    svg.finish(size, title, &(style() + &chart::style()), "")
 }
 
 /// Combinations of the parameters behind the first, each with its variants in order of the first one's values.
@@ -65,10 +58,6 @@ fn legend(svg: &mut Svg, series: &[(String, Vec<usize>)], sweep: &Sweep, width: 
         svg.text("small", [x + 23.0, 56.0], name);
         x += 23.0 + text_width(name, 10.0) + 18.0;
     }
-}
-
-fn line_class(n: usize) -> String {
-    format!("l{}{}", n % HUES.len(), if n / HUES.len() % 2 == 1 { " dash" } else { "" })
 }
 
 fn panel(svg: &mut Svg, sweep: &Sweep, measure: usize, series: &[(String, Vec<usize>)], [left, top]: [f64; 2]) {
@@ -116,7 +105,7 @@ fn panel(svg: &mut Svg, sweep: &Sweep, measure: usize, series: &[(String, Vec<us
                 Some((x(place), mean.value, low, high))
             })
             .collect();
-        let hue = n % HUES.len();
+        let hue = hue(n);
         let band = known.iter().map(|(x, _, low, _)| [*x, y(*low)]);
         let band = band.chain(known.iter().rev().map(|(x, _, _, high)| [*x, y(*high)]));
         svg.polygon(&format!("b{hue}"), band, name);
@@ -133,34 +122,12 @@ fn first_value(sweep: &Sweep, variant: usize) -> String {
     sweep.variants[variant].first().cloned().unwrap_or_else(|| "as it is".to_owned())
 }
 
-/// A round step, and the end of an axis that holds a value.
-fn scale(most: f64) -> (f64, f64) {
-    if most <= 0.0 {
-        return (0.5, 1.0);
-    }
-    let rough = most / 4.0;
-    let power = libm::exp10(libm::floor(libm::log10(rough)));
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|n| n * power).find(|step| *step >= rough).unwrap_or(power);
-    (step, step * libm::ceil(most / step - 1e-9))
-}
-
-/// A number without needless digits.
-fn trimmed(number: f64) -> String {
-    let text = format!("{number:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn axes_end_at_round_numbers() {
-        for (most, step, end) in [(0.93, 0.25, 1.0), (7.0, 2.0, 8.0), (100.0, 25.0, 100.0), (0.0, 0.5, 1.0)] {
-            let (s, e) = scale(most);
-            assert!((s - step).abs() < 1e-9 && (e - end).abs() < 1e-9, "{most}: {s} {e}");
-        }
-        assert_eq!(trimmed(2.50), "2.5");
+    fn parameters_have_short_names() {
         assert_eq!(short("deployment/web:spec.replicas"), "replicas");
     }
 }

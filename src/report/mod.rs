@@ -2,17 +2,21 @@
 
 mod artifacts;
 mod axis;
+mod chart;
 pub mod curve;
 pub mod decision;
 mod events;
 pub mod fidelity;
+mod figures;
 pub mod kubectl;
 pub mod measure;
 pub mod outcome;
 mod page;
 mod palette;
 mod perfetto;
+pub mod plan;
 mod pods;
+pub mod raster;
 pub mod statistics;
 pub mod story;
 mod summary;
@@ -38,6 +42,11 @@ pub fn events(record: &TraceRecord) -> Vec<u8> {
 /// The run for ui.perfetto.dev.
 pub fn perfetto(record: &TraceRecord) -> Vec<u8> {
     perfetto::json(record, &story::Story::of(record))
+}
+
+/// The figures of the run that it has something to show in: a file's name, and the SVG.
+pub fn figures(record: &TraceRecord) -> Vec<(&'static str, String)> {
+    figures::figures(record, &story::Story::of(record))
 }
 
 /// The picture of the run, under a title.

@@ -9,6 +9,7 @@ use crate::components::kubelet::KubeletConfig;
 use crate::components::latency::Load;
 use crate::components::runtime::{PodBehavior, Process, PullBehavior};
 use crate::engine::{Distribution, SimDuration};
+use crate::faults::Fault;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -129,26 +130,4 @@ pub struct Image {
     pub pulls: Vec<PullBehavior>,
     /// What its containers do, where `behaviors` says nothing.
     pub process: Option<Process>,
-}
-
-/// Something that goes wrong, perhaps for a while.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub enum Fault {
-    /// A machine loses power.
-    PowerLoss(Outage),
-    /// A machine's kubelet dies; containers go on.
-    KubeletCrash(Outage),
-}
-
-/// Where and how long something is out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Outage {
-    /// The node.
-    pub node: Placed<String>,
-    /// From when on.
-    pub at: Placed<SimDuration>,
-    /// How long; for ever if nothing is said.
-    #[serde(default)]
-    pub lasts: Option<SimDuration>,
 }

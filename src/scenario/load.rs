@@ -2,7 +2,8 @@
 
 use super::error::{Place, Problem, Problems, suggestion};
 use super::expect::{self, Expectation};
-use super::file::{Fault, Image, Latencies, Manifest, NodePool, Outage, ScenarioFile};
+use super::faults::FaultContext;
+use super::file::{Image, Latencies, Manifest, NodePool, ScenarioFile};
 use super::files::{Files, beside, plain};
 use super::machines::{Machine, machines};
 use super::names::Makeable;
@@ -19,6 +20,7 @@ use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{ContainerBehavior, Glob, ImageBehavior, PodBehavior, Process, PullBehavior, World};
 use crate::components::scheduler::SchedulerSetup;
 use crate::engine::{Distribution, Draws, SimDuration, SimTime};
+use crate::faults::{FaultPlan, SwarmTargets};
 use crate::simulation::Simulation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -51,16 +53,18 @@ pub struct Scenario {
     pub notes: Notes,
     /// The files that it was read from, with the BLAKE3 hash of each.
     pub inputs: Vec<(String, String)>,
-    duration: SimDuration,
-    start: WallTime,
-    machines: Vec<Machine>,
-    world: Arc<World>,
-    profile: Arc<LatencyProfile>,
-    scheduler: Arc<SchedulerSetup>,
-    actions: Vec<TimedAction>,
-    every_probe: bool,
-    groups: Vec<super::plan::NodeGroup>,
-    places: BTreeMap<String, Place>,
+    pub(super) duration: SimDuration,
+    pub(super) start: WallTime,
+    pub(super) stored: Vec<Object>,
+    pub(super) machines: Vec<Machine>,
+    pub(super) world: Arc<World>,
+    pub(super) profile: Arc<LatencyProfile>,
+    pub(super) scheduler: Arc<SchedulerSetup>,
+    pub(super) actions: Vec<TimedAction>,
+    pub(super) faults: Arc<[FaultPlan]>,
+    pub(super) every_probe: bool,
+    pub(super) groups: Vec<super::plan::NodeGroup>,
+    pub(super) places: BTreeMap<String, Place>,
 }
 
 /// How manifests alone are run.
@@ -163,14 +167,47 @@ impl Scenario {
         self
     }
 
+    /// The same with another scheduler.
+    #[must_use]
+    pub fn with_scheduler(mut self, setup: SchedulerSetup) -> Self {
+        self.scheduler = Arc::new(setup);
+        self
+    }
+
     /// Whether there is anything to run: an object, or something else that is done.
     pub fn does_something(&self) -> bool {
-        !self.actions.is_empty()
+        !self.actions.is_empty() || !self.faults.is_empty()
     }
 
     /// Whether all it does is to create or apply objects.
     pub fn does_nothing_but_create(&self) -> bool {
-        self.actions.iter().all(|action| matches!(action.action, Action::Create(_) | Action::Apply(_)))
+        let creates = |action: &TimedAction| matches!(action.action, Action::Create(_) | Action::Apply(_));
+        self.faults.is_empty() && self.actions.iter().all(creates)
+    }
+
+    /// What of it faults can be about that have to name it.
+    pub fn swarm_targets(&self) -> SwarmTargets {
+        let mut targets = SwarmTargets::default();
+        for action in self.actions.iter().filter(|action| action.at.is_zero()) {
+            let object = match &action.action {
+                Action::Create(object) => object,
+                Action::Apply(applied) => &applied.object,
+                _ => continue,
+            };
+            let meta = object.meta();
+            let (namespace, name) = (meta.namespace.to_string(), meta.name.to_string());
+            match object {
+                Object::Deployment(workload) => {
+                    let container = workload.spec.template.spec.containers.first().map(|container| container.name);
+                    let container = container.unwrap_or_default().to_string();
+                    targets.deployments.push((namespace, name, container));
+                }
+                Object::ConfigMap(_) => targets.objects.push(("configmap", namespace, name)),
+                Object::Service(_) => targets.objects.push(("service", namespace, name)),
+                _ => {}
+            }
+        }
+        targets
     }
 
     /// Where an object, `Kind/namespace/name`, is written.
@@ -189,11 +226,13 @@ impl Scenario {
         Plan {
             duration: self.duration,
             start: self.start,
+            stored: self.stored.clone(),
             nodes: self.machines.iter().map(|machine| machine.plan(draws)).collect(),
             world: self.world.clone(),
             profile: self.profile.clone(),
             scheduler: self.scheduler.clone(),
             actions: self.actions.clone(),
+            faults: self.faults.clone(),
             every_probe: self.every_probe,
             groups: self.groups.clone(),
         }
@@ -412,7 +451,7 @@ impl<'f> Loader<'f> {
         for step in &file.actions {
             self.step(step, duration, start, &mut actions);
         }
-        self.faults(&file.faults, duration, &mut actions);
+        let faults = FaultContext { loader: self, machines: &machines, duration, start }.plans(&file.faults);
         actions.sort_by_key(|action| action.at);
         for (place, kind, namespace, name) in std::mem::take(&mut self.named) {
             if let Err((found, remedy)) = self.makeable.check_object(kind, namespace.as_deref(), &name) {
@@ -433,11 +472,13 @@ impl<'f> Loader<'f> {
             inputs: std::mem::take(&mut self.inputs).into_iter().collect(),
             duration,
             start,
+            stored: Vec::new(),
             machines,
             world: Arc::new(world),
             profile: Arc::new(profile),
             scheduler: Arc::new(scheduler),
             actions,
+            faults: faults.into(),
             every_probe: file.every_probe.unwrap_or(false),
             groups,
             places: std::mem::take(&mut self.places),
@@ -535,7 +576,7 @@ impl<'f> Loader<'f> {
         profile
     }
 
-    fn distribution(&mut self, place: Place, distribution: &Distribution) {
+    pub(super) fn distribution(&mut self, place: Place, distribution: &Distribution) {
         if let Err(error) = distribution.validate() {
             let text = error.to_string();
             let (found, remedy) = text.split_once("; ").unwrap_or((&text, "correct the distribution"));
@@ -644,7 +685,7 @@ impl<'f> Loader<'f> {
     }
 
     /// Notes a time that lies behind the end.
-    fn in_time(&mut self, at: &Placed<SimDuration>, duration: SimDuration) -> bool {
+    pub(super) fn in_time(&mut self, at: &Placed<SimDuration>, duration: SimDuration) -> bool {
         let in_time = at.value <= duration;
         if !in_time {
             let found = format!("{} is after the end, which is at {duration}", at.value);
@@ -680,26 +721,6 @@ impl<'f> Loader<'f> {
             if actions.len() > MOST_ACTIONS {
                 self.problems.add(every.place, format!("more than {MOST_ACTIONS} actions"), "do it less often");
                 return;
-            }
-        }
-    }
-
-    fn faults(&mut self, faults: &[Placed<Fault>], duration: SimDuration, actions: &mut Vec<TimedAction>) {
-        for fault in faults {
-            let (outage, off, on): (&Outage, fn(Name) -> Action, fn(Name) -> Action) = match &fault.value {
-                Fault::PowerLoss(outage) => (outage, Action::PowerOff, Action::PowerOn),
-                Fault::KubeletCrash(outage) => (outage, Action::KillKubelet, Action::StartKubelet),
-            };
-            self.in_time(&outage.at, duration);
-            let nodes = self.nodes_named(&outage.node);
-            if nodes.is_empty() {
-                self.named.push((outage.node.place, Kind::Node, None, outage.node.value.clone()));
-            }
-            for node in nodes {
-                actions.push(TimedAction { at: outage.at.value, action: off(node) });
-                if let Some(lasts) = outage.lasts {
-                    actions.push(TimedAction { at: outage.at.value + lasts, action: on(node) });
-                }
             }
         }
     }

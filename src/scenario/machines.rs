@@ -39,7 +39,7 @@ impl Machine {
 }
 
 /// How long machines have run at the start, if nothing is said: a cluster that has settled.
-fn settled() -> Distribution {
+pub(super) fn settled() -> Distribution {
     Distribution::Uniform { min: SimDuration::from_mins(2), max: SimDuration::from_mins(30) }
 }
 
@@ -155,14 +155,15 @@ fn capacity(pool: &Placed<NodePool>, problems: &mut Problems) -> ResourceList {
     const KNOWN: [&str; 4] = ["cpu", "memory", "pods", "ephemeral-storage"];
     let mut capacity: ResourceList =
         [(*CPU, 4_000), (*MEMORY, 16 << 30), (*EPHEMERAL_STORAGE, 100 << 30), (*PODS, 110)].into_iter().collect();
-    for (name, amount) in pool.capacity.iter().chain(&pool.reserved) {
+    for name in pool.capacity.keys().chain(pool.reserved.keys()) {
         let extended = name.contains('/') || name.starts_with("hugepages-");
         if !extended && !KNOWN.contains(&name.as_str()) {
             let remedy = format!("{} (extended resources have a slash: example.com/dongle)", suggestion(name, KNOWN));
             problems.add(pool.place, format!("the resource {name:?}"), remedy);
-        } else if pool.capacity.contains_key(name) {
-            capacity = capacity.with(Name::new(name), counted(name, amount));
         }
+    }
+    for (name, amount) in &pool.capacity {
+        capacity = capacity.with(Name::new(name), counted(name, amount));
     }
     capacity
 }
@@ -184,7 +185,7 @@ fn is_node_name(name: &str) -> bool {
 }
 
 /// A taint as kubectl writes it: `key=value:Effect`, the value may be missing.
-pub(super) fn taint(text: &str) -> Result<Taint, String> {
+pub(crate) fn taint(text: &str) -> Result<Taint, String> {
     let wrong = || format!("the taint {text:?}");
     let (what, effect) = text.rsplit_once(':').ok_or_else(wrong)?;
     let (key, value) = what.split_once('=').unwrap_or((what, ""));
@@ -235,6 +236,7 @@ mod tests {
             count: Some(placed(3)),
             name: Some(placed("big-{}".to_owned())),
             capacity: [("cpu".to_owned(), amount("8")), ("example.com/dongle".to_owned(), amount("2"))].into(),
+            reserved: [("cpu".to_owned(), amount("500m"))].into(),
             zones: vec!["a".into(), "b".into()],
             taints: vec![placed("dedicated=gpu:NoSchedule".to_owned())],
             ..NodePool::default()
@@ -248,7 +250,7 @@ mod tests {
         assert_eq!(zones, ["a", "b", "a"]);
         let first = &machines[0].node;
         assert_eq!(first.capacity.get("example.com/dongle".into()), Some(2));
-        assert_eq!(first.allocatable.milli_cpu(), 8_000);
+        assert_eq!((first.capacity.milli_cpu(), first.allocatable.milli_cpu()), (8_000, 7_500));
         assert_eq!(first.allocatable.memory(), (16 << 30) - (100 << 20));
     }
 

@@ -1,7 +1,9 @@
 //! What is asked: manifests as people write them, recorded cases, and the checked plan that a run is made from.
 
+pub mod cluster;
 mod error;
 pub mod expect;
+mod faults;
 pub mod file;
 mod files;
 mod kubelet_configuration;
@@ -23,10 +25,13 @@ mod study;
 mod verbs;
 mod yaml;
 
+pub use cluster::ClusterDump;
 pub use error::{Place, Problem, Problems};
 pub use files::{FileError, Files};
 pub use kubelet_configuration::kubelet_configuration;
 pub use load::{ManifestOptions, Scenario};
+pub(crate) use machines::taint as taint_of;
+pub(crate) use names::object as object_named;
 pub use notes::{Notes, Refusal};
 pub use outline::Placed;
 pub use parts::Parts;

@@ -47,7 +47,7 @@ pub(super) fn kind(text: &str) -> Result<Kind, (String, String)> {
 ///
 /// # Errors
 /// What was found and what would do.
-pub(super) fn object(text: &str) -> Result<(Kind, &str), (String, String)> {
+pub(crate) fn object(text: &str) -> Result<(Kind, &str), (String, String)> {
     let named = |(kind, name): &(&str, &str)| !kind.is_empty() && !name.is_empty() && !name.contains('/');
     let Some((kind_text, name)) = text.split_once('/').filter(named) else {
         return Err((format!("the object {text:?}"), "write kind/name, such as deployment/web".to_owned()));

@@ -9,6 +9,7 @@ use super::manifest;
 use super::outline::{self, Body, Field, Node, Shape};
 use super::setting::Literal;
 use crate::api::Name;
+use crate::engine::SimDuration;
 use std::fmt::Write;
 
 /// The lists whose elements can be left out.
@@ -51,6 +52,23 @@ impl Parts {
     pub fn expecting(mut self, expectation: Option<&str>) -> Self {
         self.parts.retain(|(list, node)| *list != "expect" || Some(Literal(node).to_string().as_str()) == expectation);
         self
+    }
+
+    /// The same with other faults, each as a scenario writes it, and watched for another time.
+    #[must_use]
+    pub fn struck_by(mut self, faults: &[String], duration: SimDuration) -> Self {
+        self.parts.retain(|(list, _)| *list != "faults");
+        self.parts.extend(faults.iter().filter_map(|text| Some(("faults", outline::parse(text).0?))));
+        self.fixed.retain(|(name, _)| name != "duration");
+        let text = format!("\"{}ms\"", duration.as_nanos() / 1_000_000);
+        self.fixed.extend(outline::parse(&text).0.map(|node| ("duration".to_owned(), node)));
+        self.parts.sort_by_key(|(list, _)| LISTS.iter().position(|known| known == list));
+        self
+    }
+
+    /// Whether a part is a fault.
+    pub fn is_fault(&self, part: usize) -> bool {
+        self.parts[part].0 == "faults"
     }
 
     /// Whether a part may be left out: what is expected stays.

@@ -8,6 +8,7 @@ use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{Glob, MachineLoad, World};
 use crate::components::scheduler::SchedulerSetup;
 use crate::engine::{Distribution, SimDuration};
+use crate::faults::FaultPlan;
 use std::sync::Arc;
 
 /// What is to be run.
@@ -17,6 +18,8 @@ pub struct Plan {
     pub duration: SimDuration,
     /// What the clocks show at the start.
     pub start: WallTime,
+    /// What is stored from the start, as another server had it: see [`Server::adopt`](crate::api::Server::adopt).
+    pub stored: Vec<Object>,
     /// The machines, in order.
     pub nodes: Vec<NodePlan>,
     /// What containers do.
@@ -27,6 +30,8 @@ pub struct Plan {
     pub scheduler: Arc<SchedulerSetup>,
     /// What users and fate do, in order of time.
     pub actions: Vec<TimedAction>,
+    /// What goes wrong.
+    pub faults: Arc<[FaultPlan]>,
     /// Whether every probe is run, also those that are sure to change nothing.
     pub every_probe: bool,
     /// The groups of machines that an autoscaler adds to and takes from.

@@ -137,11 +137,13 @@ impl RecordedCase {
         Plan {
             duration: self.duration,
             start,
+            stored: Vec::new(),
             nodes,
             world: self.world.clone(),
             profile: Arc::new(LatencyProfile::kubernetes_1_36()),
             scheduler: Arc::default(),
             actions: self.actions.clone(),
+            faults: [].into(),
             every_probe: true,
             groups: Vec::new(),
         }

@@ -5,13 +5,26 @@ use super::user::Errand;
 use crate::api::{Kind, Name, Object, Request, Target};
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime};
-use crate::scenario::plan::{Action, ActionTarget, Pick};
+use crate::scenario::plan::{Action, ActionTarget, Pick, TimedAction};
+use std::sync::Arc;
 
 impl Cluster {
+    /// Adds an action to the plan of this fork, and returns its place.
+    pub(super) fn foresee(&mut self, at: SimDuration, action: Action) -> u32 {
+        let actions = &mut Arc::make_mut(&mut self.plan).actions;
+        actions.push(TimedAction { at, action });
+        u32::try_from(actions.len() - 1).expect("fewer than 2^32 actions")
+    }
+
     /// Does what is due.
     pub(super) fn act(&mut self, now: SimTime, place: usize, out: &mut Outbox<Message>) {
         let plan = self.plan.clone();
-        match &plan.actions[place].action {
+        self.do_action(now, &plan.actions[place].action, out);
+    }
+
+    /// Does something.
+    pub(super) fn do_action(&mut self, now: SimTime, action: &Action, out: &mut Outbox<Message>) {
+        match action {
             Action::Create(object) => self.user_calls([Request::Create(object.clone())], out),
             Action::Delete { target, options } => {
                 let options = *options;

@@ -2,8 +2,8 @@
 
 use super::Cluster;
 use crate::api::{
-    Condition, ConditionStatus, HOSTNAME_LABEL, Kind, Labels, Metadata, Name, Node, NodeStatus, OS_LABEL, Object, Part,
-    Request, TAINT_NOT_READY, Timestamp,
+    Change, ChangeKind, Condition, ConditionStatus, HOSTNAME_LABEL, Kind, Labels, Metadata, Name, Node, NodeStatus,
+    OS_LABEL, Object, Part, Request, TAINT_NOT_READY, Timestamp,
 };
 use crate::components::kubelet::{Kubelet, KubeletSetup};
 use crate::components::message::{Message, NodeIndex};
@@ -19,10 +19,15 @@ const DECLARED_FEATURES: [&str; 1] = ["RestartAllContainersOnContainerExits"];
 
 impl Cluster {
     pub(super) fn boot(&mut self, out: &mut Outbox<Message>) {
+        let plan = self.plan.clone();
+        let (namespaces, others): (Vec<&Object>, Vec<&Object>) =
+            plan.stored.iter().partition(|object| object.kind() == Kind::Namespace);
+        for object in namespaces.into_iter().chain(others) {
+            self.server.adopt(SimTime::ZERO, object.clone());
+        }
         for name in NAMESPACES {
             self.server.ensure_namespace(SimTime::ZERO, Name::new(name));
         }
-        let plan = self.plan.clone();
         for node in &plan.nodes {
             let index = self.runtimes.add_machine(node.name, node.capacity.clone(), node.load.clone());
             self.nodes.insert(node.name, index);
@@ -48,6 +53,8 @@ impl Cluster {
                 self.register(SimTime::ZERO, &present);
                 self.controllers.was_up(node.name, node.uptime);
                 self.watch_usage(SimTime::ZERO, index, out);
+            } else {
+                self.not_yet_there(index);
             }
         }
         self.server.take_changes();
@@ -58,8 +65,22 @@ impl Cluster {
         }
         self.controllers.start(SimTime::ZERO, out);
         self.begin_autoscaling(out);
+        self.plan_faults(out);
+        for stored in &plan.stored {
+            self.list(stored, out);
+        }
         for (place, action) in plan.actions.iter().enumerate() {
             out.after(action.at, Message::Act(u32::try_from(place).expect("fewer than 2^32 actions")));
+        }
+    }
+
+    /// What was stored from the start has never been looked at by these controllers, nor by DNS.
+    fn list(&mut self, stored: &Object, out: &mut Outbox<Message>) {
+        let meta = stored.meta();
+        let Some(object) = self.server.store().find(stored.kind(), meta.namespace, meta.name) else { return };
+        self.controllers.found(SimTime::ZERO, &object, out);
+        if object.kind() == Kind::Service {
+            self.runtimes.services_changed(&Change { kind: ChangeKind::Added, object });
         }
     }
 

@@ -1,9 +1,10 @@
 //! The cluster: every component and the API server between them, advanced by one message at a time.
 
 use super::autoscaler::Autoscaler;
+use super::faults::Faults;
 use super::network::Network;
 use super::user::User;
-use crate::api::{Change, ChangeKind, FastMap, Kind, Name, Object, Request, Server};
+use crate::api::{Change, ChangeKind, FastMap, Kind, Name, Object, Request, Response, Server};
 use crate::components::controllers::{ControllerManager, ControllerSetup};
 use crate::components::extension::{CallId, Extension, Extensions};
 use crate::components::kubelet::Kubelet;
@@ -12,6 +13,7 @@ use crate::components::net::NetClient;
 use crate::components::runtime::{ProcessModel, Runtimes};
 use crate::components::scheduler::{Scheduler, SchedulerParts};
 use crate::engine::{Draws, Outbox, SimDuration, SimTime};
+use crate::faults::Leader;
 use crate::scenario::plan::Plan;
 use std::sync::Arc;
 
@@ -32,6 +34,7 @@ pub struct Cluster {
     pub(super) user: User,
     extensions: Extensions,
     pub(super) autoscaler: Autoscaler,
+    pub(super) faults: Faults,
     /// Writes since the trace last looked.
     changes: Vec<Change>,
 }
@@ -61,6 +64,7 @@ impl Cluster {
             user: User::default(),
             extensions: Extensions::default(),
             autoscaler: Autoscaler::default(),
+            faults: Faults::default(),
             changes: Vec::new(),
             plan,
         };
@@ -105,25 +109,30 @@ impl Cluster {
 
     /// How long a message is under way.
     pub(super) fn transit(&self, now: SimTime, message: &Message) -> SimDuration {
-        self.network.transit(now, message)
+        let usual = self.network.transit(now, message);
+        if self.faults.is_quiet() { usual } else { usual + self.slower_by(now, message) }
     }
 
     /// Advances the component that a message is for.
     pub fn handle(&mut self, now: SimTime, message: Message, out: &mut Outbox<Message>) {
+        if self.faults.is_quiet() {
+            return self.deliver(now, message, out);
+        }
+        let Some(message) = self.waits_on_node(message, out) else { return };
+        match message {
+            Message::Call { client, id, request } => self.call_arrives(now, (client, id), request, out),
+            Message::Reply { client, id, response } => self.reply_arrives(now, (client, id), response, out),
+            Message::Watch { client, change } if self.misses(now, client, &change) => {}
+            message => self.deliver(now, message, out),
+        }
+    }
+
+    /// Hands a message to whom it is for.
+    fn deliver(&mut self, now: SimTime, message: Message, out: &mut Outbox<Message>) {
         match message {
             Message::Call { client, id, request } => self.serve(now, client, id, *request, out),
-            Message::Reply { client, id, response } => match client {
-                Client::Kubelet(node) => self.kubelets[node.index()].replied(now, id, response, out),
-                Client::User => self.user_replied(now, id, response, out),
-                Client::ControllerManager => self.controllers.replied(now, id, response, out),
-                Client::Scheduler => self.scheduler.replied(now, id, response, out),
-                Client::Workload | Client::Autoscaler => {}
-                Client::Extension(place) => {
-                    let around = (now, self.server.clock(), self.draws);
-                    self.extensions.act(place, around, out, |one, api| one.replied(CallId(id), &response, api));
-                }
-            },
-            Message::Watch { client, change } => self.watched(now, client, change, out),
+            Message::Reply { client, id, response } => self.answered(now, client, id, response, out),
+            Message::Watch { client, change } => self.tell_watcher(now, client, change, out),
             Message::Kubelet(node, message) => self.kubelet(now, node, message, out),
             Message::Cri { node, id, call } => self.runtimes.call(now, node, id, *call, out),
             Message::CriDone { node, id, result } => self.cri_done(now, node, id, result, out),
@@ -136,8 +145,17 @@ impl Cluster {
             },
             Message::VolumeWritten { node, volume, files } => self.runtimes.volume_written(node, volume, &files),
             Message::Runtime(node, message) => self.runtimes.handle(now, node, message, out),
-            Message::Scheduler(message) => self.scheduler.handle(now, message, out),
-            Message::Controller(message) => self.controllers.handle(now, message, out),
+            Message::Scheduler(term, message) => {
+                if term == self.scheduler.term() && !self.is_down(Leader::Scheduler) {
+                    self.scheduler.handle(now, message, out);
+                }
+            }
+            Message::Controller(term, message) => {
+                if term == self.controllers.term() && !self.is_down(Leader::ControllerManager) {
+                    self.controllers.handle(now, message, out);
+                }
+            }
+            Message::Fault(message) => self.fault_handles(now, message, out),
             Message::Autoscaler(message) => self.autoscale(now, message, out),
             Message::Extension(place, timer) => {
                 let around = (now, self.server.clock(), self.draws);
@@ -148,7 +166,31 @@ impl Cluster {
         }
     }
 
-    fn serve(&mut self, now: SimTime, client: Client, id: u32, request: Request, out: &mut Outbox<Message>) {
+    /// Hands an answer to whoever called.
+    pub(super) fn answered(
+        &mut self,
+        now: SimTime,
+        client: Client,
+        id: u32,
+        response: Response,
+        out: &mut Outbox<Message>,
+    ) {
+        match client {
+            Client::Kubelet(node) => self.kubelets[node.index()].replied(now, id, response, out),
+            Client::User => self.user_replied(now, id, response, out),
+            Client::ControllerManager if !self.is_down(Leader::ControllerManager) => {
+                self.controllers.replied(now, id, response, out);
+            }
+            Client::Scheduler if !self.is_down(Leader::Scheduler) => self.scheduler.replied(now, id, response, out),
+            Client::ControllerManager | Client::Scheduler | Client::Workload | Client::Autoscaler => {}
+            Client::Extension(place) => {
+                let around = (now, self.server.clock(), self.draws);
+                self.extensions.act(place, around, out, |one, api| one.replied(CallId(id), &response, api));
+            }
+        }
+    }
+
+    pub(super) fn serve(&mut self, now: SimTime, client: Client, id: u32, request: Request, out: &mut Outbox<Message>) {
         if let (Client::Kubelet(node), Request::Get(target)) = (client, &request)
             && matches!(target.kind, Kind::ConfigMap | Kind::Secret)
         {
@@ -156,6 +198,9 @@ impl Cluster {
             if !readers.contains(&node) {
                 readers.push(node);
             }
+        }
+        if !self.plan.faults.is_empty() {
+            self.call_served(client, &request, out);
         }
         let response = match request {
             Request::PodMetrics { namespace, selector } => self.pod_metrics(now, namespace, &selector),
@@ -168,15 +213,22 @@ impl Cluster {
     /// Tells the watchers of what was just written.
     pub(super) fn publish(&mut self, now: SimTime, out: &mut Outbox<Message>) {
         for change in self.server.take_changes() {
-            let others = self.extensions.watchers(change.object.kind());
+            let others: Vec<Client> = self.extensions.watchers(change.object.kind()).collect();
             for client in self.watchers(&change).into_iter().flatten().chain(others) {
-                let latency = self.network.notify(now, client, &change);
-                out.after(latency, Message::Watch { client, change: change.clone() });
+                self.notify(now, client, &change, out);
             }
             self.publish_to_readers(now, &change, out);
             self.publish_to_network(now, &change, out);
+            self.conditions_note(&change, out);
             self.changes.push(change);
         }
+    }
+
+    /// Sends a watcher word of a change.
+    fn notify(&mut self, now: SimTime, client: Client, change: &Change, out: &mut Outbox<Message>) {
+        let later = if self.faults.is_quiet() { SimDuration::ZERO } else { self.watch_lags(now, client) };
+        let latency = self.network.notify(now, client, change, later);
+        out.after(latency, Message::Watch { client, change: change.clone() });
     }
 
     /// The components that watch an object: kubelets see the pods bound to them and their own node, the controllers
@@ -187,10 +239,7 @@ impl Cluster {
             Object::Node(node) => self.nodes.get(&node.meta.name).copied(),
             _ => None,
         };
-        let scheduler = match change.object.kind() {
-            Kind::Event | Kind::ConfigMap | Kind::Secret | Kind::ServiceAccount | Kind::Other => None,
-            _ => Some(Client::Scheduler),
-        };
+        let scheduler = scheduler_watches(&change.object).then_some(Client::Scheduler);
         let controllers = (change.object.kind() != Kind::Event).then_some(Client::ControllerManager);
         [scheduler, controllers, kubelet.map(Client::Kubelet)]
     }
@@ -202,28 +251,30 @@ impl Cluster {
         let meta = change.object.meta();
         let key = (change.object.kind(), meta.namespace, meta.name);
         for node in self.readers.get(&key).cloned().unwrap_or_default() {
-            let client = Client::Kubelet(node);
-            let latency = self.network.notify(now, client, change);
-            out.after(latency, Message::Watch { client, change: change.clone() });
+            self.notify(now, Client::Kubelet(node), change, out);
         }
     }
 
     /// DNS and kube-proxy watch Services and what is behind them.
     fn publish_to_network(&mut self, now: SimTime, change: &Change, out: &mut Outbox<Message>) {
         if matches!(change.object.kind(), Kind::Service | Kind::EndpointSlice) {
-            let client = Client::Workload;
-            let latency = self.network.notify(now, client, change);
-            out.after(latency, Message::Watch { client, change: change.clone() });
+            self.notify(now, Client::Workload, change, out);
         }
     }
 
-    fn watched(&mut self, now: SimTime, client: Client, change: Change, out: &mut Outbox<Message>) {
+    /// Tells a watcher of a change.
+    pub(super) fn tell_watcher(&mut self, now: SimTime, client: Client, change: Change, out: &mut Outbox<Message>) {
+        if self.is_known_to(client, &change) {
+            return;
+        }
         match client {
-            Client::Scheduler => self.scheduler.watched(now, change, out),
+            Client::Scheduler if !self.is_down(Leader::Scheduler) => self.scheduler.watched(now, change, out),
             Client::Kubelet(node) => self.kubelets[node.index()].watched(now, change, out),
-            Client::ControllerManager => self.controllers.watched(now, &change, out),
+            Client::ControllerManager if !self.is_down(Leader::ControllerManager) => {
+                self.controllers.watched(now, &change, out);
+            }
             Client::Workload => self.runtimes.services_changed(&change),
-            Client::User | Client::Autoscaler => {}
+            Client::Scheduler | Client::ControllerManager | Client::User | Client::Autoscaler => {}
             Client::Extension(place) => {
                 let around = (now, self.server.clock(), self.draws);
                 self.extensions.act(place, around, out, |one, api| one.watched(&change, api));
@@ -238,8 +289,7 @@ impl Cluster {
         let client = self.extensions.add(extension);
         for object in there {
             let change = Change { kind: ChangeKind::Added, object };
-            let latency = self.network.notify(now, client, &change);
-            out.after(latency, Message::Watch { client, change });
+            self.notify(now, client, &change, out);
         }
     }
 
@@ -254,8 +304,13 @@ impl Cluster {
         for client in self.watchers(&change).into_iter().flatten() {
             match client {
                 Client::ControllerManager => self.controllers.introduce(change.object.clone()),
-                _ => self.watched(SimTime::ZERO, client, change.clone(), out),
+                _ => self.tell_watcher(SimTime::ZERO, client, change.clone(), out),
             }
         }
     }
+}
+
+/// Whether the scheduler watches objects of the kind.
+pub(super) fn scheduler_watches(object: &Object) -> bool {
+    !matches!(object.kind(), Kind::Event | Kind::ConfigMap | Kind::Secret | Kind::ServiceAccount | Kind::Other)
 }

@@ -27,6 +27,8 @@ pub enum Broken {
     Law(&'static str),
     /// An expectation of the scenario, as it was written.
     Expectation(String),
+    /// Something that is not as it would be without faults, after they were healed.
+    Recovery(String),
 }
 
 /// Runs a scenario with a seed and says what did not hold first.
@@ -58,11 +60,13 @@ pub fn explore(scenario: &Scenario, seeds: &[u64], jobs: usize) -> Vec<Finding> 
 ///
 /// `build` makes the scenario of some of the parts; nothing if they do not fit together.
 pub fn shrink(parts: usize, finding: &Finding, build: &dyn Fn(&[usize]) -> Option<Scenario>) -> Vec<usize> {
-    let still = |kept: &[usize]| {
-        build(kept)
-            .and_then(|scenario| examine(&scenario, finding.seed))
-            .is_some_and(|found| found.broken == finding.broken)
-    };
+    let found = |kept: &[usize]| build(kept).and_then(|scenario| examine(&scenario, finding.seed));
+    smallest(parts, finding, &found)
+}
+
+/// The same, where more than one run may say what is broken.
+pub fn smallest(parts: usize, finding: &Finding, examined: &dyn Fn(&[usize]) -> Option<Finding>) -> Vec<usize> {
+    let still = |kept: &[usize]| examined(kept).is_some_and(|found| found.broken == finding.broken);
     let mut kept: Vec<usize> = (0..parts).collect();
     let mut size = kept.len().div_ceil(2).max(1);
     while !kept.is_empty() {

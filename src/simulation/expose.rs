@@ -1,7 +1,7 @@
 //! What `kubectl expose` makes of an object: a Service that selects what the object does.
 //!
-//! Follows `staging/src/k8s.io/kubectl/pkg/cmd/expose/expose.go` and `pkg/polymorphichelpers/{mapbasedselectorforobject,
-//! portsforobject}.go` of Kubernetes 1.36.
+//! Follows `pkg/cmd/expose/expose.go` of kubectl 1.36, and `mapbasedselectorforobject.go` and `portsforobject.go` of
+//! its `pkg/polymorphichelpers`.
 
 use super::Cluster;
 use crate::api::{Kind, Request, Target, lower, render};

@@ -1,7 +1,8 @@
 //! What users do inside containers: `kubectl exec` and `kubectl cp`, through the kubelet of the pod's node.
 //!
 //! Follows `staging/src/k8s.io/kubectl/pkg/cmd/{exec,cp}` and `pkg/kubelet/server` of Kubernetes 1.36. What a command
-//! prints is not kept; a command that fails is told of as kubectl does. Left out: that copying needs `tar` in the image.
+//! prints is not kept; a command that fails is told of as kubectl does. Left out: copying
+//! needs `tar` in the image.
 
 use super::Cluster;
 use crate::api::{ApiObject, ContainerId, List, Name, Pod, PodPhase, Target, Text};
@@ -85,8 +86,8 @@ impl Cluster {
             let why = if machine.is_powered() { "connection refused" } else { "no route to host" };
             return Err(format!("error dialing backend: dial tcp {}:10250: connect: {why}", machine.address()));
         }
-        let statuses = pod.status.containers.iter().chain(&pod.status.init_containers);
-        let running = statuses.filter(|status| status.name == container && status.state.is_running()).next();
+        let mut statuses = pod.status.containers.iter().chain(&pod.status.init_containers);
+        let running = statuses.find(|status| status.name == container && status.state.is_running());
         let running = running
             .ok_or_else(|| format!("unable to upgrade connection: container not found ({:?})", container.as_str()))?;
         Ok(Inside { node, key: PodKey::of(ApiObject::id(&*pod)), container: running.container_id })

@@ -6,8 +6,8 @@
 use super::control_plane_laws as laws;
 use super::{Cluster, Trace};
 use crate::api::{
-    CONTAINERS_READY, Change, ChangeKind, ContainerState, ContainerStatus, FastMap, Kind, Name, Object, Pod, PodPhase,
-    READY, Resources, RestartPolicy, requests::requests_with_status,
+    CONTAINERS_READY, Change, ChangeKind, ContainerState, ContainerStatus, DISRUPTION_TARGET, FastMap, Kind, Name,
+    Object, Pod, PodPhase, READY, Resources, RestartPolicy, requests::requests_with_status,
 };
 use crate::engine::SimTime;
 
@@ -108,8 +108,10 @@ invariants! {
     "running-has-a-node", "a pod that runs is bound", |write| write.pod(|pod| {
         (pod.status.phase == PodPhase::Running && pod.node_name.is_empty()).then(|| "no node".into())
     });
-    "ready-means-running", "a pod that is ready runs", |write| write.pod(|pod| {
-        (pod.status.is_ready() && pod.status.phase != PodPhase::Running).then(|| format!("Ready and {}", pod.status.phase))
+    "ready-means-running", "a pod that is ready runs, unless the pod garbage collector gave it up", |write| write.pod(|pod| {
+        let given_up = pod.status.phase == PodPhase::Failed && pod.status.is_true(*DISRUPTION_TARGET);
+        let ready = pod.status.is_ready() && pod.status.phase != PodPhase::Running && !given_up;
+        ready.then(|| format!("Ready and {}", pod.status.phase))
     });
     "ready-means-containers-ready", "Ready needs ContainersReady", |write| write.pod(|pod| {
         (pod.status.is_true(*READY) && !pod.status.is_true(*CONTAINERS_READY)).then(|| "ContainersReady is not True".into())

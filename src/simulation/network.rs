@@ -55,9 +55,9 @@ impl Network {
     }
 
     /// How long a notification is under way to a watcher; never shorter than an earlier one still needs.
-    pub(super) fn notify(&mut self, now: SimTime, client: Client, change: &Change) -> SimDuration {
+    pub(super) fn notify(&mut self, now: SimTime, client: Client, change: &Change, later: SimDuration) -> SimDuration {
         let stream = change.object.meta().uid.stream().part(client_name(client));
-        let latency = self.loaded(now, self.draws.sample(&self.profile.watch, WATCH, stream, now.as_nanos()));
+        let latency = later + self.loaded(now, self.draws.sample(&self.profile.watch, WATCH, stream, now.as_nanos()));
         let last = self.last_notified.entry(client).or_insert(SimTime::ZERO);
         *last = (now + latency).max(*last);
         last.since(now)

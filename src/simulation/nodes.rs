@@ -2,12 +2,14 @@
 
 use super::Cluster;
 use crate::api::{ApiObject, Name, Pod};
-use crate::components::controllers::Heartbeat;
 use crate::components::cri::{CriReply, CriResult, RuntimePod};
 use crate::components::kubelet::KubeletMessage;
-use crate::components::message::{Message, NodeIndex};
+use crate::components::message::{Client, Message, NodeIndex};
 use crate::engine::{Outbox, SimDuration, SimTime};
 use std::sync::Arc;
+
+/// A kubelet that cannot list its pods tries again after so long.
+const LIST_RETRY: SimDuration = SimDuration::from_secs(1);
 
 impl Cluster {
     /// Hands a kubelet its message; where it asks for what only the cluster knows, with the answer.
@@ -27,6 +29,9 @@ impl Cluster {
                 self.kubelets[node.index()].runtime_listed(now, pods, images);
                 self.watch_usage(now, node, out);
             }
+            KubeletMessage::ListPods if !self.reaches_server(Client::Kubelet(node)) => {
+                out.after(LIST_RETRY, Message::Kubelet(node, message));
+            }
             KubeletMessage::ListPods => {
                 let name = self.node_name(node);
                 let store = self.server.store();
@@ -45,7 +50,7 @@ impl Cluster {
             }
             message => {
                 if matches!(message, KubeletMessage::Booted { .. }) {
-                    self.controllers.heartbeat(now, self.node_name(node), Heartbeat::Beats, out);
+                    self.lease_begins(now, node, out);
                 }
                 self.kubelets[node.index()].handle(now, message, out);
             }
@@ -69,13 +74,6 @@ impl Cluster {
             self.kubelets[node.index()].images_changed(now, images, out);
         }
         self.kubelets[node.index()].cri_done(now, id, result, out);
-    }
-
-    /// A kubelet renews its lease no longer.
-    fn lease_lapses(&mut self, now: SimTime, node: Name, out: &mut Outbox<Message>) {
-        let kubelet = self.machine_named(node).map(|index| &self.kubelets[index.index()]);
-        let last = kubelet.and_then(|kubelet| kubelet.lease_renewed_at(now)).unwrap_or(SimTime::ZERO);
-        self.controllers.heartbeat(now, node, Heartbeat::Stopped(last), out);
     }
 
     /// What runs on a node changed: its kubelet sees it when it next looks, and may soon have too little of something.
@@ -105,8 +103,9 @@ impl Cluster {
 
     pub(super) fn kill_kubelet(&mut self, now: SimTime, node: Name, out: &mut Outbox<Message>) {
         let Some(index) = self.machine_named(node) else { return };
-        self.lease_lapses(now, node, out);
+        self.lease_lapses(now, index, out);
         self.kubelets[index.index()].stop();
+        self.kubelet_is_gone(index);
         self.runtimes.cancel_calls(index, out);
     }
 
@@ -117,8 +116,9 @@ impl Cluster {
 
     pub(super) fn power_off(&mut self, now: SimTime, node: Name, out: &mut Outbox<Message>) {
         let Some(index) = self.machine_named(node) else { return };
-        self.lease_lapses(now, node, out);
+        self.lease_lapses(now, index, out);
         self.kubelets[index.index()].stop();
+        self.kubelet_is_gone(index);
         self.runtimes.power_off(now, index, out);
     }
 

@@ -7,7 +7,7 @@ use crate::components::message::Message;
 use crate::components::runtime::ProcessModel;
 use crate::engine::{SimDuration, SimTime};
 use crate::scenario::expect::{Expectation, Judge, Verdict};
-use crate::scenario::plan::Plan;
+use crate::scenario::plan::{Action, Plan};
 use crate::testing::invariants::{Breach, Checker};
 use crate::trace::{Digest, Refused, TraceHash, TraceRecord, Witness};
 use std::collections::BTreeMap;
@@ -132,6 +132,11 @@ impl Simulation {
     /// One step while somebody else looks on, too.
     pub fn step_watched(&mut self, onlooker: &mut impl Trace) -> Option<SimTime> {
         self.run.step(&mut (&mut self.onlookers, onlooker))
+    }
+
+    /// Has somebody do something now that no scenario foresees: what a fork is made for.
+    pub fn act(&mut self, action: Action) {
+        self.run.act(action);
     }
 
     /// Runs for as long as the plan says.

@@ -43,6 +43,11 @@ impl Cluster {
         Ok(Request::Patch { target, part: Part::Main, kind: PatchKind::Strategic, patch })
     }
 
+    /// The patch that undoes the newest rollout, if there was one before.
+    pub(super) fn undo(&self, target: Target) -> Option<Request> {
+        self.rollout(SimTime::ZERO, target, RolloutVerb::Undo(0)).ok()
+    }
+
     /// The template of a revision; of the one before the newest if the revision is zero.
     fn template_of(&self, target: Target, revision: i64) -> Option<Value> {
         let store = self.server.store();

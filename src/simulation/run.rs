@@ -6,7 +6,7 @@ use crate::components::extension::Extension;
 use crate::components::message::Message;
 use crate::components::runtime::ProcessModel;
 use crate::engine::{Entry, Outbox, Queue, SimDuration, SimTime, TimingWheel};
-use crate::scenario::plan::Plan;
+use crate::scenario::plan::{Action, Plan};
 use std::sync::Arc;
 
 /// Who looks on: told of every message delivered and every object changed.
@@ -180,6 +180,12 @@ impl Run {
             let seq = queue.push(arrives, message);
             trace.sent(seq, cause);
         }
+    }
+
+    /// Has somebody do something now that the plan does not foresee: what a fork is made for.
+    pub fn act(&mut self, action: Action) {
+        let place = self.cluster.foresee(self.elapsed(), action);
+        self.queue.push(self.now, Message::Act(place));
     }
 
     /// How long the run has been going.

@@ -129,7 +129,10 @@ impl SmallScenario {
             let _ = match step {
                 SmallStep::PowerLoss(node, lasts) => {
                     let node = self.node(*node);
-                    writeln!(faults, "        PowerLoss((node: \"{node}\", at: \"{at}s\", lasts: Some(\"{lasts}s\"))),")
+                    writeln!(
+                        faults,
+                        "        (fault: PowerLoss, on: (nodes: \"{node}\"), at: \"{at}s\", lasts: \"{lasts}s\"),"
+                    )
                 }
                 step => writeln!(text, "        (at: \"{at}s\", do: {}),", step.to_ron(self)),
             };

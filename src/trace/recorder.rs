@@ -301,7 +301,10 @@ impl TraceRecord {
                 told.part = self.instance(*container).0;
                 told.detail = Detail::Number(i64::from(exit.code));
             }
-            RuntimeMessage::Kill { key, container, .. } | RuntimeMessage::Resume { key, container, .. } => {
+            RuntimeMessage::Kill { key, container, .. }
+            | RuntimeMessage::Crash { key, container, .. }
+            | RuntimeMessage::LateSignal { key, container }
+            | RuntimeMessage::Resume { key, container, .. } => {
                 told.subject = self.pod(node, *key);
                 told.part = self.instance(*container).0;
             }
@@ -373,11 +376,23 @@ impl Trace for TraceRecord {
                 };
                 (actor, self.passed_on(cause, FactKind::NetDone, (&reply.answer).into()))
             }
-            Message::Scheduler(message) => (Actor::Scheduler, Told::new(FactKind::Scheduler, message.into())),
-            Message::Controller(message) => (Actor::ControllerManager, Told::new(FactKind::Controller, message.into())),
+            Message::Scheduler(_, message) => (Actor::Scheduler, Told::new(FactKind::Scheduler, message.into())),
+            Message::Controller(_, message) => {
+                (Actor::ControllerManager, Told::new(FactKind::Controller, message.into()))
+            }
             Message::Autoscaler(message) => (Actor::Autoscaler, Told::new(FactKind::Controller, message.into())),
             Message::Extension(place, _) => (Actor::Extension(*place), Told::new(FactKind::Controller, "Timer")),
             Message::User(message) => (Actor::User, Told::new(FactKind::Action, message.into())),
+            Message::Fault(message) => {
+                let mut told = Told::new(FactKind::Action, message.into());
+                let (name, node) = cluster.fault_of(message);
+                told.part = name;
+                if let Some(node) = node {
+                    let kind = self.subjects.kind(Kind::Node);
+                    told.subject = self.subjects.named(kind, Name::default(), node);
+                }
+                (Actor::User, told)
+            }
             Message::Act(place) => {
                 cause = FactId::NONE;
                 (Actor::User, self.action(&cluster.plan().actions[*place as usize].action))

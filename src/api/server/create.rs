@@ -60,6 +60,30 @@ impl Server {
         Ok(created)
     }
 
+    /// Takes over an object as another server has stored it, status and identity included; one whose name is taken
+    /// already is left out.
+    pub fn adopt(&mut self, now: SimTime, object: Object) {
+        let kind = object.kind();
+        if !object.meta().namespace.is_empty() {
+            self.ensure_namespace(now, object.meta().namespace);
+        }
+        with_object!(object, version => self.adopt_one(now, Arc::unwrap_or_clone(version)));
+        self.note_policy(kind);
+    }
+
+    fn adopt_one<T: ApiObject>(&mut self, now: SimTime, mut object: T) {
+        let (namespace, name) = (object.meta().namespace, object.table_name());
+        if T::table(&self.store).find(namespace, name).is_some() {
+            return;
+        }
+        if object.meta().uid.is_empty() {
+            let mut identity = self.draw(IDENTITY, T::KIND, namespace, name, 0);
+            object.meta_mut().uid = Uid::from_random(identity.bits(), identity.bits());
+        }
+        let adopted = self.store.insert(object);
+        self.furnish(now, &T::wrap(adopted));
+    }
+
     /// Refuses an object whose namespace is missing or on its way out (admission plug-in NamespaceLifecycle).
     fn check_namespace<T: ApiObject>(&self, object: &T) -> Result<(), Box<ApiError>> {
         let meta = object.meta();

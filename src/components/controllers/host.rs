@@ -242,7 +242,7 @@ impl<C: Controller> Host<C> {
                 self.tasks[place] = Some(task);
                 let stream = self.stream.part("look");
                 let delay = shared.draws.sample(&shared.profile.controller_sync, SYNC, stream, now.as_nanos());
-                out.after(delay, Message::Controller(ControllerMessage::Look(self.name, place as u32)));
+                out.after(delay, Message::Controller(shared.term, ControllerMessage::Look(self.name, place as u32)));
             }
             Err(Halt::Waits) => {
                 self.tasks[place] = Some(task);
@@ -336,7 +336,7 @@ impl<C: Controller> Host<C> {
             let stream = self.stream.part("worker");
             let ordinal = now.as_nanos() ^ (self.starting as u64) << 56;
             let delay = shared.draws.sample(&shared.profile.controller_sync, SYNC, stream, ordinal);
-            out.after(delay, Message::Controller(ControllerMessage::Work(self.name)));
+            out.after(delay, Message::Controller(shared.term, ControllerMessage::Work(self.name)));
         }
         if !self.telling
             && let Some(event) = self.desk.events.pop_front()
@@ -348,7 +348,7 @@ impl<C: Controller> Host<C> {
         }
         if let Some(due) = self.desk.queue.next_due().filter(|due| self.timer.is_none_or(|set| *due < set)) {
             self.timer = Some(due);
-            out.after(due.since(now), Message::Controller(ControllerMessage::Timer(self.name)));
+            out.after(due.since(now), Message::Controller(shared.term, ControllerMessage::Timer(self.name)));
         }
     }
 }

@@ -36,6 +36,7 @@ mod ttl_after_finished;
 mod victims;
 mod work_queue;
 
+pub(crate) use cron_job::Schedule;
 pub use expectations::{EXPECTATIONS_TIMEOUT, Expectations};
 pub use flow::{Call, Desk, Flow, Halt, Note, Step, first_error};
 pub use host::{Controller, Seen, Settings};
@@ -76,6 +77,8 @@ struct Shared {
     clock: WallClock,
     draws: Draws,
     profile: Arc<LatencyProfile>,
+    /// How many processes there were before: what they had sent themselves is stale.
+    term: u32,
     calls: u32,
     pending: FastMap<u32, Pending>,
 }
@@ -109,7 +112,7 @@ macro_rules! controllers {
             /// Controllers that know of nothing yet.
             pub fn new(setup: ControllerSetup) -> Self {
                 let ControllerSetup { clock, draws, profile } = setup;
-                let shared = Shared { clock, draws, profile, calls: 0, pending: FastMap::default() };
+                let shared = Shared { clock, draws, profile, term: 0, calls: 0, pending: FastMap::default() };
                 Self {
                     informers: Informers::default(),
                     $($field: Host::new(ControllerName::$name, $new, &shared),)*
@@ -122,11 +125,24 @@ macro_rules! controllers {
                 $(self.$field.started(now, &self.informers, &mut self.shared, out);)*
             }
 
+            /// Everything that there is has been listed by a process that has just started.
+            pub fn listed(&mut self, now: SimTime, objects: Vec<Object>, out: &mut Outbox<Message>) {
+                objects.iter().for_each(|object| self.introduce(object.clone()));
+                self.start(now, out);
+                objects.iter().for_each(|object| self.found(now, object, out));
+            }
+
             /// The watch tells of a change.
             pub fn watched(&mut self, now: SimTime, change: &Change, out: &mut Outbox<Message>) {
                 let old = self.informers.apply(change);
                 let seen =
                     Seen { kind: change.kind, old: old.as_ref(), new: &change.object, informers: &self.informers };
+                $(self.$field.observe(now, &seen, &mut self.shared, out);)*
+            }
+
+            /// An informer lists an object that was introduced: as at the start of a process, whoever minds it looks.
+            pub fn found(&mut self, now: SimTime, object: &Object, out: &mut Outbox<Message>) {
+                let seen = Seen { kind: ChangeKind::Added, old: None, new: object, informers: &self.informers };
                 $(self.$field.observe(now, &seen, &mut self.shared, out);)*
             }
 
@@ -240,6 +256,20 @@ impl ControllerManager {
     pub fn attaching(mut self, attach: Distribution, detach: Distribution) -> Self {
         self.attachers.controller = attach_detach::AttacherController::new(attach, detach);
         self
+    }
+
+    /// The same as a process that started in place of another.
+    #[must_use]
+    pub fn succeeding(mut self, old: &Self) -> Self {
+        // Answers to calls of the old process are not for the new one.
+        self.shared.calls = old.shared.calls;
+        self.shared.term = old.shared.term + 1;
+        self
+    }
+
+    /// How many processes there were before.
+    pub const fn term(&self) -> u32 {
+        self.shared.term
     }
 
     /// An object was there from the start: nothing is done about it by itself.

@@ -40,6 +40,7 @@ impl Kubelet {
         let blank = Self {
             calls: self.calls,
             incarnation: self.incarnation + 1,
+            hindrances: self.hindrances.clone(),
             boots: self.boots,
             reported_boot: self.reported_boot,
             static_pods: self.static_pods.on_disk(),

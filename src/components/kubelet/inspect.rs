@@ -131,7 +131,7 @@ impl<'a> PodInsight<'a> {
         let doing = match &worker.activity {
             Activity::Idle | Activity::Waking => Doing::Nothing,
             Activity::AwaitingRelist(Assignment::Sync(_)) => Doing::AwaitingSync,
-            Activity::AwaitingRelist(Assignment::Terminate | Assignment::CleanUp) => Doing::AwaitingEnd,
+            Activity::AwaitingRelist(Assignment::Terminate | Assignment::CleanUp { .. }) => Doing::AwaitingEnd,
             Activity::Syncing(_) => Doing::Syncing,
             Activity::Terminating(_) => Doing::Terminating,
             Activity::CleaningUp { .. } => Doing::CleaningUp,

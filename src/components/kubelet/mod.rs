@@ -17,6 +17,7 @@ mod config;
 mod container_start;
 mod eviction;
 mod handler;
+mod hindrance;
 mod image_gc;
 mod images;
 mod inspect;
@@ -57,6 +58,7 @@ use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, 
 use boot::Unclaimed;
 use eviction::EvictionManager;
 use handler::PendingHandler;
+use hindrance::Hindrances;
 use image_gc::ImageUse;
 use images::ImageManager;
 use node_status::NodeReporter;
@@ -305,6 +307,8 @@ enum PendingCall {
     NodeRead,
     /// The node's creation.
     NodeCreated,
+    /// The node's status.
+    NodeReported,
     /// By nobody.
     Nobody,
 }
@@ -375,6 +379,8 @@ pub struct Kubelet {
     unclaimed: BTreeMap<PodKey, Unclaimed>,
     /// How often the process has died: what was under way then is stale.
     incarnation: u32,
+    /// What faults do to it.
+    hindrances: Hindrances,
     /// How often the machine has started anew, and the last time that this was reported.
     boots: u32,
     reported_boot: u32,
@@ -505,6 +511,7 @@ impl Kubelet {
             sources_ready: true,
             unclaimed: BTreeMap::new(),
             incarnation: 0,
+            hindrances: Hindrances::default(),
             boots: 0,
             reported_boot: 0,
             config,
@@ -648,6 +655,11 @@ impl Kubelet {
             Some(PendingCall::MirrorDeleted { key, turn }) => self.mirror_deleted(now, key, turn, &response, out),
             Some(PendingCall::MirrorCreated { key, turn }) => self.mirror_created(now, key, turn, out),
             Some(PendingCall::NodeRead) => self.node_read(now, response, out),
+            Some(PendingCall::NodeReported) => {
+                if response.is_err() {
+                    self.want_node_report(now, out);
+                }
+            }
             Some(PendingCall::NodeCreated) => self.node_created(now, response, out),
             Some(PendingCall::Nobody) | None => {}
         }
@@ -676,8 +688,12 @@ impl Kubelet {
         }
     }
 
-    /// A status changed that somebody else wrote: only readiness gates make that the kubelet's business.
+    /// A status changed that somebody else wrote: what was the kubelet's to say is said again, and readiness gates are
+    /// looked at.
     fn pod_reconciled(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        if self.status_is_disputed(key) {
+            self.want_reconcile(now, out);
+        }
         let Some(state) = self.pods.get(&key) else { return };
         if state.pod.spec.readiness_gates.is_empty() {
             return;
@@ -700,7 +716,7 @@ impl Kubelet {
 
     /// How long a step takes, by the profile, for a pod at this moment.
     fn latency(&self, what: fn(&LatencyProfile) -> &Distribution, now: SimTime, stream: StreamKey) -> SimDuration {
-        self.draws.sample(what(&self.profile), STEP, stream, now.as_nanos())
+        self.hindrances.stretched(self.draws.sample(what(&self.profile), STEP, stream, now.as_nanos()))
     }
 
     /// What everything takes under the load of the machine at this moment.

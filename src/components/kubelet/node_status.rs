@@ -36,6 +36,8 @@ pub(super) struct NodeReporter {
     unschedulable: bool,
     /// Whether the machine is shutting down.
     pub(super) shutting_down: bool,
+    /// Why the node is not ready, as far as was seen.
+    problem: Option<String>,
     /// The images that the node has, biggest first.
     pub(super) images: List<NodeImage>,
     /// The volumes that are, or are to be, attached and mounted.
@@ -112,6 +114,8 @@ impl NodeReporter {
             .collect();
         let (status, reason, message, event) = if self.shutting_down {
             (ConditionStatus::False, "KubeletNotReady", "node is shutting down", "NodeNotReady")
+        } else if let Some(problem) = self.problem.as_deref().filter(|_| ready) {
+            (ConditionStatus::False, "KubeletNotReady", problem, "NodeNotReady")
         } else if ready {
             (ConditionStatus::True, "KubeletReady", "kubelet is posting ready status", "NodeReady")
         } else {
@@ -265,6 +269,10 @@ impl Kubelet {
         let Some(node) = self.node_object.clone() else { return };
         self.note_cordon(now, &node, out);
         self.reporter.volumes_in_use = self.volumes_in_use(now);
+        self.reporter.problem = self.hindrances.problem(now);
+        if self.condition_ages() {
+            self.want_node_report(now, out);
+        }
         let (status, events) = self.reporter.renew(&node.status, ready, self.clock.at(now).truncated());
         self.tell_transitions(now, &events, out);
         if status == *node.status {
@@ -274,7 +282,7 @@ impl Kubelet {
         wanted.status = Arc::new(status);
         wanted.meta.resource_version = 0;
         let request = Request::Update { object: Object::Node(Arc::new(wanted)), part: Part::Status };
-        self.call_unlimited(request, PendingCall::Nobody, out);
+        self.call_unlimited(request, PendingCall::NodeReported, out);
     }
 
     fn note_cordon(&mut self, now: SimTime, node: &Node, out: &mut Outbox<Message>) {

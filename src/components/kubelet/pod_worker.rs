@@ -4,6 +4,7 @@
 //! meanwhile collapse into one. Before it begins it waits until the runtime was looked at after it last ended.
 
 use super::config::{BACK_OFF_PERIOD, SYNC_TICK};
+use super::status_manager::has_pod_initialized;
 use super::sync_pod::{SyncEnd, SyncPod};
 use super::termination::PodKill;
 use super::{Kubelet, KubeletMessage, PodState};
@@ -65,8 +66,8 @@ pub(super) enum Assignment {
     Sync(Arc<Pod>),
     /// To stop every container.
     Terminate,
-    /// To give back what the pod had.
-    CleanUp,
+    /// To give back what the pod had, which had got past its init containers or not.
+    CleanUp { initialized: bool },
 }
 
 /// What an update is about.
@@ -268,7 +269,9 @@ impl Kubelet {
                 worker.activity = Activity::Idle;
                 return;
             }
-            Activity::Waking if worker.is_terminated() => Assignment::CleanUp,
+            Activity::Waking if worker.is_terminated() => {
+                Assignment::CleanUp { initialized: has_pod_initialized(&state.pod.spec, &state.pod.status) }
+            }
             Activity::Waking if worker.is_terminating() => Assignment::Terminate,
             Activity::Waking => Assignment::Sync(state.pod.clone()),
             Activity::Idle | Activity::Syncing(_) | Activity::Terminating(_) | Activity::CleaningUp { .. } => return,
@@ -282,7 +285,7 @@ impl Kubelet {
             Assignment::Sync(_) if !self.may_start(key) => self.turn_ended(now, key, TurnEnd::Failed, out),
             Assignment::Sync(pod) => self.begin_sync(now, key, &pod, out),
             Assignment::Terminate => self.begin_terminating(now, key, out),
-            Assignment::CleanUp => self.begin_cleanup(now, key, out),
+            Assignment::CleanUp { initialized } => self.begin_cleanup(now, key, initialized, out),
         }
     }
 
@@ -408,7 +411,7 @@ impl Kubelet {
         for key in done {
             self.forget_pod(key);
         }
-        // Nobody is to be told of pods that are gone, and their probes have nothing to go by (`RemoveOrphanedStatuses`).
+        // Pods that are gone have no status, so their probes have nothing to go by (`RemoveOrphanedStatuses`).
         for state in self.pods.values_mut().filter(|state| !state.configured) {
             state.status = None;
         }

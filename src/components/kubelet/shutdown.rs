@@ -90,6 +90,11 @@ impl Kubelet {
         self.next_group(now, out);
     }
 
+    /// How long a shutdown of this node takes at most.
+    pub fn shutdown_takes(&self) -> SimDuration {
+        self.config.shutdown.groups().into_iter().map(|(_, time)| time).sum()
+    }
+
     /// The announcement is withdrawn: that is heard when the last group is gone, and reported at the next beat.
     pub fn shutdown_cancelled(&mut self, now: SimTime, out: &mut Outbox<Message>) {
         if !self.up || !self.reporter.shutting_down {

@@ -49,6 +49,12 @@ impl TrackedStatus {
     pub(super) const fn look(&self) -> (&PodStatus, u64, u64) {
         (&self.status, self.version, self.written)
     }
+
+    /// Whether a condition that is the kubelet's stands otherwise in the API.
+    fn is_disputed(&self, pod: &Pod) -> bool {
+        let mut own = self.status.conditions.iter().filter(|condition| is_kubelets(condition.kind));
+        own.any(|own| pod.status.condition(own.kind).is_some_and(|there| there.status != own.status))
+    }
 }
 
 impl StatusManager {
@@ -197,7 +203,7 @@ impl Kubelet {
         if self.statuses.writing.is_some() || !std::mem::take(&mut self.statuses.signalled) {
             return;
         }
-        let wanted = |tracked: &TrackedStatus| tracked.version > tracked.written;
+        let wanted = |tracked: &TrackedStatus, _: &Pod| tracked.version > tracked.written;
         self.take_batch(now, wanted, out);
     }
 
@@ -210,10 +216,22 @@ impl Kubelet {
         if self.statuses.writing.is_some() {
             return self.want_reconcile(now, out);
         }
-        self.take_batch(now, |tracked| tracked.version > tracked.written || tracked.finished, out);
+        let wanted = |tracked: &TrackedStatus, pod: &Pod| {
+            tracked.version > tracked.written || tracked.finished || tracked.is_disputed(pod)
+        };
+        self.take_batch(now, wanted, out);
     }
 
-    fn take_batch(&mut self, now: SimTime, wanted: impl Fn(&TrackedStatus) -> bool, out: &mut Outbox<Message>) {
+    /// Whether somebody else has changed what this kubelet said of a pod (`needsReconcile`).
+    pub(super) fn status_is_disputed(&self, key: PodKey) -> bool {
+        let Some(state) = self.pods.get(&key) else { return false };
+        state
+            .status
+            .as_ref()
+            .is_some_and(|tracked| tracked.version == tracked.written && tracked.is_disputed(&state.pod))
+    }
+
+    fn take_batch(&mut self, now: SimTime, wanted: impl Fn(&TrackedStatus, &Pod) -> bool, out: &mut Outbox<Message>) {
         let mut batch: Vec<(PodKey, TrackedStatus)> = self
             .pods
             .iter()
@@ -221,7 +239,7 @@ impl Kubelet {
                 let tracked = state.status.as_ref()?;
                 // A status without a home waits for one; one whose home is new is written once more.
                 self.status_home(*key)?;
-                if !wanted(tracked) && self.reported_to_mirror(*key) {
+                if !wanted(tracked, &state.pod) && self.reported_to_mirror(*key) {
                     return None;
                 }
                 Some((*key, tracked.clone()))

@@ -7,7 +7,6 @@ use super::actions::{KillAction, KillReason};
 use super::config::{MINIMUM_GRACE, VOLUME_POLL};
 use super::handler::{HandlerOutcome, HandlerRun};
 use super::pod_worker::{Activity, TurnEnd};
-use super::status_manager::has_pod_initialized;
 use super::{Kubelet, KubeletMessage, PendingCri};
 use crate::api::{
     Condition, ConditionStatus, Container, ContainerId, DISRUPTION_TARGET, EventType, Handler, Name, Pod, PodPhase,
@@ -452,10 +451,9 @@ impl Kubelet {
     }
 
     /// Begins to give back what a stopped pod had (`SyncTerminatedPod`).
-    pub(super) fn begin_cleanup(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+    pub(super) fn begin_cleanup(&mut self, now: SimTime, key: PodKey, initialized: bool, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get(&key) else { return };
         let runtime = state.cached.clone();
-        let initialized = has_pod_initialized(&state.pod.spec, &state.pod.status);
         self.refresh_status(now, key, &runtime, true, out);
         let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.worker.as_mut()) else { return };
         worker.activity = Activity::CleaningUp { initialized };

@@ -102,6 +102,9 @@ impl Kubelet {
     ) {
         let stream = self.pods[&key].stream.part("mount");
         let took = self.latency(|profile| &profile.mount, now + wait, stream.part(&volume.to_string()));
+        let found = self.pods[&key].volumes.volumes.get(volume).map(|found| found.name);
+        let took =
+            took + found.map_or(SimDuration::ZERO, |name| self.mount_hindered(now, &self.pods[&key].pod, name).1);
         let due = now + wait + took;
         if let Some(found) = self.pods.get_mut(&key).and_then(|state| state.volumes.volumes.get_mut(volume)) {
             found.due = due;
@@ -154,7 +157,13 @@ impl Kubelet {
         let missing = needs.iter().find(|(kind, object, optional)| {
             !optional && self.objects.get(&(*kind, namespace, *object)).is_none_or(Option::is_none)
         });
-        let Some(&(kind, object, _)) = missing else {
+        let pod = state.pod.clone();
+        let missing = missing.copied();
+        if let (Some(error), _) = self.mount_hindered(now, &pod, name) {
+            let text = format!("MountVolume.SetUp failed for volume {:?} : {error}", name.as_str());
+            return self.mount_failed(now, key, volume, &text, out);
+        }
+        let Some((kind, object, _)) = missing else {
             if let Some(state) = self.pods.get_mut(&key) {
                 state.volumes.volumes[volume].mounted = true;
             }
@@ -166,6 +175,11 @@ impl Kubelet {
             kind.as_str().to_lowercase(),
             object.as_str()
         );
+        self.mount_failed(now, key, volume, &text, out);
+    }
+
+    /// A volume cannot be mounted: it is told, and tried again later and later.
+    fn mount_failed(&mut self, now: SimTime, key: PodKey, volume: usize, text: &str, out: &mut Outbox<Message>) {
         self.tell_pod(now, key, EventType::Warning, "FailedMount", text, out);
         let Some(state) = self.pods.get_mut(&key) else { return };
         let found = &mut state.volumes.volumes[volume];

@@ -5,6 +5,7 @@
 //! refused at once; when the container's process ends, the kernel kills what else runs there, and the command's exit
 //! code is 137; a command that takes too long is killed, and the call fails with `DeadlineExceeded`.
 
+use super::process::join;
 use super::program::{Place, command_of, why_not};
 use super::script::{Script, Session};
 use super::shell::{Setup, Shell, World, find};
@@ -56,7 +57,8 @@ impl Runtimes {
         exec: &ExecCall<'_>,
         out: &mut Outbox<Message>,
     ) {
-        let (step, stands_for) = match self.plan_exec(now, node, exec) {
+        let place = Place { node, key: exec.key, container: exec.container };
+        let (step, stands_for) = match self.disturbed_exec(place, id, exec, self.plan_exec(now, node, exec)) {
             Ok(Some(plan)) => plan,
             Ok(None) => return self.begin_exec_script(now, node, id, exec, out),
             Err(error) => {
@@ -69,6 +71,7 @@ impl Runtimes {
             (_, Some(duration)) => self.sample(duration, EXEC, node, u64::from(id)),
             (_, None) => MOMENT,
         };
+        let duration = duration * u64::from(self.machines[node.index()].slow);
         let late = !exec.timeout.is_zero() && duration >= exec.timeout;
         let (after, outcome) =
             if late { (exec.timeout, Err(timed_out(exec.timeout))) } else { (duration, reply(step, now + stands_for)) };
@@ -108,6 +111,22 @@ impl Runtimes {
         }
     }
 
+    /// The same while faults have a say.
+    fn disturbed_exec(
+        &self,
+        place: Place,
+        id: u32,
+        exec: &ExecCall<'_>,
+        plan: Result<Option<(ExecStep, SimDuration)>, Box<CriError>>,
+    ) -> Result<Option<(ExecStep, SimDuration)>, Box<CriError>> {
+        let plan = plan?;
+        let disturbed = self.exec_disturbed(place, &join(exec.command), u64::from(id));
+        Ok(match disturbed {
+            Some(result) => Some((ExecStep { result, ..ExecStep::default() }, SimDuration::ZERO)),
+            None => plan,
+        })
+    }
+
     /// Begins a command that the shell plays in the container.
     fn begin_exec_script(
         &mut self,
@@ -125,7 +144,8 @@ impl Runtimes {
             (find(&command, world), command)
         });
         let Some((found, command)) = found else { return };
-        let overhead = self.sample(&self.profile.exec, EXEC, node, u64::from(id));
+        let slow = u64::from(self.machines[node.index()].slow);
+        let overhead = self.sample(&self.profile.exec, EXEC, node, u64::from(id)) * slow;
         let name = command.argv.first().cloned().unwrap_or_default();
         if let Some(failure) = why_not(&found, &name) {
             let error = CriError::unknown(format!(

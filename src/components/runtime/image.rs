@@ -2,9 +2,10 @@
 
 use super::{PullResult, Runtimes, Unruled, image_table, nth};
 use crate::api::{FastMap, Name};
-use crate::components::cri::{CriError, CriReply, CriResult};
+use crate::components::cri::{ContainerConfig, CriError, CriReply, CriResult, PodKey};
 use crate::components::message::NodeIndex;
 use crate::engine::{Purpose, SimDuration, SimTime};
+use std::sync::Arc;
 
 const PULL: Purpose = Purpose::new("image pull");
 
@@ -15,6 +16,8 @@ pub(super) struct ImageStore {
     changed: FastMap<Name, Option<SimTime>>,
     /// How often each image was pulled.
     pulls: FastMap<Name, u32>,
+    /// Tags that meant another image when they were pulled.
+    tags: FastMap<Name, Name>,
 }
 
 impl ImageStore {
@@ -34,8 +37,26 @@ impl ImageStore {
         self.changed.get(&image).copied().flatten()
     }
 
-    fn add(&mut self, image: Name, now: SimTime) {
+    fn add(&mut self, image: Name, now: SimTime, meant: Option<Name>) {
         self.changed.insert(image, Some(now));
+        match meant {
+            Some(meant) => drop(self.tags.insert(image, meant)),
+            None => drop(self.tags.remove(&image)),
+        }
+    }
+
+    /// The configuration of a container with the image that its tag meant when it was pulled.
+    pub(super) fn untagged(&self, config: Arc<ContainerConfig>) -> Arc<ContainerConfig> {
+        match self.tags.get(&config.image) {
+            Some(meant) => Arc::new(ContainerConfig { image: *meant, ..ContainerConfig::clone(&config) }),
+            None => config,
+        }
+    }
+
+    /// Nothing is known of any pull any more.
+    pub(super) fn forget(&mut self) {
+        self.tags.clear();
+        self.changed.values_mut().for_each(|pulled| *pulled = None);
     }
 }
 
@@ -63,7 +84,7 @@ impl Runtimes {
         CriReply::Image { size: self.image_size(&image), user: i64::from(user) }
     }
 
-    pub(super) fn begin_pull(&mut self, node: NodeIndex, image: Name) -> SimDuration {
+    pub(super) fn begin_pull(&mut self, node: NodeIndex, key: PodKey, image: Name) -> SimDuration {
         let machine = &mut self.machines[node.index()];
         let count = machine.images.pulls.entry(image).or_insert(0);
         let n = *count;
@@ -71,17 +92,20 @@ impl Runtimes {
         let stream = machine.stream.part(&image);
         let scripted = self.world.image(&image).and_then(|rule| nth(&rule.pulls, n as usize));
         let duration = scripted.and_then(|pull| pull.duration.as_ref()).unwrap_or(&self.profile.pull);
-        self.draws.sample(duration, PULL, stream, u64::from(n))
+        let later = self.pull_delay(node, key, image, u64::from(n));
+        later + self.draws.sample(duration, PULL, stream, u64::from(n))
     }
 
-    pub(super) fn finish_pull(&mut self, now: SimTime, node: NodeIndex, image: Name) -> CriResult {
+    pub(super) fn finish_pull(&mut self, now: SimTime, node: NodeIndex, key: PodKey, image: Name) -> CriResult {
         let n = self.machines[node.index()].images.pulls[&image] - 1;
         let scripted = self.world.image(&image).and_then(|rule| nth(&rule.pulls, n as usize));
         let result = scripted.map_or(PullResult::Ok, |pull| pull.result);
+        let result = self.pull_result(node, key, image, u64::from(n)).unwrap_or(result);
         let resolve = format!("failed to pull and unpack image {image:?}: failed to resolve reference {image:?}");
         match result {
             PullResult::Ok => {
-                self.machines[node.index()].images.add(image, now);
+                let meant = self.moved_tag(node, key, image);
+                self.machines[node.index()].images.add(image, now, meant);
                 Ok(self.image_info(image))
             }
             PullResult::NotFound => Err(CriError::not_found(format!("{resolve}: {image}: not found"))),

@@ -1,5 +1,6 @@
 //! One machine: the sandboxes and containers of its pods, and the snapshots that its kubelet is shown.
 
+use super::disturbance::Excess;
 use super::exec::{self, ExecSession};
 use super::filesystem::{FileSystem, Node};
 use super::image::ImageStore;
@@ -7,7 +8,7 @@ use super::log::{ContainerLog, LogLine};
 use super::network::Connection;
 use super::program::Program;
 use super::script::Script;
-use super::{CANCELED, Exit, MachineLoad, Process, START_ERROR, UNKNOWN_REASON};
+use super::{CANCELED, Exit, LoadStep, MachineLoad, Process, START_ERROR, UNKNOWN_REASON};
 use crate::api::{ContainerId, FastMap, Name, Pod, ResourceList, Text};
 use crate::components::cri::{
     ContainerConfig, CriCall, CriError, CriReply, InstanceState, InstanceStatus, PodKey, RuntimePod, SandboxStatus,
@@ -45,6 +46,12 @@ pub struct Machine {
     pub(super) load: Arc<MachineLoad>,
     /// Whether any process said what it uses.
     pub(super) uses: bool,
+    /// So many times as long as usual everything takes.
+    pub(super) slow: u32,
+    /// Whether no network can be set up.
+    pub(super) without_network: bool,
+    /// What faults leave of what it has, by their numbers.
+    pub(super) shortages: Vec<(u32, LoadStep)>,
     powered: bool,
     /// How many addresses were given out.
     addresses: u32,
@@ -96,6 +103,8 @@ pub(super) struct Instance {
     pub(super) stoppers: Vec<u32>,
     /// How many requests it has served.
     pub(super) requests: u32,
+    /// What faults make it use.
+    pub(super) excess: Vec<Excess>,
 }
 
 impl Instance {
@@ -162,6 +171,10 @@ impl PodRecord {
         self.instances.iter()
     }
 
+    pub(super) fn instances_mut(&mut self) -> impl Iterator<Item = &mut Instance> {
+        self.instances.iter_mut()
+    }
+
     /// Which pod it is.
     pub(super) const fn key(&self) -> PodKey {
         self.key
@@ -191,6 +204,9 @@ impl Machine {
             capacity,
             load,
             uses: false,
+            slow: 1,
+            without_network: false,
+            shortages: Vec::new(),
             powered: true,
             addresses: 0,
         }
@@ -228,7 +244,7 @@ impl Machine {
     }
 
     /// Tells the kubelet that there is something to see.
-    fn publish(&self, key: PodKey, out: &mut Outbox<Message>) {
+    pub(super) fn publish(&self, key: PodKey, out: &mut Outbox<Message>) {
         if self.powered
             && let Some(record) = self.pods.get(&key)
         {
@@ -331,6 +347,7 @@ impl Machine {
             signalled: false,
             stoppers: Vec::new(),
             requests: 0,
+            excess: Vec::new(),
         };
         record.instances.insert(0, instance);
         self.publish(key, out);

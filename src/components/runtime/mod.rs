@@ -8,6 +8,7 @@
 
 mod behavior;
 mod custom;
+mod disturbance;
 mod exec;
 pub mod filesystem;
 mod image;
@@ -34,6 +35,7 @@ use crate::api::{Change, ContainerId, FastMap, Name, Pod, ResourceList, Uid, Wal
 use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime};
 pub use behavior::*;
 pub use custom::{ProcessModel, ProcessRun};
+pub use disturbance::{Disturbance, mount_disturbed};
 use exec::ExecCall;
 use filesystem::{FileSystem, VolumeId, Volumes};
 pub use image_table::{ImageModel, ImageShell, MadeSecret, ProgramModel, Served};
@@ -43,7 +45,7 @@ use program::{Launch, Place};
 use query::Asked;
 pub use script::Session;
 use services::Services;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 pub use usage::{ContainerUse, Load, LoadStep, MachineLoad, PodUse};
@@ -101,6 +103,24 @@ pub enum RuntimeMessage {
         /// Stale unless the script's.
         turn: u32,
     },
+    /// A fault ends a process, unless it was healed.
+    Crash {
+        /// The pod.
+        key: PodKey,
+        /// The container.
+        container: ContainerId,
+        /// The fault's number.
+        fault: u32,
+        /// How.
+        exit: Exit,
+    },
+    /// A process that a fault made slow hears the stop signal.
+    LateSignal {
+        /// The pod.
+        key: PodKey,
+        /// The container.
+        container: ContainerId,
+    },
     /// A container's time to stop is over.
     Kill {
         /// The pod.
@@ -137,6 +157,10 @@ pub struct Runtimes {
     assumed: BTreeMap<String, String>,
     /// Models that are asked before the rules of the world.
     models: Vec<Arc<dyn ProcessModel>>,
+    /// Faults that last.
+    disturbances: Vec<Disturbance>,
+    /// Machines that are cut off from the pods of others.
+    cut_off: BTreeSet<NodeIndex>,
 }
 
 impl Runtimes {
@@ -159,6 +183,8 @@ impl Runtimes {
             clock,
             assumed: BTreeMap::new(),
             models: Vec::new(),
+            disturbances: Vec::new(),
+            cut_off: BTreeSet::new(),
         }
     }
 
@@ -179,6 +205,7 @@ impl Runtimes {
         let step = self.begin(now, node, id, &call, out);
         match step {
             Step::Takes(duration) => {
+                let duration = duration * u64::from(self.machines[node.index()].slow);
                 self.machines[node.index()].calls.insert(id, call);
                 out.after(duration, Message::Runtime(node, RuntimeMessage::StepDone { id }));
             }
@@ -207,6 +234,13 @@ impl Runtimes {
             }
             RuntimeMessage::Resume { key, container, session, turn } => {
                 self.resume(now, Place { node, key, container }, session, turn, out);
+            }
+            RuntimeMessage::Crash { key, container, fault, exit } => {
+                self.crash(now, Place { node, key, container }, fault, &exit, out);
+            }
+            RuntimeMessage::LateSignal { key, container } => {
+                let place = Place { node, key, container };
+                self.signal(now, place, self.stop_signal(place), out);
             }
             RuntimeMessage::Kill { key, container, id } => {
                 let machine = &mut self.machines[node.index()];
@@ -259,14 +293,16 @@ impl Runtimes {
             CriCall::StopPodSandbox { key, .. } => {
                 let rule = self.machines[node.index()].pods.get(key).and_then(|pod| pod.rule);
                 let scripted = rule.and_then(|rule| self.world.pods[rule].sandbox_stop.as_ref());
-                Step::Takes(self.sample(scripted.unwrap_or(&self.profile.stop_sandbox), STEP, node, u64::from(id)))
+                let (_, later) = self.sandbox_delay(node, *key, u64::from(id));
+                let usual = scripted.unwrap_or(&self.profile.stop_sandbox);
+                Step::Takes(later + self.sample(usual, STEP, node, u64::from(id)))
             }
             CriCall::ExecSync { key, container, command, timeout, .. } => {
                 let call = ExecCall { key: *key, container: *container, command, timeout: *timeout };
                 self.begin_exec(now, node, id, &call, out);
                 Step::Waits
             }
-            CriCall::PullImage { image, .. } => Step::Takes(self.begin_pull(node, *image)),
+            CriCall::PullImage { key, image } => Step::Takes(self.begin_pull(node, *key, *image)),
             CriCall::RemovePodSandbox { .. }
             | CriCall::RemoveContainer { .. }
             | CriCall::RemoveImage { .. }
@@ -296,7 +332,7 @@ impl Runtimes {
                 }
                 Ok(CriReply::Done)
             }
-            CriCall::PullImage { image, .. } => self.finish_pull(now, node, image),
+            CriCall::PullImage { key, image } => self.finish_pull(now, node, key, image),
             CriCall::ImageStatus { image } => {
                 Ok(if self.image_present(node, image) { self.image_info(image) } else { CriReply::NoImage })
             }
@@ -355,7 +391,8 @@ impl Runtimes {
         record.sandboxes_begun += 1;
         let scripted = rule.and_then(|rule| nth(&self.world.pods[rule].sandbox, n as usize));
         let duration = scripted.and_then(|step| step.duration.as_ref()).unwrap_or(&self.profile.run_sandbox);
-        Step::Takes(self.draws.sample(duration, STEP, stream.part("sandbox"), u64::from(n)))
+        let (later, _) = self.sandbox_delay(node, key, u64::from(n));
+        Step::Takes(later + self.draws.sample(duration, STEP, stream.part("sandbox"), u64::from(n)))
     }
 
     fn finish_sandbox(
@@ -371,15 +408,17 @@ impl Runtimes {
         let record = machine.record(key, pod);
         let n = record.sandboxes_begun - 1;
         let scripted = record.rule.and_then(|rule| nth(&self.world.pods[rule].sandbox, n as usize));
-        if let Some(error) = scripted.and_then(|step| step.error.as_ref()) {
+        let scripted = scripted.and_then(|step| step.error.clone());
+        if let Some(error) = scripted.or_else(|| self.sandbox_error(node, key, u64::from(n))) {
             let words = if error.is_empty() {
                 "failed to setup network for sandbox: plugin type=\"bridge\" failed (add): no IP addresses available \
                  for pod {pod}"
             } else {
-                error
+                &error
             };
             return Err(CriError::unknown(words.replace("{pod}", &pod.meta.name)));
         }
+        let machine = &mut self.machines[node.index()];
         let (id, ip) = machine.add_sandbox(now, pod, key, attempt, out);
         if let Some(ip) = ip {
             self.addresses.insert(ip, (node, key));
@@ -414,10 +453,12 @@ impl Runtimes {
         };
         let (rule, n) = (record.rule, record.counters(config.name).creates - 1);
         let scripted = self.container_rule(rule, config.name, config.image).and_then(|c| nth(&c.create, n as usize));
-        if let Some(error) = scripted.and_then(|step| step.error.as_ref()) {
-            let words = if error.is_empty() { "failed to create containerd container: scripted error" } else { error };
+        let scripted = scripted.and_then(|step| step.error.clone());
+        if let Some(error) = scripted.or_else(|| self.create_error(node, key, config.name)) {
+            let words = if error.is_empty() { "failed to create containerd container: scripted error" } else { &error };
             return Err(CriError::unknown(words));
         }
+        let config = self.machines[node.index()].images.untagged(config);
         let mut files = self.files_of(&config);
         self.mount_volumes(node, &config, &mut files);
         let id = self.machines[node.index()].add_container(now, key, sandbox, config, files, out);
@@ -470,13 +511,15 @@ impl Runtimes {
             let counters = record.counters(config.name);
             (counters.starts - 1, counters.runs)
         };
+        let place = Place { node, key, container };
         let scripted = self.container_rule(rule, config.name, config.image);
-        if let Some(error) = scripted.and_then(|c| nth(&c.start, start as usize)).and_then(|step| step.error.as_ref()) {
+        let failure = scripted.and_then(|c| nth(&c.start, start as usize)).and_then(|step| step.error.clone());
+        if let Some(error) = failure.or_else(|| self.start_error(place)) {
             let words = if error.is_empty() {
                 "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create \
                  failed: unable to start container process: exec: \"/app\": stat /app: no such file or directory"
             } else {
-                error
+                &error
             };
             let error = CriError::unknown(words);
             self.machines[node.index()].fail_start(now, key, container, &error.message, out);
@@ -504,6 +547,7 @@ impl Runtimes {
         };
         self.machines[node.index()].start_process(now, key, container, out);
         self.begin_main(now, place, launch, out);
+        self.strike_newcomer(now, place, out);
         Ok(CriReply::Done)
     }
 
@@ -531,8 +575,12 @@ impl Runtimes {
         let place = Place { node, key, container };
         // A process that ends in the very moment in which its time is over is killed, as recorded.
         out.after(timeout, Message::Runtime(node, RuntimeMessage::Kill { key, container, id }));
-        if first {
-            self.signal(now, place, self.stop_signal(place), out);
+        match self.stop_disturbed(place, now) {
+            (false, SimDuration::ZERO) if first => self.signal(now, place, self.stop_signal(place), out),
+            (false, later) if first => {
+                out.after(later, Message::Runtime(node, RuntimeMessage::LateSignal { key, container }));
+            }
+            _ => {}
         }
         Step::Waits
     }

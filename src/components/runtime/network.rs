@@ -20,6 +20,8 @@ use std::net::Ipv4Addr;
 pub(super) const WIRE: Purpose = Purpose::new("pod network");
 const ENDPOINT: Purpose = Purpose::new("endpoint of a Service");
 const ANSWER: Purpose = Purpose::new("answer of a listener");
+/// Without an answer, Linux gives up a connection after so long (`net.ipv4.tcp_syn_retries` of 6).
+const SYN_RETRIES: SimDuration = SimDuration::from_secs(127);
 const CLIENT_PORT: Purpose = Purpose::new("port of a client");
 /// From which ports Linux takes those of clients (`net.ipv4.ip_local_port_range`).
 const CLIENT_PORTS: (u64, u64) = (32_768, 60_999);
@@ -92,6 +94,18 @@ impl Runtimes {
             return self.send_reply(now, client, id, reply, out);
         }
         let place = self.namespace_of(client.node(), address);
+        if let Some(Namespace::Pod(there, _) | Namespace::Host(there)) = place
+            && self.is_cut_off(client.node(), there)
+        {
+            let reply = NetReply { answer: NetAnswer::TimedOut, stands_until: SimTime::ZERO };
+            if request.deadline < SimTime::MAX {
+                let wait = request.deadline.since(now);
+                out.after(wait, Message::NetDone { client, id, reply: Box::new(reply) });
+            } else {
+                out.after(SYN_RETRIES, Message::NetDone { client, id, reply: Box::new(reply) });
+            }
+            return;
+        }
         let listener = place.and_then(|place| self.listener(now, place, port));
         let Some(listener) = listener else {
             let answer = if place.is_some() { NetAnswer::Refused } else { NetAnswer::Unreachable };
@@ -100,6 +114,7 @@ impl Runtimes {
         };
         let (node, server, stream) = (listener.node, (listener.key, listener.instance.status.id), listener.stream);
         let mut reaction = listener.react(now, &request.ask);
+        let listening_kind = listener.kind();
         let ordinal = u64::from(listener.instance.requests);
         let after = match (&reaction.answer, &reaction.after) {
             (None, _) => SimDuration::MAX,
@@ -117,6 +132,21 @@ impl Runtimes {
                 reaction.stands_for = SimDuration::ZERO;
             }
             reaction.answer = Some(page);
+        }
+        let at = Place { node, key: server.0, container: server.1 };
+        let path = if let Ask::Http(http) = &request.ask { Some(http.path.as_str()) } else { None };
+        let mut after = after;
+        if let Some((answer, later)) = self.listener_disturbed(at, port, path, ordinal) {
+            reaction.stands_for = SimDuration::ZERO;
+            after += later;
+            if let Some(answer) = answer {
+                reaction.answer = if answer == ListenAnswer::Refused {
+                    Some(NetAnswer::Refused)
+                } else {
+                    listening_kind.answer(&request.ask, &answer)
+                };
+                after = if reaction.answer.is_some() { later } else { SimDuration::MAX };
+            }
         }
         let patience = request.deadline.since(now);
         let answer = match reaction.answer {
@@ -278,6 +308,11 @@ impl Program {
 }
 
 impl Listener<'_> {
+    /// What it speaks.
+    fn kind(&self) -> ListenKind {
+        self.program.entries(self.port).next().map_or(ListenKind::Tcp, |first| first.kind)
+    }
+
     fn react(&self, now: SimTime, ask: &Ask) -> Reaction {
         let age = now.since(self.program.since);
         let stands_for = self.program.entries(self.port).map(|entry| entry.stands_for(age)).min();

@@ -84,6 +84,9 @@ impl Runtimes {
         if *host == *record.host_name().as_str() {
             return Ok((plain(record.address().unwrap_or(Ipv4Addr::LOCALHOST)), port));
         }
+        if self.without_names(place.node, place.key) {
+            return Err(NetworkError::NameNotFound);
+        }
         let found = self.services.resolve(host, &record.pod.meta.namespace).ok_or(NetworkError::NameNotFound)?;
         let addresses = found.addresses.iter().map(ToString::to_string).collect();
         Ok((Reply { name: found.name, addresses, server, ..Reply::default() }, port))

@@ -1,5 +1,6 @@
 //! What machines and containers use: memory, disk, inodes, processes, by the scripts that say so.
 
+use super::disturbance::{Excess, LOOK};
 use super::machine::{Instance, Machine, PodRecord};
 use super::{Process, Runtimes, UsageStep};
 use crate::api::{MEMORY, Name};
@@ -139,17 +140,26 @@ impl Instance {
             usage.pids += more.pids;
             usage.milli_cpu += more.milli_cpu;
         }
+        for excess in &self.excess {
+            excess.add_to(now, &mut usage.memory, &mut usage.writable, &mut usage.logs);
+        }
         usage
     }
 
+    /// Bytes of memory that its processes use.
+    pub(super) fn memory(&self, now: SimTime) -> i64 {
+        self.usage(now).memory
+    }
+
     fn changes_at(&self, now: SimTime) -> Option<SimTime> {
+        let grows = self.excess.iter().any(Excess::grows).then_some(now + LOOK);
         let steps = |since: SimTime, model: &Arc<Process>| {
             model.usage.iter().map(|step| since + step.from).filter(|at| *at > now).min()
         };
         let main = self.model.as_ref().filter(|_| self.status.state == InstanceState::Running);
         let main = main.and_then(|model| steps(self.status.started_at, model));
         let others = self.programs.iter().filter_map(|program| steps(program.since, &program.model));
-        others.chain(main).min()
+        others.chain(main).chain(grows).min()
     }
 }
 
@@ -208,6 +218,11 @@ impl Instance {
 }
 
 impl Machine {
+    /// What a fault leaves of something.
+    fn short_of<T>(&self, key: impl Fn(&LoadStep) -> Option<T>) -> Option<T> {
+        self.shortages.iter().rev().find_map(|(_, step)| key(step))
+    }
+
     fn total(&self, now: SimTime) -> Total {
         let mut total = Total::default();
         for record in self.pods.values() {
@@ -302,6 +317,7 @@ impl Runtimes {
     pub fn stats(&self, now: SimTime, node: NodeIndex) -> NodeStats {
         let machine = &self.machines[node.index()];
         let load = &machine.load;
+        let at = |key: fn(&LoadStep) -> Option<Load>| machine.short_of(key).or_else(|| load.at(now, key));
         let total = machine.total(now);
         let memory = machine.capacity.get(*MEMORY).unwrap_or(0);
         let disk = |used: i64, load: Load| load.available(MachineLoad::DISK, used);
@@ -315,18 +331,18 @@ impl Runtimes {
             on_node += on_images;
         }
         let system = Load::System(10 * GIBI);
-        let nodefs = disk(on_node, load.at(now, |step| step.nodefs).unwrap_or(system));
-        let imagefs = disk(on_images, load.at(now, |step| step.imagefs).unwrap_or(system));
-        let pids = MachineLoad::PIDS - load.at(now, |step| step.pids).unwrap_or(200) - total.pids;
+        let nodefs = disk(on_node, at(|step| step.nodefs).unwrap_or(system));
+        let imagefs = disk(on_images, at(|step| step.imagefs).unwrap_or(system));
+        let pids = machine.short_of(|step| step.pids).or_else(|| load.at(now, |step| step.pids));
+        let pids = MachineLoad::PIDS - pids.unwrap_or(200) - total.pids;
+        let inodes = machine.short_of(|step| step.nodefs_inodes_free);
+        let inodes = inodes.or_else(|| load.at(now, |step| step.nodefs_inodes_free));
         NodeStats {
             memory: Supply {
-                available: load
-                    .at(now, |step| step.memory)
-                    .unwrap_or(Load::System(400 * MEBI))
-                    .available(memory, total.memory),
+                available: at(|step| step.memory).unwrap_or(Load::System(400 * MEBI)).available(memory, total.memory),
                 capacity: memory,
             },
-            nodefs: file_system(nodefs, load.at(now, |step| step.nodefs_inodes_free)),
+            nodefs: file_system(nodefs, inodes),
             imagefs: load.separate_imagefs.then(|| file_system(imagefs, load.at(now, |step| step.imagefs_inodes_free))),
             pids: Supply { available: pids, capacity: MachineLoad::PIDS },
             pods: machine.pods.values().filter_map(|record| record.stats(now)).collect(),

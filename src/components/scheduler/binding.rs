@@ -142,7 +142,7 @@ impl Scheduler {
         }
         if let Some(until) = waits.iter().map(|(_, until)| *until).min() {
             let (pod, attempt) = (binding.assumed.meta.index, binding.queued.attempts);
-            out.after(until.since(now), Message::Scheduler(SchedulerMessage::Bind { pod, attempt }));
+            out.after(until.since(now), Message::Scheduler(self.term, SchedulerMessage::Bind { pod, attempt }));
             return Ok(());
         }
         // From here on what happens is not held for the pod.
@@ -175,7 +175,7 @@ impl Scheduler {
                 PreBind::Failed(status) => return Err(status.by(one.name())),
                 PreBind::Wait(span) => {
                     since.get_or_insert(now);
-                    out.after(span, Message::Scheduler(SchedulerMessage::Bind { pod: index, attempt }));
+                    out.after(span, Message::Scheduler(self.term, SchedulerMessage::Bind { pod: index, attempt }));
                     return Ok(());
                 }
                 PreBind::Calls(all) => {

@@ -85,7 +85,7 @@ impl Scheduler {
                 let each = self.latency(&latencies.scheduling_node, now, stream.part("node"));
                 let takes = self.latency(&latencies.scheduling_cycle, now, stream) + each * further;
                 self.cycle = Some(Cycle::Deciding(Box::new(decided)));
-                out.after(takes, Message::Scheduler(SchedulerMessage::CycleDone));
+                out.after(takes, Message::Scheduler(self.term, SchedulerMessage::CycleDone));
             }
         }
     }

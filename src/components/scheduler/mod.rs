@@ -128,6 +128,8 @@ pub struct Scheduler {
     pending: FastMap<u32, Pending>,
     flush_at: Option<SimTime>,
     look_at: Option<SimTime>,
+    /// How many processes there were before: what they had sent themselves is stale.
+    term: u32,
 }
 
 /// What plugins are asked with: borrows all that they may look at, and leaves the rest free.
@@ -172,7 +174,20 @@ impl Scheduler {
             pending: FastMap::default(),
             flush_at: None,
             look_at: None,
+            term: 0,
         }
+    }
+
+    /// A process that has just started in place of this one, and knows nothing.
+    #[must_use]
+    pub fn successor(&self) -> Self {
+        // Answers to calls of the old process are not for the new one.
+        Self { calls: self.calls, term: self.term + 1, ..Self::new(self.parts.clone()) }
+    }
+
+    /// How many processes there were before.
+    pub const fn term(&self) -> u32 {
+        self.term
     }
 
     /// Advances the scheduler by one message.
@@ -216,13 +231,13 @@ impl Scheduler {
             && self.flush_at.is_none_or(|set| at < set)
         {
             self.flush_at = Some(at);
-            out.after(at.since(now), Message::Scheduler(SchedulerMessage::Flush));
+            out.after(at.since(now), Message::Scheduler(self.term, SchedulerMessage::Flush));
         }
         if let Some(at) = self.series.next_look(now)
             && self.look_at.is_none_or(|set| at < set)
         {
             self.look_at = Some(at);
-            out.after(at.since(now), Message::Scheduler(SchedulerMessage::LookAtSeries));
+            out.after(at.since(now), Message::Scheduler(self.term, SchedulerMessage::LookAtSeries));
         }
     }
 

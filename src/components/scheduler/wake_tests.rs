@@ -38,7 +38,7 @@ impl Bench {
             }
             for (_, message) in messages {
                 match message {
-                    Message::Scheduler(message) => self.scheduler.handle(self.now, message, &mut out),
+                    Message::Scheduler(_, message) => self.scheduler.handle(self.now, message, &mut out),
                     Message::Call { id, .. } => {
                         let any = self.objects[0].clone();
                         self.scheduler.replied(self.now, id, Ok(any), &mut out);

@@ -199,7 +199,7 @@ mod tests {
 
         fn pod_usage(&self, _namespace: &str, pod: &str) -> Option<Vec<(String, Usage)>> {
             let size = pod.len() as i64;
-            let usage = |times: i64| Usage { milli_cpu: size * times, memory: size * times << 20 };
+            let usage = |times: i64| Usage { milli_cpu: size * times, memory: (size * times) << 20 };
             (pod != "young").then(|| vec![("app".to_owned(), usage(1)), ("log".to_owned(), usage(10))])
         }
 
@@ -229,7 +229,7 @@ mod tests {
                 "pods",
                 "NAME   CPU(cores)   MEMORY(bytes)   \naaa    33m          33Mi            \nb      11m          11Mi            \n",
             ),
-            ("pod b --containers --no-headers", "b   app   1m    1Mi    \nb   log   10m   10Mi   \n"),
+            ("pod b --containers --no-headers", "b     app   1m    1Mi    \nb     log   10m   10Mi   \n"),
             ("po -A --sort-by=cpu --no-headers", "default   aaa   33m   33Mi   \ndefault   b     11m   11Mi   \n"),
             (
                 "node",

@@ -65,7 +65,7 @@ struct State {
 
 /// What is known of a fact.
 #[derive(Debug, Clone, Default)]
-struct Fact {
+pub(super) struct Fact {
     /// Which objects are meant, and whether each meets the predicate.
     objects: FastMap<u32, bool>,
     meeting: usize,
@@ -216,7 +216,7 @@ impl Trace for Judge {
 
 impl Atom {
     /// The kind of the objects that it reads.
-    fn kind(&self) -> Option<Kind> {
+    pub(super) fn kind(&self) -> Option<Kind> {
         match &self.question {
             Question::Objects { selection, .. } => Some(selection.kind),
             Question::Events { .. } => Some(Kind::Event),
@@ -226,14 +226,19 @@ impl Atom {
 }
 
 impl Fact {
-    fn new(atom: &Atom) -> Self {
+    /// Whether it holds.
+    pub(super) const fn holds(&self) -> bool {
+        self.holds
+    }
+
+    pub(super) fn new(atom: &Atom) -> Self {
         let mut fact = Self::default();
         fact.settle(atom);
         fact
     }
 
     /// Takes a change; whether the fact holds may be another matter then.
-    fn note(&mut self, atom: &Atom, change: &Change) -> bool {
+    pub(super) fn note(&mut self, atom: &Atom, change: &Change) -> bool {
         let object = &change.object;
         let index = object.meta().index;
         match &atom.question {

@@ -40,11 +40,13 @@
 //! **Events.** `event(pod(web), BackOff)` has been seen, perhaps with a message (`'Back-off*'` or `/regex/`);
 //! `event(…).count` is how often. `refused(pod(web), '*exceeded quota*')`: the server refused a call about it.
 
+mod condition;
 mod formula;
 mod judge;
 mod parser;
 mod value;
 
+pub use condition::Condition;
 pub use formula::{Clause, Expectation, Window};
 pub use judge::{Judge, Verdict};
 pub(super) use parser::parse;

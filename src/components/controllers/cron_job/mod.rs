@@ -15,7 +15,7 @@ use crate::api::{
     ObjectReference, Part, Propagation, Request, Target, Timestamp, Uid, names,
 };
 use crate::engine::SimDuration;
-use schedule::Schedule;
+pub(crate) use schedule::Schedule;
 use std::sync::Arc;
 
 names! {

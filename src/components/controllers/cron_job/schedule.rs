@@ -10,7 +10,7 @@ use jiff::{ToSpan, Zoned};
 
 /// A schedule that repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Schedule {
+pub(crate) enum Schedule {
     Fields {
         fields: [Field; 5],
         zone: TimeZone,
@@ -21,7 +21,7 @@ pub(super) enum Schedule {
 
 /// The values of a field, one bit each, and whether it leaves them open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Field {
+pub(crate) struct Field {
     bits: u64,
     open: bool,
 }
@@ -40,7 +40,7 @@ const HORIZON: i16 = 5;
 
 impl Schedule {
     /// Reads a schedule that is to be followed in a time zone; empty for UTC.
-    pub(super) fn parse(text: &str, zone: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str, zone: &str) -> Option<Self> {
         if let Some(every) = text.strip_prefix("@every ") {
             let every: SimDuration = every.parse().ok()?;
             let second = SimDuration::from_secs(1);
@@ -69,7 +69,7 @@ impl Schedule {
     }
 
     /// The first occurrence after an instant.
-    pub(super) fn next(&self, after: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn next(&self, after: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Every(period) => Some(after.plus_secs(period.as_secs() as i64)),
             Self::Fields { fields, zone } => {

@@ -1,0 +1,57 @@
+//! `podsim check --swarm`: each seed with faults of its own, drawn from every kind.
+
+use super::disk::Disk;
+use podsim::engine::SimDuration;
+use podsim::faults::{SwarmTargets, swarm};
+use podsim::scenario::{Parts, Scenario};
+use podsim::simulation::{Finding, examine_recovery, parallel_on, smallest};
+use std::collections::BTreeMap;
+
+/// What a cluster gets to come back: longer than the longest back-offs, of containers and of images.
+const RECOVERY: SimDuration = SimDuration::from_mins(20);
+
+/// A scenario that is struck anew with each seed.
+pub(super) struct SwarmCheck {
+    parts: Parts,
+    targets: SwarmTargets,
+    /// When all faults are over.
+    healed: SimDuration,
+}
+
+impl SwarmCheck {
+    /// The check of a scenario that could be read.
+    pub(super) fn of(path: &str, scenario: &Scenario) -> Option<Self> {
+        let parts = Parts::load(path, &Disk).ok()?.expecting(None);
+        Some(Self { parts, targets: scenario.swarm_targets(), healed: scenario.duration() })
+    }
+
+    fn struck(&self, seed: u64) -> Parts {
+        let faults = swarm(seed, self.healed, &self.targets);
+        self.parts.clone().struck_by(&faults, self.healed + RECOVERY)
+    }
+
+    /// Some parts, with and without their faults.
+    fn examined(parts: &Parts, kept: &[usize], seed: u64) -> Option<Finding> {
+        let load = |text: &str| Scenario::load("swarm.ron", &BTreeMap::from([("swarm.ron", text)])).ok();
+        let untouched: Vec<usize> = kept.iter().copied().filter(|part| !parts.is_fault(*part)).collect();
+        examine_recovery(&load(&parts.text(kept))?, &load(&parts.text(&untouched))?, seed)
+    }
+
+    /// Examines many seeds side by side; what was found, by seed.
+    pub(super) fn explore(&self, seeds: &[u64], jobs: usize) -> Vec<Finding> {
+        let examine = |seed: &u64| {
+            let parts = self.struck(*seed);
+            Self::examined(&parts, &parts.optional(), *seed)
+        };
+        parallel_on(jobs, seeds, examine).into_iter().flatten().collect()
+    }
+
+    /// The smallest part that still shows what was found, as a scenario.
+    pub(super) fn smallest(&self, finding: &Finding) -> String {
+        let parts = self.struck(finding.seed);
+        let optional = parts.optional();
+        let all = |kept: &[usize]| kept.iter().map(|part| optional[*part]).collect::<Vec<_>>();
+        let kept = smallest(optional.len(), finding, &|kept| Self::examined(&parts, &all(kept), finding.seed));
+        parts.text(&all(&kept))
+    }
+}

@@ -1,0 +1,135 @@
+//! What faults do to a kubelet that goes on: a slow machine, a clock that is wrong, a runtime or a network that is not
+//! there, volumes that cannot be mounted.
+//!
+//! A runtime that has not answered for 30 seconds counts as down, and a relist that has not ended for three minutes as
+//! unhealthy (`pkg/kubelet/runtime.go`, `pkg/kubelet/pleg/generic.go` of Kubernetes 1.36); the node is then not ready.
+
+use super::Kubelet;
+use crate::api::{Name, Pod, Text, WallClock};
+use crate::components::message::Message;
+use crate::components::runtime::{Disturbance, mount_disturbed};
+use crate::engine::{Outbox, SimDuration, SimTime};
+
+/// A runtime that did not answer for so long is down (`maxWaitForContainerRuntime`).
+const RUNTIME_DOWN: SimDuration = SimDuration::from_secs(30);
+/// A relist that did not end for so long is unhealthy (`genericPlegRelistThreshold`).
+const RELIST_THRESHOLD: SimDuration = SimDuration::from_mins(3);
+
+/// What hinders a kubelet. It outlives its process.
+#[derive(Debug, Clone)]
+pub(super) struct Hindrances {
+    /// So many times as long as usual its own steps take.
+    slow: u32,
+    /// Since when its runtime does not answer.
+    runtime_silent: Option<SimTime>,
+    /// Whether its runtime has no network.
+    without_network: bool,
+    /// Faults of volumes.
+    mounts: Vec<Disturbance>,
+}
+
+impl Default for Hindrances {
+    fn default() -> Self {
+        Self { slow: 1, runtime_silent: None, without_network: false, mounts: Vec::new() }
+    }
+}
+
+impl Hindrances {
+    /// A span as it is on this machine.
+    pub(super) fn stretched(&self, span: SimDuration) -> SimDuration {
+        if self.slow > 1 { span * u64::from(self.slow) } else { span }
+    }
+
+    /// Why the node is not ready.
+    pub(super) fn problem(&self, now: SimTime) -> Option<String> {
+        let mut errors = Vec::new();
+        if let Some(since) = self.runtime_silent {
+            let silent = now.since(since);
+            if silent >= RUNTIME_DOWN {
+                errors.push("container runtime is down".to_owned());
+            }
+            if silent >= RELIST_THRESHOLD {
+                let threshold = "threshold is 3m0s";
+                errors.push(format!("PLEG is not healthy: pleg was last seen active {silent} ago; {threshold}"));
+            }
+        }
+        if self.without_network {
+            let text = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady \
+                        message:Network plugin returns error: cni plugin not initialized";
+            errors.push(text.to_owned());
+        }
+        match errors.len() {
+            0 => None,
+            1 => errors.pop(),
+            _ => Some(format!("[{}]", errors.join(", "))),
+        }
+    }
+}
+
+impl Kubelet {
+    /// Its own steps take so many times as long.
+    pub const fn slow_down(&mut self, factor: u32) {
+        self.hindrances.slow = factor;
+    }
+
+    /// Its clock shows something else from now on.
+    pub const fn set_clock(&mut self, clock: WallClock) {
+        self.clock = clock;
+    }
+
+    /// Its runtime does not answer from now on, or does again.
+    pub fn runtime_silent(&mut self, now: SimTime, silent: bool, out: &mut Outbox<Message>) {
+        self.hindrances.runtime_silent = silent.then_some(now);
+        self.want_node_report(now, out);
+    }
+
+    /// Its runtime has no network, or has one again.
+    pub fn network_ready(&mut self, now: SimTime, ready: bool, out: &mut Outbox<Message>) {
+        self.hindrances.without_network = !ready;
+        self.want_node_report(now, out);
+    }
+
+    /// Mounts are disturbed by a fault.
+    pub fn disturb_mounts(&mut self, disturbance: Disturbance) {
+        self.hindrances.mounts.push(disturbance);
+    }
+
+    /// They no longer are.
+    pub fn relieve_mounts(&mut self, id: u32) {
+        self.hindrances.mounts.retain(|disturbance| disturbance.id != id);
+    }
+
+    /// Whether the node's condition says something new at each beat.
+    pub(super) const fn condition_ages(&self) -> bool {
+        self.hindrances.runtime_silent.is_some()
+    }
+
+    /// Why a volume cannot be mounted now, and how much longer it takes.
+    pub(super) fn mount_hindered(&self, now: SimTime, pod: &Pod, volume: Name) -> (Option<Text>, SimDuration) {
+        mount_disturbed(&self.hindrances.mounts, self.draws, (self.name, pod), volume, now.as_nanos())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_runtime_is_down_after_half_a_minute_and_unhealthy_after_three() {
+        let silent = Hindrances { runtime_silent: Some(SimTime::from_secs(100)), ..Hindrances::default() };
+        for (secs, says) in [
+            (129, None),
+            (130, Some("container runtime is down")),
+            (279, Some("container runtime is down")),
+            (
+                300,
+                Some(
+                    "[container runtime is down, PLEG is not healthy: pleg was last seen active 3m20s ago; threshold \
+                     is 3m0s]",
+                ),
+            ),
+        ] {
+            assert_eq!(silent.problem(SimTime::from_secs(secs)).as_deref(), says, "at {secs} s");
+        }
+    }
+}

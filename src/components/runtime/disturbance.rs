@@ -1,0 +1,528 @@
+//! What faults do to runtimes and programs: consulted where a call, a request or a process would otherwise go its way.
+//!
+//! A disturbance is a kind of fault with the pods that it is about, from the moment at which it strikes until it is
+//! healed. What it does follows from the seams that ask for it; without any, nothing is asked.
+
+use super::machine::{Instance, PodRecord};
+use super::program::Place;
+use super::{Exit, ListenAnswer, PullResult, RuntimeMessage, Runtimes};
+use crate::api::{ContainerId, Name, Pod, Text, Uid};
+use crate::components::cri::{InstanceState, PodKey};
+use crate::components::message::{Message, NodeIndex};
+use crate::components::scope::Scope;
+use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, StreamKey};
+use crate::faults::{
+    CrashLoop, CreateFailure, DiskFill, ExecFailure, FaultKind, ListenerDelay, ListenerFailure, MemoryLeak, MemoryStep,
+    MountDelay, MountFailure, NodePressure, PullDelay, PullFailure, SandboxDelay, SandboxFailure, SlowStop,
+    StartFailure, TagMoved, Written,
+};
+
+const CHANCE: Purpose = Purpose::new("fault chance");
+const DELAY: Purpose = Purpose::new("fault delay");
+/// From the use of too much memory to the kernel's kill.
+const OUT_OF_MEMORY: SimDuration = SimDuration::from_millis(100);
+/// A server that answers at once needs about so long, which a slow machine makes longer.
+const SERVICE: SimDuration = SimDuration::from_millis(5);
+/// The use of something that grows is looked at so often.
+pub(super) const LOOK: SimDuration = SimDuration::from_secs(10);
+
+/// A fault that lasts.
+#[derive(Debug, Clone)]
+pub struct Disturbance {
+    /// Its number.
+    pub id: u32,
+    /// What goes wrong.
+    pub kind: FaultKind,
+    /// What it is about.
+    pub scope: Scope,
+    /// Only these pods; any if absent.
+    pub only: Option<Vec<Uid>>,
+    /// The stream of its draws.
+    pub stream: StreamKey,
+    /// How often its fault struck before.
+    pub occasion: u64,
+    /// Only these instances; any if empty.
+    pub instances: Vec<ContainerId>,
+}
+
+impl Disturbance {
+    /// Whether a pod is struck that is on a machine.
+    pub fn strikes(&self, draws: Draws, node: Name, pod: &Pod) -> bool {
+        self.scope.has_pod(node, pod)
+            && self.only.as_ref().is_none_or(|only| only.contains(&pod.meta.uid))
+            && (self.scope.share.is_none() || {
+                let member = StreamKey::new(&pod.meta.namespace).part(&pod.meta.name);
+                self.scope.draws(draws, self.stream, member, self.occasion)
+            })
+    }
+
+    /// Whether it happens this time, if it happens so many per cent of the times.
+    fn happens(&self, draws: Draws, percent: Option<u8>, stream: StreamKey, ordinal: u64) -> bool {
+        let key = StreamKey::from_bits(self.stream.bits().rotate_left(17) ^ stream.bits());
+        percent.is_none_or(|percent| draws.draw(CHANCE, key, ordinal).below(100) < u64::from(percent))
+    }
+
+    /// How much longer something takes.
+    pub fn delay(&self, draws: Draws, by: &Distribution, stream: StreamKey, ordinal: u64) -> SimDuration {
+        draws.sample(by, DELAY, StreamKey::from_bits(self.stream.bits().rotate_left(17) ^ stream.bits()), ordinal)
+    }
+}
+
+/// What a process uses beyond its own doing.
+#[derive(Debug, Clone)]
+pub(super) struct Excess {
+    pub(super) id: u32,
+    what: Used,
+    since: SimTime,
+    /// When it stopped to grow, if it did.
+    until: Option<SimTime>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Used {
+    Memory { at_once: i64, per_minute: i64 },
+    Disk { into: Written, per_minute: i64 },
+}
+
+impl Excess {
+    fn of(kind: &FaultKind, id: u32, since: SimTime) -> Option<Self> {
+        let what = match kind {
+            FaultKind::MemoryLeak(MemoryLeak { per_minute }) => {
+                Used::Memory { at_once: 0, per_minute: per_minute.value() }
+            }
+            FaultKind::MemoryStep(MemoryStep { by }) => Used::Memory { at_once: by.value(), per_minute: 0 },
+            FaultKind::DiskFill(DiskFill { into, per_minute }) => {
+                Used::Disk { into: *into, per_minute: per_minute.value() }
+            }
+            _ => return None,
+        };
+        Some(Self { id, what, since, until: None })
+    }
+
+    fn grown(&self, now: SimTime, per_minute: i64) -> i64 {
+        let for_so_long = self.until.unwrap_or(now).min(now).since(self.since);
+        let grown = i128::from(per_minute) * i128::from(for_so_long.as_nanos()) / 60_000_000_000;
+        i64::try_from(grown).unwrap_or(i64::MAX / 4)
+    }
+
+    /// Adds it to what the process itself uses: memory, the writable layer, logs.
+    pub(super) fn add_to(&self, now: SimTime, memory: &mut i64, layer: &mut i64, logs: &mut i64) {
+        match self.what {
+            Used::Memory { at_once, per_minute } => {
+                *memory = memory.saturating_add(at_once).saturating_add(self.grown(now, per_minute));
+            }
+            Used::Disk { into: Written::Logs, per_minute } => *logs = logs.saturating_add(self.grown(now, per_minute)),
+            Used::Disk { into: Written::Layer, per_minute } => {
+                *layer = layer.saturating_add(self.grown(now, per_minute))
+            }
+        }
+    }
+
+    /// Whether it still grows.
+    pub(super) const fn grows(&self) -> bool {
+        self.until.is_none()
+    }
+
+    /// When a process that uses so much beside it uses more than its limit.
+    fn exceeds(&self, used: i64, limit: i64) -> Option<SimTime> {
+        let Used::Memory { at_once, per_minute } = self.what else { return None };
+        let left = limit - used - at_once;
+        if left < 0 {
+            return Some(self.since);
+        }
+        if per_minute == 0 {
+            return None;
+        }
+        let nanos = i128::from(left + 1) * 60_000_000_000 / i128::from(per_minute) + 1;
+        Some(self.since + SimDuration::from_nanos(u64::try_from(nanos).ok()?))
+    }
+}
+
+impl Runtimes {
+    /// A fault strikes.
+    pub fn disturb(&mut self, now: SimTime, disturbance: Disturbance, out: &mut Outbox<Message>) {
+        self.disturbances.push(disturbance);
+        for place in self.running() {
+            self.strike_process(now, place, self.disturbances.len() - 1, out);
+        }
+        self.tell_all(out);
+    }
+
+    /// A fault is healed.
+    pub fn relieve(&mut self, now: SimTime, id: u32, out: &mut Outbox<Message>) {
+        self.disturbances.retain(|disturbance| disturbance.id != id);
+        for record in self.machines.iter_mut().flat_map(|machine| machine.pods.values_mut()) {
+            for instance in record.instances_mut() {
+                // A leak that was mended has still leaked; what was taken or written at once is given back.
+                instance.excess.iter_mut().filter(|excess| excess.id == id).for_each(|excess| excess.until = Some(now));
+                let stays = |excess: &Excess| matches!(excess.what, Used::Memory { at_once: 0, .. });
+                instance.excess.retain(|excess| excess.id != id || stays(excess));
+            }
+        }
+        self.tell_all(out);
+    }
+
+    /// Every process that runs.
+    fn running(&self) -> Vec<Place> {
+        let mut places = Vec::new();
+        for (node, machine) in self.machines.iter().enumerate() {
+            for (key, record) in &machine.pods {
+                let running = record.instances().filter(|instance| instance.status.state == InstanceState::Running);
+                let node = NodeIndex(u16::try_from(node).expect("machines are counted in 16 bits"));
+                places.extend(running.map(|instance| Place { node, key: *key, container: instance.status.id }));
+            }
+        }
+        places
+    }
+
+    /// The instances that run of the pods that are struck.
+    pub fn instances_of(&self, disturbance: &Disturbance) -> Vec<(NodeIndex, PodKey, ContainerId)> {
+        let struck = |place: &Place| {
+            let machine = &self.machines[place.node.index()];
+            let record = &machine.pods[&place.key];
+            let name = record.instance(place.container).map(|instance| instance.status.name).unwrap_or_default();
+            disturbance.strikes(self.draws, machine.name, &record.pod) && disturbance.scope.has_container(name)
+        };
+        self.running().into_iter().filter(struck).map(|place| (place.node, place.key, place.container)).collect()
+    }
+
+    /// A process ends because a fault makes it.
+    pub fn end_process(
+        &mut self,
+        now: SimTime,
+        (node, key, container): (NodeIndex, PodKey, ContainerId),
+        exit: &Exit,
+        out: &mut Outbox<Message>,
+    ) {
+        self.machines[node.index()].process_ends(now, key, container, exit, out);
+    }
+
+    /// Kubelets look again at what may have changed without a word: at the pods of every struck machine.
+    fn tell_all(&self, out: &mut Outbox<Message>) {
+        for machine in &self.machines {
+            for key in machine.pods.keys() {
+                machine.publish(*key, out);
+            }
+        }
+    }
+
+    /// A process has begun: what goes on strikes it, too.
+    pub(super) fn strike_newcomer(&mut self, now: SimTime, place: Place, out: &mut Outbox<Message>) {
+        for disturbance in 0..self.disturbances.len() {
+            self.strike_process(now, place, disturbance, out);
+        }
+    }
+
+    fn strike_process(&mut self, now: SimTime, place: Place, disturbance: usize, out: &mut Outbox<Message>) {
+        let found = &self.disturbances[disturbance];
+        let machine = &self.machines[place.node.index()];
+        let Some(record) = machine.pods.get(&place.key) else { return };
+        let Some(instance) = record.instance(place.container) else { return };
+        let name = instance.status.name;
+        if !found.strikes(self.draws, machine.name, &record.pod) || !found.scope.has_container(name) {
+            return;
+        }
+        let Place { node, key, container } = place;
+        let crash = |id, exit| Message::Runtime(node, RuntimeMessage::Crash { key, container, fault: id, exit });
+        if let FaultKind::CrashLoop(CrashLoop { images, after, code }) = &found.kind
+            && images.matches(&instance.config.image)
+        {
+            let stream = record.stream.part(&name);
+            let after = found.delay(self.draws, after, stream, now.as_nanos());
+            out.after(after, crash(found.id, Exit { code: *code, ..Exit::default() }));
+        }
+        let Some(excess) = Excess::of(&found.kind, found.id, now) else { return };
+        let limit = instance.status.resources.1.memory();
+        if limit > 0
+            && let Some(at) = excess.exceeds(instance.memory(now), limit)
+        {
+            let exit = Exit { code: 137, reason: *super::OOM_KILLED, ..Exit::default() };
+            out.after(at.since(now) + OUT_OF_MEMORY, crash(found.id, exit));
+        }
+        let machine = &mut self.machines[node.index()];
+        machine.uses = true;
+        if let Some(instance) = machine.instance_mut(key, container) {
+            instance.excess.push(excess);
+        }
+    }
+
+    /// A process ends of a fault, if that still lasts.
+    pub(super) fn crash(&mut self, now: SimTime, place: Place, fault: u32, exit: &Exit, out: &mut Outbox<Message>) {
+        if self.disturbances.iter().any(|disturbance| disturbance.id == fault) {
+            self.machines[place.node.index()].process_ends(now, place.key, place.container, exit, out);
+        }
+    }
+
+    /// What strikes a pod.
+    fn striking(&self, node: NodeIndex, key: PodKey) -> impl Iterator<Item = (&Disturbance, &PodRecord)> {
+        let machine = &self.machines[node.index()];
+        let record = machine.pods.get(&key).filter(|_| !self.disturbances.is_empty());
+        record.into_iter().flat_map(move |record| {
+            let strikes = |found: &&Disturbance| found.strikes(self.draws, machine.name, &record.pod);
+            self.disturbances.iter().filter(strikes).map(move |found| (found, record))
+        })
+    }
+
+    /// What strikes a container.
+    fn striking_in(&self, place: Place) -> impl Iterator<Item = (&Disturbance, &Instance)> {
+        self.striking(place.node, place.key).filter_map(move |(found, record)| {
+            let instance = record.instance(place.container)?;
+            let meant = found.scope.has_container(instance.status.name)
+                && (found.instances.is_empty() || found.instances.contains(&place.container));
+            meant.then_some((found, instance))
+        })
+    }
+
+    /// How much longer a pull takes.
+    pub(super) fn pull_delay(&self, node: NodeIndex, key: PodKey, image: Name, n: u64) -> SimDuration {
+        self.striking(node, key)
+            .map(|(found, record)| match &found.kind {
+                FaultKind::PullDelay(PullDelay { images, by }) if images.matches(&image) => {
+                    found.delay(self.draws, by, record.stream.part(&image), n)
+                }
+                _ => SimDuration::ZERO,
+            })
+            .sum()
+    }
+
+    /// What a pull comes to, if a fault has a say.
+    pub(super) fn pull_result(&self, node: NodeIndex, key: PodKey, image: Name, n: u64) -> Option<PullResult> {
+        self.striking(node, key).find_map(|(found, _)| match &found.kind {
+            FaultKind::PullFailure(PullFailure { images, result, percent }) if images.matches(&image) => {
+                let stream = self.machines[node.index()].stream.part(&image);
+                found.happens(self.draws, *percent, stream, n).then_some(*result)
+            }
+            _ => None,
+        })
+    }
+
+    /// The image that a tag means for whoever pulls it now.
+    pub(super) fn moved_tag(&self, node: NodeIndex, key: PodKey, image: Name) -> Option<Name> {
+        self.striking(node, key).find_map(|(found, _)| match &found.kind {
+            FaultKind::TagMoved(TagMoved { image: moved, to }) if *moved == *image.as_str() => Some(Name::new(to)),
+            _ => None,
+        })
+    }
+
+    /// How much longer a sandbox takes to make and to take down.
+    pub(super) fn sandbox_delay(&self, node: NodeIndex, key: PodKey, n: u64) -> (SimDuration, SimDuration) {
+        let mut sum = (SimDuration::ZERO, SimDuration::ZERO);
+        for (found, record) in self.striking(node, key) {
+            if let FaultKind::SandboxDelay(SandboxDelay { by, teardown }) = &found.kind {
+                sum.0 += found.delay(self.draws, by, record.stream.part("sandbox"), n);
+                sum.1 += found.delay(self.draws, teardown, record.stream.part("teardown"), n);
+            }
+        }
+        sum
+    }
+
+    /// Why a sandbox cannot be made; empty for the usual words.
+    pub(super) fn sandbox_error(&self, node: NodeIndex, key: PodKey, n: u64) -> Option<Text> {
+        if self.machines[node.index()].without_network {
+            let words = "failed to setup network for sandbox: plugin type=\"bridge\" failed (add): cni plugin not \
+                         initialized";
+            return Some(words.into());
+        }
+        self.striking(node, key).find_map(|(found, record)| match &found.kind {
+            FaultKind::SandboxFailure(SandboxFailure { percent, error }) => {
+                found.happens(self.draws, *percent, record.stream.part("sandbox"), n).then(|| error.clone())
+            }
+            _ => None,
+        })
+    }
+
+    /// Why a container cannot be created; empty for the usual words.
+    pub(super) fn create_error(&self, node: NodeIndex, key: PodKey, name: Name) -> Option<Text> {
+        self.striking(node, key).find_map(|(found, _)| match &found.kind {
+            FaultKind::CreateFailure(CreateFailure { error }) => found.scope.has_container(name).then(|| error.clone()),
+            _ => None,
+        })
+    }
+
+    /// Why a container cannot be started; empty for the usual words.
+    pub(super) fn start_error(&self, place: Place) -> Option<Text> {
+        self.striking_in(place).find_map(|(found, instance)| match &found.kind {
+            FaultKind::StartFailure(StartFailure { error, images }) => {
+                images.matches(&instance.config.image).then(|| error.clone())
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether a process does not hear the stop signal, and how much later it does.
+    pub(super) fn stop_disturbed(&self, place: Place, now: SimTime) -> (bool, SimDuration) {
+        let mut deaf = false;
+        let mut later = SimDuration::ZERO;
+        for (found, instance) in self.striking_in(place) {
+            match &found.kind {
+                FaultKind::IgnoreSigterm => deaf = true,
+                FaultKind::SlowStop(SlowStop { by }) => {
+                    later += found.delay(self.draws, by, StreamKey::new(&instance.status.name), now.as_nanos());
+                }
+                _ => {}
+            }
+        }
+        (deaf, later)
+    }
+
+    /// What a command in a container comes to, if a fault has a say.
+    pub(super) fn exec_disturbed(&self, place: Place, command: &str, n: u64) -> Option<super::ExecResult> {
+        self.striking_in(place).find_map(|(found, instance)| match &found.kind {
+            FaultKind::ProcessHang => Some(super::ExecResult::Hang),
+            FaultKind::ExecFailure(ExecFailure { command: pattern, result, percent }) if pattern.matches(command) => {
+                let stream = StreamKey::new(&instance.status.name);
+                found.happens(self.draws, *percent, stream, n).then(|| result.clone())
+            }
+            _ => None,
+        })
+    }
+
+    /// What a listener does with a request, if a fault has a say, and how much later.
+    pub(super) fn listener_disturbed(
+        &self,
+        place: Place,
+        port: u16,
+        path: Option<&str>,
+        ordinal: u64,
+    ) -> Option<(Option<ListenAnswer>, SimDuration)> {
+        let mut disturbed = None;
+        for (found, instance) in self.striking_in(place) {
+            let stream = StreamKey::new(&instance.status.name);
+            let (answer, later) = disturbed.get_or_insert((None, SimDuration::ZERO));
+            match &found.kind {
+                FaultKind::ProcessHang => *answer = Some(ListenAnswer::Hang),
+                FaultKind::ListenerFailure(ListenerFailure { port: at, path: of, answer: wrong, percent }) => {
+                    let meant = at.is_none_or(|at| at == port)
+                        && of.as_ref().is_none_or(|of| path.is_some_and(|path| path.split('?').next() == Some(of)));
+                    if meant && found.happens(self.draws, *percent, stream, ordinal) {
+                        *answer = Some(wrong.clone());
+                    }
+                }
+                FaultKind::ListenerDelay(ListenerDelay { by }) => {
+                    *later += found.delay(self.draws, by, stream, ordinal);
+                }
+                _ => {}
+            }
+        }
+        let slow = self.machines[place.node.index()].slow;
+        if slow > 1 {
+            let (_, later) = disturbed.get_or_insert((None, SimDuration::ZERO));
+            *later += SERVICE * u64::from(slow);
+        }
+        disturbed
+    }
+
+    /// Whether a pod's programs find no names.
+    pub(super) fn without_names(&self, node: NodeIndex, key: PodKey) -> bool {
+        self.striking(node, key).any(|(found, _)| matches!(found.kind, FaultKind::DnsFailure))
+    }
+
+    /// Whether nothing gets from one machine's pods to another's.
+    pub(super) fn is_cut_off(&self, from: NodeIndex, to: NodeIndex) -> bool {
+        from != to && (self.cut_off.contains(&from) || self.cut_off.contains(&to))
+    }
+
+    /// A machine is cut off from the others' pods, or no longer.
+    pub fn cut_off(&mut self, node: NodeIndex, cut: bool) {
+        if cut {
+            self.cut_off.insert(node);
+        } else {
+            self.cut_off.remove(&node);
+        }
+    }
+
+    /// Everything on a machine takes so many times as long.
+    pub fn slow_down(&mut self, node: NodeIndex, factor: u32, out: &mut Outbox<Message>) {
+        self.machines[node.index()].slow = factor;
+        for key in self.machines[node.index()].pods.keys() {
+            self.machines[node.index()].publish(*key, out);
+        }
+    }
+
+    /// No sandbox can be made on a machine, for want of a network, or again.
+    pub fn without_network(&mut self, node: NodeIndex, without: bool) {
+        self.machines[node.index()].without_network = without;
+    }
+
+    /// So much is left of what a machine has.
+    pub fn press(&mut self, node: NodeIndex, id: u32, pressure: &NodePressure) {
+        let machine = &mut self.machines[node.index()];
+        let available =
+            |amount: &Option<crate::api::Amount>| amount.as_ref().map(|left| super::Load::Available(left.value()));
+        machine.uses = true;
+        machine.shortages.push((
+            id,
+            super::LoadStep {
+                memory: available(&pressure.memory),
+                nodefs: available(&pressure.nodefs),
+                imagefs: available(&pressure.imagefs),
+                nodefs_inodes_free: pressure.inodes,
+                pids: pressure.pids,
+                ..super::LoadStep::default()
+            },
+        ));
+    }
+
+    /// A machine has what it had again.
+    pub fn unpress(&mut self, node: NodeIndex, id: u32) {
+        self.machines[node.index()].shortages.retain(|(of, _)| *of != id);
+    }
+
+    /// The images of a pattern go from a machine, but for those that containers on it use.
+    pub fn lose_images(&mut self, node: NodeIndex, pattern: &super::Glob) {
+        let machine = &self.machines[node.index()];
+        let used: Vec<Name> =
+            machine.pods.values().flat_map(PodRecord::instances).map(|instance| instance.config.image).collect();
+        let named = self.world.images.iter().map(|image| Name::new(image.name.as_str()));
+        let wanted = machine.pods.values().flat_map(|record| record.pod.spec.containers.iter()).map(|c| c.image);
+        let mut known: Vec<Name> = named.filter(|name| !name.contains(['*', '?', '['])).chain(wanted).collect();
+        known.extend(machine.images.pulled());
+        known.sort_unstable();
+        known.dedup();
+        for image in known.into_iter().filter(|image| pattern.matches(image) && !used.contains(image)) {
+            self.machines[node.index()].images.remove(image);
+        }
+    }
+
+    /// A machine's disk is empty: nothing is left of its pods and images.
+    pub fn wipe(&mut self, node: NodeIndex, out: &mut Outbox<Message>) {
+        let machine = &mut self.machines[node.index()];
+        let gone: Vec<PodKey> = machine.pods.keys().copied().collect();
+        for (_, record) in std::mem::take(&mut machine.pods) {
+            if let Some(address) = record.address() {
+                self.addresses.remove(&address);
+            }
+        }
+        machine.images.forget();
+        for key in gone {
+            out.now(Message::RuntimeForgot { node, key });
+        }
+        let pattern = super::Glob::any();
+        self.lose_images(node, &pattern);
+    }
+}
+
+/// How a kubelet's mount of a volume is disturbed: why it fails, and how much longer it takes.
+pub fn mount_disturbed(
+    disturbances: &[Disturbance],
+    draws: Draws,
+    (node, pod): (Name, &Pod),
+    volume: Name,
+    ordinal: u64,
+) -> (Option<Text>, SimDuration) {
+    let mut error = None;
+    let mut later = SimDuration::ZERO;
+    for found in disturbances.iter().filter(|found| found.strikes(draws, node, pod)) {
+        match &found.kind {
+            FaultKind::MountFailure(MountFailure { volumes, error: text }) if volumes.matches(&volume) => {
+                error = Some(text.clone());
+            }
+            FaultKind::MountDelay(MountDelay { volumes, by }) if volumes.matches(&volume) => {
+                let stream = StreamKey::new(&pod.meta.namespace).part(&pod.meta.name).part(&volume);
+                later += found.delay(draws, by, stream, ordinal);
+            }
+            _ => {}
+        }
+    }
+    (error, later)
+}

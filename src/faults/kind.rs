@@ -1,0 +1,329 @@
+//! Every kind of fault: its name, its group, what it strikes, and how it is written.
+
+use super::*;
+
+/// What kinds of faults are about: the order in which they are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+pub enum Group {
+    /// The wires between the API server and everybody else.
+    #[strum(serialize = "Network between components")]
+    Network,
+    /// The API server, its store and its webhooks.
+    #[strum(serialize = "API server")]
+    ApiServer,
+    /// Scheduler and controllers.
+    #[strum(serialize = "Controllers and scheduler")]
+    Controllers,
+    /// Machines, kubelets and runtimes.
+    Node,
+    /// Resources that run short.
+    #[strum(serialize = "Resources and pressure")]
+    Pressure,
+    /// Images and registries.
+    Image,
+    /// Programs in containers.
+    #[strum(serialize = "Container process")]
+    Process,
+    /// What probes and hooks meet.
+    #[strum(serialize = "Probes and hooks")]
+    Probe,
+    /// Sandboxes and the pod network.
+    #[strum(serialize = "Sandbox and pod network")]
+    Sandbox,
+    /// Volumes.
+    Volume,
+    /// What people do.
+    Operation,
+}
+
+/// What a kind of fault strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// One thing that needs no selection.
+    Cluster,
+    /// Components; `nodes` and `zone` say which kubelets.
+    Wires,
+    /// Nodes, which have to be named.
+    Nodes,
+    /// The pods that are there when it strikes, which have to be named.
+    Pods,
+    /// Pods that are there or come while it lasts; all if nothing is said.
+    Scope,
+}
+
+/// What is known of a kind of fault.
+#[derive(Debug, Clone, Copy)]
+pub struct KindInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// Its group.
+    pub group: Group,
+    /// What it strikes.
+    pub subject: Subject,
+    /// Whether it is over as soon as it has struck.
+    pub momentary: bool,
+    /// What it does.
+    pub says: &'static str,
+    /// How it is written.
+    pub example: &'static str,
+}
+
+macro_rules! kinds {
+    ($(
+        $(#[doc = $doc:literal])+
+        $group:ident $subject:ident $momentary:literal $name:ident $(($type:ty))? = $example:literal;
+    )*) => {
+        /// What goes wrong.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, strum::IntoStaticStr)]
+        pub enum FaultKind {
+            $($(#[doc = $doc])+ $name $(($type))?,)*
+        }
+
+        /// Every kind, by group.
+        pub const KINDS: &[KindInfo] = &[$(KindInfo {
+            name: stringify!($name),
+            group: Group::$group,
+            subject: Subject::$subject,
+            momentary: $momentary,
+            says: concat!($($doc),+),
+            example: $example,
+        },)*];
+    };
+}
+
+kinds! {
+    /// Calls, answers and watches do not get through; calls fail after 30 seconds, leases expire, and what was missed
+    /// is listed when it is over.
+    Network Wires false Partition(Partition) =
+        r#"(fault: Partition(of: [Kubelet]), on: (zone: "a"), at: "1m", lasts: "2m")"#;
+    /// Calls or answers take longer.
+    Network Wires false ApiLatency(ApiLatency) =
+        r#"(fault: ApiLatency(by: Exponential(mean: "400ms"), calls: Writes), at: "1m", lasts: "5m")"#;
+    /// Messages are lost and sent again, later and later, as TCP does.
+    Network Wires false PacketLoss(PacketLoss) =
+        r#"(fault: PacketLoss(of: [Kubelet], percent: 30), on: (nodes: "node-1"), lasts: "5m")"#;
+    /// Calls reach the server twice.
+    Network Wires false DuplicateCalls(DuplicateCalls) =
+        r#"(fault: DuplicateCalls(of: [ControllerManager], percent: 20), lasts: "5m")"#;
+    /// Watches tell late: whoever watches acts on what was.
+    Network Wires false WatchLag(WatchLag) =
+        r#"(fault: WatchLag(of: [ControllerManager], by: "4s"), at: "30s", lasts: "2m")"#;
+    /// Watches break; when it is over, everything is listed again.
+    Network Wires false WatchLoss(WatchLoss) =
+        r#"(fault: WatchLoss(of: [Scheduler]), at: "30s", lasts: "1m")"#;
+    /// Nobody answers at the API server: connections are refused, watches break, no lease is renewed.
+    ApiServer Cluster false ApiUnavailable =
+        r#"(fault: ApiUnavailable, at: "1m", lasts: "90s")"#;
+    /// The API server refuses calls.
+    ApiServer Wires false ApiErrors(ApiErrors) =
+        r#"(fault: ApiErrors(error: TooManyRequests, percent: 40), at: "1m", lasts: "2m")"#;
+    /// The store has no leader: writes fail after seven seconds, reads go on.
+    ApiServer Cluster false EtcdLeaderLoss =
+        r#"(fault: EtcdLeaderLoss, at: "1m", lasts: "20s")"#;
+    /// Events do not arrive.
+    ApiServer Cluster false EventLoss(EventLoss) =
+        r#"(fault: EventLoss(percent: 50), lasts: "5m")"#;
+    /// An admission webhook does not answer: calls are refused, or wait for its timeout.
+    ApiServer Cluster false WebhookDown(WebhookDown) =
+        r#"(fault: WebhookDown(kinds: ["pods"], policy: Fail, timeout: "10s"), at: "1m", lasts: "2m")"#;
+    /// The controller manager dies and forgets everything; healed, it starts again and lists the cluster.
+    Controllers Cluster false ControllerManagerCrash =
+        r#"(fault: ControllerManagerCrash, when: Call(by: ControllerManager, verb: "create", nth: 2), lasts: "20s")"#;
+    /// The scheduler dies and forgets what it assumed; healed, it starts again and lists the cluster.
+    Controllers Cluster false SchedulerCrash =
+        r#"(fault: SchedulerCrash, at: "10s", lasts: "30s")"#;
+    /// Another instance takes over after a while without a leader.
+    Controllers Cluster true LeaderChange(LeaderChange) =
+        r#"(fault: LeaderChange(of: ControllerManager), at: "1m", every: "5m")"#;
+    /// Machines lose power; healed, they start again.
+    Node Nodes false PowerLoss =
+        r#"(fault: PowerLoss, on: (zone: "a"), at: "2m", lasts: "90s")"#;
+    /// Machines start anew, as after a kernel panic, and are down for as long as it lasts.
+    Node Nodes false Reboot(Reboot) =
+        r#"(fault: Reboot(disk: Lost), on: (nodes: "node-2"), at: "2m", lasts: "40s")"#;
+    /// Kubelets die; containers go on.
+    Node Nodes false KubeletCrash =
+        r#"(fault: KubeletCrash, on: (nodes: "node-2"), at: "2m", lasts: "1m")"#;
+    /// Kubelets do nothing for a while, not even renew their leases, and then everything at once.
+    Node Nodes false KubeletHang =
+        r#"(fault: KubeletHang, on: (nodes: "node-2"), at: "2m", lasts: "1m")"#;
+    /// Runtimes die; containers go on, calls fail, and after half a minute the node is not ready.
+    Node Nodes false RuntimeCrash =
+        r#"(fault: RuntimeCrash, on: (nodes: "node-2"), at: "2m", lasts: "2m")"#;
+    /// Runtimes do not answer; calls time out, the PLEG becomes unhealthy, and the node is not ready.
+    Node Nodes false RuntimeHang =
+        r#"(fault: RuntimeHang, on: (nodes: "node-2"), at: "2m", lasts: "5m")"#;
+    /// The CNI plugin is not ready: the node is not ready, and no sandbox can be made.
+    Node Nodes false NetworkNotReady =
+        r#"(fault: NetworkNotReady, on: (nodes: "node-2"), at: "1m", lasts: "1m")"#;
+    /// Everything takes longer on a machine.
+    Node Nodes false SlowNode(SlowNode) =
+        r#"(fault: SlowNode(factor: 20), on: (nodes: "node-3"), at: "1m", lasts: "3m")"#;
+    /// Kubelets do not renew their leases.
+    Node Nodes false LeaseLoss =
+        r#"(fault: LeaseLoss, on: (count: 1), at: "1m", lasts: "2m")"#;
+    /// Clocks are wrong.
+    Node Nodes false ClockSkew(ClockSkew) =
+        r#"(fault: ClockSkew(ahead: "5m"), on: (nodes: "node-1"), lasts: "10m")"#;
+    /// Nodes get a taint, and lose it.
+    Node Nodes false NodeTaint(NodeTaint) =
+        r#"(fault: NodeTaint(taint: "maintenance=yes:NoExecute"), on: (share: 50), at: "1m", lasts: "2m")"#;
+    /// Nodes are cordoned, and uncordoned.
+    Node Nodes false Cordon =
+        r#"(fault: Cordon, on: (nodes: "node-*"), ramp: "1m", lasts: "30s")"#;
+    /// Nodes are drained, and uncordoned.
+    Node Nodes false Drain(NodeDrain) =
+        r#"(fault: Drain(force: true), on: (nodes: "node-*"), ramp: "3m", lasts: "1m")"#;
+    /// Machines are told to shut down: pods are stopped by priority, then the power goes; healed, they start again.
+    Node Nodes false GracefulShutdown =
+        r#"(fault: GracefulShutdown, on: (nodes: "node-2"), at: "1m", lasts: "2m")"#;
+    /// Spot machines are taken back after a notice; healed, others take their place.
+    Node Nodes false SpotReclaim(SpotReclaim) =
+        r#"(fault: SpotReclaim(notice: "2m"), on: (labels: {"lifecycle": "spot"}, share: 60), at: "1m", lasts: "4m")"#;
+    /// Nodes lose a label, and get it back.
+    Node Nodes false NodeLabelLoss(NodeLabelLoss) =
+        r#"(fault: NodeLabelLoss(label: "disktype"), on: (nodes: "node-1"), at: "1m", lasts: "1m")"#;
+    /// So much is left of a node's memory, disks, inodes or processes.
+    Pressure Nodes false NodePressure(NodePressure) =
+        r#"(fault: NodePressure(memory: "50Mi"), on: (nodes: "node-1"), at: "1m", lasts: "2m")"#;
+    /// Pulls fail: `NotFound`, `Unauthorized`, `Timeout`, `RegistryUnavailable`, `TooManyRequests`, `Corrupt`.
+    Image Scope false PullFailure(PullFailure) =
+        r#"(fault: PullFailure(images: "registry.example/*", result: TooManyRequests, percent: 50), lasts: "5m")"#;
+    /// Pulls take longer.
+    Image Scope false PullDelay(PullDelay) =
+        r#"(fault: PullDelay(by: "1m"), lasts: "5m")"#;
+    /// Images go from nodes.
+    Image Nodes true ImageLoss(ImageLoss) =
+        r#"(fault: ImageLoss(images: "*"), on: (nodes: "node-1"), at: "1m")"#;
+    /// A tag means another image for whoever pulls it.
+    Image Scope false TagMoved(TagMoved) =
+        r#"(fault: TagMoved(image: "shop:latest", to: "shop:broken"), at: "1m", lasts: "5m")"#;
+    /// Processes end.
+    Process Pods true ProcessExit(ProcessExit) =
+        r#"(fault: ProcessExit(code: 137, reason: "OOMKilled"), on: (pods: "web-*", count: 1), every: "1m")"#;
+    /// Processes end whenever they are started.
+    Process Scope false CrashLoop(CrashLoop) =
+        r#"(fault: CrashLoop(images: "shop:2", after: "3s"), on: (pods: "web-*"), at: "1m", lasts: "3m")"#;
+    /// Processes do not answer: listeners and commands hang until they are restarted or it is over.
+    Process Pods false ProcessHang =
+        r#"(fault: ProcessHang, on: (pods: "web-*", share: 50), at: "1m")"#;
+    /// Processes do not react to the stop signal, and are killed when their grace is over.
+    Process Scope false IgnoreSigterm =
+        r#"(fault: IgnoreSigterm, on: (pods: "web-*"), lasts: "5m")"#;
+    /// Processes take longer to stop.
+    Process Scope false SlowStop(SlowStop) =
+        r#"(fault: SlowStop(by: "10s"), on: (pods: "web-*"), lasts: "5m")"#;
+    /// Processes use ever more memory, until the kernel kills them or their node runs short.
+    Process Scope false MemoryLeak(MemoryLeak) =
+        r#"(fault: MemoryLeak(per_minute: "64Mi"), on: (pods: "web-*"), at: "1m", lasts: "10m")"#;
+    /// Processes use more memory at once.
+    Process Scope false MemoryStep(MemoryStep) =
+        r#"(fault: MemoryStep(by: "1Gi"), on: (pods: "web-*"), at: "1m", lasts: "1m")"#;
+    /// Processes write too much to their logs, or their container.
+    Process Scope false DiskFill(DiskFill) =
+        r#"(fault: DiskFill(into: Logs, per_minute: "20Gi"), on: (pods: "web-*"), lasts: "5m")"#;
+    /// Containers cannot be started: a wrong binary.
+    Process Scope false StartFailure(StartFailure) =
+        r#"(fault: StartFailure(), on: (pods: "web-*"), at: "1m", lasts: "2m")"#;
+    /// Containers cannot be created.
+    Process Scope false CreateFailure(CreateFailure) =
+        r#"(fault: CreateFailure(), on: (nodes: "node-1"), at: "1m", lasts: "2m")"#;
+    /// Listeners refuse, hang, reset or answer with errors: probes fail, alone or all together.
+    Probe Scope false ListenerFailure(ListenerFailure) =
+        r#"(fault: ListenerFailure(port: 8080, answer: Hang), on: (pods: "web-*"), at: "1m", lasts: "30s")"#;
+    /// Listeners take longer to answer, perhaps longer than anybody waits.
+    Probe Scope false ListenerDelay(ListenerDelay) =
+        r#"(fault: ListenerDelay(by: "1500ms"), on: (labels: {"app": "web"}), at: "1m", lasts: "1m")"#;
+    /// Commands of probes and hooks fail, hang, or cannot be run.
+    Probe Scope false ExecFailure(ExecFailure) =
+        r#"(fault: ExecFailure(command: "cat *", result: Error), on: (pods: "web-*"), at: "1m", lasts: "1m")"#;
+    /// Sandboxes cannot be made, for want of addresses if nothing else is said.
+    Sandbox Scope false SandboxFailure(SandboxFailure) =
+        r#"(fault: SandboxFailure(percent: 50), on: (nodes: "node-1"), lasts: "2m")"#;
+    /// Sandboxes take longer to make, or to take down.
+    Sandbox Scope false SandboxDelay(SandboxDelay) =
+        r#"(fault: SandboxDelay(by: "20s", teardown: "10s"), lasts: "5m")"#;
+    /// Nodes are cut off from the pods of other nodes; their kubelets still probe their own.
+    Sandbox Nodes false PodNetworkPartition =
+        r#"(fault: PodNetworkPartition, on: (nodes: "node-1"), at: "1m", lasts: "1m")"#;
+    /// No name is found, by the programs in pods.
+    Sandbox Scope false DnsFailure =
+        r#"(fault: DnsFailure, on: (pods: "web-*"), at: "10s", lasts: "1m")"#;
+    /// Volumes cannot be mounted.
+    Volume Scope false MountFailure(MountFailure) =
+        r#"(fault: MountFailure(volumes: "data"), on: (pods: "db-*"), lasts: "2m")"#;
+    /// Volumes take longer to mount.
+    Volume Scope false MountDelay(MountDelay) =
+        r#"(fault: MountDelay(by: "30s"), lasts: "5m")"#;
+    /// Pods are deleted.
+    Operation Pods true PodKill(PodKill) =
+        r#"(fault: PodKill(force: true), on: (labels: {"app": "web"}, count: 1), at: "1m", every: "30s", times: 5)"#;
+    /// Pods are evicted, if their budgets allow.
+    Operation Pods true PodEviction =
+        r#"(fault: PodEviction, on: (pods: "web-*", share: 50), at: "1m")"#;
+    /// A workload gets an image that does not do; healed, the rollout is undone.
+    Operation Cluster false BadImage(BadImage) =
+        r#"(fault: BadImage(object: "deployment/web", container: "web", image: "web:typo"), at: "1m", lasts: "2m")"#;
+    /// A workload is scaled, and scaled back.
+    Operation Cluster false ScaleTo(ScaleTo) =
+        r#"(fault: ScaleTo(object: "deployment/web", replicas: 0), at: "1m", lasts: "1m")"#;
+    /// An object is deleted, and created again.
+    Operation Cluster false ObjectLoss(ObjectLoss) =
+        r#"(fault: ObjectLoss(object: "configmap/settings"), at: "1m", lasts: "1m")"#;
+    /// A quota allows no further pod in a namespace.
+    Operation Cluster false QuotaExhausted(QuotaExhausted) =
+        r#"(fault: QuotaExhausted(namespace: "default"), at: "1m", lasts: "2m")"#;
+}
+
+impl FaultKind {
+    /// What is known of its kind.
+    pub fn info(&self) -> &'static KindInfo {
+        let name: &str = self.into();
+        KINDS.iter().find(|info| info.name == name).expect("every kind is listed")
+    }
+
+    /// How much longer something takes, where that is what it does.
+    pub fn distributions(&self) -> Vec<&Distribution> {
+        match self {
+            Self::ApiLatency(ApiLatency { by, .. })
+            | Self::WatchLag(WatchLag { by, .. })
+            | Self::PullDelay(PullDelay { by, .. })
+            | Self::SlowStop(SlowStop { by })
+            | Self::ListenerDelay(ListenerDelay { by })
+            | Self::MountDelay(MountDelay { by, .. })
+            | Self::CrashLoop(CrashLoop { after: by, .. }) => vec![by],
+            Self::SandboxDelay(SandboxDelay { by, teardown }) => vec![by, teardown],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Per cent that it states.
+    pub fn percent(&self) -> Option<u8> {
+        match self {
+            Self::PacketLoss(PacketLoss { percent, .. }) | Self::DuplicateCalls(DuplicateCalls { percent, .. }) => {
+                Some(*percent)
+            }
+            Self::ApiErrors(ApiErrors { percent, .. })
+            | Self::EventLoss(EventLoss { percent })
+            | Self::PullFailure(PullFailure { percent, .. })
+            | Self::ListenerFailure(ListenerFailure { percent, .. })
+            | Self::ExecFailure(ExecFailure { percent, .. })
+            | Self::SandboxFailure(SandboxFailure { percent, .. }) => *percent,
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn kinds_are_listed_once_and_by_group() {
+        let names: BTreeSet<&str> = KINDS.iter().map(|info| info.name).collect();
+        assert_eq!(names.len(), KINDS.len());
+        assert!(KINDS.is_sorted_by_key(|info| info.group), "groups stay together");
+        assert!(KINDS.iter().all(|info| info.says.trim().ends_with('.')), "sentences");
+    }
+}

@@ -1,0 +1,100 @@
+//! Faults around pods: what probes and hooks meet, sandboxes, the pod network, DNS and volumes.
+
+use crate::api::Text;
+use crate::components::runtime::{ExecResult, Glob, ListenAnswer};
+use crate::engine::Distribution;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Listeners that answer otherwise: refused, never, with an error; all together where they share what is missing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListenerFailure {
+    /// Only at this port.
+    pub port: Option<u16>,
+    /// Only for requests of this path.
+    pub path: Option<String>,
+    /// What they do.
+    pub answer: ListenAnswer,
+    /// Per cent of the requests; all if nothing is said.
+    pub percent: Option<u8>,
+}
+
+impl Default for ListenerFailure {
+    fn default() -> Self {
+        let answer = ListenAnswer::Status { code: 503, body: Text::default(), location: Text::default() };
+        Self { port: None, path: None, answer, percent: None }
+    }
+}
+
+/// Listeners that take longer to answer.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListenerDelay {
+    /// How much longer.
+    pub by: Distribution,
+}
+
+/// Commands in containers, of probes and hooks, that come to something else.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExecFailure {
+    /// Only command lines like this.
+    pub command: Glob,
+    /// What they come to.
+    pub result: ExecResult,
+    /// Per cent of them; all if nothing is said.
+    pub percent: Option<u8>,
+}
+
+impl Default for ExecFailure {
+    fn default() -> Self {
+        Self { command: Glob::any(), result: ExecResult::Failure, percent: None }
+    }
+}
+
+/// Sandboxes that cannot be made.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SandboxFailure {
+    /// Per cent of them; all if nothing is said.
+    pub percent: Option<u8>,
+    /// What the runtime says; that no address is left if nothing is said.
+    pub error: Text,
+}
+
+/// Sandboxes that take longer.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SandboxDelay {
+    /// How much longer to make.
+    pub by: Distribution,
+    /// How much longer to take down.
+    pub teardown: Distribution,
+}
+
+/// Volumes that cannot be mounted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MountFailure {
+    /// The volumes, by their names in the pod.
+    pub volumes: Glob,
+    /// What the kubelet says.
+    pub error: Text,
+}
+
+impl Default for MountFailure {
+    fn default() -> Self {
+        Self { volumes: Glob::any(), error: "rpc error: code = Internal desc = mount failed: exit status 32".into() }
+    }
+}
+
+/// Volumes that take longer to mount.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MountDelay {
+    /// The volumes, by their names in the pod.
+    pub volumes: Glob,
+    /// How much longer.
+    pub by: Distribution,
+}

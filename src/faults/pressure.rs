@@ -1,0 +1,21 @@
+//! Nodes that run short of something, whatever their pods do.
+
+use crate::api::Amount;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A node that runs short: so much is left of what is named.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodePressure {
+    /// Bytes of memory.
+    pub memory: Option<Amount>,
+    /// Bytes of the node's file system.
+    pub nodefs: Option<Amount>,
+    /// Bytes of the images' file system, where they have one.
+    pub imagefs: Option<Amount>,
+    /// Free inodes of the node's file system.
+    pub inodes: Option<i64>,
+    /// Processes that others than pods have.
+    pub pids: Option<i64>,
+}

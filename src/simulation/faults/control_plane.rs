@@ -1,0 +1,187 @@
+//! Processes of the control plane that die and start again, and what mending a wire sets going.
+
+use super::{Cluster, FaultMessage, Strike};
+use crate::api::{Change, ChangeKind, Kind, Object};
+use crate::components::controllers::{ControllerManager, ControllerSetup, Heartbeat};
+use crate::components::message::{Client, Message, NodeIndex};
+use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
+use crate::faults::{FaultKind, Leader, LeaderChange};
+use crate::simulation::cluster::scheduler_watches;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long the lease of a leader lasts (`--leader-elect-lease-duration`).
+const LEASE: SimDuration = SimDuration::from_secs(15);
+/// Whoever cannot list the cluster tries again after so long.
+const LIST_RETRY: SimDuration = SimDuration::from_secs(2);
+
+impl Leader {
+    const fn client(self) -> Client {
+        match self {
+            Self::Scheduler => Client::Scheduler,
+            Self::ControllerManager => Client::ControllerManager,
+        }
+    }
+}
+
+impl Cluster {
+    pub(super) fn strike_control_plane(&mut self, now: SimTime, id: u32, kind: &FaultKind, out: &mut Outbox<Message>) {
+        match kind {
+            FaultKind::ControllerManagerCrash => self.leader_dies(Leader::ControllerManager, id),
+            FaultKind::SchedulerCrash => self.leader_dies(Leader::Scheduler, id),
+            FaultKind::LeaderChange(LeaderChange { of, gap }) => {
+                self.leader_dies(*of, id);
+                let elected = FaultMessage::Elected { leader: *of, strike: id };
+                out.after(gap.unwrap_or(LEASE), Message::Fault(elected));
+            }
+            FaultKind::Partition(_) | FaultKind::ApiUnavailable | FaultKind::EtcdLeaderLoss => {
+                for node in self.every_node() {
+                    if !self.writes_get_through(Client::Kubelet(node)) {
+                        self.lease_lapses(now, node, out);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn heal_control_plane(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        _: &Strike,
+        kind: &FaultKind,
+        out: &mut Outbox<Message>,
+    ) {
+        match kind {
+            FaultKind::ControllerManagerCrash => self.leads_again(now, Leader::ControllerManager, id, out),
+            FaultKind::SchedulerCrash => self.leads_again(now, Leader::Scheduler, id, out),
+            FaultKind::Partition(_)
+            | FaultKind::ApiUnavailable
+            | FaultKind::EtcdLeaderLoss
+            | FaultKind::WatchLoss(_) => {
+                self.wires_mended(now, out);
+                for node in self.every_node() {
+                    self.renew_soon(now, node, out);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn every_node(&self) -> Vec<NodeIndex> {
+        let count = u16::try_from(self.kubelets.len()).expect("machines are counted in 16 bits");
+        (0..count).map(NodeIndex).collect()
+    }
+
+    /// Whether a component of the control plane does not run.
+    pub(in crate::simulation) fn is_down(&self, leader: Leader) -> bool {
+        self.faults.down.contains_key(&leader)
+    }
+
+    /// Whether a process listed what a notification tells when it started.
+    pub(in crate::simulation) fn is_known_to(&self, client: Client, change: &Change) -> bool {
+        let listed = self.faults.listed.get(&client);
+        listed.is_some_and(|listed| change.object.meta().resource_version <= *listed)
+    }
+
+    fn leader_dies(&mut self, leader: Leader, id: u32) {
+        self.faults.down.entry(leader).or_default().insert(id);
+        self.forget_missed(leader.client());
+    }
+
+    /// What kept a component from running is over: it starts, or another instance does, if nothing else keeps it.
+    pub(super) fn leads_again(&mut self, now: SimTime, leader: Leader, id: u32, out: &mut Outbox<Message>) {
+        let Some(strikes) = self.faults.down.get_mut(&leader) else { return };
+        strikes.remove(&id);
+        if !strikes.is_empty() {
+            return;
+        }
+        if !self.reaches_server(leader.client()) {
+            // Still nobody: the list that everything begins with comes to nothing.
+            strikes_again(&mut self.faults.down, leader, id);
+            let elected = FaultMessage::Elected { leader, strike: id };
+            return out.after(LIST_RETRY, Message::Fault(elected));
+        }
+        self.faults.down.remove(&leader);
+        let objects: Vec<Object> = Kind::ALL.iter().flat_map(|kind| self.server.store().list(*kind)).collect();
+        self.forget_missed(leader.client());
+        self.faults.listed.insert(leader.client(), self.server.store().version());
+        match leader {
+            Leader::Scheduler => {
+                self.scheduler = self.scheduler.successor();
+                for object in objects.into_iter().filter(scheduler_watches) {
+                    let change = Change { kind: ChangeKind::Added, object };
+                    self.scheduler.watched(now, change, out);
+                }
+            }
+            Leader::ControllerManager => self.controllers_start(now, objects, out),
+        }
+    }
+
+    fn controllers_start(&mut self, now: SimTime, mut objects: Vec<Object>, out: &mut Outbox<Message>) {
+        objects.retain(|object| object.kind() != Kind::Event);
+        let profile = self.plan.profile.clone();
+        let setup = ControllerSetup { clock: self.server.clock(), draws: self.draws, profile: profile.clone() };
+        let fresh = ControllerManager::new(setup).provisioning(profile.provision.clone());
+        self.controllers = fresh.succeeding(&self.controllers);
+        self.controllers.listed(now, objects, out);
+        for node in self.faults.silent.clone() {
+            // To a process that has just started, every node was heard of a moment ago.
+            let name = self.node_name(node);
+            self.controllers.heartbeat(now, name, Heartbeat::Stopped(now), out);
+        }
+    }
+
+    /// Whether a kubelet that runs renews its node's lease.
+    fn renews(&self, node: NodeIndex) -> bool {
+        !self.faults.hung.contains_key(&node)
+            && self.writes_get_through(Client::Kubelet(node))
+            && !self.blows_on(node).any(|kind| matches!(kind, FaultKind::LeaseLoss))
+    }
+
+    /// A kubelet renews its node's lease no longer.
+    pub(in crate::simulation) fn lease_lapses(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
+        if !self.faults.silent.insert(node) {
+            return;
+        }
+        let last = self.kubelets[node.index()].lease_renewed_at(now).unwrap_or(SimTime::ZERO);
+        let name = self.node_name(node);
+        if !self.is_down(Leader::ControllerManager) {
+            self.controllers.heartbeat(now, name, Heartbeat::Stopped(last), out);
+        }
+    }
+
+    /// A kubelet whose lease lapsed tries again before long.
+    pub(super) fn renew_soon(&self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
+        if self.faults.silent.contains(&node) && self.kubelets[node.index()].is_up() {
+            let stream = StreamKey::new(&self.node_name(node));
+            let wait =
+                self.draws.draw(super::RENEWAL, stream, now.as_nanos()).between(SimDuration::ZERO, super::LEASE_RETRY);
+            out.after(wait, Message::Fault(FaultMessage::Renew { node }));
+        }
+    }
+
+    /// A kubelet renews its node's lease again, if it can.
+    pub(super) fn renew_lease(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
+        if self.kubelets[node.index()].is_up() {
+            self.lease_begins(now, node, out);
+        }
+    }
+
+    /// A kubelet that runs, or is about to, renews its node's lease, if it can.
+    pub(in crate::simulation) fn lease_begins(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
+        if !self.renews(node) {
+            self.faults.silent.insert(node);
+            return;
+        }
+        self.faults.silent.remove(&node);
+        let name = self.node_name(node);
+        if !self.is_down(Leader::ControllerManager) {
+            self.controllers.heartbeat(now, name, Heartbeat::Beats, out);
+        }
+    }
+}
+
+fn strikes_again(down: &mut BTreeMap<Leader, BTreeSet<u32>>, leader: Leader, id: u32) {
+    down.entry(leader).or_default().insert(id);
+}

@@ -1,0 +1,107 @@
+//! What people do wrong to workloads and objects, and what puts it right again.
+
+use super::{Cluster, Memory, Strike};
+use crate::api::{DeleteOptions, Kind, Metadata, Name, Object, Part, PatchKind, Request, Target, lower, render};
+use crate::components::message::Message;
+use crate::engine::Outbox;
+use crate::faults::{BadImage, FaultKind, ObjectLoss, QuotaExhausted, ScaleTo};
+use crate::scenario::object_named;
+use serde_json::{Value, json};
+
+/// The name of the quota that is used up.
+const QUOTA: &str = "exhausted";
+
+/// The object that an operation is about.
+fn target(object: &str, namespace: Option<&str>) -> Option<Target> {
+    let (kind, name) = object_named(object).ok()?;
+    Some(Target { kind, namespace: Name::new(namespace.unwrap_or("default")), name: Name::new(name) })
+}
+
+fn quota(namespace: Option<&str>) -> Target {
+    let namespace = Name::new(namespace.unwrap_or("default"));
+    Target { kind: Kind::ResourceQuota, namespace, name: Name::new(QUOTA) }
+}
+
+fn patch(target: Target, part: Part, kind: PatchKind, patch: Value) -> Request {
+    Request::Patch { target, part, kind, patch }
+}
+
+fn scale(target: Target, replicas: i64) -> Request {
+    patch(target, Part::Scale, PatchKind::Merge, json!({"spec": {"replicas": replicas}}))
+}
+
+impl Cluster {
+    /// Does it, if it is an operation.
+    pub(super) fn strike_operation(&mut self, id: u32, kind: &FaultKind, out: &mut Outbox<Message>) -> bool {
+        let request = match kind {
+            FaultKind::BadImage(BadImage { object, namespace, container, image }) => {
+                target(object, namespace.as_deref()).map(|target| {
+                    let containers = json!([{"name": container, "image": image}]);
+                    let template = json!({"spec": {"template": {"spec": {"containers": containers}}}});
+                    patch(target, Part::Main, PatchKind::Strategic, template)
+                })
+            }
+            FaultKind::ScaleTo(ScaleTo { object, namespace, replicas }) => {
+                let found = target(object, namespace.as_deref());
+                let stored = found.and_then(|found| self.stored(found));
+                if let Some(before) = stored.and_then(|stored| render(&stored)["spec"]["replicas"].as_i64()) {
+                    self.remember(id, Memory::Replicas(before));
+                }
+                found.map(|found| scale(found, i64::from(*replicas)))
+            }
+            FaultKind::ObjectLoss(ObjectLoss { object, namespace }) => {
+                let found = target(object, namespace.as_deref());
+                if let Some(stored) = found.and_then(|found| self.stored(found)) {
+                    self.remember(id, Memory::Object(Box::new(stored)));
+                }
+                found.map(|target| Request::Delete { target, options: DeleteOptions::default() })
+            }
+            FaultKind::QuotaExhausted(QuotaExhausted { namespace }) => {
+                let target = quota(namespace.as_deref());
+                let metadata = json!({"name": QUOTA, "namespace": target.namespace.as_str()});
+                let manifest = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata,
+                    "spec": {"hard": {"pods": "0"}}});
+                Some(Request::Create(lower(&manifest).expect("a quota that was just written").object))
+            }
+            _ => return false,
+        };
+        self.user_calls(request, out);
+        true
+    }
+
+    /// Puts it right again, if it was an operation.
+    pub(super) fn heal_operation(&mut self, strike: &Strike, kind: &FaultKind, out: &mut Outbox<Message>) -> bool {
+        let request = match (kind, &strike.memory) {
+            (FaultKind::BadImage(BadImage { object, namespace, .. }), _) => {
+                let found = target(object, namespace.as_deref());
+                found.and_then(|target| self.undo(target))
+            }
+            (FaultKind::ScaleTo(ScaleTo { object, namespace, .. }), Memory::Replicas(before)) => {
+                target(object, namespace.as_deref()).map(|target| scale(target, *before))
+            }
+            (FaultKind::ObjectLoss(_), Memory::Object(lost)) => Some(Request::Create(anew(lost))),
+            (FaultKind::QuotaExhausted(QuotaExhausted { namespace }), _) => {
+                let target = quota(namespace.as_deref());
+                Some(Request::Delete { target, options: DeleteOptions::default() })
+            }
+            (FaultKind::ScaleTo(_) | FaultKind::ObjectLoss(_), _) => None,
+            _ => return false,
+        };
+        self.user_calls(request, out);
+        true
+    }
+
+    fn stored(&self, target: Target) -> Option<Object> {
+        self.server.store().find(target.kind, target.namespace, target.name)
+    }
+}
+
+/// An object as it was, to be created once more.
+fn anew(lost: &Object) -> Object {
+    let mut object = lost.clone();
+    let meta = object.meta_mut();
+    let (name, namespace) = (meta.name, meta.namespace);
+    let (labels, annotations) = (meta.labels.clone(), meta.annotations.clone());
+    *meta = Metadata { name, namespace, labels, annotations, ..Metadata::default() };
+    object
+}

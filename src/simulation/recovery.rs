@@ -1,0 +1,69 @@
+//! Whether a cluster has come back: what is well at the end of a run that nothing befell, and of one that was struck.
+//!
+//! Two phases, safety and liveness: faults strike and are healed in the first; in the second nothing happens but what
+//! the cluster does by itself, and in the end it has to stand as it does without any fault.
+
+use super::explore::{Broken, Finding};
+use super::invariant::{Violation, Watchdog};
+use super::{Cluster, Run};
+use crate::api::{NODE_READY, Object};
+use crate::engine::SimTime;
+use crate::scenario::Scenario;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Runs a scenario with faults and, with the same seed, without; what did not hold, or did not come back, first.
+pub fn examine_recovery(struck: &Scenario, untouched: &Scenario, seed: u64) -> Option<Finding> {
+    let (run, watchdog) = watched(struck, seed);
+    if let Some(Violation { name, at, object, seen }) = watchdog.violation() {
+        return Some(Finding { seed, broken: Broken::Law(name), at: *at, seen: format!("{object}: {seen}") });
+    }
+    let (control, _) = watched(untouched, seed);
+    let well = well(run.cluster());
+    let lost = self::well(control.cluster()).into_iter().find(|object| !well.contains(object))?;
+    let seen = "it is well without the faults, and is not after they are healed".to_owned();
+    Some(Finding { seed, broken: Broken::Recovery(lost), at: end(struck), seen })
+}
+
+fn end(scenario: &Scenario) -> SimTime {
+    SimTime::ZERO + scenario.duration()
+}
+
+fn watched(scenario: &Scenario, seed: u64) -> (Run, Watchdog) {
+    let mut run = Run::new(Arc::new(scenario.plan(seed)), seed);
+    let mut watchdog = Watchdog::default();
+    run.run(&mut watchdog);
+    (run, watchdog)
+}
+
+/// The workloads that have all that they want, and the nodes that are ready and take pods.
+fn well(cluster: &Cluster) -> BTreeSet<String> {
+    let store = cluster.server().store();
+    let kinds = [
+        crate::api::Kind::Deployment,
+        crate::api::Kind::StatefulSet,
+        crate::api::Kind::DaemonSet,
+        crate::api::Kind::Node,
+    ];
+    let objects = kinds.into_iter().flat_map(|kind| store.list(kind));
+    objects.filter(is_well).map(|object| object.path()).collect()
+}
+
+fn is_well(object: &Object) -> bool {
+    match object {
+        Object::Deployment(workload) => {
+            let status = &workload.status;
+            status.updated_replicas == workload.spec.replicas && status.ready_replicas == workload.spec.replicas
+        }
+        Object::StatefulSet(workload) => workload.status.ready_replicas == workload.spec.replicas,
+        Object::DaemonSet(workload) => {
+            let status = &workload.status;
+            status.desired_number_scheduled > 0 && status.number_ready == status.desired_number_scheduled
+        }
+        Object::Node(node) => {
+            let ready = node.status.condition(*NODE_READY).is_some_and(|ready| ready.status == true.into());
+            ready && !node.unschedulable
+        }
+        _ => false,
+    }
+}

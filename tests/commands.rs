@@ -192,9 +192,9 @@ fn top_shows_what_is_used() {
     let (stdout, stderr) = kubectl("5s", "top pods");
     assert_eq!((stdout.as_str(), stderr.as_str()), ("", "error: metrics not available yet\n"));
     let (stdout, _) = kubectl("60s", "top pod clock --containers --no-headers");
-    assert_eq!(stdout, "clock   clock   250m   64Mi   \nclock   side    1m     1Mi    \n");
+    assert_eq!(stdout, "clock   clock   250m   64Mi   \nclock   side    0m     1Mi    \n");
     let (stdout, _) = kubectl("60s", "top node");
     let lines: Vec<&str> = stdout.lines().collect();
     assert_eq!(lines[0].trim_end(), "NAME     CPU(cores)   CPU(%)   MEMORY(bytes)   MEMORY(%)");
-    assert!(lines.iter().any(|line| line.contains("251m")), "{stdout}");
+    assert!(lines.iter().any(|line| line.contains("250m")), "{stdout}");
 }

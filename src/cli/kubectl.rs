@@ -4,16 +4,19 @@ use super::disk::Disk;
 use super::{run, tell};
 use clap::Args;
 use jiff::Timestamp;
-use podsim::api::render;
-use podsim::components::stats::ContainerStats;
+use podsim::api::{Pod, Quantity, render};
 use podsim::engine::{SimDuration, SimTime};
 use podsim::report::kubectl::{self, Live, LogLine, Objects, Printed, Unreachable, Usage};
 use podsim::scenario::{ManifestOptions, Problems, Scenario};
 use podsim::simulation::{Silent, Simulation};
+use serde_json::Value;
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Prints objects exactly as kubectl 1.36 does.
 #[derive(Debug, Args)]
@@ -50,7 +53,12 @@ impl Kubectl {
             (Some(scenario), _, _) => match self.simulate(scenario) {
                 Ok(simulation) => {
                     let objects = Objects::new(simulation.objects().map(|object| render(&object)));
-                    kubectl::run_live(&self.args, &objects, run::wall_clock(&simulation), &Nodes(&simulation))
+                    kubectl::run_live(
+                        &self.args,
+                        &objects,
+                        run::wall_clock(&simulation),
+                        &Nodes { simulation: &simulation, measured: OnceCell::new() },
+                    )
                 }
                 Err(problems) => {
                     tell::problems(&problems);
@@ -87,19 +95,44 @@ impl Kubectl {
 }
 
 /// The nodes of a simulation, as the server and the metrics server ask them.
-struct Nodes<'a>(&'a Simulation);
+struct Nodes<'a> {
+    simulation: &'a Simulation,
+    measured: OnceCell<Measured>,
+}
+
+/// What containers use, by namespace and pod.
+type Measured = BTreeMap<(String, String), Vec<(String, Usage)>>;
 
 impl Nodes<'_> {
+    /// What the metrics server knows.
+    fn measured(&self) -> &Measured {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let amount = |value: &Value| Quantity::from_json(value).unwrap_or_default();
+        let container = |container: &Value| {
+            let used = &container["usage"];
+            let usage =
+                Usage { milli_cpu: amount(&used["cpu"]).milli_value(), memory: amount(&used["memory"]).value() };
+            (text(&container["name"]), usage)
+        };
+        self.measured.get_or_init(|| {
+            let pod = |pod: Value| {
+                let key = (text(&pod["metadata"]["namespace"]), text(&pod["metadata"]["name"]));
+                (key, pod["containers"].as_array().into_iter().flatten().map(container).collect())
+            };
+            self.simulation.pod_metrics().into_iter().map(pod).collect()
+        })
+    }
+
     /// An instant on the control plane's clock.
     fn date(&self, at: SimTime) -> Timestamp {
-        let nanos = self.0.cluster().server().clock().at(at).unix_nanos();
+        let nanos = self.simulation.cluster().server().clock().at(at).unix_nanos();
         Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or_default()
     }
 }
 
 impl Live for Nodes<'_> {
     fn log(&self, node: &str, namespace: &str, pod: &str, instance: &str) -> Result<Vec<LogLine>, Unreachable> {
-        let lines = self.0.container_log(node, namespace, pod, instance).map_err(|silent| {
+        let lines = self.simulation.container_log(node, namespace, pod, instance).map_err(|silent| {
             let (address, why) = match silent {
                 Silent::NoPower(address) => (address, "no route to host"),
                 Silent::NoKubelet(address) => (address, "connection refused"),
@@ -117,14 +150,16 @@ impl Live for Nodes<'_> {
     }
 
     fn pod_usage(&self, namespace: &str, pod: &str) -> Option<Vec<(String, Usage)>> {
-        let measured = self.0.measured_pod(namespace, pod)?;
-        let usage = |one: &ContainerStats| Usage { milli_cpu: one.milli_cpu, memory: one.memory };
-        Some(measured.iter().map(|one| (one.name.to_string(), usage(one))).collect())
+        self.measured().get(&(namespace.to_owned(), pod.to_owned())).cloned()
     }
 
     fn node_usage(&self, node: &str) -> Option<Usage> {
-        let (milli_cpu, memory) = self.0.measured_node(node)?;
-        Some(Usage { milli_cpu, memory })
+        let memory = self.simulation.node_memory(node)?;
+        let here = |pod: &&Arc<Pod>| pod.node_name == node;
+        let pods =
+            self.simulation.pods().filter(here).map(|pod| (pod.meta.namespace.to_string(), pod.meta.name.to_string()));
+        let containers = pods.filter_map(|pod| self.measured().get(&pod)).flatten();
+        Some(Usage { milli_cpu: containers.map(|(_, usage)| usage.milli_cpu).sum(), memory })
     }
 }
 

@@ -69,10 +69,6 @@ pub struct ContainerStats {
     pub logs: i64,
     /// Processes.
     pub pids: i64,
-    /// Thousandths of a CPU.
-    pub milli_cpu: i64,
-    /// When its process started.
-    pub since: SimTime,
 }
 
 /// An image of a node.

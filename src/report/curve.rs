@@ -81,7 +81,9 @@ fn panel(svg: &mut Svg, sweep: &Sweep, measure: usize, series: &[(String, Vec<us
         .fold(0.0, f64::max);
     let (step, highest) = scale(most);
     let y = |value: f64| y0 - (y0 - y1) * (value.max(0.0) / highest);
-    svg.text("h2", [x0, top + 28.0], &sweep.measures[measure].name);
+    let of = &sweep.measures[measure];
+    let unit = if of.unit().is_empty() { String::new() } else { format!(" ({})", of.unit()) };
+    svg.text("h2", [x0, top + 28.0], &format!("{}{unit}", of.name));
     let mut tick = 0.0;
     while tick <= highest * 1.0001 {
         svg.line("grid", [x0, y(tick), x1, y(tick)]);

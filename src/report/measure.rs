@@ -77,6 +77,15 @@ impl Measure {
         self.what == What::Held
     }
 
+    /// What its numbers are in; empty for plain numbers.
+    pub const fn unit(&self) -> &'static str {
+        match self.what {
+            What::Stage(..) => "s",
+            What::Pods | What::Ready | What::ReadyOverTime | What::Phase(_) => "pods",
+            What::Restarts | What::Warnings | What::Events(_) | What::Held => "",
+        }
+    }
+
     /// The number for a run; nothing if no pod says anything about it.
     pub fn of(&self, story: &Story, held: bool) -> Option<f64> {
         let pods = || story.pods.iter().filter(|pod| self.of.matches(pod.name.as_str()));

@@ -90,9 +90,13 @@ invariants! {
         let (old, new) = (old.status.phase, new.status.phase);
         (old.is_terminal() && old != new).then(|| format!("{old}, then {new}"))
     });
-    "running-never-pends-again", "a pod that runs is never Pending again", |write| write.pods(|old, new| {
+    "running-never-pends-again", "a pod that runs is never Pending again, but for its init containers to run again",
+    |write| write.pods(|old, new| {
+        // `getPhase` of 1.36 asks first whether an init container has still to end: after a reboot, each has.
+        let plain = |name: Name| new.spec.plain_init_containers().any(|container| container.name == name);
+        let again = new.status.init_containers.iter().any(|status| plain(status.name) && !status.ready);
         let back = old.status.phase == PodPhase::Running && new.status.phase == PodPhase::Pending;
-        back.then(|| "Running, then Pending".into())
+        (back && !again).then(|| "Running, then Pending".into())
     });
     "restarts-only-grow", "restart counts never fall", |write| write.pods(|old, new| {
         new.status.all_containers().find_map(|now| {
@@ -108,10 +112,11 @@ invariants! {
     "running-has-a-node", "a pod that runs is bound", |write| write.pod(|pod| {
         (pod.status.phase == PodPhase::Running && pod.node_name.is_empty()).then(|| "no node".into())
     });
-    "ready-means-running", "a pod that is ready runs, unless the pod garbage collector gave it up", |write| write.pod(|pod| {
-        let given_up = pod.status.phase == PodPhase::Failed && pod.status.is_true(*DISRUPTION_TARGET);
-        let ready = pod.status.is_ready() && pod.status.phase != PodPhase::Running && !given_up;
-        ready.then(|| format!("Ready and {}", pod.status.phase))
+    "ready-means-running", "a pod that is ready runs, unless a controller gave it up", |write| write.pod(|pod| {
+        // The pod garbage collector sets the phase of pods whose node is gone, and leaves their conditions.
+        let given_up = pod.status.is_true(*DISRUPTION_TARGET);
+        let wrong = pod.status.is_ready() && pod.status.phase != PodPhase::Running && !given_up;
+        wrong.then(|| format!("Ready and {}", pod.status.phase))
     });
     "ready-means-containers-ready", "Ready needs ContainersReady", |write| write.pod(|pod| {
         (pod.status.is_true(*READY) && !pod.status.is_true(*CONTAINERS_READY)).then(|| "ContainersReady is not True".into())
@@ -131,7 +136,13 @@ invariants! {
             let container = spec.containers.iter().find(|container| container.name == name);
             container.is_some_and(|c| c.restart_rules.is_empty() && spec.restart_policy_of(c) == RestartPolicy::Never)
         };
-        let found = pod.status.containers.iter().find(|status| status.restart_count > 0 && never(status.name));
+        // A container that the kubelet lost sight of counts as one that was restarted.
+        let lost = |status: &&ContainerStatus| {
+            status.state.terminated().is_some_and(|end| end.reason == "ContainerStatusUnknown")
+                || status.last_state.as_ref().is_some_and(|end| end.reason == "ContainerStatusUnknown")
+        };
+        let restarted = |status: &&ContainerStatus| status.restart_count > 0 && never(status.name);
+        let found = pod.status.containers.iter().find(|status| restarted(status) && !lost(status));
         found.map(|status| format!("{}: {} restarts", status.name, status.restart_count))
     });
     "ends-after-it-starts", "no container ends before it starts", |write| write.pod(|pod| {

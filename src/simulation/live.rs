@@ -5,12 +5,8 @@ use crate::api::ApiObject;
 use crate::components::cri::PodKey;
 use crate::components::message::NodeIndex;
 use crate::components::runtime::LogLine;
-use crate::components::stats::{ContainerStats, NodeStats};
-use crate::engine::SimDuration;
+use serde_json::Value;
 use std::net::Ipv4Addr;
-
-/// The metrics server has seen a container twice after this (`--metric-resolution`).
-const MEASURED_AFTER: SimDuration = SimDuration::from_secs(15);
 
 /// Why a node does not answer, with its address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,33 +54,16 @@ impl Simulation {
         Ok(container.and_then(|(key, id)| runtimes.log(self.now(), index, key, id)))
     }
 
-    /// What the containers of a pod use, of those that run long enough to have been measured; `None` for a pod without
-    /// any.
-    pub fn measured_pod(&self, namespace: &str, pod: &str) -> Option<Vec<ContainerStats>> {
-        let pod = self.pod(namespace, pod)?;
-        let index = self.machine(&pod.node_name)?;
-        let key = PodKey::of(ApiObject::id(&**pod));
-        let stats = self.answering_stats(index)?.pods.into_iter().find(|stats| stats.key == key)?;
-        let now = self.now();
-        let runs = |one: &ContainerStats| {
-            let status =
-                pod.status.containers.iter().chain(&pod.status.init_containers).find(|status| status.name == one.name);
-            status.is_some_and(|status| status.state.is_running()) && now.since(one.since) >= MEASURED_AFTER
-        };
-        let measured: Vec<ContainerStats> = stats.containers.into_iter().filter(runs).collect();
-        (!measured.is_empty()).then_some(measured)
+    /// What pods used when the metrics server last asked their kubelets: `PodMetrics`, as its API serves them.
+    pub fn pod_metrics(&self) -> Vec<Value> {
+        self.cluster().every_pod_metrics(self.now())
     }
 
-    /// What a node uses: thousandths of a CPU, those of its pods; bytes of memory, those of the system included.
-    pub fn measured_node(&self, node: &str) -> Option<(i64, i64)> {
-        let stats = self.answering_stats(self.machine(node)?)?;
-        let containers = stats.pods.iter().flat_map(|pod| &pod.containers);
-        Some((containers.map(|one| one.milli_cpu).sum(), stats.memory.capacity - stats.memory.available))
-    }
-
-    fn answering_stats(&self, index: NodeIndex) -> Option<NodeStats> {
-        let up = self.cluster().kubelets()[index.index()].is_up();
-        let runtimes = self.cluster().runtimes();
-        (up && runtimes.machine(index).is_powered()).then(|| runtimes.stats(self.now(), index))
+    /// The memory that a node uses, that of the system included, in bytes; `None` if it does not answer.
+    pub fn node_memory(&self, node: &str) -> Option<i64> {
+        let index = self.machine(node)?;
+        let (kubelet, runtimes) = (&self.cluster().kubelets()[index.index()], self.cluster().runtimes());
+        let answers = kubelet.is_up() && runtimes.machine(index).is_powered();
+        answers.then(|| runtimes.stats(self.now(), index).memory).map(|memory| memory.capacity - memory.available)
     }
 }

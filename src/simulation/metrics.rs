@@ -32,6 +32,14 @@ impl Cluster {
         })))
     }
 
+    /// The `PodMetrics` of every namespace.
+    pub(super) fn every_pod_metrics(&self, now: SimTime) -> Vec<Value> {
+        let Some(at) = self.scraped_at(now) else { return Vec::new() };
+        let namespaces = self.server.store().namespaces.sorted();
+        let everything = Selector::default();
+        namespaces.iter().flat_map(|namespace| self.pod_items(at, namespace.meta.name, &everything)).collect()
+    }
+
     /// When kubelets were last asked, if they were.
     fn scraped_at(&self, now: SimTime) -> Option<SimTime> {
         let resolution = RESOLUTION.as_nanos();

@@ -33,7 +33,7 @@ const FEWEST_SEEDS: u64 = 3;
 /// What no number takes into account.
 const NOT_MODELLED: [&str; 6] = [
     "preemption: in counts of room nobody is pushed out",
-    "autoscalers of pods and of nodes",
+    "autoscalers of nodes, and those of pods in a dump",
     "what pods use beyond their requests: over-commitment shows in the limits alone",
     "dynamic resource allocation and scheduler extenders",
     "image sizes and registries: a pull takes as long as the latency profile says",

@@ -72,6 +72,8 @@ impl Kubelet {
         if self.pleg.planned != Some(due) {
             return;
         }
+        // A process that hung begins late.
+        self.pleg.planned = Some(now);
         self.pleg.found = self
             .pods
             .values()

@@ -7,7 +7,7 @@ use super::machine::{Instance, PodRecord};
 use super::program::Place;
 use super::{Exit, ListenAnswer, PullResult, RuntimeMessage, Runtimes};
 use crate::api::{ContainerId, Name, Pod, Text, Uid};
-use crate::components::cri::{InstanceState, PodKey};
+use crate::components::cri::{CriCall, InstanceState, PodKey};
 use crate::components::message::{Message, NodeIndex};
 use crate::components::scope::Scope;
 use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, StreamKey};
@@ -23,6 +23,8 @@ const DELAY: Purpose = Purpose::new("fault delay");
 const OUT_OF_MEMORY: SimDuration = SimDuration::from_millis(100);
 /// A server that answers at once needs about so long, which a slow machine makes longer.
 const SERVICE: SimDuration = SimDuration::from_millis(5);
+/// What is under way on a machine that becomes faster is done after so long.
+const CATCHES_UP: SimDuration = SimDuration::from_secs(1);
 /// The use of something that grows is looked at so often.
 pub(super) const LOOK: SimDuration = SimDuration::from_secs(10);
 
@@ -431,11 +433,20 @@ impl Runtimes {
         }
     }
 
-    /// Everything on a machine takes so many times as long.
+    /// Everything on a machine takes so many times as long; what is under way when it becomes faster is soon done.
     pub fn slow_down(&mut self, node: NodeIndex, factor: u32, out: &mut Outbox<Message>) {
-        self.machines[node.index()].slow = factor;
-        for key in self.machines[node.index()].pods.keys() {
-            self.machines[node.index()].publish(*key, out);
+        let machine = &mut self.machines[node.index()];
+        let before = std::mem::replace(&mut machine.slow, factor);
+        for key in machine.pods.keys() {
+            machine.publish(*key, out);
+        }
+        if factor < before {
+            let waiting = machine.calls.iter().filter(|(_, call)| !matches!(call, CriCall::PullImage { .. }));
+            let mut ids: Vec<u32> = waiting.map(|(id, _)| *id).collect();
+            ids.sort_unstable();
+            for id in ids {
+                out.after(CATCHES_UP, Message::Runtime(node, RuntimeMessage::StepDone { id }));
+            }
         }
     }
 

@@ -205,7 +205,9 @@ impl Runtimes {
         let step = self.begin(now, node, id, &call, out);
         match step {
             Step::Takes(duration) => {
-                let duration = duration * u64::from(self.machines[node.index()].slow);
+                // A pull waits for the registry rather than for the machine.
+                let slow = if matches!(call, CriCall::PullImage { .. }) { 1 } else { self.machines[node.index()].slow };
+                let duration = duration * u64::from(slow);
                 self.machines[node.index()].calls.insert(id, call);
                 out.after(duration, Message::Runtime(node, RuntimeMessage::StepDone { id }));
             }

@@ -88,20 +88,12 @@ struct Usage {
     logs: i64,
     pids: i64,
     volumes: Vec<(Name, i64)>,
-    milli_cpu: i64,
 }
 
 impl Usage {
     fn of(process: Option<&Arc<Process>>, age: SimDuration) -> Self {
-        let mut usage = Self {
-            memory: MEBI,
-            writable: 4 << 10,
-            writable_inodes: 1,
-            logs: 0,
-            pids: 1,
-            volumes: Vec::new(),
-            milli_cpu: 1,
-        };
+        let mut usage =
+            Self { memory: MEBI, writable: 4 << 10, writable_inodes: 1, logs: 0, pids: 1, volumes: Vec::new() };
         for step in process.iter().flat_map(|process| &process.usage).filter(|step| step.from <= age) {
             usage.take(step);
         }
@@ -115,7 +107,6 @@ impl Usage {
         set(&mut self.writable_inodes, step.writable_inodes);
         set(&mut self.logs, step.logs);
         set(&mut self.pids, step.pids);
-        set(&mut self.milli_cpu, step.milli_cpu);
         for &(name, bytes) in &step.volumes {
             match self.volumes.iter_mut().find(|(have, _)| *have == name) {
                 Some((_, have)) => *have = bytes,
@@ -138,7 +129,6 @@ impl Instance {
             let more = Usage::of(Some(&program.model), now.since(program.since));
             usage.memory += more.memory;
             usage.pids += more.pids;
-            usage.milli_cpu += more.milli_cpu;
         }
         for excess in &self.excess {
             excess.add_to(now, &mut usage.memory, &mut usage.writable, &mut usage.logs);
@@ -268,8 +258,6 @@ impl PodRecord {
                 writable_inodes: usage.writable_inodes,
                 logs: usage.logs,
                 pids: usage.pids * runs,
-                milli_cpu: usage.milli_cpu * runs,
-                since: instance.status.started_at,
             }
         };
         let mut containers: Vec<ContainerStats> = Vec::new();

@@ -101,10 +101,11 @@ pub fn value(value: &Value) -> String {
     }
 }
 
-/// A float as `%v` writes it: the shortest digits that read back, with an exponent below 1e-4 and from 1e21 on.
+/// A float as `%v` writes it: the shortest digits that read back, with an exponent below 1e-4 and from 1e6 on
+/// (`strconv.FormatFloat` with `'g'` and -1).
 pub fn float(n: f64) -> String {
     let (digits, exponent) = shortest(n);
-    if (-4..21).contains(&exponent) { format!("{n}") } else { scientific(n, &digits, exponent) }
+    if n == 0.0 || (-4..6).contains(&exponent) { format!("{n}") } else { scientific(n, &digits, exponent) }
 }
 
 /// The significant digits and the decimal exponent of the first of them.
@@ -232,7 +233,9 @@ mod tests {
         assert_eq!(value(&json!({"b": [1, 2.5, null], "a": {"c": true}})), "map[a:map[c:true] b:[1 2.5 <nil>]]");
         for (n, text) in [
             (1e21, "1e+21"),
-            (1e20, "100000000000000000000"),
+            (1e20, "1e+20"),
+            (1_000_650_000.0, "1.00065e+09"),
+            (123_456.5, "123456.5"),
             (0.0001, "0.0001"),
             (0.00001, "1e-05"),
             (-2.5e-7, "-2.5e-07"),

@@ -25,6 +25,7 @@ mod selection;
 mod selector;
 mod table;
 pub(super) mod tabwriter;
+mod template;
 mod top;
 mod yaml;
 

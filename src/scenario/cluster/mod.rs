@@ -124,6 +124,10 @@ impl Reader {
                 self.pods.push(pod);
             }
             Object::Event(_) | Object::EndpointSlice(_) | Object::ControllerRevision(_) => {}
+            // What pods use is in no dump: an autoscaler would take them for idle.
+            Object::HorizontalPodAutoscaler(scaler) => {
+                self.notes.push(format!("the autoscaler {} is left out: what pods use is not known", scaler.meta.key()));
+            }
             Object::Other(other) => {
                 self.idle.insert(other.kind.to_string());
             }

@@ -172,17 +172,20 @@ impl Controller for AttachDetachController {
 
 impl AttachDetachController {
     fn pod_seen(&mut self, pod: &Arc<Pod>, seen: &Seen<'_>, desk: &mut Desk<Key>) {
-        let mut claims = pod.spec.volumes.iter().filter_map(|volume| match volume.source {
+        if pod.spec.volumes.is_empty() || pod.node_name.is_empty() {
+            return;
+        }
+        let claims = pod.spec.volumes.iter().filter_map(|volume| match volume.source {
             VolumeSource::Claim { name, .. } => Some(name),
             VolumeSource::Ephemeral { .. } => Some(Name::new(&format!("{}-{}", pod.meta.name, volume.name))),
             _ => None,
         });
         let old = seen.old.and_then(Object::pod);
         let same = old.is_some_and(|old| old.node_name == pod.node_name && is_done(old) == is_done(pod));
-        if pod.node_name.is_empty() || same && !seen.is_deletion() {
+        if same && !seen.is_deletion() {
             return;
         }
-        for claim in claims.by_ref() {
+        for claim in claims {
             let users = self.users.entry((pod.meta.namespace, claim)).or_default();
             if seen.is_deletion() {
                 users.remove(&pod.meta.index);
@@ -213,14 +216,14 @@ impl AttachDetachController {
     }
 
     fn node_seen(&self, node: &Node, seen: &Seen<'_>, desk: &mut Desk<Key>) {
+        let Some(volumes) = self.volumes.get(&node.meta.name).filter(|volumes| !volumes.is_empty()) else { return };
         let tells = |node: &Node| {
             let status = &node.status;
             (node.is_ready(), node.taints.clone(), status.volumes_in_use.clone(), status.volumes_attached.clone())
         };
         let old = seen.of::<Node>().and_then(|(old, _)| old);
         if seen.is_deletion() || old.is_none_or(|old| tells(old) != tells(node)) {
-            let volumes = self.volumes.get(&node.meta.name);
-            volumes.into_iter().flatten().for_each(|volume| wake(*volume, desk));
+            volumes.iter().for_each(|volume| wake(*volume, desk));
         }
     }
 

@@ -52,7 +52,6 @@ mod tests {
     use super::*;
     use crate::api::{Name, lower};
     use crate::components::cri::PodKey;
-    use crate::engine::SimTime;
     use serde_json::json;
 
     #[test]
@@ -73,8 +72,6 @@ mod tests {
                 writable_inodes: 0,
                 logs: 0,
                 pids: 1,
-                milli_cpu: 0,
-                since: SimTime::ZERO,
             };
             let stats = PodStats {
                 key: PodKey::of_static(0),

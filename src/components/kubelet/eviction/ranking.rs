@@ -71,7 +71,6 @@ mod tests {
     use super::*;
     use crate::api::{Name, PodSpec};
     use crate::components::stats::{FileSystemStats, Supply};
-    use crate::engine::SimTime;
     use std::sync::Arc;
 
     fn pod(memory: i64, storage: i64, priority: i32) -> Pod {
@@ -82,16 +81,8 @@ mod tests {
     }
 
     fn stats(memory: i64, writable: i64, logs: i64, volume: i64, pids: i64) -> (ContainerStats, Vec<(Name, i64)>) {
-        let container = ContainerStats {
-            name: Name::new("c"),
-            memory,
-            writable,
-            writable_inodes: writable,
-            logs,
-            pids,
-            milli_cpu: 0,
-            since: SimTime::ZERO,
-        };
+        let container =
+            ContainerStats { name: Name::new("c"), memory, writable, writable_inodes: writable, logs, pids };
         (container, vec![(Name::new("v"), volume)])
     }
 

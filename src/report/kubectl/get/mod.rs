@@ -1,6 +1,6 @@
 //! `kubectl get`: a printer for each kind, and the forms of output that need none.
 //!
-//! Follows kubectl 1.36 `pkg/cmd/get/get.go`. Left out: `--watch`, `-f`, templates of Go, output to files.
+//! Follows kubectl 1.36 `pkg/cmd/get/get.go`. Left out: `--watch`, `-f`, templates from files.
 
 mod autoscaler;
 mod cluster;
@@ -23,6 +23,7 @@ use super::resources::Resource;
 use super::selection::{Selection, select};
 use super::table::{Column, Layout, Row};
 use super::tabwriter::TabWriter;
+use super::template::Template;
 use super::{Objects, Printed, go, go_sort, yaml};
 use crate::api::human_duration;
 use jiff::Timestamp;
@@ -199,7 +200,12 @@ fn get(arguments: &Arguments, objects: &Objects, now: Timestamp) -> Result<Print
             };
             print_tables(arguments, &selection, wide, row, &mut printed);
         }
-        format => print_generic(arguments, &selection, &format, &mut printed)?,
+        format => {
+            if let Err(error) = print_generic(arguments, &selection, &format, &mut printed) {
+                // What was printed until then stays.
+                selection.errors.push(error);
+            }
+        }
     }
     if let Some(error) = Error::all(selection.errors) {
         printed.fail(&error);
@@ -215,6 +221,7 @@ enum Format {
     Name,
     JsonPath { path: JsonPath, as_json: bool },
     CustomColumns(CustomColumns),
+    GoTemplate(Template),
 }
 
 impl Format {
@@ -225,7 +232,12 @@ impl Format {
         };
         let template = || template.ok_or_else(|| Error::client("template format specified but no template given"));
         Ok(match kind {
-            "" => Self::Table { wide: false },
+            "" if arguments.value("template").is_none() => Self::Table { wide: false },
+            "" | "go-template" | "template" => {
+                let text = template()?;
+                let wrong = |error| Error::client(format!("error parsing template {text}, {error}\n"));
+                Self::GoTemplate(Template::parse(text).map_err(wrong)?)
+            }
             "wide" => Self::Table { wide: true },
             "json" => Self::Json,
             "yaml" => Self::Yaml,
@@ -239,7 +251,7 @@ impl Format {
             _ => {
                 return Err(Error::client(format!(
                     "unable to match a printer suitable for the output format {}, allowed formats are: \
-                     custom-columns,json,jsonpath,jsonpath-as-json,name,wide,yaml",
+                     custom-columns,go-template,json,jsonpath,jsonpath-as-json,name,template,wide,yaml",
                     go::quoted(output)
                 )));
             }
@@ -328,6 +340,19 @@ fn print_generic(
         }
         Format::JsonPath { path, as_json } => path.print(&whole(), *as_json).map_err(Error::client)?,
         Format::CustomColumns(columns) => columns.print(&items)?,
+        Format::GoTemplate(template) => match template.print(&whole()) {
+            Ok(text) => text,
+            Err((begun, error)) => {
+                let (source, data) = (template.source(), go::json(&whole(), ""));
+                printed.stdout += &format!(
+                    "{begun}Error executing template: {error}. Printing more information for debugging the template:\n\
+                     \ttemplate was:\n\t\t{source}\n\traw data was:\n\t\t{data}\n\
+                     \tobject given to template engine was:\n\t\t{}\n\n",
+                    go::value(&whole())
+                );
+                return Err(Error::client(format!("error executing template {}: {error}", go::quoted(source))));
+            }
+        },
         Format::Table { .. } => String::new(),
     };
     Ok(())

@@ -167,7 +167,8 @@ macro_rules! kinds {
 kinds! {
     Pod, pods, "", "v1", "Pod", "pods", namespaced, [status];
     Node, nodes, "", "v1", "Node", "nodes", cluster, [status];
-    Namespace, namespaces, "", "v1", "Namespace", "namespaces", cluster, [terminating];
+    Namespace, namespaces, "", "v1", "Namespace", "namespaces", cluster,
+        [terminating conditions];
     Event, events, "", "v1", "Event", "events", namespaced, none;
     Service, services, "", "v1", "Service", "services", namespaced, none;
     EndpointSlice, endpoint_slices, "discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", namespaced, none;

@@ -1,6 +1,6 @@
 //! What a namespace allows: limits, quotas, priorities, configuration and identities.
 
-use super::{Labels, List, Metadata, Name, ResourceList, Text};
+use super::{Condition, Labels, List, Metadata, Name, ResourceList, Text};
 use serde::Serialize;
 
 /// `v1.Namespace`.
@@ -10,6 +10,8 @@ pub struct Namespace {
     pub meta: Metadata,
     /// Whether it is being emptied.
     pub terminating: bool,
+    /// How far that has come.
+    pub conditions: Vec<Condition>,
     /// `spec.finalizers`.
     pub finalizers: List<Name>,
 }

@@ -10,7 +10,7 @@ use super::net::{NetClient, NetReply, NetRequest};
 use super::runtime::RuntimeMessage;
 use super::scheduler::SchedulerMessage;
 use crate::api::{Change, List, Request, Response, Text};
-use crate::simulation::{FaultMessage, UserMessage};
+use crate::simulation::{AutoscalerMessage, FaultMessage, UserMessage};
 use std::fmt;
 use std::sync::Arc;
 
@@ -44,6 +44,10 @@ pub enum Client {
     Workload,
     /// Whoever uses the cluster: the scenario's timed actions.
     User,
+    /// The cluster autoscaler.
+    Autoscaler,
+    /// A component of a user of the library.
+    Extension(u16),
 }
 
 /// Everything that can wait in the queue.
@@ -137,6 +141,10 @@ pub enum Message {
     },
     /// Something inside a runtime.
     Runtime(NodeIndex, RuntimeMessage),
+    /// Something for the cluster autoscaler, or its cloud.
+    Autoscaler(AutoscalerMessage),
+    /// A timer of a component of a user of the library goes off.
+    Extension(u16, u64),
     /// Something for the scheduler, of the process of this term.
     Scheduler(u32, SchedulerMessage),
     /// Something for a controller, of the process of this term.

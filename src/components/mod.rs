@@ -7,6 +7,7 @@ pub mod attachment;
 pub mod controllers;
 pub mod cri;
 pub mod events;
+pub mod extension;
 pub mod kubelet;
 pub mod latency;
 pub mod message;

@@ -83,12 +83,28 @@ pub struct NodePool {
     pub labels: BTreeMap<String, Placed<String>>,
     /// Taints, as kubectl writes them: `key=value:Effect`.
     pub taints: Vec<Placed<String>>,
+    /// Between how many machines a cluster autoscaler keeps the pool; `count` are there from the start.
+    pub autoscale: Option<Placed<Autoscale>>,
     /// When they join; they are there from the start if nothing is said.
     pub join: Option<Placed<SimDuration>>,
     /// How long they have run at the start; some minutes if nothing is said.
     pub uptime: Option<Distribution>,
     /// The settings of their kubelets.
     pub kubelet: KubeletConfig,
+}
+
+/// How a cluster autoscaler treats a pool.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename = "Autoscale", default, deny_unknown_fields)]
+pub struct Autoscale {
+    /// No fewer machines; none if nothing is said.
+    pub min: u32,
+    /// No more machines.
+    pub max: u32,
+    /// From the wish for a machine to its boot; half a minute to a minute and a half if nothing is said.
+    pub provision: Option<Distribution>,
+    /// How long a machine must have been unneeded before it goes; 10 minutes if nothing is said.
+    pub unneeded: Option<SimDuration>,
 }
 
 /// Kubernetes objects: YAML or JSON, as many documents as you like.

@@ -63,6 +63,7 @@ pub struct Scenario {
     pub(super) actions: Vec<TimedAction>,
     pub(super) faults: Arc<[FaultPlan]>,
     pub(super) every_probe: bool,
+    pub(super) groups: Vec<super::plan::NodeGroup>,
     pub(super) places: BTreeMap<String, Place>,
 }
 
@@ -233,6 +234,7 @@ impl Scenario {
             actions: self.actions.clone(),
             faults: self.faults.clone(),
             every_probe: self.every_probe,
+            groups: self.groups.clone(),
         }
     }
 }
@@ -442,6 +444,7 @@ impl<'f> Loader<'f> {
             self.nodes.push(machine.node.name);
             self.makeable.add_node(machine.node.name);
         }
+        let groups = super::machines::groups(pools, &machines);
         let world = self.world(&file);
         let mut actions = self.first_objects(&file);
         self.joins(&machines, duration, &mut actions);
@@ -477,6 +480,7 @@ impl<'f> Loader<'f> {
             actions,
             faults: faults.into(),
             every_probe: file.every_probe.unwrap_or(false),
+            groups,
             places: std::mem::take(&mut self.places),
         }
     }
@@ -657,7 +661,8 @@ impl<'f> Loader<'f> {
             for name in named.difference(&made) {
                 self.reader.notes.namespaces.insert(*name);
                 let meta = Metadata { name: *name, ..Metadata::default() };
-                let namespace = Namespace { meta, terminating: false, finalizers: crate::api::List::EMPTY };
+                let namespace =
+                    Namespace { meta, terminating: false, conditions: Vec::new(), finalizers: crate::api::List::EMPTY };
                 add(Action::Create(Object::Namespace(Arc::new(namespace))));
             }
         }

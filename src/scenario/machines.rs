@@ -3,7 +3,7 @@
 use super::error::{Problems, suggestion};
 use super::file::NodePool;
 use super::outline::Placed;
-use super::plan::NodePlan;
+use super::plan::{NodeGroup, NodePlan};
 use crate::api::{
     Amount, CPU, EPHEMERAL_STORAGE, Labels, MEMORY, Name, PODS, ResourceList, Taint, TaintEffect, ZONE_LABEL,
 };
@@ -26,6 +26,8 @@ pub(super) struct Machine {
     pub uptime: Distribution,
     /// When it joins, unless it is there from the start.
     pub join: Option<Placed<SimDuration>>,
+    /// The pool that it is of, by place, if that is scaled.
+    pub pool: Option<usize>,
 }
 
 impl Machine {
@@ -44,8 +46,8 @@ pub(super) fn settled() -> Distribution {
 /// The machines of all pools, in order.
 pub(super) fn machines(pools: &[Placed<NodePool>], problems: &mut Problems) -> Vec<Machine> {
     let mut machines: Vec<Machine> = Vec::new();
-    for pool in pools {
-        let count = pool.count.as_ref().map_or(1, |count| count.value) as usize;
+    for (place_of_pool, pool) in pools.iter().enumerate() {
+        let count = (first_of(pool) as usize).max(pool.autoscale.as_ref().map_or(0, |scale| scale.max as usize));
         if machines.len() + count > MOST_NODES {
             let place = pool.count.as_ref().map_or(pool.place, |count| count.place);
             problems.add(place, format!("{count} machines"), format!("at most {MOST_NODES} machines are simulated"));
@@ -55,7 +57,16 @@ pub(super) fn machines(pools: &[Placed<NodePool>], problems: &mut Problems) -> V
             problems.add(pool.place, format!("uptime: {error}"), "correct the distribution");
             continue;
         }
-        for machine in pool_machines(pool, count, problems) {
+        if let Some(scale) = &pool.autoscale
+            && (scale.max < scale.min.max(first_of(pool)) || scale.max == 0)
+        {
+            let found =
+                format!("at most {} machines, at least {}, {} to begin with", scale.max, scale.min, first_of(pool));
+            problems.add(scale.place, found, "let max be the largest of the three, and more than zero");
+            continue;
+        }
+        for mut machine in pool_machines(pool, count, problems) {
+            machine.pool = pool.autoscale.as_ref().map(|_| place_of_pool);
             if machines.iter().any(|other| other.node.name == machine.node.name) {
                 let place = pool.name.as_ref().map_or(pool.place, |name| name.place);
                 let remedy = "give each pool a name of its own, such as name: \"big-{}\"";
@@ -66,6 +77,30 @@ pub(super) fn machines(pools: &[Placed<NodePool>], problems: &mut Problems) -> V
         }
     }
     machines
+}
+
+/// How many machines of a pool are there from the start.
+fn first_of(pool: &NodePool) -> u32 {
+    pool.count.as_ref().map_or(1, |count| count.value)
+}
+
+/// The groups of an autoscaler.
+pub(super) fn groups(pools: &[Placed<NodePool>], machines: &[Machine]) -> Vec<NodeGroup> {
+    let group = |(place, pool): (usize, &Placed<NodePool>)| {
+        let scale = pool.autoscale.as_ref()?;
+        let named = pool.name.as_ref().map_or("node-{}", |name| name.value.as_str());
+        let half_to_one_and_a_half =
+            Distribution::Uniform { min: SimDuration::from_secs(30), max: SimDuration::from_secs(90) };
+        Some(NodeGroup {
+            name: Name::new(named.replace("{}", "").trim_matches(['-', '.'])),
+            min: scale.min as usize,
+            machines: machines.iter().filter(|one| one.pool == Some(place)).map(|one| one.node.name).collect(),
+            first: first_of(pool) as usize,
+            provision: scale.provision.clone().unwrap_or(half_to_one_and_a_half),
+            unneeded: scale.unneeded.unwrap_or(SimDuration::from_mins(10)),
+        })
+    };
+    pools.iter().enumerate().filter_map(group).collect()
 }
 
 fn pool_machines(pool: &Placed<NodePool>, count: usize, problems: &mut Problems) -> Vec<Machine> {
@@ -101,12 +136,12 @@ fn pool_machines(pool: &Placed<NodePool>, count: usize, problems: &mut Problems)
             allocatable: allocatable.clone(),
             labels,
             taints: taints.clone(),
-            present: pool.join.is_none(),
+            present: pool.join.is_none() && n < first_of(pool) as usize,
             uptime: SimDuration::ZERO,
             kubelet: kubelet.clone(),
             load: Arc::default(),
         };
-        Machine { node, uptime: pool.uptime.clone().unwrap_or_else(settled), join: pool.join }
+        Machine { node, uptime: pool.uptime.clone().unwrap_or_else(settled), join: pool.join, pool: None }
     };
     (0..count).map(machine).collect()
 }

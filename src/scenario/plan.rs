@@ -7,7 +7,7 @@ use crate::components::kubelet::KubeletConfig;
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{Glob, MachineLoad, World};
 use crate::components::scheduler::SchedulerSetup;
-use crate::engine::SimDuration;
+use crate::engine::{Distribution, SimDuration};
 use crate::faults::FaultPlan;
 use std::sync::Arc;
 
@@ -34,6 +34,25 @@ pub struct Plan {
     pub faults: Arc<[FaultPlan]>,
     /// Whether every probe is run, also those that are sure to change nothing.
     pub every_probe: bool,
+    /// The groups of machines that an autoscaler adds to and takes from.
+    pub groups: Vec<NodeGroup>,
+}
+
+/// Machines of one kind, of which there are as many as pods need.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeGroup {
+    /// Its name.
+    pub name: Name,
+    /// No fewer machines.
+    pub min: usize,
+    /// Its machines, those included that are not there yet: no more than these.
+    pub machines: Vec<Name>,
+    /// How many are there from the start.
+    pub first: usize,
+    /// From the wish for a machine to its boot.
+    pub provision: Distribution,
+    /// How long a machine must have been unneeded before it goes.
+    pub unneeded: SimDuration,
 }
 
 /// A machine that is, or becomes, a node.

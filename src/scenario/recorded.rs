@@ -145,6 +145,7 @@ impl RecordedCase {
             actions: self.actions.clone(),
             faults: [].into(),
             every_probe: true,
+            groups: Vec::new(),
         }
     }
 }

@@ -64,6 +64,7 @@ impl Cluster {
             }
         }
         self.controllers.start(SimTime::ZERO, out);
+        self.begin_autoscaling(out);
         self.plan_faults(out);
         for stored in &plan.stored {
             self.list(stored, out);
@@ -84,7 +85,7 @@ impl Cluster {
     }
 
     /// The node as a machine's kubelet registers it.
-    fn node_template(&self, plan: &NodePlan, index: NodeIndex) -> Node {
+    pub(super) fn node_template(&self, plan: &NodePlan, index: NodeIndex) -> Node {
         Node {
             meta: Metadata { name: plan.name, labels: node_labels(plan), ..Metadata::default() },
             taints: plan.taints.clone().into(),

@@ -1,14 +1,16 @@
 //! The cluster: every component and the API server between them, advanced by one message at a time.
 
+use super::autoscaler::Autoscaler;
 use super::faults::Faults;
 use super::network::Network;
 use super::user::User;
 use crate::api::{Change, ChangeKind, FastMap, Kind, Name, Object, Request, Response, Server};
 use crate::components::controllers::{ControllerManager, ControllerSetup};
+use crate::components::extension::{CallId, Extension, Extensions};
 use crate::components::kubelet::Kubelet;
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::components::net::NetClient;
-use crate::components::runtime::Runtimes;
+use crate::components::runtime::{ProcessModel, Runtimes};
 use crate::components::scheduler::{Scheduler, SchedulerParts};
 use crate::engine::{Draws, Outbox, SimDuration, SimTime};
 use crate::faults::Leader;
@@ -30,6 +32,8 @@ pub struct Cluster {
     /// Which kubelets read, and now watch, a ConfigMap or Secret.
     readers: FastMap<(Kind, Name, Name), Vec<NodeIndex>>,
     pub(super) user: User,
+    extensions: Extensions,
+    pub(super) autoscaler: Autoscaler,
     pub(super) faults: Faults,
     /// Writes since the trace last looked.
     changes: Vec<Change>,
@@ -58,6 +62,8 @@ impl Cluster {
             network: Network::new(plan.profile.clone(), draws),
             readers: FastMap::default(),
             user: User::default(),
+            extensions: Extensions::default(),
+            autoscaler: Autoscaler::default(),
             faults: Faults::default(),
             changes: Vec::new(),
             plan,
@@ -150,6 +156,11 @@ impl Cluster {
                 }
             }
             Message::Fault(message) => self.fault_handles(now, message, out),
+            Message::Autoscaler(message) => self.autoscale(now, message, out),
+            Message::Extension(place, timer) => {
+                let around = (now, self.server.clock(), self.draws);
+                self.extensions.act(place, around, out, |one, api| one.woken(timer, api));
+            }
             Message::User(message) => self.user_waited(message, out),
             Message::Act(action) => self.act(now, action as usize, out),
         }
@@ -171,7 +182,11 @@ impl Cluster {
                 self.controllers.replied(now, id, response, out);
             }
             Client::Scheduler if !self.is_down(Leader::Scheduler) => self.scheduler.replied(now, id, response, out),
-            Client::ControllerManager | Client::Scheduler | Client::Workload => {}
+            Client::ControllerManager | Client::Scheduler | Client::Workload | Client::Autoscaler => {}
+            Client::Extension(place) => {
+                let around = (now, self.server.clock(), self.draws);
+                self.extensions.act(place, around, out, |one, api| one.replied(CallId(id), &response, api));
+            }
         }
     }
 
@@ -198,7 +213,8 @@ impl Cluster {
     /// Tells the watchers of what was just written.
     pub(super) fn publish(&mut self, now: SimTime, out: &mut Outbox<Message>) {
         for change in self.server.take_changes() {
-            for client in self.watchers(&change).into_iter().flatten() {
+            let others: Vec<Client> = self.extensions.watchers(change.object.kind()).collect();
+            for client in self.watchers(&change).into_iter().flatten().chain(others) {
                 self.notify(now, client, &change, out);
             }
             self.publish_to_readers(now, &change, out);
@@ -258,8 +274,28 @@ impl Cluster {
                 self.controllers.watched(now, &change, out);
             }
             Client::Workload => self.runtimes.services_changed(&change),
-            Client::Scheduler | Client::ControllerManager | Client::User => {}
+            Client::Scheduler | Client::ControllerManager | Client::User | Client::Autoscaler => {}
+            Client::Extension(place) => {
+                let around = (now, self.server.clock(), self.draws);
+                self.extensions.act(place, around, out, |one, api| one.watched(&change, api));
+            }
         }
+    }
+
+    /// Adds a component of a user of the library, which is told of all that there is.
+    pub(super) fn extend(&mut self, now: SimTime, extension: Box<dyn Extension>, out: &mut Outbox<Message>) {
+        let kinds = Kind::ALL.iter().filter(|kind| extension.watches(**kind));
+        let there: Vec<Object> = kinds.flat_map(|kind| self.server.store().list(*kind)).collect();
+        let client = self.extensions.add(extension);
+        for object in there {
+            let change = Change { kind: ChangeKind::Added, object };
+            self.notify(now, client, &change, out);
+        }
+    }
+
+    /// Has a process model asked what containers do.
+    pub(super) fn play(&mut self, model: Arc<dyn ProcessModel>) {
+        self.runtimes.add_model(model);
     }
 
     /// Hands an object that is there from the start to those who watch.

@@ -3,6 +3,7 @@
 //! A law is a function of the version of an object before a write, the one after it, and the cluster. What a violation
 //! shows is a fault of the simulator, or of what was planted in it; what a scenario wants is said by its expectations.
 
+use super::control_plane_laws as laws;
 use super::{Cluster, Trace};
 use crate::api::{
     CONTAINERS_READY, Change, ChangeKind, ContainerState, ContainerStatus, DISRUPTION_TARGET, FastMap, Kind, Name,
@@ -204,9 +205,29 @@ invariants! {
         };
         (observed > meta.generation).then(|| format!("{observed} of {}", meta.generation))
     };
+    "deletion-only-nears", "a deletion comes no later, and its grace never grows",
+        |write| laws::deletion_only_nears(write.seen());
+    "gates-go-tolerations-come", "a pod gets no new scheduling gate and loses no toleration",
+        |write| laws::gates_go_and_tolerations_come(write.seen());
+    "nothing-is-unknown", "no component writes the phase Unknown or the reason NodeLost",
+        |write| laws::nothing_is_unknown(write.seen());
+    "budgets-add-up", "a budget allows no more disruptions than there are healthy pods to spare",
+        |write| laws::budgets_add_up(write.seen());
+    "jobs-end-once", "a Job is complete or has failed, and then has no pods",
+        |write| laws::jobs_end_once(write.seen());
+    "forbidden-jobs-do-not-overlap", "with Forbid, a CronJob has one active Job at most",
+        |write| laws::forbidden_jobs_do_not_overlap(write.seen());
+    "wishes-stay-in-bounds", "an autoscaler wishes for no fewer and no more pods than it may",
+        |write| laws::wishes_stay_in_bounds(write.seen());
+    "new-traffic-finds-who-stays", "an endpoint that is ready serves and is not terminating",
+        |write| laws::new_traffic_finds_who_stays(write.seen());
 }
 
-impl Write<'_> {
+impl<'a> Write<'a> {
+    const fn seen(&self) -> laws::Seen<'a> {
+        (self.before, self.object, self.cluster)
+    }
+
     fn pair(&self, law: impl Fn(&Object, &Object) -> Option<String>) -> Option<String> {
         law(self.before?, self.object)
     }

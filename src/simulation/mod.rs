@@ -1,9 +1,11 @@
 //! How it is joined: the cluster of all components, the queue between them, and the loop.
 
 mod act;
+mod autoscaler;
 mod boot;
 pub mod capacity;
 mod cluster;
+mod control_plane_laws;
 mod explore;
 mod expose;
 mod faults;
@@ -20,6 +22,7 @@ mod rollout;
 mod run;
 mod user;
 
+pub use autoscaler::AutoscalerMessage;
 pub use cluster::Cluster;
 pub use explore::{Broken, Finding, examine, explore, shrink, smallest};
 pub use faults::FaultMessage;

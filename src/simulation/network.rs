@@ -71,6 +71,8 @@ fn client_name(client: Client) -> &'static str {
         Client::Kubelet(_) => "kubelet",
         Client::Workload => "workload",
         Client::User => "user",
+        Client::Autoscaler => "cluster-autoscaler",
+        Client::Extension(_) => "extension",
     }
 }
 

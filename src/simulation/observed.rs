@@ -2,7 +2,9 @@
 
 use super::{Cluster, Complaint, Run, Trace};
 use crate::api::{Change, Event, Name, Node, Object, Pod};
+use crate::components::extension::Extension;
 use crate::components::message::Message;
+use crate::components::runtime::ProcessModel;
 use crate::engine::{SimDuration, SimTime};
 use crate::scenario::expect::{Expectation, Judge, Verdict};
 use crate::scenario::plan::{Action, Plan};
@@ -78,6 +80,24 @@ impl Simulation {
     pub fn checked(mut self) -> Self {
         assert_eq!(self.onlookers.witness.messages, 0, "a check begins at the start");
         self.onlookers.checker = Some(Checker::default());
+        self
+    }
+
+    /// The same with a component of your own, which hears of the cluster through a watch and acts by calls.
+    ///
+    /// # Panics
+    /// After the first step: a component is there from the start.
+    #[must_use]
+    pub fn with(mut self, extension: impl Extension + 'static) -> Self {
+        assert_eq!(self.onlookers.witness.messages, 0, "a component is there from the start");
+        self.run.extend(Box::new(extension));
+        self
+    }
+
+    /// The same with a process model of your own, asked before the rules of the scenario what containers do.
+    #[must_use]
+    pub fn with_processes(mut self, model: impl ProcessModel + 'static) -> Self {
+        self.run.play(Arc::new(model));
         self
     }
 

@@ -2,7 +2,9 @@
 
 use super::Cluster;
 use crate::api::Change;
+use crate::components::extension::Extension;
 use crate::components::message::Message;
+use crate::components::runtime::ProcessModel;
 use crate::engine::{Entry, Outbox, Queue, SimDuration, SimTime, TimingWheel};
 use crate::scenario::plan::{Action, Plan};
 use std::sync::Arc;
@@ -119,6 +121,17 @@ impl Run {
         let mut run = Self { cluster, queue: TimingWheel::new(), now: SimTime::ZERO, outbox };
         run.send(u64::MAX, &mut ());
         run
+    }
+
+    /// Adds a component, which is told of all that there is.
+    pub(super) fn extend(&mut self, extension: Box<dyn Extension>) {
+        self.cluster.extend(self.now, extension, &mut self.outbox);
+        self.send(u64::MAX, &mut ());
+    }
+
+    /// Has a process model asked what containers do.
+    pub(super) fn play(&mut self, model: Arc<dyn ProcessModel>) {
+        self.cluster.play(model);
     }
 
     /// The cluster at this instant.

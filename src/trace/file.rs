@@ -245,8 +245,12 @@ impl Reader {
             "scheduler" => Actor::Scheduler,
             "controller-manager" => Actor::ControllerManager,
             "workload" => Actor::Workload,
+            "cluster-autoscaler" => Actor::Autoscaler,
             other => {
                 let (component, node) = other.split_once('/')?;
+                if component == "extension" {
+                    return Some(Actor::Extension(node.parse().ok()?));
+                }
                 let place = self.record.nodes.iter().position(|known| *known == *node)?;
                 let node = NodeIndex(u16::try_from(place).ok()?);
                 match component {

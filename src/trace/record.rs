@@ -115,6 +115,10 @@ pub enum Actor {
     ControllerManager,
     /// Programs in containers.
     Workload,
+    /// The cluster autoscaler.
+    Autoscaler,
+    /// A component of a user of the library.
+    Extension(u16),
     /// The kubelet of a node.
     Kubelet(NodeIndex),
     /// The container runtime of a node.
@@ -301,6 +305,8 @@ impl TraceRecord {
             Actor::Scheduler => "scheduler".to_owned(),
             Actor::ControllerManager => "controller-manager".to_owned(),
             Actor::Workload => "workload".to_owned(),
+            Actor::Autoscaler => "cluster-autoscaler".to_owned(),
+            Actor::Extension(place) => format!("extension/{place}"),
             Actor::Kubelet(node) => format!("kubelet/{}", self.nodes[node.index()]),
             Actor::Runtime(node) => format!("runtime/{}", self.nodes[node.index()]),
         }

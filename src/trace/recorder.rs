@@ -380,6 +380,8 @@ impl Trace for TraceRecord {
             Message::Controller(_, message) => {
                 (Actor::ControllerManager, Told::new(FactKind::Controller, message.into()))
             }
+            Message::Autoscaler(message) => (Actor::Autoscaler, Told::new(FactKind::Controller, message.into())),
+            Message::Extension(place, _) => (Actor::Extension(*place), Told::new(FactKind::Controller, "Timer")),
             Message::User(message) => (Actor::User, Told::new(FactKind::Action, message.into())),
             Message::Fault(message) => {
                 let mut told = Told::new(FactKind::Action, message.into());
@@ -426,6 +428,8 @@ impl Actor {
             Client::Kubelet(node) => Self::Kubelet(node),
             Client::Workload => Self::Workload,
             Client::User => Self::User,
+            Client::Autoscaler => Self::Autoscaler,
+            Client::Extension(place) => Self::Extension(place),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Namespaces and what they allow: limits, quotas, priorities, configuration, identities; and events.
 
 use super::common::{
-    Amounts, amount, amounts, json, labels, micro_time, name, names, operator, text, time, uid, version,
+    Amounts, amount, amounts, condition, json, labels, micro_time, name, names, operator, status, text, time, uid,
+    version,
 };
 use super::defaults::set;
 use super::pod::tolerations;
@@ -37,13 +38,19 @@ impl Lower for v1::Namespace {
     }
 
     fn record(self, meta: Metadata) -> Namespace {
-        let phase = self.status.and_then(|status| status.phase);
+        let status = self.status.unwrap_or_default();
+        let phase = status.phase;
         Namespace {
             meta,
             terminating: phase.as_deref() == Some("Terminating"),
+            conditions: status.conditions.iter().flatten().map(namespace_condition).collect(),
             finalizers: names(self.spec.and_then(|spec| spec.finalizers).as_ref()),
         }
     }
+}
+
+fn namespace_condition(condition: &v1::NamespaceCondition) -> crate::api::Condition {
+    condition!(condition, None::<i64>, None::<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>)
 }
 
 impl Lower for v1::ConfigMap {

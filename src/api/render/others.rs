@@ -69,7 +69,10 @@ pub(super) fn namespace(namespace: &Namespace) -> Fields {
     let mut spec = Fields::default();
     spec.set("finalizers", names(&namespace.finalizers));
     fields.put("spec", Value::from(spec));
-    fields.put("status", json!({"phase": if namespace.terminating { "Terminating" } else { "Active" }}));
+    let mut status = Fields::default();
+    status.set("conditions", conditions(&namespace.conditions, ConditionStyle::Plain));
+    status.put("phase", if namespace.terminating { "Terminating" } else { "Active" });
+    fields.put("status", Value::from(status));
     fields
 }
 

@@ -225,7 +225,7 @@ impl Server {
             return;
         }
         let meta = Metadata { name, ..Metadata::default() };
-        let namespace = Namespace { meta, terminating: false, finalizers: List::EMPTY };
+        let namespace = Namespace { meta, terminating: false, conditions: Vec::new(), finalizers: List::EMPTY };
         self.create_one(now, namespace).expect("the name was free");
         self.note_policy(Kind::Namespace);
     }

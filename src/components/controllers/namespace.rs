@@ -1,22 +1,37 @@
 //! Namespaces that are deleted: emptied, pods first, and then let go.
 //!
 //! Follows `pkg/controller/namespace` of Kubernetes 1.36, with `OrderedNamespaceDeletion`. Events go with the namespace
-//! itself, since no controller watches them; the conditions that tell of the progress are left out.
+//! itself, since no controller watches them. What remains is told by conditions (`status_condition_utils.go`).
 
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
 use super::work_queue::Key;
 use crate::api::{
-    DeleteOptions, ErrorReason, Kind, List, Namespace, Object, Part, Pod, Propagation, Request, Response, Target,
+    Condition, ConditionStatus, DeleteOptions, ErrorReason, Kind, List, Name, Namespace, Object, Part, Pod,
+    Propagation, Request, Response, Target, Timestamp, set_condition,
 };
 use crate::engine::SimDuration;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A namespace is not looked at before so long after its deletion, so that others have heard of it.
 const DELAY: SimDuration = SimDuration::from_secs(5);
 /// What finalizers are reckoned to take, in seconds.
 const FINALIZER_ESTIMATE: i64 = 15;
+
+/// What is told of each part of the work, when it is done: condition, reason, message.
+const DONE: [(&str, &str, &str); 5] = [
+    ("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources successfully discovered"),
+    ("NamespaceDeletionGroupVersionParsingFailure", "ParsedGroupVersions", "All legacy kube types successfully parsed"),
+    (
+        "NamespaceDeletionContentFailure",
+        "ContentDeleted",
+        "All content successfully deleted, may be waiting on finalization",
+    ),
+    ("NamespaceContentRemaining", "ContentRemoved", "All content successfully removed"),
+    ("NamespaceFinalizersRemaining", "ContentHasNoFinalizers", "All content-preserving finalizers finished"),
+];
 
 /// The controller of namespaces.
 #[derive(Debug, Clone)]
@@ -67,6 +82,14 @@ impl Controller for NamespaceController {
         let options = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
         let answers = flow
             .all(|| view.content.iter().map(|target| Request::Delete { target: *target, options }.into()).collect())?;
+        let remaining: Vec<&Object> =
+            answers.iter().filter(|answer| stays(answer)).filter_map(|answer| answer.as_ref().ok()).collect();
+        let told = told(&view.namespace, &remaining, flow.stamp());
+        if told.conditions != view.namespace.conditions {
+            let object = Object::Namespace(Arc::new(told)).at_version(0);
+            // One that is gone needs no conditions.
+            let _ = flow.call(|| Request::Update { object, part: Part::Status })?;
+        }
         if answers.iter().any(stays) {
             let estimate = if view.estimate > 0 { view.estimate } else { FINALIZER_ESTIMATE };
             flow.again_after(SimDuration::from_secs(estimate as u64 / 2 + 1));
@@ -91,6 +114,45 @@ fn grace(pod: &Pod) -> i64 {
     pod.meta.deletion_grace_period.unwrap_or(pod.spec.termination_grace_period)
 }
 
+/// The namespace with conditions that tell what remains in it.
+fn told(namespace: &Namespace, remaining: &[&Object], now: Timestamp) -> Namespace {
+    let mut told = namespace.clone();
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    let mut finalizers: BTreeMap<Name, usize> = BTreeMap::new();
+    for object in remaining {
+        *kinds.entry(format!("{}.{}", object.kind().plural(), object.kind().group())).or_default() += 1;
+        for finalizer in &object.meta().finalizers {
+            *finalizers.entry(*finalizer).or_default() += 1;
+        }
+    }
+    for (kind, reason, message) in DONE {
+        let texts: Vec<String> = match kind {
+            "NamespaceContentRemaining" => {
+                kinds.iter().map(|(kind, count)| format!("{kind} has {count} resource instances")).collect()
+            }
+            "NamespaceFinalizersRemaining" => {
+                finalizers.iter().map(|(name, count)| format!("{name} in {count} resource instances")).collect()
+            }
+            _ => Vec::new(),
+        };
+        let condition = |status| Condition::new(Name::new(kind), status, now);
+        let list = texts.join(", ");
+        set_condition(
+            &mut told.conditions,
+            match (texts.is_empty(), kind) {
+                (true, _) => condition(ConditionStatus::False).because(reason, message),
+                (false, "NamespaceContentRemaining") => condition(ConditionStatus::True)
+                    .because("SomeResourcesRemain", format!("Some resources are remaining: {list}")),
+                (false, _) => condition(ConditionStatus::True).because(
+                    "SomeFinalizersRemain",
+                    format!("Some content in the namespace has finalizers remaining: {list}"),
+                ),
+            },
+        );
+    }
+    told
+}
+
 /// Whether an object is still there after a delete.
 fn stays(answer: &Response) -> bool {
     match answer {
@@ -107,6 +169,35 @@ mod tests {
     use super::*;
     use crate::api::{Metadata, Name, PodSpec, PodStatus, Server, WallClock, WallTime};
     use crate::engine::{Draws, SimTime};
+
+    #[test]
+    fn conditions_tell_what_remains() {
+        let pod = |name: &str, finalizers: &[&str]| {
+            let finalizers = finalizers.iter().map(|finalizer| Name::new(finalizer)).collect();
+            let meta = Metadata { name: Name::new(name), finalizers, ..Metadata::default() };
+            let (spec, status) = (Arc::new(PodSpec::default()), Arc::new(PodStatus::default()));
+            Object::Pod(Arc::new(Pod { meta, spec, node_name: Name::default(), status }))
+        };
+        let namespace =
+            Namespace { meta: Metadata::default(), terminating: true, conditions: Vec::new(), finalizers: List::EMPTY };
+        let pods = [pod("a", &[]), pod("b", &["example.com/hold"])];
+        let remaining: Vec<&Object> = pods.iter().collect();
+        let busy = told(&namespace, &remaining, Timestamp::default());
+        let messages = |namespace: &Namespace| -> Vec<String> {
+            namespace.conditions.iter().map(|c| format!("{}={} {}", c.kind, c.status, c.message)).collect()
+        };
+        assert_eq!(
+            messages(&busy)[3..],
+            [
+                "NamespaceContentRemaining=True Some resources are remaining: pods. has 2 resource instances",
+                "NamespaceFinalizersRemaining=True Some content in the namespace has finalizers remaining: \
+                 example.com/hold in 1 resource instances",
+            ]
+        );
+        let done = told(&busy, &[], Timestamp::default());
+        assert!(done.conditions.iter().all(|condition| condition.status == ConditionStatus::False));
+        assert_eq!(told(&done, &[], Timestamp::from_unix_secs(9)), done);
+    }
 
     #[test]
     fn a_namespace_goes_once_it_is_empty() {

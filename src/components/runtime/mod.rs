@@ -7,6 +7,7 @@
 //! sandboxes are not ready.
 
 mod behavior;
+mod custom;
 mod disturbance;
 mod exec;
 pub mod filesystem;
@@ -33,6 +34,7 @@ use crate::api::names;
 use crate::api::{Change, ContainerId, FastMap, Name, Pod, ResourceList, Uid, WallClock};
 use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime};
 pub use behavior::*;
+pub use custom::{ProcessModel, ProcessRun};
 pub use disturbance::{Disturbance, mount_disturbed};
 use exec::ExecCall;
 use filesystem::{FileSystem, VolumeId, Volumes};
@@ -153,6 +155,8 @@ pub struct Runtimes {
     clock: WallClock,
     /// What was assumed, by container.
     assumed: BTreeMap<String, String>,
+    /// Models that are asked before the rules of the world.
+    models: Vec<Arc<dyn ProcessModel>>,
     /// Faults that last.
     disturbances: Vec<Disturbance>,
     /// Machines that are cut off from the pods of others.
@@ -178,9 +182,15 @@ impl Runtimes {
             asked_count: 0,
             clock,
             assumed: BTreeMap::new(),
+            models: Vec::new(),
             disturbances: Vec::new(),
             cut_off: BTreeSet::new(),
         }
+    }
+
+    /// Asks a model, after those that were added before, what containers do.
+    pub fn add_model(&mut self, model: Arc<dyn ProcessModel>) {
+        self.models.push(model);
     }
 
     /// Adds a machine and returns its place.
@@ -517,7 +527,16 @@ impl Runtimes {
             self.machines[node.index()].fail_start(now, key, container, &error.message, out);
             return Err(error);
         }
+        let place = Place { node, key, container };
+        let custom = self.machines[node.index()].pods.get(&key).and_then(|record| {
+            let run = ProcessRun { pod: &record.pod, container: config.name, runs: run, now };
+            self.models.iter().find_map(|model| model.process(&run))
+        });
         let launch = match (scripted, self.world.unruled) {
+            _ if custom.is_some() => {
+                let model = Arc::new(custom.expect("just looked at"));
+                Launch::Model { model, argv: Vec::new() }
+            }
             (Some(rule), _) => Launch::Model { model: rule.run(run as usize).clone(), argv: Vec::new() },
             (None, Unruled::Idle) => Launch::Model { model: process::default_process(), argv: Vec::new() },
             (None, Unruled::Played) => match self.launch(now, place) {

@@ -175,6 +175,7 @@ impl Reader {
             actions,
             faults: Arc::default(),
             every_probe: false,
+            groups: Vec::new(),
             places: std::collections::BTreeMap::new(),
         };
         ClusterDump { scenario, notes: self.notes, ready }
@@ -252,5 +253,5 @@ pub(super) fn machine(node: &Node) -> Machine {
         kubelet: Arc::default(),
         load: Arc::default(),
     };
-    Machine { node: plan, uptime: super::machines::settled(), join: None }
+    Machine { node: plan, uptime: super::machines::settled(), join: None, pool: None }
 }

@@ -515,6 +515,8 @@ fn client_bits(client: Client) -> u64 {
         Client::Workload => 3 << 40,
         Client::User => 4 << 40,
         Client::Kubelet(node) => (5 << 40) + u64::from(node.0),
+        Client::Autoscaler => 6 << 40,
+        Client::Extension(place) => (7 << 40) + u64::from(place),
     }
 }
 
@@ -524,6 +526,8 @@ fn user_name(client: Client, cluster: &Cluster) -> String {
         Client::ControllerManager => "system:kube-controller-manager".to_owned(),
         Client::Workload => "system:serviceaccount:default:default".to_owned(),
         Client::User => "kubernetes-admin".to_owned(),
+        Client::Autoscaler => "system:serviceaccount:kube-system:cluster-autoscaler".to_owned(),
+        Client::Extension(place) => format!("system:serviceaccount:default:extension-{place}"),
         Client::Kubelet(node) => format!("system:node:{}", cluster.node_name(node)),
     }
 }
@@ -536,7 +540,8 @@ mod tests {
 
     fn change(kind: ChangeKind, index: u32, version: u64) -> Change {
         let meta = Metadata { index, resource_version: version, ..Metadata::default() };
-        let namespace = Namespace { meta, terminating: false, finalizers: crate::api::List::EMPTY };
+        let namespace =
+            Namespace { meta, terminating: false, conditions: Vec::new(), finalizers: crate::api::List::EMPTY };
         Change { kind, object: Object::Namespace(Arc::new(namespace)) }
     }
 

@@ -1,8 +1,7 @@
 //! EndpointSlices: the addresses behind each Service, and which of them may get new traffic.
 //!
 //! Follows `pkg/controller/endpointslice` and `staging/src/k8s.io/endpointslice` of Kubernetes 1.36: the sync here; how
-//! addresses are packed into slices in [`packing`]. Left out on purpose: topology hints, second address families, and
-//! the annotation that tells what triggered a change.
+//! addresses are packed into slices in [`packing`]. Left out on purpose: topology hints and second address families.
 
 mod packing;
 
@@ -24,6 +23,7 @@ names! {
     MANAGED_BY = "endpointslice.kubernetes.io/managed-by";
     CONTROLLER = "endpointslice-controller.k8s.io";
     HEADLESS = "service.kubernetes.io/headless";
+    TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time";
 }
 
 /// The first wait after a failure; it doubles up to the longest.
@@ -89,7 +89,10 @@ impl Controller for EndpointSliceController {
             flow.call(|| Request::Create(wrap(slice, &view.service)))??;
         }
         for slice in &packed.update {
-            let object = Object::EndpointSlice(Arc::new(slice.clone()));
+            // As recorded: no trigger but the Service's own making is ever told.
+            let annotations = slice.meta.annotations.without(*TRIGGER_TIME);
+            let meta = Metadata { annotations, ..slice.meta.clone() };
+            let object = Object::EndpointSlice(Arc::new(EndpointSlice { meta, ..slice.clone() }));
             flow.call(|| Request::Update { object, part: Part::Main })??;
         }
         for slice in &packed.delete {
@@ -107,7 +110,9 @@ impl Controller for EndpointSliceController {
 fn wrap(slice: &EndpointSlice, service: &Arc<Service>) -> Object {
     let owner = Object::Service(service.clone()).controller_reference();
     let mut slice = slice.clone();
-    slice.meta = Metadata { owner_references: vec![owner].into(), ..slice.meta };
+    let made = Name::new(&service.meta.creation_timestamp.to_string());
+    let annotations = slice.meta.annotations.with(*TRIGGER_TIME, made);
+    slice.meta = Metadata { owner_references: vec![owner].into(), annotations, ..slice.meta };
     Object::EndpointSlice(Arc::new(slice))
 }
 

@@ -1,0 +1,159 @@
+//! Machines that are not needed go: empty ones at once, one at a time otherwise, its pods evicted first.
+
+use super::{Cluster, is_local};
+use crate::api::{
+    Amendment, CPU, DeleteOptions, EventType, Kind, MEMORY, Name, Node, Object, Pod, PodPhase, Request, Taint,
+    TaintEffect, Target, VolumeSource, requests,
+};
+use crate::components::message::Message;
+use crate::components::scheduler::ClusterSnapshot;
+use crate::engine::{Outbox, SimDuration, SimTime};
+use std::sync::Arc;
+
+/// A machine that is used less than this is looked at: hundredths of CPU and of memory.
+const LITTLE_USED: i64 = 50;
+/// No machine goes for so long after one was added (`--scale-down-delay-after-add`).
+const AFTER_ADD: SimDuration = SimDuration::from_mins(10);
+/// Evictions are tried for so long; then the machine goes with what is left.
+const PATIENCE: SimDuration = SimDuration::from_mins(2);
+/// The longest that a pod gets (`--max-graceful-termination-sec`).
+const LONGEST_GRACE: i64 = 600;
+
+impl Cluster {
+    pub(super) fn scale_down(&mut self, now: SimTime, snapshot: &mut ClusterSnapshot, out: &mut Outbox<Message>) {
+        self.go_on_draining(now, out);
+        let plan = self.plan.clone();
+        for group in &plan.groups {
+            let size = group.machines.iter().filter(|name| self.autoscaler.wanted.contains(*name)).count();
+            let mut spare = size.saturating_sub(group.min);
+            // Empty machines go first.
+            let mut machines = group.machines.clone();
+            machines.sort_by_key(|name| self.pods_to_move(*name).next().is_some());
+            for name in &machines {
+                let node = self.server.store().nodes.find(Name::default(), *name).cloned();
+                let idle = node.filter(|node| {
+                    node.is_ready()
+                        && self.autoscaler.wanted.contains(name)
+                        && spare > 0
+                        && self.fits_elsewhere(now, snapshot, node)
+                });
+                let Some(node) = idle else {
+                    self.autoscaler.unneeded.remove(name);
+                    continue;
+                };
+                let since = *self.autoscaler.unneeded.entry(*name).or_insert(now);
+                let quiet = self.autoscaler.added.is_none_or(|added| now.since(added) >= AFTER_ADD);
+                let busy = self.pods_to_move(*name).next().is_some();
+                if quiet && now.since(since) >= group.unneeded && !(busy && self.drains_a_busy_one()) {
+                    spare -= 1;
+                    self.begin_draining(now, &node, out);
+                }
+            }
+        }
+    }
+
+    /// The pods of a machine that would have to move.
+    fn pods_to_move(&self, node: Name) -> impl Iterator<Item = &Arc<Pod>> {
+        let pods = self.server.store().pods.iter();
+        pods.filter(move |pod| pod.node_name == node && !pod.is_terminal() && !is_local(pod))
+    }
+
+    fn drains_a_busy_one(&self) -> bool {
+        self.autoscaler.draining.keys().any(|node| self.pods_to_move(*node).next().is_some())
+    }
+
+    /// Whether a machine is little used and its pods may, and can, go elsewhere.
+    fn fits_elsewhere(&self, now: SimTime, snapshot: &mut ClusterSnapshot, node: &Arc<Node>) -> bool {
+        let pods: Vec<Arc<Pod>> = self.pods_to_move(node.meta.name).cloned().collect();
+        let disabled = Name::new("cluster-autoscaler.kubernetes.io/scale-down-disabled");
+        if node.meta.annotations.get(disabled).is_some_and(|value| value == "true") || pods.iter().any(|pod| stays(pod))
+        {
+            return false;
+        }
+        let here = self.server.store().pods.iter().filter(|pod| pod.node_name == node.meta.name && !pod.is_terminal());
+        let used = here.fold([0i64; 2], |sum, pod| {
+            let wanted = requests::requests(&pod.spec);
+            [sum[0] + wanted.milli_cpu(), sum[1] + wanted.memory()]
+        });
+        let has = [node.status.allocatable.get(*CPU), node.status.allocatable.get(*MEMORY)];
+        let share = |place: usize| used[place] * 100 / has[place].unwrap_or(0).max(1);
+        if share(0).max(share(1)) >= LITTLE_USED {
+            return false;
+        }
+        let mut without = snapshot.clone();
+        for pod in &pods {
+            without.cache.remove_pod(pod);
+        }
+        without.cache.remove_node(node);
+        without.cache.refresh();
+        let free = |pod: &Arc<Pod>| Arc::new(Pod { node_name: Name::default(), ..Pod::clone(pod) });
+        let all = pods.iter().filter(|pod| !pod.meta.is_terminating());
+        let fits = all.map(free).all(|pod| self.place(now, &mut without, &pod).is_some());
+        if fits {
+            // The next machine may not count on the same room.
+            *snapshot = without;
+        }
+        fits
+    }
+
+    fn begin_draining(&mut self, now: SimTime, node: &Arc<Node>, out: &mut Outbox<Message>) {
+        let name = node.meta.name;
+        self.autoscaler.unneeded.remove(&name);
+        self.autoscaler.draining.insert(name, now);
+        self.autoscaler.wanted.remove(&name);
+        let taint = Taint {
+            key: Name::new("ToBeDeletedByClusterAutoscaler"),
+            value: Name::new(&self.server.clock().at(now).truncated().unix_secs().to_string()),
+            effect: TaintEffect::NoSchedule,
+            time_added: None,
+        };
+        let amendment = Amendment::Taints { add: vec![taint].into(), remove: crate::api::List::EMPTY };
+        self.autoscaler_calls(Request::Amend { target: target(name), uid: None, amendment }, out);
+        let message = "marked the node as toBeDeleted/unschedulable";
+        self.tell(now, &Object::Node(node.clone()), EventType::Normal, "ScaleDown", message, out);
+        self.go_on_draining(now, out);
+    }
+
+    /// Evicts what is left on machines that go, and lets go of those that are empty or were waited for long enough.
+    fn go_on_draining(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        let draining: Vec<(Name, SimTime)> =
+            self.autoscaler.draining.iter().map(|(node, since)| (*node, *since)).collect();
+        for (node, since) in draining {
+            let left: Vec<Arc<Pod>> = self.pods_to_move(node).cloned().collect();
+            let grace = left.iter().filter_map(|pod| pod.meta.deletion_grace_period).max().unwrap_or(0);
+            let patience = PATIENCE + SimDuration::from_secs(grace.unsigned_abs());
+            if (left.is_empty() && now > since) || now.since(since) > patience {
+                self.power_off(now, node, out);
+                let request = Request::Delete { target: target(node), options: DeleteOptions::default() };
+                self.autoscaler_calls(request, out);
+                self.autoscaler.draining.remove(&node);
+                continue;
+            }
+            for pod in left.iter().filter(|pod| !pod.meta.is_terminating()) {
+                let grace_period = Some(pod.spec.termination_grace_period.min(LONGEST_GRACE));
+                let options = DeleteOptions { grace_period, ..DeleteOptions::default() };
+                let (namespace, name) = (pod.meta.namespace, pod.meta.name);
+                self.autoscaler_calls(Request::Evict { namespace, name, options }, out);
+            }
+        }
+    }
+}
+
+fn target(node: Name) -> Target {
+    Target { kind: Kind::Node, namespace: Name::default(), name: node }
+}
+
+/// Whether a pod keeps its machine: it says so, nobody would make it again, or it would lose what it has written.
+fn stays(pod: &Pod) -> bool {
+    let says = pod.meta.annotations.get(Name::new("cluster-autoscaler.kubernetes.io/safe-to-evict"));
+    match says.map(|said| said.as_str()) {
+        Some("true") => return false,
+        Some("false") => return true,
+        _ => {}
+    }
+    let local = |source: &VolumeSource| {
+        matches!(source, VolumeSource::EmptyDir { in_memory: false, .. } | VolumeSource::HostPath { .. })
+    };
+    let bare = pod.meta.controller().is_none();
+    pod.status.phase != PodPhase::Succeeded && (bare || pod.spec.volumes.iter().any(|volume| local(&volume.source)))
+}

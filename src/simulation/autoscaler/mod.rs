@@ -1,0 +1,288 @@
+//! The cluster autoscaler, and the cloud that it asks for machines.
+//!
+//! Every ten seconds it looks at the pods that fit nowhere. With copies of each group's machine it works out how many
+//! machines would take them, by the scheduler's own rules, and raises the group that would leave the least idle
+//! (`least-waste`); the cloud boots those machines after a while, and the scheduler does the rest. Machines that are
+//! little used and whose pods fit elsewhere go after they have been unneeded for long enough ([`down`]).
+//!
+//! Follows the documentation of `cluster-autoscaler`. It sees the cluster without delay. Left out on purpose: copies of
+//! DaemonSet pods on machines that are not there yet, limits on cores and memory, machines that never come.
+
+mod down;
+
+use super::Cluster;
+use crate::api::{
+    ApiObject, CPU, ConditionStatus, EventType, MEMORY, Name, Node, Object, POD_SCHEDULED, Pod, Request, requests,
+};
+use crate::components::events::{EventRecorder, Told};
+use crate::components::message::{Client, Message, NodeIndex};
+use crate::components::scheduler::ClusterSnapshot;
+use crate::components::scheduler::schedule_one::{Outcome, Search};
+use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
+use crate::scenario::plan::NodeGroup;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+const PROVISION: Purpose = Purpose::new("machine from the cloud");
+/// How often the cluster is looked at (`--scan-interval`).
+const SCAN: SimDuration = SimDuration::from_secs(10);
+/// Pods of less priority make nobody add a machine (`--expendable-pods-priority-cutoff`).
+const EXPENDABLE: i32 = -10;
+
+/// Something for the autoscaler, or its cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+pub enum AutoscalerMessage {
+    /// The cluster is looked at.
+    Scan,
+    /// A machine boots.
+    Boot(NodeIndex),
+}
+
+/// What the autoscaler remembers.
+#[derive(Debug, Clone)]
+pub(super) struct Autoscaler {
+    /// The machines that were asked for or are there.
+    wanted: BTreeSet<Name>,
+    /// Since when machines were not needed.
+    unneeded: BTreeMap<Name, SimTime>,
+    /// Machines that are being emptied, and since when.
+    draining: BTreeMap<Name, SimTime>,
+    /// When machines were last added.
+    added: Option<SimTime>,
+    boots: u64,
+    calls: u32,
+    recorder: EventRecorder,
+}
+
+impl Default for Autoscaler {
+    fn default() -> Self {
+        Self {
+            wanted: BTreeSet::new(),
+            unneeded: BTreeMap::new(),
+            draining: BTreeMap::new(),
+            added: None,
+            boots: 0,
+            calls: 0,
+            recorder: EventRecorder::new(Name::new("cluster-autoscaler"), Name::default()),
+        }
+    }
+}
+
+/// Machines that one group could add.
+struct Choice<'g> {
+    group: &'g NodeGroup,
+    machines: Vec<Name>,
+    pods: Vec<Arc<Pod>>,
+    /// Thousandths of CPU and memory that would stay idle.
+    waste: i64,
+}
+
+impl Cluster {
+    pub(super) fn begin_autoscaling(&mut self, out: &mut Outbox<Message>) {
+        let groups = self.plan.groups.clone();
+        if groups.is_empty() {
+            return;
+        }
+        self.autoscaler.wanted =
+            groups.iter().flat_map(|group| group.machines.iter().take(group.first)).copied().collect();
+        out.after(SCAN, Message::Autoscaler(AutoscalerMessage::Scan));
+    }
+
+    pub(super) fn autoscale(&mut self, now: SimTime, message: AutoscalerMessage, out: &mut Outbox<Message>) {
+        match message {
+            AutoscalerMessage::Boot(node) => {
+                let name = self.node_name(node);
+                if self.runtimes.machine(node).is_powered() {
+                    self.start_kubelet(name, SimDuration::ZERO, out);
+                } else {
+                    self.power_on(name, out);
+                }
+            }
+            AutoscalerMessage::Scan => {
+                let mut snapshot = self.foreseen();
+                let left = self.pods_that_fit_nowhere(now, &mut snapshot);
+                if !left.is_empty() {
+                    self.scale_up(now, &snapshot, left, out);
+                }
+                self.scale_down(now, &mut snapshot, out);
+                out.after(SCAN, Message::Autoscaler(AutoscalerMessage::Scan));
+            }
+        }
+    }
+
+    /// The cluster with the machines that are about to join; those that are being emptied are left out.
+    fn foreseen(&self) -> ClusterSnapshot {
+        let store = self.server.store();
+        let mut snapshot = ClusterSnapshot::default();
+        for namespace in store.namespaces.iter() {
+            snapshot.cache.set_namespace(namespace.meta.name, Some(namespace.meta.labels.clone()));
+        }
+        for node in store.nodes.iter() {
+            if node.is_ready() && !self.autoscaler.draining.contains_key(&node.meta.name) {
+                snapshot.cache.set_node(node);
+            }
+        }
+        for name in &self.autoscaler.wanted {
+            let there = store.nodes.find(Name::default(), *name).is_some_and(|node| node.is_ready());
+            if !there && let Some(node) = self.template(*name) {
+                snapshot.cache.set_node(&node);
+            }
+        }
+        for pod in store.pods.iter().filter(|pod| !pod.node_name.is_empty() && !pod.is_terminal()) {
+            snapshot.cache.set_pod(pod);
+        }
+        let kinds = [
+            crate::api::Kind::PersistentVolumeClaim,
+            crate::api::Kind::PersistentVolume,
+            crate::api::Kind::StorageClass,
+        ];
+        for object in kinds.into_iter().flat_map(|kind| store.list(kind)) {
+            snapshot.cache.objects.set(&object, false);
+        }
+        snapshot.cache.refresh();
+        snapshot
+    }
+
+    /// A machine as it would register.
+    fn template(&self, name: Name) -> Option<Arc<Node>> {
+        let plan = self.plan.nodes.iter().find(|plan| plan.name == name)?;
+        Some(Arc::new(self.node_template(plan, self.machine_named(name)?)))
+    }
+
+    /// Where the scheduler would place a pod, and places it there.
+    fn place(&self, now: SimTime, snapshot: &mut ClusterSnapshot, pod: &Arc<Pod>) -> Option<Name> {
+        let profiles = &self.plan.scheduler.profiles;
+        let profile = profiles.iter().find(|profile| profile.scheduler_name == pod.spec.scheduler_name)?;
+        let stamp = self.server.clock().at(now).truncated().unix_secs();
+        let ClusterSnapshot { cache, nominator, .. } = snapshot;
+        let decision = Search::default().schedule(cache, nominator, profile, pod, SimTime::ZERO, stamp);
+        let Outcome::Chosen(slot) = decision.outcome else { return None };
+        let node = cache.node(slot).name();
+        cache.set_pod(&Arc::new(Pod { node_name: node, ..Pod::clone(pod) }));
+        Some(node)
+    }
+
+    /// The pods that the scheduler gave up on and that would not fit even on what is about to join.
+    fn pods_that_fit_nowhere(&self, now: SimTime, snapshot: &mut ClusterSnapshot) -> Vec<Arc<Pod>> {
+        let stuck = |pod: &&Arc<Pod>| {
+            pod.node_name.is_empty()
+                && !pod.meta.is_terminating()
+                && pod.spec.priority >= EXPENDABLE
+                && pod.status.condition(*POD_SCHEDULED).is_some_and(|condition| {
+                    condition.status == ConditionStatus::False && condition.reason == "Unschedulable"
+                })
+        };
+        let mut pods: Vec<Arc<Pod>> = self.server.store().pods.iter().filter(stuck).cloned().collect();
+        pods.sort_by_key(|pod| (std::cmp::Reverse(pod.spec.priority), pod.meta.index));
+        pods.retain(|pod| self.place(now, snapshot, pod).is_none());
+        pods
+    }
+
+    /// Raises the group that would leave the least idle.
+    fn scale_up(&mut self, now: SimTime, snapshot: &ClusterSnapshot, left: Vec<Arc<Pod>>, out: &mut Outbox<Message>) {
+        let plan = self.plan.clone();
+        let choices = plan.groups.iter().filter_map(|group| self.choice(now, snapshot, group, &left));
+        let best = choices.min_by_key(|choice| (choice.waste, std::cmp::Reverse(choice.pods.len()), choice.group.name));
+        let mut helped = BTreeSet::new();
+        if let Some(best) = best {
+            let group = best.group;
+            let size = group.machines.iter().filter(|name| self.autoscaler.wanted.contains(*name)).count();
+            let (grown, most) = (size + best.machines.len(), group.machines.len());
+            let message = format!("pod triggered scale-up: [{{{} {size}->{grown} (max: {most})}}]", group.name);
+            for pod in &best.pods {
+                helped.insert(pod.meta.index);
+                self.tell(now, &Object::Pod(pod.clone()), EventType::Normal, "TriggeredScaleUp", &message, out);
+            }
+            for name in best.machines {
+                self.order(now, group, name, out);
+            }
+            self.autoscaler.added = Some(now);
+        }
+        let message = "pod didn't trigger scale-up: no node group could grow by a node that it fits on";
+        for pod in left.iter().filter(|pod| !helped.contains(&pod.meta.index)) {
+            self.tell(now, &Object::Pod(pod.clone()), EventType::Normal, "NotTriggerScaleUp", message, out);
+        }
+    }
+
+    /// The machines by which a group would have to grow for the pods that it can help.
+    fn choice<'g>(
+        &self,
+        now: SimTime,
+        snapshot: &ClusterSnapshot,
+        group: &'g NodeGroup,
+        left: &[Arc<Pod>],
+    ) -> Option<Choice<'g>> {
+        let free = group
+            .machines
+            .iter()
+            .filter(|name| !self.autoscaler.wanted.contains(*name) && !self.autoscaler.draining.contains_key(*name));
+        let mut snapshot = snapshot.clone();
+        let (mut left, mut pods, mut machines): (Vec<Arc<Pod>>, Vec<_>, Vec<_>) =
+            (left.to_vec(), Vec::new(), Vec::new());
+        let (mut idle, mut most) = ([0i64; 2], [0i64; 2]);
+        for name in free {
+            let Some(node) = self.template(*name).filter(|_| !left.is_empty()) else { break };
+            snapshot.cache.set_node(&node);
+            let before = left.len();
+            let mut here = [0i64; 2];
+            left.retain(|pod| {
+                let fits = self.place(now, &mut snapshot, pod).is_some();
+                if fits {
+                    let wanted = requests::requests(&pod.spec);
+                    here = [here[0] + wanted.milli_cpu(), here[1] + wanted.memory()];
+                    pods.push(pod.clone());
+                }
+                !fits
+            });
+            if left.len() == before {
+                break;
+            }
+            machines.push(*name);
+            let has = [node.status.allocatable.get(*CPU), node.status.allocatable.get(*MEMORY)].map(|a| a.unwrap_or(0));
+            for (place, has) in has.into_iter().enumerate() {
+                idle[place] += (has - here[place]).max(0);
+                most[place] += has;
+            }
+        }
+        let waste = (0..2).map(|place| idle[place] * 1_000 / most[place].max(1)).sum();
+        (!machines.is_empty()).then_some(Choice { group, machines, pods, waste })
+    }
+
+    /// Asks the cloud for a machine.
+    fn order(&mut self, now: SimTime, group: &NodeGroup, name: Name, out: &mut Outbox<Message>) {
+        let Some(node) = self.machine_named(name) else { return };
+        self.autoscaler.wanted.insert(name);
+        self.autoscaler.boots += 1;
+        let stream = StreamKey::new(&name);
+        let delay = self.draws.sample(&group.provision, PROVISION, stream, now.as_nanos());
+        out.after(delay, Message::Autoscaler(AutoscalerMessage::Boot(node)));
+    }
+
+    fn autoscaler_calls(&mut self, request: Request, out: &mut Outbox<Message>) {
+        self.autoscaler.calls += 1;
+        let (client, id) = (Client::Autoscaler, self.autoscaler.calls);
+        out.now(Message::Call { client, id, request: Box::new(request) });
+    }
+
+    fn tell(
+        &mut self,
+        now: SimTime,
+        about: &Object,
+        kind: EventType,
+        reason: &str,
+        message: &str,
+        out: &mut Outbox<Message>,
+    ) {
+        let told = Told { about: about.reference(), kind, reason: Name::new(reason), message: message.into() };
+        let wall = self.server.clock().at(now);
+        if let Some(request) = self.autoscaler.recorder.tell(now, wall, told) {
+            self.autoscaler_calls(request, out);
+        }
+    }
+}
+
+/// Whether a pod stays on its machine until the end: of a DaemonSet, or the machine's own.
+fn is_local(pod: &Pod) -> bool {
+    let of_daemon_set = pod.meta().controller().is_some_and(|owner| owner.kind == "DaemonSet");
+    of_daemon_set || pod.meta.annotations.get(Name::new("kubernetes.io/config.mirror")).is_some()
+}

@@ -13,7 +13,9 @@ pub(super) fn deletion_only_nears((before, object, _): Seen<'_>) -> Option<Strin
     let (old, new) = (before?.meta(), object.meta());
     let (was, is) = (old.deletion_timestamp?, new.deletion_timestamp?);
     let grace = |meta: &crate::api::Metadata| meta.deletion_grace_period.unwrap_or(0);
-    (is > was || grace(new) > grace(old))
+    // One that is overdue is forced at the instant of the call.
+    let later = is > was && grace(new) > 1;
+    (later || grace(new) > grace(old))
         .then(|| format!("{was} after {} s, then {is} after {} s", grace(old), grace(new)))
 }
 

@@ -205,7 +205,7 @@ invariants! {
         };
         (observed > meta.generation).then(|| format!("{observed} of {}", meta.generation))
     };
-    "deletion-only-nears", "a deletion comes no later, and its grace never grows",
+    "deletion-only-nears", "a deletion comes no later unless it is forced when overdue, and its grace never grows",
         |write| laws::deletion_only_nears(write.seen());
     "gates-go-tolerations-come", "a pod gets no new scheduling gate and loses no toleration",
         |write| laws::gates_go_and_tolerations_come(write.seen());

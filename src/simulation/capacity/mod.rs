@@ -5,7 +5,8 @@
 //! ([`headroom`]), and by doing it to a fork of the simulation ([`disruption`]); *how few nodes do* by running the same
 //! manifests on fewer and fewer machines ([`fewest`]). Nothing here is an estimate.
 //!
-//! Left out: preemption (nobody is pushed out to make room), autoscalers of nodes, and what pods use beyond what they request.
+//! Left out: preemption (nobody is pushed out to make room), autoscalers of nodes, and what pods use
+//! beyond what they request.
 
 pub mod disruption;
 pub mod fewest;

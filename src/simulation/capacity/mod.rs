@@ -2,8 +2,8 @@
 //!
 //! Everything starts from a simulation that has settled. *How many more fit* is found by placing pods one by one with
 //! the scheduler's own search on the cluster's objects ([`fit`]); *what if a node is lost* by doing the same without it
-//! ([`headroom`]), and by doing it to a fork of the simulation ([`disruption`]); *how few nodes do* by running the same
-//! manifests on fewer and fewer machines ([`fewest`]). Nothing here is an estimate.
+//! ([`mod@headroom`]), and by doing it to a fork of the simulation ([`disruption`]); *how few nodes do* by running the
+//! same manifests on fewer and fewer machines ([`mod@fewest`]). Nothing here is an estimate.
 //!
 //! Left out: preemption (nobody is pushed out to make room), autoscalers of nodes, and what pods use
 //! beyond what they request.

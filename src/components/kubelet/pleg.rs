@@ -142,7 +142,7 @@ impl Kubelet {
         let before = state.listed.clone();
         state.listed = pod.clone();
         state.cached = pod;
-        state.observed_at = Some(began.max(state.observed_at.unwrap_or(SimTime::ZERO)));
+        state.observed_at = Some(began);
         if let Some(state) = self.pods.get(&key) {
             let after = state.listed.clone();
             self.note_image_use(now, &before, &after);

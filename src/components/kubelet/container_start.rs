@@ -237,6 +237,7 @@ impl Kubelet {
             return Err(format!("{why} (pod: \"{who}\", container: {})", container.name).into());
         }
         let env = self.environment(key, pod, container)?;
+        let mounts = Self::mounts(key, pod, container, &env)?;
         let expanded = |words: &[Text]| words.iter().map(|word| expand(word, &env)).collect();
         Ok(ContainerConfig {
             name: container.name,
@@ -247,7 +248,7 @@ impl Kubelet {
             working_dir: container.working_dir,
             env,
             namespace: pod.meta.namespace,
-            mounts: Self::mounts(key, pod, container),
+            mounts,
             requests: container.requests.clone(),
             limits: container.limits.clone(),
             shares_processes: pod.spec.share_process_namespace,

@@ -15,6 +15,7 @@ mod back_off;
 mod boot;
 mod config;
 mod container_start;
+mod downward;
 mod eviction;
 mod handler;
 mod hindrance;

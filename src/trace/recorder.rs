@@ -301,6 +301,7 @@ impl TraceRecord {
                 told.part = self.instance(*container).0;
                 told.detail = Detail::Number(i64::from(exit.code));
             }
+            RuntimeMessage::OutOfMemory { .. } => {}
             RuntimeMessage::Kill { key, container, .. }
             | RuntimeMessage::Crash { key, container, .. }
             | RuntimeMessage::LateSignal { key, container }

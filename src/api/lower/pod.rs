@@ -6,9 +6,9 @@ use super::{Lower, container, defaults};
 use crate::api::pod::requests;
 use crate::api::validation::{self, Errors};
 use crate::api::{
-    Affinity, FileField, Labels, List, Metadata, Name, NodeSelectorTerm, ObjectFiles, Pod, PodAffinityTerm, PodSpec, PodTemplate,
-    Requirement, RestartPolicy, TaintEffect, Text, Toleration, TolerationOperator, TopologySpreadConstraint, Volume,
-    VolumeSource,
+    Affinity, FileField, Labels, List, Metadata, Name, NodeSelectorTerm, ObjectFiles, Pod, PodAffinityTerm, PodSpec,
+    PodTemplate, Requirement, RestartPolicy, TaintEffect, Text, Toleration, TolerationOperator,
+    TopologySpreadConstraint, Volume, VolumeSource,
 };
 use k8s_openapi::api::core::v1;
 use std::sync::Arc;
@@ -277,7 +277,10 @@ fn volume_source(volume: &v1::Volume) -> VolumeSource {
                 .filter_map(|source| source.secret.as_ref())
                 .map(|secret| files(&secret.name, secret.optional, secret.items.as_ref()))
                 .collect(),
-            fields: sources().filter_map(|source| source.downward_api.as_ref()).flat_map(|fields| file_fields(fields.items.as_ref())).collect(),
+            fields: sources()
+                .filter_map(|source| source.downward_api.as_ref())
+                .flat_map(|fields| file_fields(fields.items.as_ref()))
+                .collect(),
             token: sources().any(|source| source.service_account_token.is_some()),
         };
     }

@@ -6,10 +6,10 @@
 use super::fields::format_quantity;
 use crate::api::lower::{decode, default_pod, pod_spec_of};
 use crate::api::{
-    Affinity, Container, ContainerPort, EnvFrom, EnvValue, EnvVar, FileField, Handler, ImagePullPolicy, KeyReference, List, Name,
-    NodeSelectorTerm, ObjectFiles, Operator, PodAffinityTerm, PodSpec, PodTemplate, Port, Probe, Quantity,
-    QuantityFormat, Requirement, ResizeRestartPolicy, ResourceField, ResourceList, RestartRule, RestartRuleAction, Selector, Text, Toleration, TolerationOperator,
-    TopologySpreadConstraint, Uid, Volume, VolumeMount, VolumeSource,
+    Affinity, Container, ContainerPort, EnvFrom, EnvValue, EnvVar, FileField, Handler, ImagePullPolicy, KeyReference,
+    List, Name, NodeSelectorTerm, ObjectFiles, Operator, PodAffinityTerm, PodSpec, PodTemplate, Port, Probe, Quantity,
+    QuantityFormat, Requirement, ResizeRestartPolicy, ResourceField, ResourceList, RestartRule, RestartRuleAction,
+    Selector, Text, Toleration, TolerationOperator, TopologySpreadConstraint, Uid, Volume, VolumeMount, VolumeSource,
 };
 use crate::engine::SimDuration;
 use k8s_openapi::api::core::v1;

@@ -6,13 +6,14 @@
 use super::back_off::BackOff;
 use super::handler::{HandlerOutcome, HandlerRun};
 use super::images::ImageOutcome;
+use super::oom_score::oom_score_adj;
 use super::status::StartError;
 use super::sync_pod::Stage;
 use super::termination::{ContainerKill, PodKill};
 use super::volumes::expand;
 use super::{Kubelet, PendingCri};
 use crate::api::names;
-use crate::api::{Container, ContainerId, EventType, Name, Pod, QosClass, Text};
+use crate::api::{Container, ContainerId, EventType, Name, Pod, Text};
 use crate::components::cri::{ContainerConfig, CriCall, CriReply, CriResult, InstanceState, PodKey, RuntimePod};
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
@@ -225,6 +226,10 @@ impl Kubelet {
         container: &Container,
         attempt: u32,
     ) -> Result<ContainerConfig, Text> {
+        let target = container.target_container;
+        if !target.is_empty() && self.pods.get(&key).is_none_or(|state| state.runtime.newest(target).is_none()) {
+            return Err(format!("unable to find target container {target}").into());
+        }
         let of_image = || self.images.users.get(&container.image).copied().unwrap_or(0);
         if container.run_as_non_root && container.run_as_user.unwrap_or_else(of_image) == 0 {
             let meta = &pod.meta;
@@ -394,18 +399,6 @@ pub(super) fn back_off_key(container: &Container) -> StreamKey {
         key = key.part(&resource).part(&amount.to_string());
     }
     key
-}
-
-/// What the kernel adds to a container's out-of-memory score (`pkg/kubelet/qos/policy.go`).
-pub(super) fn oom_score_adj(pod: &Pod, container: &Container, node_memory: i64) -> i32 {
-    if pod.spec.priority >= 2_000_001_000 || pod.status.qos_class == QosClass::Guaranteed {
-        return -997;
-    }
-    if pod.status.qos_class == QosClass::BestEffort || node_memory <= 0 {
-        return 1000;
-    }
-    let adjusted = 1000 - (i128::from(container.requests.memory()) * 1000 / i128::from(node_memory)) as i32;
-    adjusted.clamp(3, 999)
 }
 
 /// A duration as Go prints it: `10s`, `1m20s`, `5m0s`.

@@ -107,7 +107,8 @@ mod tests {
     fn labels_are_shown_by_key_or_all_in_order() {
         let labels = Labels::EMPTY.with(Name::new("b"), Name::new("2")).with(Name::new("a/x"), Name::new("1"));
         assert_eq!(&*every_pair(&labels), "a/x=\"1\"\nb=\"2\"");
-        for (path, value) in [("metadata.labels['b']", Some("2")), ("metadata.labels['c']", Some("")), ("x['b']", None)] {
+        for (path, value) in [("metadata.labels['b']", Some("2")), ("metadata.labels['c']", Some("")), ("x['b']", None)]
+        {
             assert_eq!(one_value("metadata.labels", &labels, path), value.map(Name::new), "{path}");
         }
     }

@@ -25,6 +25,7 @@ mod inspect;
 mod lease;
 mod net_client;
 mod node_status;
+mod oom_score;
 mod pleg;
 mod pod_worker;
 mod preemption;
@@ -35,6 +36,7 @@ mod static_pods;
 mod status;
 mod status_manager;
 mod sync_pod;
+mod sysctl;
 mod termination;
 mod volumes;
 
@@ -104,6 +106,13 @@ pub enum KubeletMessage {
     ImageGc {
         /// Stale unless the one that is waited for.
         due: SimTime,
+    },
+    /// The kernel has killed a process because the machine had no memory left.
+    SystemOom {
+        /// Its name.
+        process: Name,
+        /// Its number.
+        pid: u32,
     },
     /// A step of the node's shutdown.
     ShutdownStep {
@@ -256,6 +265,7 @@ impl KubeletMessage {
             | Self::ShutdownStep { .. }
             | Self::Eviction { .. }
             | Self::ImageGc { .. }
+            | Self::SystemOom { .. }
             | Self::Register { .. }
             | Self::NodeBeat { .. }
             | Self::Relist { .. }
@@ -565,6 +575,11 @@ impl Kubelet {
             | KubeletMessage::ListPods
             | KubeletMessage::Eviction { .. }
             | KubeletMessage::ImageGc { .. } => {}
+            KubeletMessage::SystemOom { process, pid } => {
+                // `pkg/kubelet/oom/oom_watcher_linux.go`.
+                let text = format!("System OOM encountered, victim process: {process}, pid: {pid}");
+                self.tell_node(now, EventType::Warning, "SystemOOM", &text, out);
+            }
             KubeletMessage::ShutdownStep { due } => self.shutdown_step(now, due, out),
             KubeletMessage::ReadFiles => self.read_files(now, out),
             KubeletMessage::Register { works } => self.register(now, works, out),

@@ -3,7 +3,7 @@
 //! Follows `pkg/kubelet/pod_workers.go` of Kubernetes 1.36. A worker does one thing at a time; updates that come
 //! meanwhile collapse into one. Before it begins it waits until the runtime was looked at after it last ended.
 
-use super::config::{BACK_OFF_PERIOD, SYNC_TICK};
+use super::config::{BACK_OFF_PERIOD, NETWORK_BACK_OFF, SYNC_TICK};
 use super::status_manager::has_pod_initialized;
 use super::sync_pod::{SyncEnd, SyncPod};
 use super::termination::PodKill;
@@ -103,6 +103,8 @@ pub(super) enum TurnEnd {
     Transition,
     /// Something failed.
     Failed,
+    /// The node has no network for the pod.
+    NoNetwork,
     /// Something failed that has a time of its own for another try.
     BackOff { until: SimTime },
 }
@@ -337,6 +339,7 @@ impl Kubelet {
             TurnEnd::Done => Some(sync_frequency),
             TurnEnd::BackOff { until } => Some(until.since(now).min(sync_frequency)),
             TurnEnd::Failed => Some(BACK_OFF_PERIOD),
+            TurnEnd::NoNetwork => Some(NETWORK_BACK_OFF),
         };
         let delay = delay.map(|delay| self.jitter(now, key, delay));
         let tick_phase = self.tick_phase;

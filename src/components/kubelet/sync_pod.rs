@@ -6,7 +6,7 @@
 
 use super::actions::{PodActions, pod_actions};
 use super::container_start::{ContainerStart, StartEnd, StartItem, StartKind};
-use super::pod_worker::Activity;
+use super::pod_worker::{Activity, TurnEnd};
 use super::probe::ProbeVerdicts;
 use super::status::StatusInput;
 use super::termination::{ContainerKill, KillOrder, PodKill};
@@ -145,6 +145,17 @@ impl Kubelet {
             return self.sync_ended(now, key, SyncEnd::Terminal, out);
         }
         self.watch_deadline(now, key, out);
+        if let Some(error) = self.network_error(now).filter(|_| !pod.spec.host_network) {
+            self.tell_pod(
+                now,
+                key,
+                EventType::Warning,
+                "NetworkNotReady",
+                format!("network is not ready: {error}"),
+                out,
+            );
+            return self.turn_ended(now, key, TurnEnd::NoNetwork, out);
+        }
         let deadline = now + super::config::VOLUME_TIMEOUT;
         let sync = SyncPod {
             pod: pod.clone(),
@@ -195,6 +206,7 @@ impl Kubelet {
         if state.probed.is_none() || state.probes.is_empty() {
             state.probed = Some(state.pod.clone());
         }
+        self.tell_missing_pull_secrets(now, key, out);
         self.add_probes(now, key, out);
         let Some(state) = self.pods.get(&key) else { return };
         let Some(Activity::Syncing(sync)) = state.worker.as_ref().map(|worker| &worker.activity) else { return };
@@ -489,7 +501,7 @@ impl Kubelet {
     pub(super) fn cancel_wait(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let waits = self.sync(key).is_some_and(|sync| matches!(sync.stage, Stage::Volumes { .. }));
         if waits {
-            self.turn_ended(now, key, super::pod_worker::TurnEnd::Failed, out);
+            self.turn_ended(now, key, TurnEnd::Failed, out);
         }
     }
 

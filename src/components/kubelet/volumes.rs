@@ -9,8 +9,8 @@ use super::pod_worker::{Activity, TurnEnd};
 use super::sync_pod::Stage;
 use super::{Kubelet, KubeletMessage, PendingCall};
 use crate::api::{
-    Container, EnvValue, EventType, FileField, Kind, List, Name, Object, ObjectFiles, Pod, Request, Response, Target, Text,
-    VolumeSource,
+    Container, EnvValue, EventType, FileField, Kind, List, Name, Object, ObjectFiles, Pod, Request, Response, Target,
+    Text, VolumeSource,
 };
 use crate::components::cri::{ContainerMount, PodKey, TOKEN_VOLUME, VolumeKey};
 use crate::components::message::Message;
@@ -375,15 +375,38 @@ impl Kubelet {
         let mut targets: Vec<Target> = Vec::new();
         for container in pod.spec.init_containers.iter().chain(&pod.spec.containers) {
             for (kind, name) in environment_objects(container) {
-                let target = Target { kind, namespace, name };
-                if !self.objects.contains_key(&(kind, namespace, name)) && !targets.contains(&target) {
-                    targets.push(target);
-                }
+                targets.push(Target { kind, namespace, name });
             }
         }
+        let pull_secrets = pod.spec.image_pull_secrets.iter().filter(|name| !name.is_empty());
+        targets.extend(pull_secrets.map(|name| Target { kind: Kind::Secret, namespace, name: *name }));
+        let read = |target: &Target| self.objects.contains_key(&(target.kind, namespace, target.name));
+        targets.retain(|target| !read(target));
+        let mut asked = Vec::new();
+        targets.retain(|target| {
+            !asked.contains(target) && {
+                asked.push(*target);
+                true
+            }
+        });
         for target in targets {
             let pending = PendingCall::Volume { key, volume: usize::MAX, target };
             self.call_api(now, Request::Get(target), pending, out);
+        }
+    }
+
+    /// Tells of the Secrets for pulling images that are not there (`getPullSecretsForPod`).
+    pub(super) fn tell_missing_pull_secrets(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let Some(pod) = self.pods.get(&key).map(|state| state.pod.clone()) else { return };
+        let missing =
+            |name: &&Name| matches!(self.objects.get(&(Kind::Secret, pod.meta.namespace, **name)), Some(None));
+        let missing: Vec<&str> = pod.spec.image_pull_secrets.iter().filter(missing).map(|name| name.as_str()).collect();
+        if !missing.is_empty() {
+            let text = format!(
+                "Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed.",
+                missing.join(", ")
+            );
+            self.tell_pod(now, key, EventType::Warning, "FailedToRetrieveImagePullSecret", text, out);
         }
     }
 
@@ -617,11 +640,9 @@ mod tests {
     fn every_variable_of_a_sub_path_has_a_value() {
         // `TestExpandVolumeMountsWithSubpath`, in short.
         let env = [(Name::new("A"), Text::from("x")), (Name::new("E"), Text::default())];
-        for (text, expected) in [
-            ("logs/$(A)", Ok("logs/x")),
-            ("$$(A)", Ok("$(A)")),
-            ("$(B)/$(A)/$(E)", Err("missing value for B, E")),
-        ] {
+        for (text, expected) in
+            [("logs/$(A)", Ok("logs/x")), ("$$(A)", Ok("$(A)")), ("$(B)/$(A)/$(E)", Err("missing value for B, E"))]
+        {
             let expected = expected.map(Name::new).map_err(Text::from);
             assert_eq!(expanded_sub_path(text, &env), expected, "{text}");
         }

@@ -120,6 +120,14 @@ impl Excess {
         }
     }
 
+    /// Bytes of memory by which it grows in a minute.
+    pub(super) const fn leak(&self) -> i64 {
+        match self.what {
+            Used::Memory { per_minute, .. } if self.grows() => per_minute,
+            Used::Memory { .. } | Used::Disk { .. } => 0,
+        }
+    }
+
     /// Whether it still grows.
     pub(super) const fn grows(&self) -> bool {
         self.until.is_none()

@@ -16,6 +16,7 @@ mod image_table;
 mod listen;
 mod log;
 mod machine;
+mod memory;
 mod network;
 mod process;
 mod program;
@@ -102,6 +103,11 @@ pub enum RuntimeMessage {
         session: Session,
         /// Stale unless the script's.
         turn: u32,
+    },
+    /// The machine has no memory left, unless some was given back.
+    OutOfMemory {
+        /// Stale unless the moment that is waited for.
+        due: SimTime,
     },
     /// A fault ends a process, unless it was healed.
     Crash {
@@ -237,6 +243,7 @@ impl Runtimes {
             RuntimeMessage::Resume { key, container, session, turn } => {
                 self.resume(now, Place { node, key, container }, session, turn, out);
             }
+            RuntimeMessage::OutOfMemory { due } => self.out_of_memory(now, node, due, out),
             RuntimeMessage::Crash { key, container, fault, exit } => {
                 self.crash(now, Place { node, key, container }, fault, &exit, out);
             }

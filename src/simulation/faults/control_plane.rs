@@ -1,7 +1,7 @@
 //! Processes of the control plane that die and start again, and what mending a wire sets going.
 
 use super::{Cluster, FaultMessage, Strike};
-use crate::api::{Change, ChangeKind, Kind, Object};
+use crate::api::{Change, ChangeKind, Kind, Object, WallTime};
 use crate::components::controllers::{ControllerManager, ControllerSetup, Heartbeat};
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
@@ -145,10 +145,19 @@ impl Cluster {
             return;
         }
         let last = self.kubelets[node.index()].lease_renewed_at(now).unwrap_or(SimTime::ZERO);
+        if let Some(renewed) = self.lease_renewed(now, node) {
+            self.faults.lapsed.insert(node, renewed);
+        }
         let name = self.node_name(node);
         if !self.is_down(Leader::ControllerManager) {
             self.controllers.heartbeat(now, name, Heartbeat::Stopped(last), out);
         }
+    }
+
+    /// When the lease of a node was last renewed, if it ever was.
+    pub(in crate::simulation) fn lease_renewed(&self, now: SimTime, node: NodeIndex) -> Option<WallTime> {
+        let going_on = || Some(self.server.clock().at(now).earlier_by(self.kubelets[node.index()].lease_age(now)?));
+        self.faults.lapsed.get(&node).copied().or_else(going_on)
     }
 
     /// A kubelet whose lease lapsed tries again before long.
@@ -175,6 +184,7 @@ impl Cluster {
             return;
         }
         self.faults.silent.remove(&node);
+        self.faults.lapsed.remove(&node);
         let name = self.node_name(node);
         if !self.is_down(Leader::ControllerManager) {
             self.controllers.heartbeat(now, name, Heartbeat::Beats, out);

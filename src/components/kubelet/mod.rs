@@ -14,6 +14,7 @@ mod attach;
 mod back_off;
 mod boot;
 mod config;
+mod container_gc;
 mod container_start;
 mod downward;
 mod eviction;
@@ -99,6 +100,11 @@ pub enum KubeletMessage {
     ListPods,
     /// The eviction manager's turn: the cluster adds what the node uses.
     Eviction {
+        /// Stale unless the one that is waited for.
+        due: SimTime,
+    },
+    /// Containers of pods that are gone are looked at.
+    ContainerGc {
         /// Stale unless the one that is waited for.
         due: SimTime,
     },
@@ -264,6 +270,7 @@ impl KubeletMessage {
             | Self::ReadFiles
             | Self::ShutdownStep { .. }
             | Self::Eviction { .. }
+            | Self::ContainerGc { .. }
             | Self::ImageGc { .. }
             | Self::SystemOom { .. }
             | Self::Register { .. }
@@ -375,6 +382,7 @@ pub struct Kubelet {
     /// ConfigMaps and Secrets that were read, and are watched from then on; `None` for what is not there.
     objects: FastMap<(Kind, Name, Name), Option<Object>>,
     housekeeping_due: Option<SimTime>,
+    container_gc_due: Option<SimTime>,
     /// The node as this kubelet registers it.
     template: Arc<Node>,
     reporter: NodeReporter,
@@ -512,6 +520,7 @@ impl Kubelet {
             node_object: None,
             objects: FastMap::default(),
             housekeeping_due: None,
+            container_gc_due: None,
             template,
             reporter: NodeReporter::default(),
             static_pods: StaticPods::default(),
@@ -575,6 +584,7 @@ impl Kubelet {
             | KubeletMessage::ListPods
             | KubeletMessage::Eviction { .. }
             | KubeletMessage::ImageGc { .. } => {}
+            KubeletMessage::ContainerGc { due } => self.container_gc(now, due, out),
             KubeletMessage::SystemOom { process, pid } => {
                 // `pkg/kubelet/oom/oom_watcher_linux.go`.
                 let text = format!("System OOM encountered, victim process: {process}, pid: {pid}");

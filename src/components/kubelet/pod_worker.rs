@@ -166,7 +166,9 @@ impl Kubelet {
         let Some(state) = self.pods.get_mut(&key) else { return };
         state.configured = false;
         if state.worker.is_none() {
-            self.forget_pod(key);
+            if let Some(state) = self.pods.remove(&key) {
+                self.leave_to_gc(now, key, state, out);
+            }
             return;
         }
         self.update_pod(now, key, UpdateKind::Kill, out);
@@ -412,7 +414,9 @@ impl Kubelet {
             .map(|(key, _)| *key)
             .collect();
         for key in done {
-            self.forget_pod(key);
+            if let Some(state) = self.pods.remove(&key) {
+                self.leave_to_gc(now, key, state, out);
+            }
         }
         // Pods that are gone have no status, so their probes have nothing to go by (`RemoveOrphanedStatuses`).
         for state in self.pods.values_mut().filter(|state| !state.configured) {
@@ -433,7 +437,7 @@ impl Kubelet {
             .map(|(key, state)| (*key, state.pod.clone()))
             .collect();
         for (key, pod) in again {
-            self.forget_pod(key);
+            self.pods.remove(&key);
             self.pod_added(now, key, pod, out);
         }
         if self.pods.values().any(|state| state.worker.as_ref().is_some_and(|worker| worker.restart_requested)) {
@@ -449,10 +453,6 @@ impl Kubelet {
         let due = after.next_tick(self.tick_phase, super::config::HOUSEKEEPING_PERIOD);
         self.housekeeping_due = Some(due);
         out.after(due.since(now), self.message(KubeletMessage::Housekeeping { due }));
-    }
-
-    fn forget_pod(&mut self, key: PodKey) {
-        self.pods.remove(&key);
     }
 
     /// Tells of a failed turn that has no better words.

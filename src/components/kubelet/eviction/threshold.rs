@@ -319,7 +319,8 @@ mod tests {
     fn the_hard_limit_of_memory_holds_for_the_memory_of_pods_too() {
         // `TestParseThresholdConfig` ("default", and with an allocatable threshold): the copy comes last.
         let mut config = EvictionConfig::default();
-        let last = |config: &EvictionConfig| config.thresholds().pop().map(|last| (last.signal, last.limit.to_string()));
+        let last =
+            |config: &EvictionConfig| config.thresholds().pop().map(|last| (last.signal, last.limit.to_string()));
         assert_eq!(last(&config), Some((Signal::AllocatableMemoryAvailable, "100Mi".to_owned())));
         config.enforce_allocatable = false;
         assert_eq!(last(&config), Some((Signal::ImageFsInodesFree, "5%".to_owned())));

@@ -148,8 +148,10 @@ fn shortages<'a>(node: &Node, pod: &Pod, others: impl Iterator<Item = &'a Pod>) 
         capacity: allocatable.get(resource).unwrap_or(0),
     });
     let scalars = pod.spec.requests.scalars.iter().filter_map(|&(resource, requested)| {
-        // A resource that the node does not advertise is none of the kubelet's business.
-        Some(Shortage { resource, requested, used: used.get(resource), capacity: allocatable.get(resource)? })
+        // An extended resource that the node does not advertise is none of the kubelet's business.
+        let extended = resource.contains('/');
+        let capacity = allocatable.get(resource).or((!extended).then_some(0))?;
+        Some(Shortage { resource, requested, used: used.get(resource), capacity })
     });
     let all = [places].into_iter().chain(fixed).chain(scalars);
     all.filter(|one| one.requested > 0 && one.requested > one.capacity - one.used).collect()

@@ -40,6 +40,11 @@ impl Kubelet {
             return;
         }
         self.container_gc_due = None;
+        self.remove_left_overs(now, out);
+    }
+
+    /// Removes what is left of pods that are gone.
+    pub(super) fn remove_left_overs(&mut self, now: SimTime, out: &mut Outbox<Message>) {
         let step = self.latency(|profile| &profile.runtime_call, now, self.stream.part("garbage"));
         let mut calls = Vec::new();
         for (key, found) in self.unclaimed.iter().filter(|(_, found)| found.is_left_over()) {

@@ -13,7 +13,7 @@ use super::termination::{ContainerKill, PodKill};
 use super::volumes::expand;
 use super::{Kubelet, PendingCri};
 use crate::api::names;
-use crate::api::{Container, ContainerId, EventType, Name, Pod, Text};
+use crate::api::{Container, ContainerId, EventType, ImagePullPolicy, Name, Pod, Text};
 use crate::components::cri::{ContainerConfig, CriCall, CriReply, CriResult, InstanceState, PodKey, RuntimePod};
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
@@ -110,6 +110,11 @@ impl Kubelet {
             self.fail_start(now, key, item, *CRASH_LOOP_BACK_OFF, message.into(), Some(until), out);
             return;
         }
+        if let Some((reason, message)) = self.missing_image_volume(key, container) {
+            let text = format!("Error: {reason}");
+            self.tell_container(now, key, container.name, EventType::Warning, "Failed", text, out);
+            return self.fail_start(now, key, item, reason, message, None, out);
+        }
         let attempt = runtime
             .newest(container.name)
             .map_or_else(|| self.attempts_before(key, container.name), |instance| instance.attempt + 1);
@@ -186,6 +191,9 @@ impl Kubelet {
         outcome: ImageOutcome,
         out: &mut Outbox<Message>,
     ) {
+        if self.image_volume(key).is_some() {
+            return self.image_volume_ensured(now, key, outcome, out);
+        }
         let Some(start) = self.starting_container(key) else { return };
         let (item, name) = (start.item, start.name);
         match outcome {
@@ -382,8 +390,12 @@ impl Kubelet {
         self.call_runtime(delay, call, PendingCri::Step { key, turn }, out);
     }
 
-    /// The container that is being started.
-    pub(super) fn starting(&mut self, key: PodKey) -> Option<(Name, Name, crate::api::ImagePullPolicy)> {
+    /// The container that is being started, its image and when that is pulled; no container while the images of
+    /// volumes are looked for.
+    pub(super) fn starting(&mut self, key: PodKey) -> Option<(Name, Name, ImagePullPolicy)> {
+        if let Some(volume) = self.image_volume(key) {
+            return Some((Name::default(), volume.image, volume.policy));
+        }
         let start = self.starting_container(key)?;
         let item = start.item;
         let sync = self.sync(key)?;

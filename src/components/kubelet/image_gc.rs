@@ -116,7 +116,8 @@ impl Kubelet {
 
     fn uses_image(&self, name: Name) -> bool {
         let found = self.pods.values().map(|state| &state.runtime);
-        let unclaimed = self.unclaimed.values().map(|found| &found.runtime);
+        // What is left of pods that are gone goes before images do.
+        let unclaimed = self.unclaimed.values().filter(|found| !found.is_left_over()).map(|found| &found.runtime);
         found.chain(unclaimed).any(|pod| pod.containers.iter().any(|instance| instance.image == name))
     }
 

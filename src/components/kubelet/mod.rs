@@ -21,6 +21,7 @@ mod eviction;
 mod handler;
 mod hindrance;
 mod image_gc;
+mod image_volumes;
 mod images;
 mod inspect;
 mod lease;

@@ -6,6 +6,8 @@
 
 use super::actions::{PodActions, pod_actions};
 use super::container_start::{ContainerStart, StartEnd, StartItem, StartKind};
+use super::image_volumes::{ImageVolume, image_volumes};
+use super::images::ImageOutcome;
 use super::pod_worker::{Activity, TurnEnd};
 use super::probe::ProbeVerdicts;
 use super::status::StatusInput;
@@ -33,7 +35,7 @@ pub struct SyncPod {
     pub(super) sandbox: Option<ContainerId>,
     /// Whether anything was done.
     acted: bool,
-    failed: bool,
+    pub(super) failed: bool,
     back_off_until: Option<SimTime>,
     /// Whether instances were removed for a restart in place.
     reset: bool,
@@ -41,6 +43,8 @@ pub struct SyncPod {
     pub(super) watched: bool,
     /// Whether resources were changed already.
     resized: bool,
+    /// Why images of volumes cannot be had.
+    pub(super) image_volume_errors: Vec<(Name, ImageOutcome)>,
 }
 
 /// The step of a sync.
@@ -56,6 +60,8 @@ pub(super) enum Stage {
     Remove { left: VecDeque<ContainerId> },
     /// Making the sandbox.
     Sandbox,
+    /// Getting the images of volumes.
+    ImageVolumes { left: VecDeque<ImageVolume> },
     /// Changing the resources of what runs.
     Resize { left: VecDeque<ResizeStep> },
     /// Starting containers.
@@ -65,6 +71,8 @@ pub(super) enum Stage {
 /// A call that changes resources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ResizeStep {
+    /// What is used is looked at, because limits of memory become smaller.
+    Measure,
     /// Of the whole pod.
     Sandbox(ContainerId),
     /// Of a container.
@@ -169,6 +177,7 @@ impl Kubelet {
             reset: false,
             watched: false,
             resized: false,
+            image_volume_errors: Vec::new(),
         };
         let Some(worker) = self.worker(key) else { return };
         worker.activity = Activity::Syncing(Box::new(sync));
@@ -360,7 +369,8 @@ impl Kubelet {
         match &sync.stage {
             Stage::Sandbox => self.sandbox_made(now, key, result, out),
             Stage::Remove { .. } => self.remove_next(now, key, out),
-            Stage::Resize { .. } => self.resize_next(now, key, out),
+            Stage::Resize { .. } => self.resize_answered(now, key, result, out),
+            Stage::ImageVolumes { .. } => self.image_step_answered(now, key, result, out),
             Stage::Start { .. } => self.start_answered(now, key, result, out),
             Stage::KillPod(_) | Stage::KillContainers { .. } => self.kill_step_answered(now, key, result, out),
             Stage::Volumes { .. } => {}
@@ -405,7 +415,20 @@ impl Kubelet {
         self.set_pod_status(now, key, status, out);
     }
 
+    /// Containers are started, once the images of volumes were looked for.
     fn begin_starts(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let Some(sync) = self.sync(key) else { return };
+        let left: VecDeque<ImageVolume> =
+            if sync.actions.starts_any() { image_volumes(&sync.pod) } else { VecDeque::new() };
+        if left.is_empty() {
+            return self.begin_first_starts(now, key, out);
+        }
+        sync.stage = Stage::ImageVolumes { left };
+        self.ensure_image_volume(now, key, out);
+    }
+
+    /// The images of volumes are there, or are known to be missing.
+    pub(super) fn begin_first_starts(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(sync) = self.sync(key) else { return };
         let item = |kind, places: &[usize]| places.iter().map(|&place| StartItem { kind, place }).collect::<Vec<_>>();
         let left: VecDeque<StartItem> = item(StartKind::Ephemeral, &sync.actions.start_ephemeral)

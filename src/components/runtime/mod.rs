@@ -316,6 +316,7 @@ impl Runtimes {
             | CriCall::RemoveContainer { .. }
             | CriCall::RemoveImage { .. }
             | CriCall::ImageStatus { .. }
+            | CriCall::PodSandboxStats { .. }
             | CriCall::UpdatePodSandboxResources { .. }
             | CriCall::UpdateContainerResources { .. } => {
                 Step::Takes(self.sample(&self.profile.runtime_call, STEP, node, u64::from(id)))
@@ -358,6 +359,7 @@ impl Runtimes {
                 self.machines[node.index()].remove_container(key, container, out);
                 Ok(CriReply::Done)
             }
+            CriCall::PodSandboxStats { key } => Ok(CriReply::Memory(self.memory_of(now, node, key))),
             CriCall::UpdatePodSandboxResources { .. } => Ok(CriReply::Done),
             CriCall::UpdateContainerResources { key, container, requests, limits } => {
                 self.machines[node.index()].update_resources(key, container, requests, limits, out);

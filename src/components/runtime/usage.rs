@@ -310,6 +310,13 @@ impl Runtimes {
         Some(PodUse { rule: record.rule, containers: running.iter().map(container).collect(), since })
     }
 
+    /// Bytes of memory that the containers of a pod use that run.
+    pub(super) fn memory_of(&self, now: SimTime, node: NodeIndex, key: PodKey) -> Vec<(Name, i64)> {
+        let instances = self.machines[node.index()].pods.get(&key).into_iter().flat_map(PodRecord::instances);
+        let running = instances.filter(|instance| instance.status.state == InstanceState::Running);
+        running.map(|instance| (instance.status.name, instance.memory(now))).collect()
+    }
+
     /// CPU that the ready pods of a rule share on average between two moments, times a billion.
     pub fn demand(&self, rule: usize, (since, until): (SimTime, SimTime)) -> i64 {
         let steps = self.world.pods[rule].demand.iter();

@@ -264,6 +264,7 @@ impl Kubelet {
                 dead.extend(exited.map(|instance| (*key, instance.id)));
             }
         }
+        self.remove_left_overs(now, out);
         for (key, container) in dead {
             self.call_runtime(delay, CriCall::RemoveContainer { key, container }, super::PendingCri::Nobody, out);
         }

@@ -108,7 +108,7 @@ impl Cluster {
     }
 
     /// How long a message is under way.
-    pub(super) fn transit(&self, now: SimTime, message: &Message) -> SimDuration {
+    pub(super) fn transit(&mut self, now: SimTime, message: &Message) -> SimDuration {
         let usual = self.network.transit(now, message);
         if self.faults.is_quiet() { usual } else { usual + self.slower_by(now, message) }
     }

@@ -328,6 +328,8 @@ impl Cluster {
         let Some(strike) = self.faults.strikes.remove(&id) else { return };
         let plan = self.plan.clone();
         let fault = &plan.faults[strike.fault as usize];
+        // Whoever puts something right does so until it is.
+        self.user.insists = true;
         match fault.kind.info().subject {
             Subject::Cluster if self.heal_operation(&strike, &fault.kind, out) => {}
             Subject::Cluster | Subject::Wires => self.heal_control_plane(now, id, &strike, &fault.kind, out),
@@ -338,6 +340,7 @@ impl Cluster {
             }
             Subject::Pods | Subject::Scope => self.heal_pods(now, id, &fault.kind, out),
         }
+        self.user.insists = false;
         self.occasion_over(strike.fault, out);
     }
 

@@ -77,6 +77,15 @@ impl Cluster {
         &self.server
     }
 
+    /// The objects of a kind: what is stored and, of other kinds, what load shows.
+    pub fn objects(&self, kind: Kind) -> Vec<Object> {
+        let mut objects = self.server.store().list(kind);
+        if kind == Kind::Other {
+            objects.extend_from_slice(self.runtimes.traffic());
+        }
+        objects
+    }
+
     /// The scheduler.
     pub const fn scheduler(&self) -> &Scheduler {
         &self.scheduler
@@ -160,6 +169,12 @@ impl Cluster {
             Message::Extension(place, timer) => {
                 let around = (now, self.server.clock(), self.draws);
                 self.extensions.act(place, around, out, |one, api| one.woken(timer, api));
+            }
+            Message::Traffic(message) => {
+                for change in self.runtimes.traffic_handles(now, message, out) {
+                    self.conditions_note(&change, out);
+                    self.changes.push(change);
+                }
             }
             Message::User(message) => self.user_waited(message, out),
             Message::Act(action) => self.act(now, action as usize, out),
@@ -273,7 +288,7 @@ impl Cluster {
             Client::ControllerManager if !self.is_down(Leader::ControllerManager) => {
                 self.controllers.watched(now, &change, out);
             }
-            Client::Workload => self.runtimes.services_changed(&change),
+            Client::Workload => self.runtimes.services_changed(&change, out),
             Client::Scheduler | Client::ControllerManager | Client::User | Client::Autoscaler => {}
             Client::Extension(place) => {
                 let around = (now, self.server.clock(), self.draws);

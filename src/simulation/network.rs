@@ -28,7 +28,13 @@ pub(super) struct Network {
 
 impl Network {
     pub(super) fn new(profile: Arc<LatencyProfile>, draws: Draws) -> Self {
-        Self { profile, draws, last_notified: BTreeMap::new(), last_told: BTreeMap::new(), load: Cell::new((u64::MAX, 1_000)) }
+        Self {
+            profile,
+            draws,
+            last_notified: BTreeMap::new(),
+            last_told: BTreeMap::new(),
+            load: Cell::new((u64::MAX, 1_000)),
+        }
     }
 
     /// What everything takes under the load of this moment.

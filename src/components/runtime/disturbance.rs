@@ -147,6 +147,7 @@ impl Runtimes {
         for place in self.running() {
             self.strike_process(now, place, self.disturbances.len() - 1, out);
         }
+        self.traffic_changes(out);
         self.tell_all(out);
     }
 
@@ -162,6 +163,7 @@ impl Runtimes {
             }
         }
         self.tell_all(out);
+        self.traffic_changes(out);
     }
 
     /// Every process that runs.
@@ -412,6 +414,26 @@ impl Runtimes {
             *later += SERVICE * u64::from(slow);
         }
         disturbed
+    }
+
+    /// How faults bound what a server does about requests: how much later, how many of a million answers are good, and
+    /// whether there are any.
+    pub(super) fn work_disturbed(&self, place: Place, port: u16) -> (SimDuration, i64, bool) {
+        let (mut later, mut good, mut hangs) = (SimDuration::ZERO, 1_000_000, false);
+        for (found, _) in self.striking_in(place) {
+            match &found.kind {
+                FaultKind::ProcessHang => hangs = true,
+                FaultKind::ListenerFailure(ListenerFailure { port: at, path: None, answer, percent })
+                    if at.is_none_or(|at| at == port) =>
+                {
+                    hangs |= *answer == ListenAnswer::Hang && percent.is_none();
+                    good -= good * i64::from(percent.unwrap_or(100).min(100)) / 100;
+                }
+                FaultKind::ListenerDelay(ListenerDelay { by }) => later += by.median().unwrap_or_default(),
+                _ => {}
+            }
+        }
+        (later, good, hangs)
     }
 
     /// Whether a pod's programs find no names.

@@ -160,8 +160,8 @@ impl Cluster {
                 }
             }
             Message::Controller(term, message) => {
-                if term == self.controllers.term() && !self.is_down(Leader::ControllerManager) {
-                    self.controllers.handle(now, message, out);
+                if let Some(controllers) = self.controllers_of(term) {
+                    controllers.handle(now, message, out);
                 }
             }
             Message::Fault(message) => self.fault_handles(now, message, out),
@@ -193,11 +193,13 @@ impl Cluster {
         match client {
             Client::Kubelet(node) => self.kubelets[node.index()].replied(now, id, response, out),
             Client::User => self.user_replied(now, id, response, out),
-            Client::ControllerManager if !self.is_down(Leader::ControllerManager) => {
-                self.controllers.replied(now, id, response, out);
+            Client::ControllerManager => {
+                if let Some(controllers) = self.controllers_that_called(id) {
+                    controllers.replied(now, id, response, out);
+                }
             }
             Client::Scheduler if !self.is_down(Leader::Scheduler) => self.scheduler.replied(now, id, response, out),
-            Client::ControllerManager | Client::Scheduler | Client::Workload | Client::Autoscaler => {}
+            Client::Scheduler | Client::Workload | Client::Autoscaler => {}
             Client::Extension(place) => {
                 let around = (now, self.server.clock(), self.draws);
                 self.extensions.act(place, around, out, |one, api| one.replied(CallId(id), &response, api));
@@ -279,6 +281,9 @@ impl Cluster {
 
     /// Tells a watcher of a change.
     pub(super) fn tell_watcher(&mut self, now: SimTime, client: Client, change: Change, out: &mut Outbox<Message>) {
+        if client == Client::ControllerManager {
+            self.rival_watches(now, &change, out);
+        }
         if self.is_known_to(client, &change) {
             return;
         }

@@ -263,8 +263,17 @@ impl User {
     /// Whether the command that is being done is given again later: its last call was not done, and may yet be.
     fn tries_again(&mut self, call: u32, response: &Response, out: &mut Outbox<Message>) -> bool {
         let Err(error) = response else { return false };
-        let final_word = [ErrorReason::NotFound, ErrorReason::AlreadyExists, ErrorReason::Invalid];
-        if final_word.contains(&error.reason) {
+        // A namespace that is being deleted is there for a while, and then is not.
+        let final_word = match (&error.reason, &self.current) {
+            (ErrorReason::Invalid, _) => true,
+            (ErrorReason::NotFound, Some(Command { errand: Errand::Call(Request::Create(_)), .. })) => false,
+            (ErrorReason::AlreadyExists, Some(Command { errand: Errand::Call(Request::Create(object)), .. })) => {
+                object.kind() != Kind::Namespace
+            }
+            (ErrorReason::NotFound | ErrorReason::AlreadyExists, _) => true,
+            _ => false,
+        };
+        if final_word {
             return false;
         }
         let Some(command) = self.current.take_if(|command| command.insistent) else { return false };

@@ -150,7 +150,7 @@ impl Runtimes {
                 reaction.answer = listening_kind.answer(&request.ask, &unavailable);
             }
         }
-        if let Some((answer, later)) = self.listener_disturbed(at, port, path, ordinal) {
+        if let Some((answer, later)) = self.listener_disturbed(at, port, path, (now, ordinal)) {
             reaction.stands_for = SimDuration::ZERO;
             after += later;
             if let Some(answer) = answer {

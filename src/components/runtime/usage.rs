@@ -81,12 +81,12 @@ impl MachineLoad {
 
 /// What a process uses at an age.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Usage {
-    memory: i64,
-    writable: i64,
+pub(super) struct Usage {
+    pub(super) memory: i64,
+    pub(super) writable: i64,
     writable_inodes: i64,
-    logs: i64,
-    pids: i64,
+    pub(super) logs: i64,
+    pub(super) pids: i64,
     volumes: Vec<(Name, i64)>,
 }
 
@@ -132,7 +132,7 @@ impl Instance {
         }
         usage.memory += self.serving.as_ref().map_or(0, |serving| serving.memory);
         for excess in &self.excess {
-            excess.add_to(now, &mut usage.memory, &mut usage.writable, &mut usage.logs);
+            excess.add_to(now, &mut usage);
         }
         usage
     }
@@ -293,7 +293,8 @@ impl Runtimes {
         let container = |instance: &&Instance| ContainerUse {
             name: instance.status.name,
             nano_cpu: mean(instance.cpu_steps(), since, until)
-                + instance.serving.iter().map(|serving| mean(serving.cpu_steps(), since, until)).sum::<i64>(),
+                + instance.serving.iter().map(|serving| mean(serving.cpu_steps(), since, until)).sum::<i64>()
+                + instance.excess.iter().map(|excess| mean(excess.cpu_steps(), since, until)).sum::<i64>(),
             memory: instance.usage(until).memory,
         };
         Some(PodUse { rule: record.rule, containers: running.iter().map(container).collect(), since })

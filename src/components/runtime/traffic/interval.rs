@@ -181,7 +181,7 @@ impl Runtimes {
             for ((backend, _, limit, background, _), got) in servers.iter().zip(got) {
                 let milli_cpu = ((got + free).min(*limit) - background).max(1);
                 let place = backend.place();
-                let (later, good, hangs) = self.work_disturbed(place, backend.port);
+                let (later, good, hangs) = self.work_disturbed(place, backend.port, now);
                 let (called, well) = coming[backend].work.as_ref().map_or((SimDuration::ZERO, WHOLE), |work| {
                     coming[backend].goals.first().map_or((SimDuration::ZERO, WHOLE), |goal| roads.asked(*goal, work))
                 });
@@ -417,6 +417,9 @@ impl Instance {
 
     /// Thousandths of a CPU that it uses by itself.
     fn background_cpu(&self, now: SimTime) -> i64 {
-        self.cpu_steps().filter(|(at, _)| *at <= now).last().map_or(0, |(_, milli)| milli)
+        let last = |steps: &mut dyn Iterator<Item = (SimTime, i64)>| {
+            steps.filter(|(at, _)| *at <= now).last().map_or(0, |(_, milli)| milli)
+        };
+        last(&mut self.cpu_steps()) + self.excess.iter().map(|excess| last(&mut excess.cpu_steps())).sum::<i64>()
     }
 }

@@ -622,7 +622,9 @@ pub fn merge(pod: &Pod, stored: &PodStatus, new: &PodStatus, could_run: bool, no
             }
         }
     }
-    if ends && could_run {
+    // What others have said of a pod's end stands, though the kubelet may not have heard of it.
+    let ended = stored.phase.is_terminal() && stored.phase != new.phase;
+    if ended || ends && could_run {
         merged.phase = stored.phase;
         merged.reason = stored.reason;
         merged.message = stored.message.clone();

@@ -298,6 +298,7 @@ impl Kubelet {
             }
         };
         let could_run = self.could_run(key);
+        let tracked = self.last_word(key, could_run).unwrap_or(tracked);
         let merged = status::merge(&stored, &stored.status, &tracked.status, could_run, self.clock.at(now).truncated());
         if merged == *stored.status {
             return self.status_settled(now, key, tracked.version, &stored, out);
@@ -307,6 +308,18 @@ impl Kubelet {
         pod.meta.resource_version = 0;
         let request = Request::Update { object: Object::Pod(Arc::new(pod)), part: Part::Status };
         self.call_api(now, request, PendingCall::StatusWrite { key }, out);
+    }
+
+    /// What is known by now of a pod that has ended, if it was not yet known when the batch began. An end is written
+    /// once: the real writer may say first how a pod was expected to end and then how it did (kubernetes#58711).
+    fn last_word(&mut self, key: PodKey, could_run: bool) -> Option<TrackedStatus> {
+        let (_, writing) = self.statuses.writing.as_mut().filter(|(_, writing)| writing.status.phase.is_terminal())?;
+        let newest = self.pods.get(&key)?.status.as_ref()?;
+        if could_run || newest.version == writing.version {
+            return None;
+        }
+        *writing = newest.clone();
+        Some(newest.clone())
     }
 
     /// The status has been written.

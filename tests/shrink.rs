@@ -55,15 +55,15 @@ spec: {minAvailable: 100%, selector: {matchLabels: {app: app-7}}}
         r#"// Sixty objects, one of which keeps a node from being drained.
 Scenario(
     description: "A haystack",
-    duration: "8m",
+    duration: "3m",
     nodes: [Pool(count: 3)],
     manifests: [Inline("{manifests}")],
     images: {{"registry.example/*": Image(pull: Some("2s"))}},
     behaviors: [(pods: "*", containers: [(name: "web", process: (listen: [(port: 8080)]))])],
     actions: [
-        (at: "90s", do: RolloutRestart(object: "deployment/app-3")),
-        (at: "2m", do: Drain(node: "node-2")),
-        (at: "3m", do: Scale(object: "deployment/app-5", replicas: 5)),
+        (at: "20s", do: RolloutRestart(object: "deployment/app-3")),
+        (at: "30s", do: Drain(node: "node-2")),
+        (at: "50s", do: Scale(object: "deployment/app-5", replicas: 5)),
     ],
     expect: ["{expect}"],
 )
@@ -91,7 +91,7 @@ fn objects(text: &str) -> Vec<String> {
     let files = BTreeMap::from([("small.ron", text)]);
     let scenario = Scenario::load("small.ron", &files).expect("what is left runs by itself");
     let kinds = ["Deployment", "Service", "ConfigMap", "PodDisruptionBudget"];
-    assert!(scenario.duration().as_secs() < 480, "what came after is left out");
+    assert!(scenario.duration().as_secs() < 180, "what came after is left out");
     kinds
         .into_iter()
         .flat_map(|kind| {
@@ -138,7 +138,7 @@ fn what_is_left_is_told_step_by_step_and_can_be_repeated() {
     assert_eq!(code, Some(1), "{said}");
     let steps: Vec<&str> =
         said.lines().filter(|line| line.trim_start().starts_with(|c: char| c.is_ascii_digit())).collect();
-    assert!(steps.len() > 3 && steps[0].trim_start().starts_with("1. "), "{said}");
+    assert!(steps.len() > 1 && steps[0].trim_start().starts_with("1. "), "{said}");
     assert!(steps.last().is_some_and(|last| last.contains("disruption budget")), "{said}");
     let command = said.lines().rfind(|line| line.starts_with("  podsim ")).expect("a command that repeats it");
     let (code, again) = podsim(&command.split_whitespace().skip(1).collect::<Vec<_>>());

@@ -17,6 +17,7 @@ use crate::api::{
 };
 use crate::components::cri::{InstanceState, InstanceStatus, RuntimePod};
 use crate::engine::SimTime;
+use crate::planted::{self, Bug};
 use std::net::Ipv4Addr;
 
 names! {
@@ -187,7 +188,7 @@ impl StatusInput<'_> {
             last_state: None,
             ready: false,
             started: None,
-            restart_count: instance.attempt,
+            restart_count: if planted::is(Bug::RestartsUncounted) { 0 } else { instance.attempt },
             image: instance.image,
             image_id: instance.image,
             container_id: instance.id,

@@ -288,7 +288,11 @@ impl Fact {
                         format!("{}: it is {}", atom.text, described(predicate, object))
                     }
                     (_, all) => {
+                        let mut all = all.to_vec();
                         let meeting = all.iter().filter(|object| predicate.accepts(object)).count();
+                        // Those first that are otherwise than wanted.
+                        let odd = matches!(quantifier, Quantifier::None);
+                        all.sort_by_key(|object| predicate.accepts(object) != odd);
                         let shown = all
                             .iter()
                             .take(SHOWN)

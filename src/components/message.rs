@@ -7,7 +7,7 @@ use super::controllers::ControllerMessage;
 use super::cri::{CriCall, CriResult, PodKey, RuntimePod, VolumeKey};
 use super::kubelet::KubeletMessage;
 use super::net::{NetClient, NetReply, NetRequest};
-use super::runtime::RuntimeMessage;
+use super::runtime::{RuntimeMessage, TrafficMessage};
 use super::scheduler::SchedulerMessage;
 use crate::api::{Change, List, Name, Request, Response, Text};
 use crate::simulation::{AutoscalerMessage, FaultMessage, UserMessage};
@@ -153,6 +153,8 @@ pub enum Message {
     Fault(FaultMessage),
     /// Something that a user of the cluster waited for.
     User(UserMessage),
+    /// Something about load.
+    Traffic(TrafficMessage),
     /// A timed action of the scenario, by its place in the list.
     Act(u32),
 }

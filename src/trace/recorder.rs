@@ -384,6 +384,7 @@ impl Trace for TraceRecord {
             }
             Message::Autoscaler(message) => (Actor::Autoscaler, Told::new(FactKind::Controller, message.into())),
             Message::Extension(place, _) => (Actor::Extension(*place), Told::new(FactKind::Controller, "Timer")),
+            Message::Traffic(message) => (Actor::Workload, Told::new(FactKind::Net, message.into())),
             Message::User(message) => (Actor::User, Told::new(FactKind::Action, message.into())),
             Message::Fault(message) => {
                 let mut told = Told::new(FactKind::Action, message.into());

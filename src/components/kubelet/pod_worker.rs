@@ -12,6 +12,7 @@ use crate::api::{EventType, Name, Pod, Text};
 use crate::components::cri::PodKey;
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime};
+use crate::planted::{self, Bug};
 use std::sync::Arc;
 
 /// A pod's worker.
@@ -188,6 +189,9 @@ impl Kubelet {
         let turn = self.first_turn();
         let Some(state) = self.pods.get_mut(&key) else { return };
         let pod = state.pod.clone();
+        if planted::is(Bug::ForcedDeletionUnseen) && pod.meta.deletion_grace_period == Some(0) {
+            return;
+        }
         let first = state.worker.is_none();
         let worker = state.worker.get_or_insert_with(|| Worker { turn, ..Worker::default() });
         if first && pod.is_terminal() && !state.runtime.anything_runs() && state.runtime.ready_sandbox().is_none() {

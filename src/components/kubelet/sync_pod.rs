@@ -406,7 +406,7 @@ impl Kubelet {
     fn note_sandbox_ready(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let stamp = self.clock.at(now).truncated();
         let Some(tracked) = self.pods.get(&key).and_then(|state| state.status.as_ref()) else { return };
-        let mut status = tracked.status.clone();
+        let mut status = PodStatus::clone(&tracked.status);
         let generation = status.observed_generation;
         let mut condition =
             crate::api::Condition::new(*POD_READY_TO_START_CONTAINERS, crate::api::ConditionStatus::True, stamp);

@@ -8,6 +8,7 @@ use super::log::{ContainerLog, LogLine};
 use super::network::Connection;
 use super::program::Program;
 use super::script::Script;
+use super::traffic::{Serving, TrafficMessage};
 use super::{CANCELED, Exit, LoadStep, MachineLoad, Process, START_ERROR, UNKNOWN_REASON};
 use crate::api::{ContainerId, FastMap, Name, Pod, ResourceList, Text};
 use crate::components::cri::{
@@ -107,6 +108,8 @@ pub(super) struct Instance {
     pub(super) requests: u32,
     /// What faults make it use.
     pub(super) excess: Vec<Excess>,
+    /// What it does about requests, if any have come.
+    pub(super) serving: Option<Serving>,
 }
 
 impl Instance {
@@ -351,6 +354,7 @@ impl Machine {
             stoppers: Vec::new(),
             requests: 0,
             excess: Vec::new(),
+            serving: None,
         };
         record.instances.insert(0, instance);
         self.publish(key, out);
@@ -416,6 +420,9 @@ impl Machine {
         }
         instance.programs.clear();
         instance.script = None;
+        if instance.serving.take().is_some() {
+            out.now(Message::Traffic(TrafficMessage::Changed));
+        }
         for id in std::mem::take(&mut instance.stoppers) {
             out.now(Message::CriDone { node, id, result: Ok(CriReply::Done) });
         }
@@ -478,6 +485,9 @@ impl Machine {
                     status.finished_at = now;
                     status.exit_code = lost.code;
                     status.reason = lost.reason;
+                }
+                if instance.serving.take().is_some() {
+                    out.now(Message::Traffic(TrafficMessage::Changed));
                 }
             }
             self.publish(key, out);

@@ -25,6 +25,7 @@ mod query;
 mod script;
 mod services;
 pub mod shell;
+mod traffic;
 mod usage;
 mod volumes;
 
@@ -49,6 +50,8 @@ use services::Services;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+pub(crate) use traffic::TRAFFIC;
+pub use traffic::{Call, Rate, RateStep, Retries, Traffic, TrafficMessage, Users, Work};
 pub use usage::{ContainerUse, Load, LoadStep, MachineLoad, PodUse};
 
 names! {
@@ -167,12 +170,15 @@ pub struct Runtimes {
     disturbances: Vec<Disturbance>,
     /// Machines that are cut off from the pods of others.
     cut_off: BTreeSet<NodeIndex>,
+    /// Whoever sends requests.
+    roads: traffic::Roads,
 }
 
 impl Runtimes {
     /// Runtimes without machines.
     pub fn new(world: Arc<World>, profile: Arc<LatencyProfile>, clock: WallClock, draws: Draws) -> Self {
         let served = vec![0; world.pods.len()];
+        let roads = traffic::Roads::new(&world.traffic);
         Self {
             machines: Vec::new(),
             world,
@@ -191,6 +197,7 @@ impl Runtimes {
             models: Vec::new(),
             disturbances: Vec::new(),
             cut_off: BTreeSet::new(),
+            roads,
         }
     }
 
@@ -276,8 +283,9 @@ impl Runtimes {
     }
 
     /// A Service or its endpoints changed.
-    pub fn services_changed(&mut self, change: &Change) {
+    pub fn services_changed(&mut self, change: &Change, out: &mut Outbox<Message>) {
         self.services.changed(change);
+        self.traffic_changes(out);
     }
 
     /// What an instance of a container has printed so far; none if the runtime does not have it.

@@ -83,12 +83,12 @@ impl MachineLoad {
 
 /// What a process uses at an age.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Usage {
-    memory: i64,
-    writable: i64,
+pub(super) struct Usage {
+    pub(super) memory: i64,
+    pub(super) writable: i64,
     writable_inodes: i64,
-    logs: i64,
-    pids: i64,
+    pub(super) logs: i64,
+    pub(super) pids: i64,
     volumes: Vec<(Name, i64)>,
 }
 
@@ -132,8 +132,9 @@ impl Instance {
             usage.memory += more.memory;
             usage.pids += more.pids;
         }
+        usage.memory += self.serving.as_ref().map_or(0, |serving| serving.memory);
         for excess in &self.excess {
-            excess.add_to(now, &mut usage.memory, &mut usage.writable, &mut usage.logs);
+            excess.add_to(now, &mut usage);
         }
         usage
     }
@@ -157,7 +158,8 @@ impl Instance {
     }
 
     fn changes_at(&self, now: SimTime) -> Option<SimTime> {
-        let grows = self.excess.iter().any(Excess::grows).then_some(now + LOOK);
+        let moves = self.serving.as_ref().is_some_and(|serving| serving.memory > 0);
+        let grows = (moves || self.excess.iter().any(Excess::grows)).then_some(now + LOOK);
         let steps = |since: SimTime, model: &Arc<Process>| {
             model.usage.iter().map(|step| since + step.from).filter(|at| *at > now).min()
         };
@@ -215,7 +217,8 @@ fn mean(steps: impl Iterator<Item = (SimTime, i64)>, since: SimTime, until: SimT
 }
 
 impl Instance {
-    fn cpu_steps(&self) -> impl Iterator<Item = (SimTime, i64)> {
+    /// Thousandths of a CPU that its main process uses by itself, from each moment on.
+    pub(super) fn cpu_steps(&self) -> impl Iterator<Item = (SimTime, i64)> {
         let started = self.status.started_at;
         let steps = self.model.iter().flat_map(|model| &model.usage);
         steps.filter_map(move |step| Some((started + step.from, step.milli_cpu?)))
@@ -304,7 +307,9 @@ impl Runtimes {
         }
         let container = |instance: &&Instance| ContainerUse {
             name: instance.status.name,
-            nano_cpu: mean(instance.cpu_steps(), since, until),
+            nano_cpu: mean(instance.cpu_steps(), since, until)
+                + instance.serving.iter().map(|serving| mean(serving.cpu_steps(), since, until)).sum::<i64>()
+                + instance.excess.iter().map(|excess| mean(excess.cpu_steps(), since, until)).sum::<i64>(),
             memory: instance.usage(until).memory,
         };
         Some(PodUse { rule: record.rule, containers: running.iter().map(container).collect(), since })

@@ -1,5 +1,6 @@
 //! Services and the addresses behind them.
 
+use super::name::names;
 use super::{IntOrPercent, Labels, List, Metadata, Name, Port, Text, Uid};
 use serde::Serialize;
 use std::net::Ipv4Addr;
@@ -72,6 +73,53 @@ pub struct Endpoint {
     pub zone: Name,
     /// The pod's host name, for headless Services.
     pub hostname: Name,
+}
+
+/// `v1.Endpoints`: the older form of the same addresses, all of a Service in one object of its name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Endpoints {
+    /// Names and versions.
+    pub meta: Metadata,
+    /// The addresses, by the ports that they offer.
+    pub subsets: Vec<EndpointSubset>,
+}
+
+/// `v1.EndpointSubset`: addresses that offer the same ports.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct EndpointSubset {
+    /// Those that may get traffic.
+    pub addresses: Vec<EndpointAddress>,
+    /// Those that may not, yet or any more.
+    pub not_ready: Vec<EndpointAddress>,
+    /// The ports: name, protocol, number.
+    pub ports: List<(Name, Name, u16)>,
+}
+
+/// `v1.EndpointAddress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct EndpointAddress {
+    /// The address.
+    pub ip: Ipv4Addr,
+    /// The host name, for headless Services.
+    pub hostname: Name,
+    /// The pod's node.
+    pub node_name: Name,
+    /// The pod; empty if there is none.
+    pub pod: Name,
+    /// The pod's identity.
+    pub pod_uid: Uid,
+}
+
+names! {
+    ENDPOINTS_MANAGED_BY = "endpoints.kubernetes.io/managed-by";
+    ENDPOINTS_CONTROLLER = "endpoint-controller";
+}
+
+impl Endpoints {
+    /// Whether the controller made it, for a Service with a selector.
+    pub fn is_made_by_controller(&self) -> bool {
+        self.meta.labels.get(*ENDPOINTS_MANAGED_BY) == Some(*ENDPOINTS_CONTROLLER)
+    }
 }
 
 /// `policy/v1.PodDisruptionBudget`.

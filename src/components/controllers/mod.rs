@@ -13,7 +13,9 @@ mod cron_job;
 mod daemon_set;
 mod deployment;
 mod disruption;
+mod endpoint_mirroring;
 mod endpoint_slice;
+mod endpoints;
 mod ephemeral_volume;
 mod expectations;
 mod flow;
@@ -232,6 +234,11 @@ controllers! {
         ephemeral_volume::EphemeralVolumeController;
     /// EndpointSlices list the addresses behind Services.
     EndpointSlice, endpoint_slices: endpoint_slice::EndpointSliceController = endpoint_slice::EndpointSliceController;
+    /// Endpoints list the same in their older form.
+    Endpoints, endpoints: endpoints::EndpointsController = endpoints::EndpointsController::default();
+    /// Endpoints that users write become slices.
+    EndpointMirroring, endpoint_mirroring: endpoint_mirroring::EndpointMirroringController =
+        endpoint_mirroring::EndpointMirroringController;
     /// PodDisruptionBudgets say how many pods may be evicted.
     Disruption, disruptions: disruption::DisruptionController = disruption::DisruptionController;
     /// Marks of disruptions that did not happen are taken back.

@@ -22,8 +22,43 @@ pub struct Service {
     pub kind: Name,
     /// Whether pods are listed before they are ready.
     pub publish_not_ready: bool,
+    /// Where its traffic may go.
+    pub traffic: ServiceTraffic,
     /// The spec as accepted, as JSON text.
     pub source: Text,
+}
+
+/// Where the traffic of a Service may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+pub struct ServiceTraffic {
+    /// `internalTrafficPolicy`: what is sent from inside the cluster.
+    pub internal: TrafficPolicy,
+    /// `externalTrafficPolicy`: what comes from outside.
+    pub external: TrafficPolicy,
+    /// `trafficDistribution`: who is preferred.
+    pub distribution: TrafficDistribution,
+}
+
+/// `v1.ServiceInternalTrafficPolicy` and `v1.ServiceExternalTrafficPolicy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+pub enum TrafficPolicy {
+    /// To any node.
+    #[default]
+    Cluster,
+    /// To the node where it arrives.
+    Local,
+}
+
+/// `trafficDistribution` of a Service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+pub enum TrafficDistribution {
+    /// Nobody is preferred.
+    #[default]
+    Anywhere,
+    /// Who is in the same zone; `PreferClose` is an older word for it.
+    PreferSameZone,
+    /// Who is on the same node, or else in the same zone.
+    PreferSameNode,
 }
 
 /// `v1.ServicePort`.

@@ -7,6 +7,7 @@ use super::user::User;
 use crate::api::{Change, ChangeKind, FastMap, Kind, Name, Object, Request, Response, Server};
 use crate::components::controllers::{ControllerManager, ControllerSetup};
 use crate::components::extension::{CallId, Extension, Extensions};
+use crate::components::kube_proxy::Traffic;
 use crate::components::kubelet::Kubelet;
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::components::net::NetClient;
@@ -95,6 +96,11 @@ impl Cluster {
     /// The container runtimes.
     pub const fn runtimes(&self) -> &Runtimes {
         &self.runtimes
+    }
+
+    /// Where requests to Services go, node by node.
+    pub const fn traffic(&self) -> &Traffic {
+        self.runtimes.traffic()
     }
 
     /// What is to be run.
@@ -273,7 +279,7 @@ impl Cluster {
             Client::ControllerManager if !self.is_down(Leader::ControllerManager) => {
                 self.controllers.watched(now, &change, out);
             }
-            Client::Workload => self.runtimes.services_changed(&change),
+            Client::Workload => self.runtimes.services_changed(now, &change),
             Client::Scheduler | Client::ControllerManager | Client::User | Client::Autoscaler => {}
             Client::Extension(place) => {
                 let around = (now, self.server.clock(), self.draws);

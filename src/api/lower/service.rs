@@ -7,7 +7,7 @@ use super::defaults::set;
 use crate::api::validation::{self, Errors, NameRule};
 use crate::api::{
     Endpoint, EndpointAddress, EndpointSlice, EndpointSubset, Endpoints, Metadata, Name, PodDisruptionBudget,
-    PodDisruptionBudgetStatus, Port, Service, ServicePort,
+    PodDisruptionBudgetStatus, Port, Service, ServicePort, ServiceTraffic, TrafficDistribution, TrafficPolicy,
 };
 use k8s_openapi::api::{core::v1, discovery::v1 as discovery, policy::v1 as policy};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -81,8 +81,21 @@ impl Lower for v1::Service {
             headless: spec.cluster_ip.as_deref() == Some("None"),
             kind: name(spec.type_.as_ref()),
             publish_not_ready: spec.publish_not_ready_addresses == Some(true),
+            traffic: ServiceTraffic {
+                internal: policy(spec.internal_traffic_policy.as_ref()),
+                external: policy(spec.external_traffic_policy.as_ref()),
+                distribution: match spec.traffic_distribution.as_deref() {
+                    Some("PreferClose" | "PreferSameZone") => TrafficDistribution::PreferSameZone,
+                    Some("PreferSameNode") => TrafficDistribution::PreferSameNode,
+                    Some(_) | None => TrafficDistribution::Anywhere,
+                },
+            },
         }
     }
+}
+
+fn policy(text: Option<&String>) -> TrafficPolicy {
+    if text.is_some_and(|text| text == "Local") { TrafficPolicy::Local } else { TrafficPolicy::Cluster }
 }
 
 impl Lower for discovery::EndpointSlice {

@@ -28,6 +28,7 @@ mod usage;
 mod volumes;
 
 use super::cri::{ContainerConfig, CriCall, CriError, CriReply, CriResult, InstanceState, PodKey, VolumeKey};
+use super::kube_proxy::Traffic;
 use super::latency::LatencyProfile;
 use super::message::{Message, NodeIndex};
 use crate::api::names;
@@ -149,6 +150,7 @@ pub struct Runtimes {
     volumes: Volumes,
     volume_ids: FastMap<(Option<NodeIndex>, VolumeKey), VolumeId>,
     services: Services,
+    traffic: Traffic,
     /// Requests that scripts wait for, by number.
     asked: FastMap<u32, Asked>,
     asked_count: u32,
@@ -167,6 +169,7 @@ impl Runtimes {
     /// Runtimes without machines.
     pub fn new(world: Arc<World>, profile: Arc<LatencyProfile>, clock: WallClock, draws: Draws) -> Self {
         let served = vec![0; world.pods.len()];
+        let traffic = Traffic::new(profile.clone(), draws);
         Self {
             machines: Vec::new(),
             world,
@@ -178,6 +181,7 @@ impl Runtimes {
             volumes: Volumes::default(),
             volume_ids: FastMap::default(),
             services: Services::default(),
+            traffic,
             asked: FastMap::default(),
             asked_count: 0,
             clock,
@@ -193,8 +197,14 @@ impl Runtimes {
         self.models.push(model);
     }
 
-    /// Adds a machine and returns its place.
-    pub fn add_machine(&mut self, name: Name, capacity: ResourceList, load: Arc<MachineLoad>) -> NodeIndex {
+    /// Adds a machine in a zone and returns its place.
+    pub fn add_machine(
+        &mut self,
+        (name, zone): (Name, Name),
+        capacity: ResourceList,
+        load: Arc<MachineLoad>,
+    ) -> NodeIndex {
+        self.traffic.add_node(name, zone);
         let index = NodeIndex(u16::try_from(self.machines.len()).expect("fewer than 65,536 machines"));
         self.machines.push(Machine::new(index, name, capacity, load));
         index
@@ -268,9 +278,15 @@ impl Runtimes {
         self.machines[node.index()].power_on();
     }
 
-    /// A Service or its endpoints changed.
-    pub fn services_changed(&mut self, change: &Change) {
+    /// DNS and the proxies hear that a Service or its endpoints changed.
+    pub fn services_changed(&mut self, now: SimTime, change: &Change) {
+        self.traffic.changed(now, change);
         self.services.changed(change);
+    }
+
+    /// Where requests to Services go.
+    pub const fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// What an instance of a container has printed so far; none if the runtime does not have it.

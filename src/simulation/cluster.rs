@@ -5,7 +5,7 @@ use super::faults::Faults;
 use super::network::Network;
 use super::user::User;
 use crate::api::{Change, ChangeKind, FastMap, Kind, Name, Object, Request, Response, Server};
-use crate::components::controllers::{ControllerManager, ControllerSetup};
+use crate::components::controllers::{ControllerManager, ControllerSetup, Informers};
 use crate::components::extension::{CallId, Extension, Extensions};
 use crate::components::kube_proxy::Traffic;
 use crate::components::kubelet::Kubelet;
@@ -101,6 +101,11 @@ impl Cluster {
     /// Where requests to Services go, node by node.
     pub const fn traffic(&self) -> &Traffic {
         self.runtimes.traffic()
+    }
+
+    /// What the controllers know of the cluster.
+    pub(super) const fn informers(&self) -> &Informers {
+        self.controllers.informers()
     }
 
     /// What is to be run.

@@ -21,6 +21,7 @@ mod recovery;
 mod rollout;
 mod run;
 mod user;
+mod workload_laws;
 
 pub use autoscaler::AutoscalerMessage;
 pub use cluster::Cluster;

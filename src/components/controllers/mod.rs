@@ -39,11 +39,14 @@ mod victims;
 mod work_queue;
 
 pub(crate) use cron_job::Schedule;
+pub(crate) use deployment::revision_of;
 pub use expectations::{EXPECTATIONS_TIMEOUT, Expectations};
 pub use flow::{Call, Desk, Flow, Halt, Note, Step, first_error};
 pub use host::{Controller, Seen, Settings};
 pub use informers::{Census, Informers, OwnedPods, Places, SelectedPods};
+pub(crate) use job::completion_index;
 pub use node_lifecycle::Heartbeat;
+pub(crate) use stateful_set::{stateful_set_ordinal, stateful_set_revision};
 pub use work_queue::{Key, QueueKey, Retry, WorkQueue};
 
 use super::latency::LatencyProfile;

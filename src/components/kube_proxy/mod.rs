@@ -41,6 +41,7 @@ use crate::engine::{Draws, Purpose, SimDuration, SimTime, StreamKey};
 use runner::Runner;
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 const SYNC: Purpose = Purpose::new("rules of a proxy");
@@ -152,6 +153,29 @@ impl Traffic {
         nodes.filter_map(move |node| Some((node, self.rules(at, node, key)?)))
     }
 
+    /// The first node, by Service and machine, whose rules for one of these Services send requests to an address: the
+    /// Service, the node and the pod.
+    pub fn sender(
+        &self,
+        at: SimTime,
+        address: Ipv4Addr,
+        meant: impl Fn(&str, &str) -> bool,
+    ) -> Option<(String, NodeIndex, Name)> {
+        self.services.keys().filter(|(namespace, name)| meant(namespace, name)).find_map(|key| {
+            // Most Services never had the address: then nobody's rules are worked out.
+            let slices = self.slices.get(key)?;
+            let mut versions = slices.values().flat_map(|slice| &slice.0).filter_map(|(_, slice)| slice.as_ref());
+            if !versions.any(|slice| slice.endpoints.iter().any(|endpoint| endpoint.address == address)) {
+                return None;
+            }
+            (0..self.proxies.len()).map(|place| NodeIndex(place as u16)).find_map(|node| {
+                let view = self.rules(at, node, *key)?;
+                let found = view.internal().iter().chain(view.external()).find(|backend| backend.address == address)?;
+                Some((format!("{}/{}", key.0, key.1), node, found.pod))
+            })
+        })
+    }
+
     /// The Services that were ever heard of: namespaces and names.
     pub fn services(&self) -> impl Iterator<Item = (Name, Name)> + '_ {
         self.services.keys().copied()
@@ -188,7 +212,6 @@ impl Traffic {
 mod tests {
     use super::*;
     use crate::api::{Endpoint, List, Metadata, Uid, lower, names};
-    use std::net::Ipv4Addr;
 
     names! {
         WEB = "web";

@@ -7,7 +7,7 @@ use super::user::User;
 use crate::api::{Change, ChangeKind, FastMap, Kind, Name, Object, Request, Response, Server};
 use crate::components::controllers::{ControllerManager, ControllerSetup, Informers};
 use crate::components::extension::{CallId, Extension, Extensions};
-use crate::components::kube_proxy::Traffic;
+use crate::components::kube_proxy::Proxies;
 use crate::components::kubelet::Kubelet;
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::components::net::NetClient;
@@ -78,6 +78,15 @@ impl Cluster {
         &self.server
     }
 
+    /// The objects of a kind: what is stored and, of other kinds, what load shows.
+    pub fn objects(&self, kind: Kind) -> Vec<Object> {
+        let mut objects = self.server.store().list(kind);
+        if kind == Kind::Other {
+            objects.extend_from_slice(self.runtimes.traffic());
+        }
+        objects
+    }
+
     /// The scheduler.
     pub const fn scheduler(&self) -> &Scheduler {
         &self.scheduler
@@ -99,8 +108,8 @@ impl Cluster {
     }
 
     /// Where requests to Services go, node by node.
-    pub const fn traffic(&self) -> &Traffic {
-        self.runtimes.traffic()
+    pub const fn proxies(&self) -> &Proxies {
+        self.runtimes.proxies()
     }
 
     /// What the controllers know of the cluster.
@@ -119,7 +128,7 @@ impl Cluster {
     }
 
     /// How long a message is under way.
-    pub(super) fn transit(&self, now: SimTime, message: &Message) -> SimDuration {
+    pub(super) fn transit(&mut self, now: SimTime, message: &Message) -> SimDuration {
         let usual = self.network.transit(now, message);
         if self.faults.is_quiet() { usual } else { usual + self.slower_by(now, message) }
     }
@@ -162,8 +171,8 @@ impl Cluster {
                 }
             }
             Message::Controller(term, message) => {
-                if term == self.controllers.term() && !self.is_down(Leader::ControllerManager) {
-                    self.controllers.handle(now, message, out);
+                if let Some(controllers) = self.controllers_of(term) {
+                    controllers.handle(now, message, out);
                 }
             }
             Message::Fault(message) => self.fault_handles(now, message, out),
@@ -171,6 +180,12 @@ impl Cluster {
             Message::Extension(place, timer) => {
                 let around = (now, self.server.clock(), self.draws);
                 self.extensions.act(place, around, out, |one, api| one.woken(timer, api));
+            }
+            Message::Traffic(message) => {
+                for change in self.runtimes.traffic_handles(now, message, out) {
+                    self.conditions_note(&change, out);
+                    self.changes.push(change);
+                }
             }
             Message::User(message) => self.user_waited(message, out),
             Message::Act(action) => self.act(now, action as usize, out),
@@ -189,11 +204,13 @@ impl Cluster {
         match client {
             Client::Kubelet(node) => self.kubelets[node.index()].replied(now, id, response, out),
             Client::User => self.user_replied(now, id, response, out),
-            Client::ControllerManager if !self.is_down(Leader::ControllerManager) => {
-                self.controllers.replied(now, id, response, out);
+            Client::ControllerManager => {
+                if let Some(controllers) = self.controllers_that_called(id) {
+                    controllers.replied(now, id, response, out);
+                }
             }
             Client::Scheduler if !self.is_down(Leader::Scheduler) => self.scheduler.replied(now, id, response, out),
-            Client::ControllerManager | Client::Scheduler | Client::Workload | Client::Autoscaler => {}
+            Client::Scheduler | Client::Workload | Client::Autoscaler => {}
             Client::Extension(place) => {
                 let around = (now, self.server.clock(), self.draws);
                 self.extensions.act(place, around, out, |one, api| one.replied(CallId(id), &response, api));
@@ -275,6 +292,9 @@ impl Cluster {
 
     /// Tells a watcher of a change.
     pub(super) fn tell_watcher(&mut self, now: SimTime, client: Client, change: Change, out: &mut Outbox<Message>) {
+        if client == Client::ControllerManager {
+            self.rival_watches(now, &change, out);
+        }
         if self.is_known_to(client, &change) {
             return;
         }
@@ -284,7 +304,7 @@ impl Cluster {
             Client::ControllerManager if !self.is_down(Leader::ControllerManager) => {
                 self.controllers.watched(now, &change, out);
             }
-            Client::Workload => self.runtimes.services_changed(now, &change),
+            Client::Workload => self.runtimes.services_changed(now, &change, out),
             Client::Scheduler | Client::ControllerManager | Client::User | Client::Autoscaler => {}
             Client::Extension(place) => {
                 let around = (now, self.server.clock(), self.draws);

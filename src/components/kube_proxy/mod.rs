@@ -1,6 +1,6 @@
 //! kube-proxy: on each node, where traffic for a Service goes, and since when.
 //!
-//! Whoever sends requests asks a [`Traffic`] at the instant of the request: [`Traffic::view`] answers with the rules
+//! Whoever sends requests asks the [`Proxies`] at the instant of the request: [`Proxies::view`] answers with the rules
 //! that are in force then on one node, as a [`ServiceView`]. Pods that have died meanwhile are still listed while the
 //! node's rules are those of before: that is how requests get lost.
 //!
@@ -16,8 +16,8 @@
 //! let files = BTreeMap::from([("web.yaml", web), ("web.ron", r#"(manifests: [File("web.yaml")], duration: "1m")"#)]);
 //! let mut simulation = Scenario::load("web.ron", &files)?.simulate(1);
 //! simulation.run();
-//! let traffic = simulation.cluster().traffic();
-//! let view = traffic.view(simulation.now(), NodeIndex(0), "default", "web").expect("the Service is known");
+//! let proxies = simulation.cluster().proxies();
+//! let view = proxies.view(simulation.now(), NodeIndex(0), "default", "web").expect("the Service is known");
 //! assert_eq!(view.internal().len(), 1);
 //! assert_eq!(view.internal()[0].port(&view.service().ports[0]), Some(80));
 //! # Ok::<(), podsim::scenario::Problems>(())
@@ -53,7 +53,7 @@ type Key = (Name, Name);
 
 /// Where requests to Services go, node by node.
 #[derive(Debug, Clone)]
-pub struct Traffic {
+pub struct Proxies {
     profile: Arc<LatencyProfile>,
     draws: Draws,
     /// When each change was heard of.
@@ -97,7 +97,7 @@ impl<T> History<T> {
     }
 }
 
-impl Traffic {
+impl Proxies {
     /// Proxies that know of nothing.
     pub fn new(profile: Arc<LatencyProfile>, draws: Draws) -> Self {
         Self {
@@ -247,21 +247,21 @@ mod tests {
 
     #[test]
     fn who_left_still_gets_requests_until_the_rules_are_written_again() {
-        let mut traffic = Traffic::new(Arc::new(LatencyProfile::ideal()), Draws::new(1));
-        traffic.add_node(Name::new("node-1"), Name::default());
+        let mut proxies = Proxies::new(Arc::new(LatencyProfile::ideal()), Draws::new(1));
+        proxies.add_node(Name::new("node-1"), Name::default());
         let millis = SimTime::from_millis;
-        traffic.changed(millis(0), &service());
-        traffic.changed(millis(100), &slice(&[1, 2]));
-        traffic.changed(millis(400), &slice(&[2]));
-        traffic.changed(millis(5_000), &slice(&[2, 3]));
+        proxies.changed(millis(0), &service());
+        proxies.changed(millis(100), &slice(&[1, 2]));
+        proxies.changed(millis(400), &slice(&[2]));
+        proxies.changed(millis(5_000), &slice(&[2, 3]));
         // At this time, these pods get requests: the first rules knew no pod, the next come a second later.
         let story: [(u64, &[u8]); 6] =
             [(50, &[]), (999, &[]), (1_000, &[2]), (4_999, &[2]), (5_000, &[2, 3]), (1_200, &[2])];
         for (at, pods) in story {
-            let view = traffic.view(millis(at), NodeIndex(0), "default", "web").expect("known from the start");
+            let view = proxies.view(millis(at), NodeIndex(0), "default", "web").expect("known from the start");
             let got: Vec<u8> = view.internal().iter().map(|backend| backend.address.octets()[3]).collect();
             assert_eq!(got, pods, "at {at} ms");
         }
-        assert!(traffic.view(millis(50), NodeIndex(0), "default", "other").is_none());
+        assert!(proxies.view(millis(50), NodeIndex(0), "default", "other").is_none());
     }
 }

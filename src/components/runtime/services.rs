@@ -4,8 +4,8 @@
 //! (`pkg/kubelet/network/dns`): five dots make a name absolute. A Service without ready endpoints refuses. Beyond the
 //! cluster lies an Internet in which every name of a public domain exists and every page is there.
 
-use crate::api::{Change, ChangeKind, Endpoint, EndpointSlice, FastMap, Name, Object, Service, names};
-use crate::components::kube_proxy::Traffic;
+use crate::api::{Change, ChangeKind, Endpoint, EndpointSlice, FastMap, Name, Object, Port, Service, names};
+use crate::components::kube_proxy::Proxies;
 use crate::components::message::NodeIndex;
 use crate::engine::SimTime;
 use std::net::Ipv4Addr;
@@ -145,7 +145,7 @@ impl Services {
     /// Where a connection from a node to an address goes; `pick` chooses among so many endpoints.
     pub(super) fn route(
         &self,
-        traffic: &Traffic,
+        proxies: &Proxies,
         (now, from): (SimTime, NodeIndex),
         (address, port): (Ipv4Addr, u16),
         pick: impl FnOnce(u64) -> u64,
@@ -154,7 +154,7 @@ impl Services {
             return Route::Internet;
         }
         let Some(key) = self.by_address.get(&address) else { return Route::To(address, port) };
-        let Some(view) = traffic.rules(now, from, *key) else { return Route::Nobody };
+        let Some(view) = proxies.rules(now, from, *key) else { return Route::Nobody };
         let Some(named) = view.service().ports.iter().find(|own| own.port == port) else { return Route::Nobody };
         let behind: Vec<(Ipv4Addr, u16)> =
             view.internal().iter().filter_map(|backend| Some((backend.address, backend.port(named)?))).collect();
@@ -163,6 +163,24 @@ impl Services {
         }
         let (address, port) = behind[pick(behind.len() as u64) as usize];
         Route::To(address, port)
+    }
+
+    /// The addresses and ports that get the traffic of a Service at a port, or at its first one.
+    pub(super) fn backends(&self, key: (Name, Name), port: Option<u16>) -> Vec<(Ipv4Addr, u16)> {
+        let Some(service) = self.services.get(&key) else { return Vec::new() };
+        let named = service.ports.iter().find(|own| port.is_none_or(|port| own.port == port));
+        let Some(named) = named else { return Vec::new() };
+        let endpoints = self.endpoints(key);
+        endpoints
+            .filter_map(|(endpoint, slice)| {
+                let resolved = slice.ports.iter().find(|(name, _, _)| *name == named.name).map(|(_, _, port)| *port);
+                let number = match named.target {
+                    Port::Number(number) => Some(number),
+                    Port::Named(_) => None,
+                };
+                Some((endpoint.address, resolved.or(number)?))
+            })
+            .collect()
     }
 }
 
@@ -183,7 +201,7 @@ fn is_public(address: Ipv4Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Metadata, Port, ServicePort, ServiceTraffic, Text, Uid};
+    use crate::api::{Metadata, ServicePort, ServiceTraffic, Text, Uid};
     use crate::components::latency::LatencyProfile;
     use crate::engine::Draws;
 
@@ -260,8 +278,8 @@ mod tests {
     fn a_service_leads_to_a_ready_endpoint_or_nowhere() {
         let address = Ipv4Addr::new(10, 96, 0, 77);
         let mut services = Services::default();
-        let mut traffic = Traffic::new(LatencyProfile::ideal().into(), Draws::new(1));
-        traffic.add_node(Name::new("node-1"), Name::default());
+        let mut proxies = Proxies::new(LatencyProfile::ideal().into(), Draws::new(1));
+        proxies.add_node(Name::new("node-1"), Name::default());
         let pod = Ipv4Addr::new(10, 244, 0, 9);
         // What changes, and where a connection to the Service then goes. The proxy writes its rules once a second.
         let changes = [
@@ -272,8 +290,8 @@ mod tests {
         for (second, (change, expected)) in changes.into_iter().enumerate() {
             let at = SimTime::from_secs(2 * second as u64);
             services.changed(&change);
-            traffic.changed(at, &change);
-            let route = |to| services.route(&traffic, (at, NodeIndex(0)), to, |_| 0);
+            proxies.changed(at, &change);
+            let route = |to| services.route(&proxies, (at, NodeIndex(0)), to, |_| 0);
             assert_eq!(route((address, 80)), expected);
             assert_eq!(route((address, 81)), Route::Nobody);
             assert_eq!(route((pod, 81)), Route::To(pod, 81));

@@ -105,7 +105,7 @@ impl Judge {
         }
         for kind in Kind::ALL {
             if judge.readers.contains_key(kind) {
-                for object in cluster.server().store().list(*kind) {
+                for object in cluster.objects(*kind) {
                     let change = Change { kind: ChangeKind::Added, object };
                     judge.note(&change);
                 }
@@ -172,7 +172,7 @@ impl Judge {
             for (fact, atom) in self.expectations[place].atoms.iter().enumerate() {
                 let Question::Misrouted { selection } = &atom.question else { continue };
                 let meant = |namespace: &str, name: &str| selection.names(namespace, name);
-                let Some((service, node, dead)) = cluster.traffic().sender(now, address, meant) else { continue };
+                let Some((service, node, dead)) = cluster.proxies().sender(now, address, meant) else { continue };
                 let how = format!("{} sends requests for {service} to {dead}, which has died", cluster.node_name(node));
                 let fact = &mut self.states[place].facts[fact];
                 (fact.holds, fact.how) = (true, how);
@@ -312,7 +312,7 @@ impl Fact {
     fn seen(&self, atom: &Atom, cluster: &Cluster) -> String {
         match &atom.question {
             Question::Objects { selection, predicate, quantifier } => {
-                let objects = cluster.server().store().list(selection.kind);
+                let objects = cluster.objects(selection.kind);
                 let objects: Vec<&Object> = objects.iter().filter(|object| selection.holds(object)).collect();
                 match (quantifier, objects.as_slice()) {
                     (Quantifier::One, []) => format!("{}: there is no such {}", atom.text, selection.kind),
@@ -320,7 +320,11 @@ impl Fact {
                         format!("{}: it is {}", atom.text, described(predicate, object))
                     }
                     (_, all) => {
+                        let mut all = all.to_vec();
                         let meeting = all.iter().filter(|object| predicate.accepts(object)).count();
+                        // Those first that are otherwise than wanted.
+                        let odd = matches!(quantifier, Quantifier::None);
+                        all.sort_by_key(|object| predicate.accepts(object) != odd);
                         let shown = all
                             .iter()
                             .take(SHOWN)

@@ -401,6 +401,31 @@ fn faults_of_every_kind_together_break_nothing_with_a_thousand_seeds() {
 }
 
 #[test]
+fn a_pod_that_is_evicted_ends_once_and_in_one_way() {
+    // kubernetes#58711: the last word may come while an earlier one is being written. The programs end well when they
+    // are told to stop, at about the time in which the kubelet reads the pod before it writes.
+    let well = r#"on_sigterm: Exit(after: Uniform(min: "1ms", max: "40ms"), code: 0), exec: [(command: "check")],"#;
+    let text = SCENARIO.replace(r#"exec: [(command: "check")],"#, well).replace("14m", "3m");
+    let fault = r#"(fault: NodePressure(memory: "50Mi"), on: (nodes: "*"), at: "1m", lasts: "1m")"#;
+    let text = text.replace("ACTIONS", "").replace("FAULTS", fault).replace("EXPECT", "");
+    let files = BTreeMap::from([("shop.ron", text.as_str()), ("shop.yaml", MANIFESTS)]);
+    let scenario = Scenario::load("shop.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    let seeds: Vec<u64> = (0..40).collect();
+    let found = parallel(&seeds, |seed| examine_recovery(&scenario, &scenario, *seed).map(|found| found.seen));
+    assert_eq!(found.into_iter().flatten().collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+#[test]
+fn whoever_mends_does_so_until_the_server_listens() {
+    // The server cannot be reached when the maintenance is over: the node is uncordoned all the same, later.
+    let faults = r#"(fault: Cordon, on: (nodes: "node-2"), at: "1m", lasts: "1m"),
+        (fault: ApiUnavailable, at: "90s", lasts: "90s")"#;
+    let expect = ["not node(node-2).schedulable at 179s", "node(node-2).schedulable"];
+    let verdicts = run(&scenario(faults, "", &expect), 1).verdicts();
+    assert!(verdicts.iter().all(|verdict| verdict.met), "{verdicts:#?}");
+}
+
+#[test]
 fn one_fault_more_changes_nobodys_luck() {
     // Which pods are struck, and when, is drawn by the fault's name.
     let first = r#"(fault: ProcessExit(code: 3), on: (pods: "web-*", count: 1), name: "crash", at: "1m", every: "1m")"#;

@@ -52,7 +52,8 @@ impl Kubectl {
         let printed = match (&self.scenario, &self.from_objects, self.now) {
             (Some(scenario), _, _) => match self.simulate(scenario) {
                 Ok(simulation) => {
-                    let objects = Objects::new(simulation.objects().map(|object| render(&object)));
+                    let stored = simulation.objects().map(|object| render(&object));
+                    let objects = Objects::new(stored.chain(simulation.leases()));
                     kubectl::run_live(
                         &self.args,
                         &objects,

@@ -188,6 +188,14 @@ pub struct LeaderChange {
     pub gap: Option<SimDuration>,
 }
 
+/// A metrics server that tells another use of CPU.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsSpike {
+    /// Per cent of what it is.
+    pub percent: u32,
+}
+
 /// A component of which one instance leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Leader {

@@ -135,6 +135,21 @@ kinds! {
     /// Another instance takes over after a while without a leader.
     Controllers Cluster true LeaderChange(LeaderChange) =
         r#"(fault: LeaderChange(of: ControllerManager), at: "1m", every: "5m")"#;
+    /// Two controller managers lead at once, and both act; healed, the second is gone.
+    Controllers Cluster false TwoLeaders =
+        r#"(fault: TwoLeaders, at: "1m", lasts: "2m")"#;
+    /// The metrics server does not answer: autoscalers do not know what pods use.
+    Controllers Cluster false MetricsDown =
+        r#"(fault: MetricsDown, at: "1m", lasts: "5m")"#;
+    /// The metrics server goes on telling what it knew when this began.
+    Controllers Cluster false MetricsStale =
+        r#"(fault: MetricsStale, at: "1m", lasts: "5m")"#;
+    /// The metrics server tells too much CPU, or too little.
+    Controllers Cluster false MetricsSpike(MetricsSpike) =
+        r#"(fault: MetricsSpike(percent: 1000), at: "1m", lasts: "1m")"#;
+    /// The cloud has no machine for a cluster autoscaler that asks for one, until it is over.
+    Controllers Cluster false NoCapacity =
+        r#"(fault: NoCapacity, at: "1m", lasts: "10m")"#;
     /// Machines lose power; healed, they start again.
     Node Nodes false PowerLoss =
         r#"(fault: PowerLoss, on: (zone: "a"), at: "2m", lasts: "90s")"#;
@@ -165,6 +180,15 @@ kinds! {
     /// Clocks are wrong.
     Node Nodes false ClockSkew(ClockSkew) =
         r#"(fault: ClockSkew(ahead: "5m"), on: (nodes: "node-1"), lasts: "10m")"#;
+    /// Kubelets' certificates are no longer valid: the server lets none of their calls in, and their leases expire.
+    Node Nodes false CertificateExpired =
+        r#"(fault: CertificateExpired, on: (nodes: "node-1"), at: "1m", lasts: "2m")"#;
+    /// Machines that are no nodes yet do not become nodes: the server does not let their kubelets register.
+    Node Nodes false NeverJoins =
+        r#"(fault: NeverJoins, on: (nodes: "node-3"), lasts: "5m")"#;
+    /// Machines break by their age, are repaired, and break again.
+    Node Nodes false HardwareFailure(HardwareFailure) =
+        r#"(fault: HardwareFailure(age: Weibull(scale: "10m", shape: 1.5), repair: "2m"), on: (share: 100), lasts: "20m")"#;
     /// Nodes get a taint, and lose it.
     Node Nodes false NodeTaint(NodeTaint) =
         r#"(fault: NodeTaint(taint: "maintenance=yes:NoExecute"), on: (share: 50), at: "1m", lasts: "2m")"#;
@@ -186,6 +210,9 @@ kinds! {
     /// So much is left of a node's memory, disks, inodes or processes.
     Pressure Nodes false NodePressure(NodePressure) =
         r#"(fault: NodePressure(memory: "50Mi"), on: (nodes: "node-1"), at: "1m", lasts: "2m")"#;
+    /// Machines run out of memory before their kubelets notice: the kernel kills who counts least.
+    Pressure Nodes true NodeOutOfMemory(NodeOutOfMemory) =
+        r#"(fault: NodeOutOfMemory(victims: 2), on: (nodes: "node-1"), at: "1m")"#;
     /// Pulls fail: `NotFound`, `Unauthorized`, `Timeout`, `RegistryUnavailable`, `TooManyRequests`, `Corrupt`.
     Image Scope false PullFailure(PullFailure) =
         r#"(fault: PullFailure(images: "registry.example/*", result: TooManyRequests, percent: 50), lasts: "5m")"#;
@@ -207,6 +234,21 @@ kinds! {
     /// Processes do not answer: listeners and commands hang until they are restarted or it is over.
     Process Pods false ProcessHang =
         r#"(fault: ProcessHang, on: (pods: "web-*", share: 50), at: "1m")"#;
+    /// A child that does the work is dead and its main process lives: nobody listens, commands still run.
+    Process Pods false ChildDeath =
+        r#"(fault: ChildDeath, on: (pods: "web-*", count: 1), at: "1m")"#;
+    /// Processes stop for garbage collection: nobody is answered until it is over.
+    Process Scope false GcPause(GcPause) =
+        r#"(fault: GcPause(pause: "3s", every: "20s"), on: (pods: "web-*"), at: "1m", lasts: "5m")"#;
+    /// Processes open ever more files, and accept no connection when they may open no more.
+    Process Scope false DescriptorLeak(DescriptorLeak) =
+        r#"(fault: DescriptorLeak(per_minute: 600, limit: 1024), on: (pods: "web-*"), at: "1m", lasts: "10m")"#;
+    /// Processes leave ever more dead children behind that nobody waits for.
+    Process Scope false UnreapedChildren(UnreapedChildren) =
+        r#"(fault: UnreapedChildren(per_minute: 6000), on: (pods: "web-*"), at: "1m", lasts: "10m")"#;
+    /// Processes use more CPU.
+    Process Scope false CpuBurst(CpuBurst) =
+        r#"(fault: CpuBurst(by: "500m"), on: (pods: "web-*"), at: "1m", lasts: "2m")"#;
     /// Processes do not react to the stop signal, and are killed when their grace is over.
     Process Scope false IgnoreSigterm =
         r#"(fault: IgnoreSigterm, on: (pods: "web-*"), lasts: "5m")"#;
@@ -249,12 +291,24 @@ kinds! {
     /// No name is found, by the programs in pods.
     Sandbox Scope false DnsFailure =
         r#"(fault: DnsFailure, on: (pods: "web-*"), at: "10s", lasts: "1m")"#;
+    /// Names are found, by the programs in pods, but lead elsewhere.
+    Sandbox Scope false DnsWrong(DnsWrong) =
+        r#"(fault: DnsWrong(address: "192.0.2.1"), on: (pods: "web-*"), at: "10s", lasts: "1m")"#;
     /// Volumes cannot be mounted.
     Volume Scope false MountFailure(MountFailure) =
         r#"(fault: MountFailure(volumes: "data"), on: (pods: "db-*"), lasts: "2m")"#;
     /// Volumes take longer to mount.
     Volume Scope false MountDelay(MountDelay) =
         r#"(fault: MountDelay(by: "30s"), lasts: "5m")"#;
+    /// Drivers make no volumes for claims.
+    Volume Cluster false ProvisionFailure(DriverFailure) =
+        r#"(fault: ProvisionFailure(error: "quota exceeded"), at: "1m", lasts: "2m")"#;
+    /// Drivers attach no volumes to nodes.
+    Volume Cluster false AttachFailure(DriverFailure) =
+        r#"(fault: AttachFailure(), at: "1m", lasts: "2m")"#;
+    /// Drivers detach no volumes from nodes: nobody else gets them.
+    Volume Cluster false DetachFailure(DriverFailure) =
+        r#"(fault: DetachFailure(), at: "1m", lasts: "2m")"#;
     /// Pods are deleted.
     Operation Pods true PodKill(PodKill) =
         r#"(fault: PodKill(force: true), on: (labels: {"app": "web"}, count: 1), at: "1m", every: "30s", times: 5)"#;
@@ -270,6 +324,18 @@ kinds! {
     /// An object is deleted, and created again.
     Operation Cluster false ObjectLoss(ObjectLoss) =
         r#"(fault: ObjectLoss(object: "configmap/settings"), at: "1m", lasts: "1m")"#;
+    /// A namespace is deleted with all that is in it; healed, everything is created again.
+    Operation Cluster false NamespaceLoss(NamespaceLoss) =
+        r#"(fault: NamespaceLoss(namespace: "shop"), at: "1m", lasts: "2m")"#;
+    /// A CronJob whose Jobs never end begins one each minute; healed, it is deleted with all of them.
+    Operation Cluster false CronJobBomb(CronJobBomb) =
+        r#"(fault: CronJobBomb(pods: 5), at: "1m", lasts: "5m")"#;
+    /// Pods get another label: who selects them by it loses them; healed, they come back as one too many.
+    Operation Pods false LabelChange(LabelChange) =
+        r#"(fault: LabelChange(label: "app", value: "debug"), on: (pods: "web-*", count: 1), at: "1m", lasts: "2m")"#;
+    /// A budget allows no pod of a namespace to be evicted.
+    Operation Cluster false StrictBudget(StrictBudget) =
+        r#"(fault: StrictBudget(), at: "1m", lasts: "5m")"#;
     /// A quota allows no further pod in a namespace.
     Operation Cluster false QuotaExhausted(QuotaExhausted) =
         r#"(fault: QuotaExhausted(namespace: "default"), at: "1m", lasts: "2m")"#;
@@ -293,6 +359,7 @@ impl FaultKind {
             | Self::MountDelay(MountDelay { by, .. })
             | Self::CrashLoop(CrashLoop { after: by, .. }) => vec![by],
             Self::SandboxDelay(SandboxDelay { by, teardown }) => vec![by, teardown],
+            Self::HardwareFailure(HardwareFailure { age, repair }) => vec![age, repair],
             _ => Vec::new(),
         }
     }

@@ -1,6 +1,6 @@
 //! Faults of nodes: machines, kubelets, runtimes, and what operators and clouds do to them.
 
-use crate::engine::SimDuration;
+use crate::engine::{Distribution, SimDuration};
 use crate::scenario::Placed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,4 +80,15 @@ impl Default for SpotReclaim {
 pub struct NodeLabelLoss {
     /// Its key.
     pub label: String,
+}
+
+/// Machines that break by their age, and are repaired.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HardwareFailure {
+    /// How long after the start of the fault, and after each repair, a machine breaks: a `Mixture` of a `Weibull` with
+    /// a shape below 1 (the young) and one above (the old) has the form of a bathtub.
+    pub age: Distribution,
+    /// How long a repair takes.
+    pub repair: Distribution,
 }

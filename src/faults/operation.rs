@@ -1,5 +1,6 @@
 //! What people do wrong, and what undoes it.
 
+use crate::api::Amount;
 use crate::engine::SimDuration;
 use crate::scenario::Placed;
 use schemars::JsonSchema;
@@ -59,5 +60,49 @@ pub struct ObjectLoss {
 #[serde(default, deny_unknown_fields)]
 pub struct QuotaExhausted {
     /// The namespace; `default` if nothing is said.
+    pub namespace: Option<String>,
+}
+
+/// A namespace that is deleted by mistake; healed, it is created again with what people had put into it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NamespaceLoss {
+    /// Which.
+    pub namespace: String,
+}
+
+/// A CronJob whose Jobs never end, begun each minute.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CronJobBomb {
+    /// Its namespace; `default` if nothing is said.
+    pub namespace: Option<String>,
+    /// How many pods each Job has.
+    pub pods: u32,
+    /// CPU that each requests.
+    pub cpu: Amount,
+}
+
+impl Default for CronJobBomb {
+    fn default() -> Self {
+        Self { namespace: None, pods: 3, cpu: Amount::parse("100m").expect("a quantity") }
+    }
+}
+
+/// Pods that get another label.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LabelChange {
+    /// Its key.
+    pub label: String,
+    /// What it says then.
+    pub value: String,
+}
+
+/// A budget that allows no disruption.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StrictBudget {
+    /// Its namespace; `default` if nothing is said.
     pub namespace: Option<String>,
 }

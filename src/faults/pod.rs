@@ -5,6 +5,7 @@ use crate::components::runtime::{ExecResult, Glob, ListenAnswer};
 use crate::engine::Distribution;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
 
 /// Listeners that answer otherwise: refused, never, with an error; all together where they share what is missing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -97,4 +98,33 @@ pub struct MountDelay {
     pub volumes: Glob,
     /// How much longer.
     pub by: Distribution,
+}
+
+/// Names that lead elsewhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DnsWrong {
+    /// Where to.
+    pub address: Ipv4Addr,
+}
+
+impl Default for DnsWrong {
+    /// An address of TEST-NET-1 (RFC 5737), at which nobody is.
+    fn default() -> Self {
+        Self { address: Ipv4Addr::new(192, 0, 2, 1) }
+    }
+}
+
+/// Drivers of volumes that fail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DriverFailure {
+    /// What they say.
+    pub error: Text,
+}
+
+impl Default for DriverFailure {
+    fn default() -> Self {
+        Self { error: "rpc error: code = Internal desc = the storage backend does not answer".into() }
+    }
 }

@@ -19,3 +19,17 @@ pub struct NodePressure {
     /// Processes that others than pods have.
     pub pids: Option<i64>,
 }
+
+/// Machines that run out of memory at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeOutOfMemory {
+    /// How many containers the kernel kills.
+    pub victims: u32,
+}
+
+impl Default for NodeOutOfMemory {
+    fn default() -> Self {
+        Self { victims: 1 }
+    }
+}

@@ -104,3 +104,51 @@ pub struct CreateFailure {
     /// What the runtime says; its usual words if nothing is said.
     pub error: Text,
 }
+
+/// Processes that stop again and again for garbage collection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GcPause {
+    /// How long each time.
+    pub pause: SimDuration,
+    /// From one to the next; each process in its own rhythm.
+    pub every: SimDuration,
+}
+
+impl Default for GcPause {
+    fn default() -> Self {
+        Self { pause: SimDuration::from_secs(2), every: SimDuration::from_secs(30) }
+    }
+}
+
+/// Processes that open files and do not close them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DescriptorLeak {
+    /// How many more each minute.
+    pub per_minute: u32,
+    /// How many a process may have (`ulimit -n`).
+    pub limit: u32,
+}
+
+impl Default for DescriptorLeak {
+    fn default() -> Self {
+        Self { per_minute: 600, limit: 1_024 }
+    }
+}
+
+/// Processes that do not wait for their children.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnreapedChildren {
+    /// How many more each minute.
+    pub per_minute: u32,
+}
+
+/// Processes that use more CPU.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CpuBurst {
+    /// How much more.
+    pub by: Amount,
+}

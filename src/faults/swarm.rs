@@ -155,6 +155,23 @@ fn kind(name: &str, targets: &SwarmTargets, draw: &mut Draw) -> Option<String> {
             let (kind, namespace, object) = all.get(draw.below(all.len() as u64) as usize)?;
             format!("ObjectLoss(object: \"{kind}/{object}\", namespace: Some(\"{namespace}\"))")
         }
+        "MetricsSpike" => format!("MetricsSpike(percent: {})", percent * 20),
+        "HardwareFailure" => format!(
+            "HardwareFailure(age: Weibull(scale: \"{}s\", shape: 1.5), repair: \"{seconds}s\")",
+            60 + percent * 4
+        ),
+        "GcPause" => format!("GcPause(pause: \"{}ms\", every: \"{}s\")", percent * 50, 10 + seconds),
+        "DescriptorLeak" => format!("DescriptorLeak(per_minute: {}, limit: 1024)", percent * 20),
+        "UnreapedChildren" => format!("UnreapedChildren(per_minute: {})", percent * 300),
+        "CpuBurst" => format!("CpuBurst(by: \"{}m\")", percent * 20),
+        "NamespaceLoss" => {
+            // A server does not let go of the namespaces that it made itself.
+            let own = ["default", "kube-system", "kube-public", "kube-node-lease"];
+            let all = targets.deployments.iter().map(|(namespace, ..)| namespace);
+            let namespace = all.into_iter().find(|namespace| !own.contains(&namespace.as_str()))?;
+            format!("NamespaceLoss(namespace: \"{namespace}\")")
+        }
+        "LabelChange" => "LabelChange(label: \"app\", value: \"swarm\")".to_owned(),
         // Needs two images that go together.
         "TagMoved" => return None,
         plain => {
@@ -175,7 +192,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_drawn_by_some_seed() {
-        let deployments = vec![("default".to_owned(), "web".to_owned(), "web".to_owned())];
+        let deployments = vec![("shop".to_owned(), "web".to_owned(), "web".to_owned())];
         let objects = vec![("configmap", "default".to_owned(), "settings".to_owned())];
         let targets = SwarmTargets { deployments, objects };
         let mut seen = BTreeSet::new();

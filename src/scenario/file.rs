@@ -7,7 +7,7 @@ use super::step::TimedStep;
 use crate::api::Amount;
 use crate::components::kubelet::KubeletConfig;
 use crate::components::latency::Load;
-use crate::components::runtime::{PodBehavior, Process, PullBehavior};
+use crate::components::runtime::{PodBehavior, Process, PullBehavior, Traffic};
 use crate::engine::{Distribution, SimDuration};
 use crate::faults::Fault;
 use indexmap::IndexMap;
@@ -45,6 +45,8 @@ pub struct ScenarioFile {
     pub behaviors: Vec<PodBehavior>,
     /// The images of the registries, by name or pattern; one that matches nothing is on every node.
     pub images: IndexMap<String, Placed<Image>>,
+    /// Whoever sends requests to Services whose programs say what `work` they are.
+    pub traffic: Vec<Placed<Traffic>>,
     /// What users and fate do, at their times.
     pub actions: Vec<Placed<TimedStep>>,
     /// What goes wrong for a while.

@@ -17,7 +17,9 @@ use super::step::TimedStep;
 use super::verbs::VerbContext;
 use crate::api::{Kind, Metadata, Name, Namespace, Object, WallTime};
 use crate::components::latency::LatencyProfile;
-use crate::components::runtime::{ContainerBehavior, Glob, ImageBehavior, PodBehavior, Process, PullBehavior, World};
+use crate::components::runtime::{
+    ContainerBehavior, Glob, ImageBehavior, PodBehavior, Process, PullBehavior, Rate, Traffic, World,
+};
 use crate::components::scheduler::SchedulerSetup;
 use crate::engine::{Distribution, Draws, SimDuration, SimTime};
 use crate::faults::{FaultPlan, SwarmTargets};
@@ -31,6 +33,8 @@ const LONGEST_FILE: usize = 8 << 20;
 const MOST_FILES: usize = 200;
 /// The most timed actions.
 const MOST_ACTIONS: usize = 1_000_000;
+/// The most retries of a request.
+const MOST_RETRIES: u32 = 20;
 /// 2026-01-01T00:00:00Z.
 const DEFAULT_START: i64 = 1_767_225_600_000_000_000;
 /// How long a cluster is watched if nothing is said.
@@ -615,7 +619,37 @@ impl<'f> Loader<'f> {
             }
             pods.push(PodBehavior { containers: by_image, ..PodBehavior::default() });
         }
-        World { pods, images, ..World::default() }
+        let traffic = file.traffic.iter().map(|traffic| self.traffic(traffic)).collect();
+        World { pods, images, traffic, ..World::default() }
+    }
+
+    /// Whoever sends requests, if what is said of them goes together.
+    fn traffic(&mut self, traffic: &Placed<Traffic>) -> Traffic {
+        let place = traffic.place;
+        match (&traffic.rate, &traffic.users) {
+            (Some(_), None) | (None, Some(_)) => {}
+            (Some(_), Some(_)) => self.problems.add(place, "a rate and users", "say one of them"),
+            (None, None) => {
+                let remedy = "say how many requests come: rate: Constant(100), or users: (count: Constant(50))";
+                self.problems.add(place, "traffic without a rate", remedy);
+            }
+        }
+        let curves = traffic.rate.iter().chain(traffic.users.iter().map(|users| &users.count));
+        if curves.into_iter().any(|rate| matches!(rate, Rate::Daily { period, .. } if period.is_zero())) {
+            self.problems.add(place, "days of no length", "say how long a day is, such as period: \"24h\"");
+        }
+        if traffic.timeout.is_some_and(SimDuration::is_zero) {
+            self.problems.add(place, "a timeout of nothing", "say how long an answer is waited for, such as \"1s\"");
+        }
+        if traffic.retries.most > MOST_RETRIES {
+            let found = format!("{} retries", traffic.retries.most);
+            self.problems.add(place, found, format!("at most {MOST_RETRIES} are sent"));
+        }
+        let namespace = traffic.namespace.clone().unwrap_or_else(|| "default".to_owned());
+        let name = traffic.name.as_ref().unwrap_or(&traffic.service);
+        self.makeable.add_traffic(Name::new(&namespace), Name::new(name));
+        self.named.push((place, Kind::Service, Some(namespace), traffic.service.clone()));
+        traffic.value.clone()
     }
 
     fn image(&mut self, name: Glob, image: &Placed<Image>) -> ImageBehavior {
@@ -753,6 +787,7 @@ fn merged(first: ScenarioFile, second: ScenarioFile) -> ScenarioFile {
         manifests: joined(first.manifests, second.manifests),
         behaviors: joined(first.behaviors, second.behaviors),
         images,
+        traffic: joined(first.traffic, second.traffic),
         actions: joined(first.actions, second.actions),
         faults: joined(first.faults, second.faults),
         expect: joined(first.expect, second.expect),

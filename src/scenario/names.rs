@@ -63,9 +63,25 @@ pub(super) struct Makeable {
     /// Kind, namespace and name of the objects written in manifests.
     objects: BTreeSet<(Kind, Name, Name)>,
     nodes: BTreeSet<Name>,
+    /// Namespace and name of whoever sends requests.
+    traffic: BTreeSet<(Name, Name)>,
 }
 
 impl Makeable {
+    /// Somebody who sends requests.
+    pub(super) fn add_traffic(&mut self, namespace: Name, name: Name) {
+        self.traffic.insert((namespace, name));
+    }
+
+    /// Checks that somebody of a name, perhaps a pattern, sends requests.
+    pub(super) fn check_traffic(&self, name: &str) -> Result<(), (String, String)> {
+        if self.traffic.iter().any(|(_, have)| may_match(name, have)) {
+            return Ok(());
+        }
+        let known = self.traffic.iter().map(|(_, have)| have.as_str());
+        Err((format!("the traffic {name:?}, which nobody sends"), suggestion(name, known)))
+    }
+
     pub(super) fn add_node(&mut self, name: Name) {
         self.nodes.insert(name);
     }

@@ -573,6 +573,7 @@ impl ListenRule {
             header: self.header.map(Text::from),
             files: None,
             service: self.service.map(Text::from),
+            needs: Vec::new(),
             close_on_sigterm: self.close_on_sigterm,
             timeline: self.timeline.into_iter().map(|entry| entry.convert(kind)).collect::<Result<_, _>>()?,
         })

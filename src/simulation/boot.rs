@@ -66,6 +66,7 @@ impl Cluster {
         self.controllers.start(SimTime::ZERO, out);
         self.begin_autoscaling(out);
         self.plan_faults(out);
+        self.runtimes.begin_traffic(out);
         for stored in &plan.stored {
             self.list(stored, out);
         }
@@ -80,7 +81,7 @@ impl Cluster {
         let Some(object) = self.server.store().find(stored.kind(), meta.namespace, meta.name) else { return };
         self.controllers.found(SimTime::ZERO, &object, out);
         if object.kind() == Kind::Service {
-            self.runtimes.services_changed(&Change { kind: ChangeKind::Added, object });
+            self.runtimes.services_changed(&Change { kind: ChangeKind::Added, object }, out);
         }
     }
 

@@ -77,6 +77,15 @@ impl Cluster {
         &self.server
     }
 
+    /// The objects of a kind: what is stored and, of other kinds, what load shows.
+    pub fn objects(&self, kind: Kind) -> Vec<Object> {
+        let mut objects = self.server.store().list(kind);
+        if kind == Kind::Other {
+            objects.extend_from_slice(self.runtimes.traffic());
+        }
+        objects
+    }
+
     /// The scheduler.
     pub const fn scheduler(&self) -> &Scheduler {
         &self.scheduler
@@ -108,7 +117,7 @@ impl Cluster {
     }
 
     /// How long a message is under way.
-    pub(super) fn transit(&self, now: SimTime, message: &Message) -> SimDuration {
+    pub(super) fn transit(&mut self, now: SimTime, message: &Message) -> SimDuration {
         let usual = self.network.transit(now, message);
         if self.faults.is_quiet() { usual } else { usual + self.slower_by(now, message) }
     }
@@ -151,8 +160,8 @@ impl Cluster {
                 }
             }
             Message::Controller(term, message) => {
-                if term == self.controllers.term() && !self.is_down(Leader::ControllerManager) {
-                    self.controllers.handle(now, message, out);
+                if let Some(controllers) = self.controllers_of(term) {
+                    controllers.handle(now, message, out);
                 }
             }
             Message::Fault(message) => self.fault_handles(now, message, out),
@@ -160,6 +169,12 @@ impl Cluster {
             Message::Extension(place, timer) => {
                 let around = (now, self.server.clock(), self.draws);
                 self.extensions.act(place, around, out, |one, api| one.woken(timer, api));
+            }
+            Message::Traffic(message) => {
+                for change in self.runtimes.traffic_handles(now, message, out) {
+                    self.conditions_note(&change, out);
+                    self.changes.push(change);
+                }
             }
             Message::User(message) => self.user_waited(message, out),
             Message::Act(action) => self.act(now, action as usize, out),
@@ -178,11 +193,13 @@ impl Cluster {
         match client {
             Client::Kubelet(node) => self.kubelets[node.index()].replied(now, id, response, out),
             Client::User => self.user_replied(now, id, response, out),
-            Client::ControllerManager if !self.is_down(Leader::ControllerManager) => {
-                self.controllers.replied(now, id, response, out);
+            Client::ControllerManager => {
+                if let Some(controllers) = self.controllers_that_called(id) {
+                    controllers.replied(now, id, response, out);
+                }
             }
             Client::Scheduler if !self.is_down(Leader::Scheduler) => self.scheduler.replied(now, id, response, out),
-            Client::ControllerManager | Client::Scheduler | Client::Workload | Client::Autoscaler => {}
+            Client::Scheduler | Client::Workload | Client::Autoscaler => {}
             Client::Extension(place) => {
                 let around = (now, self.server.clock(), self.draws);
                 self.extensions.act(place, around, out, |one, api| one.replied(CallId(id), &response, api));
@@ -264,6 +281,9 @@ impl Cluster {
 
     /// Tells a watcher of a change.
     pub(super) fn tell_watcher(&mut self, now: SimTime, client: Client, change: Change, out: &mut Outbox<Message>) {
+        if client == Client::ControllerManager {
+            self.rival_watches(now, &change, out);
+        }
         if self.is_known_to(client, &change) {
             return;
         }
@@ -273,7 +293,7 @@ impl Cluster {
             Client::ControllerManager if !self.is_down(Leader::ControllerManager) => {
                 self.controllers.watched(now, &change, out);
             }
-            Client::Workload => self.runtimes.services_changed(&change),
+            Client::Workload => self.runtimes.services_changed(&change, out),
             Client::Scheduler | Client::ControllerManager | Client::User | Client::Autoscaler => {}
             Client::Extension(place) => {
                 let around = (now, self.server.clock(), self.draws);

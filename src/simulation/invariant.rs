@@ -112,10 +112,16 @@ invariants! {
     "running-has-a-node", "a pod that runs is bound", |write| write.pod(|pod| {
         (pod.status.phase == PodPhase::Running && pod.node_name.is_empty()).then(|| "no node".into())
     });
-    "ready-means-running", "a pod that is ready runs, unless a controller gave it up", |write| write.pod(|pod| {
-        // The pod garbage collector sets the phase of pods whose node is gone, and leaves their conditions.
+    "ready-means-running", "a pod that is ready runs, unless it was given up", |write| write.pod(|pod| {
+        // The pod garbage collector sets the phase of pods whose node is gone, and leaves their conditions. Of a pod
+        // that is evicted in the moment in which it starts, the kubelet writes the new conditions and the old phase.
         let given_up = pod.status.is_true(*DISRUPTION_TARGET);
-        let wrong = pod.status.is_ready() && pod.status.phase != PodPhase::Running && !given_up;
+        let runs = |phase| match phase {
+            PodPhase::Running => true,
+            PodPhase::Pending => pod.status.containers.iter().all(|status| status.state.is_running()),
+            PodPhase::Succeeded | PodPhase::Failed | PodPhase::Unknown => false,
+        };
+        let wrong = pod.status.is_ready() && !runs(pod.status.phase) && !given_up;
         wrong.then(|| format!("Ready and {}", pod.status.phase))
     });
     "ready-means-containers-ready", "Ready needs ContainersReady", |write| write.pod(|pod| {

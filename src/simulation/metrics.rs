@@ -5,7 +5,7 @@
 //! happens in a run for it: what was used is worked out when somebody asks.
 
 use super::cluster::Cluster;
-use crate::api::{CPU, Name, Object, Other, Pod, PodPhase, Response, Selector, Text};
+use crate::api::{ApiError, CPU, ErrorReason, Name, Object, Other, Pod, PodPhase, Response, Selector, Text};
 use crate::components::cri::PodKey;
 use crate::components::runtime::{ContainerUse, PodUse};
 use crate::engine::{Purpose, SimDuration, SimTime, StreamKey};
@@ -22,6 +22,11 @@ const PHASE: Purpose = Purpose::new("metrics scrape");
 impl Cluster {
     /// A `PodMetricsList` of the pods of a namespace that a selector matches.
     pub(super) fn pod_metrics(&self, now: SimTime, namespace: Name, selector: &Selector) -> Response {
+        if self.metrics_server_is_down() {
+            let why = "the server is currently unable to handle the request (get pods.metrics.k8s.io)";
+            return Err(ApiError::new(ErrorReason::ServiceUnavailable, why));
+        }
+        let now = self.metrics_known_since(now);
         let items = self.scraped_at(now).map(|at| self.pod_items(at, namespace, selector)).unwrap_or_default();
         let source = json!({ "items": items }).to_string();
         Ok(Object::Other(Arc::new(Other {
@@ -70,6 +75,7 @@ impl Cluster {
             let Some(rule) = used.rule.filter(|_| pod.status.is_ready()) else { return 0 };
             self.runtimes.demand(rule, window) / sharers.get(&rule).copied().unwrap_or(1)
         };
+        let factor = self.metrics_factor();
         let stamp = self.server.clock().at(at).truncated().to_string();
         used.iter()
             .map(|(pod, used)| {
@@ -77,7 +83,7 @@ impl Cluster {
                 let containers: Vec<Value> = used
                     .containers
                     .iter()
-                    .map(|container| printed(pod, container, std::mem::take(&mut share)))
+                    .map(|container| printed(pod, container, std::mem::take(&mut share), factor))
                     .collect();
                 let seconds = at.since(used.since).as_nanos().div_ceil(1_000_000_000);
                 json!({
@@ -89,12 +95,12 @@ impl Cluster {
     }
 }
 
-/// What a container uses, no more than its limit, with what it does of shared work.
-fn printed(pod: &Pod, container: &ContainerUse, share: i64) -> Value {
+/// What a container uses, no more than its limit, with what it does of shared work, in so many per cent.
+fn printed(pod: &Pod, container: &ContainerUse, share: i64, factor: i64) -> Value {
     let mut all = pod.spec.containers.iter().chain(&pod.spec.init_containers);
     let limit = all.find(|spec| spec.name == container.name).and_then(|spec| spec.limits.get(*CPU));
     let most = limit.map_or(i64::MAX, |milli| milli.saturating_mul(1_000_000));
-    let nano_cpu = (container.nano_cpu + share).min(most);
+    let nano_cpu = (container.nano_cpu + share).min(most).saturating_mul(factor) / 100;
     let usage = json!({"cpu": format!("{nano_cpu}n"), "memory": format!("{}Ki", (container.memory + 1023) / 1024)});
     json!({"name": container.name, "usage": usage})
 }

@@ -11,6 +11,7 @@ mod expose;
 mod faults;
 mod into_container;
 mod invariant;
+mod leases;
 mod live;
 mod metrics;
 mod network;

@@ -1,7 +1,7 @@
 //! What crosses a wire takes time: calls to the API server, its answers, and watch notifications, which keep their
 //! order for each watcher.
 
-use crate::api::{Change, Request};
+use crate::api::{Change, Kind, Request};
 use crate::components::latency::LatencyProfile;
 use crate::components::message::{Client, Message};
 use crate::engine::{Draws, Purpose, SimDuration, SimTime, StreamKey};
@@ -20,13 +20,21 @@ pub(super) struct Network {
     draws: Draws,
     /// When the last notification to each watcher arrives.
     last_notified: BTreeMap<Client, SimTime>,
+    /// When the last event of each recorder arrives.
+    last_told: BTreeMap<Client, SimTime>,
     /// The window of load that was looked at last, and its factor in thousandths.
     load: Cell<(u64, u64)>,
 }
 
 impl Network {
     pub(super) fn new(profile: Arc<LatencyProfile>, draws: Draws) -> Self {
-        Self { profile, draws, last_notified: BTreeMap::new(), load: Cell::new((u64::MAX, 1_000)) }
+        Self {
+            profile,
+            draws,
+            last_notified: BTreeMap::new(),
+            last_told: BTreeMap::new(),
+            load: Cell::new((u64::MAX, 1_000)),
+        }
     }
 
     /// What everything takes under the load of this moment.
@@ -40,8 +48,21 @@ impl Network {
         span.mul_ratio(factor, 1_000)
     }
 
-    /// How long a message is under way that leaves now.
-    pub(super) fn transit(&self, now: SimTime, message: &Message) -> SimDuration {
+    /// How long a message is under way that leaves now. A recorder of events waits for the answer to one before it
+    /// sends the next: none overtakes an earlier one.
+    pub(super) fn transit(&mut self, now: SimTime, message: &Message) -> SimDuration {
+        let usual = self.usual_transit(now, message);
+        match message {
+            Message::Call { client, request, .. } if request.about().0 == Kind::Event => {
+                let last = self.last_told.entry(*client).or_insert(SimTime::ZERO);
+                *last = (now + usual).max(*last);
+                last.since(now)
+            }
+            _ => usual,
+        }
+    }
+
+    fn usual_transit(&self, now: SimTime, message: &Message) -> SimDuration {
         let (what, purpose, stream) = match message {
             Message::Call { request, .. } => {
                 let stream = stream_of(request);

@@ -173,7 +173,7 @@ impl Run {
     }
 
     fn send(&mut self, cause: u64, trace: &mut impl Trace) {
-        let (cluster, queue, now) = (&self.cluster, &mut self.queue, self.now);
+        let (cluster, queue, now) = (&mut self.cluster, &mut self.queue, self.now);
         for (delay, message) in self.outbox.drain() {
             let leaves = now + delay;
             let arrives = leaves + cluster.transit(leaves, &message);

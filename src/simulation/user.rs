@@ -29,9 +29,13 @@ const POLL: SimDuration = SimDuration::from_secs(1);
 #[derive(Debug, Clone, Default)]
 pub(super) struct User {
     /// What is to be done.
-    waiting: VecDeque<Errand>,
+    waiting: VecDeque<Command>,
     /// What is being done, until its last call is answered.
-    current: Option<Errand>,
+    current: Option<Command>,
+    /// What is done again after a while, because the server would not.
+    again: BTreeMap<u32, Command>,
+    /// Whether what is begun now is done again until the server does it.
+    pub(super) insists: bool,
     drains: Vec<DrainRun>,
     /// Calls that are not answered, and what they are for.
     open: BTreeMap<u32, Step>,
@@ -53,7 +57,14 @@ pub struct Complaint {
     pub message: Text,
 }
 
-/// A command.
+/// A command, and whether it is given again until the server does it.
+#[derive(Debug, Clone)]
+struct Command {
+    errand: Errand,
+    insistent: bool,
+}
+
+/// What a command does.
 #[derive(Debug, Clone)]
 pub(super) enum Errand {
     /// One call.
@@ -118,6 +129,11 @@ pub enum UserMessage {
         /// The pod.
         pod: u32,
     },
+    /// To give a command again.
+    Again {
+        /// The last call of the command that came to nothing.
+        call: u32,
+    },
 }
 
 impl Cluster {
@@ -133,7 +149,8 @@ impl Cluster {
 
     /// The user gives commands, one after another.
     pub(super) fn user_does(&mut self, errands: impl IntoIterator<Item = Errand>, out: &mut Outbox<Message>) {
-        self.user.waiting.extend(errands);
+        let insistent = self.user.insists;
+        self.user.waiting.extend(errands.into_iter().map(|errand| Command { errand, insistent }));
         if self.user.current.is_none() {
             self.user.next(out);
         }
@@ -141,7 +158,11 @@ impl Cluster {
 
     /// A call of the user is answered.
     pub(super) fn user_replied(&mut self, now: SimTime, id: u32, response: Response, out: &mut Outbox<Message>) {
-        match self.user.open.remove(&id) {
+        let step = self.user.open.remove(&id);
+        if matches!(step, Some(Step::Last | Step::Read)) && self.user.tries_again(id, &response, out) {
+            return self.user.next(out);
+        }
+        match step {
             None | Some(Step::Last) => self.user.next(out),
             Some(Step::Read) => self.user.has_read(now, response, out),
             Some(Step::Cordon(drain)) => match response {
@@ -160,6 +181,12 @@ impl Cluster {
         match message {
             UserMessage::Retry { drain, pod } => self.user.get_pod(drain, pod, Step::Reread(drain, pod), out),
             UserMessage::Look { drain, pod } => self.user.get_pod(drain, pod, Step::Look(drain, pod), out),
+            UserMessage::Again { call } => {
+                self.user.waiting.extend(self.user.again.remove(&call));
+                if self.user.current.is_none() {
+                    self.user.next(out);
+                }
+            }
         }
     }
 
@@ -229,10 +256,36 @@ impl User {
         out.now(Message::Call { client: Client::User, id: self.calls, request: Box::new(request) });
     }
 
+    fn errand(&self) -> Option<Errand> {
+        self.current.as_ref().map(|command| command.errand.clone())
+    }
+
+    /// Whether the command that is being done is given again later: its last call was not done, and may yet be.
+    fn tries_again(&mut self, call: u32, response: &Response, out: &mut Outbox<Message>) -> bool {
+        let Err(error) = response else { return false };
+        // A namespace that is being deleted is there for a while, and then is not.
+        let final_word = match (&error.reason, &self.current) {
+            (ErrorReason::Invalid, _) => true,
+            (ErrorReason::NotFound, Some(Command { errand: Errand::Call(Request::Create(_)), .. })) => false,
+            (ErrorReason::AlreadyExists, Some(Command { errand: Errand::Call(Request::Create(object)), .. })) => {
+                object.kind() != Kind::Namespace
+            }
+            (ErrorReason::NotFound | ErrorReason::AlreadyExists, _) => true,
+            _ => false,
+        };
+        if final_word {
+            return false;
+        }
+        let Some(command) = self.current.take_if(|command| command.insistent) else { return false };
+        self.again.insert(call, command);
+        out.after(RETRY, Message::User(UserMessage::Again { call }));
+        true
+    }
+
     /// Begins the next command.
     fn next(&mut self, out: &mut Outbox<Message>) {
         self.current = self.waiting.pop_front();
-        match self.current.clone() {
+        match self.errand() {
             None => {}
             Some(Errand::Call(request)) => self.call(request, Step::Last, out),
             Some(Errand::Apply(applied)) => self.call(Request::Get(Target::of(&applied.object)), Step::Read, out),
@@ -251,7 +304,7 @@ impl User {
 
     /// The object that the current command is about.
     fn has_read(&mut self, now: SimTime, response: Response, out: &mut Outbox<Message>) {
-        let next = match (self.current.clone(), response) {
+        let next = match (self.errand(), response) {
             (Some(Errand::Apply(applied)), Err(error)) if error.reason == ErrorReason::NotFound => {
                 Ok(Some(Request::Create(applied.object.clone())))
             }
@@ -267,7 +320,7 @@ impl User {
             Ok(Some(request)) => self.call(request, Step::Last, out),
             Ok(None) => self.next(out),
             Err(error) => {
-                if let Some(Errand::Apply(applied)) = &self.current {
+                if let Some(Errand::Apply(applied)) = self.errand() {
                     let object = applied.object.path();
                     self.complaints.push(Complaint { at: now, object, message: error.message.clone() });
                 }

@@ -46,7 +46,7 @@ pub use work_queue::{Key, QueueKey, Retry, WorkQueue};
 
 use super::latency::LatencyProfile;
 use super::message::Message;
-use crate::api::{Change, ChangeKind, FastMap, Name, Object, Response, WallClock};
+use crate::api::{Change, ChangeKind, FastMap, Name, Object, Response, Text, WallClock};
 use crate::engine::{Distribution, Draws, Outbox, SimDuration, SimTime};
 use host::Host;
 use std::sync::Arc;
@@ -71,6 +71,11 @@ enum Pending {
     Event(ControllerName),
 }
 
+/// Calls and terms of processes that act beside another begin here, …
+const RIVAL: u32 = 1 << 30;
+/// … and each makes fewer calls than this.
+const RIVAL_CALLS: u32 = 1 << 22;
+
 /// What all controllers are run with.
 #[derive(Debug, Clone)]
 struct Shared {
@@ -81,6 +86,17 @@ struct Shared {
     term: u32,
     calls: u32,
     pending: FastMap<u32, Pending>,
+}
+
+/// What drivers of volumes say where they do not do what they are asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DriverFailures {
+    /// To make a volume.
+    pub provision: Option<Text>,
+    /// To attach one.
+    pub attach: Option<Text>,
+    /// To detach one.
+    pub detach: Option<Text>,
 }
 
 /// What a controller manager is made from.
@@ -258,6 +274,12 @@ impl ControllerManager {
         self
     }
 
+    /// Drivers of volumes fail from now on, or work.
+    pub fn drivers_fail(&mut self, failures: DriverFailures) {
+        self.provisioners.controller.fail(failures.provision);
+        self.attachers.controller.fail(failures.attach, failures.detach);
+    }
+
     /// The same as a process that started in place of another.
     #[must_use]
     pub fn succeeding(mut self, old: &Self) -> Self {
@@ -265,6 +287,19 @@ impl ControllerManager {
         self.shared.calls = old.shared.calls;
         self.shared.term = old.shared.term + 1;
         self
+    }
+
+    /// The same as the n-th process that acts beside another, with calls and terms of its own.
+    #[must_use]
+    pub fn rivalling(mut self, other: &Self, n: u32) -> Self {
+        self.shared.calls = RIVAL + n * RIVAL_CALLS;
+        self.shared.term = other.shared.term + RIVAL + n;
+        self
+    }
+
+    /// Whether a call was made by a process that acts beside another.
+    pub const fn is_rivals(call: u32) -> bool {
+        call >= RIVAL
     }
 
     /// How many processes there were before.

@@ -343,6 +343,13 @@ impl Kubelet {
         self.tell(now, told, out);
     }
 
+    /// The kernel has killed somebody for want of memory (`pkg/kubelet/oom/oom_watcher_linux.go`).
+    pub fn notices_system_oom(&mut self, now: SimTime, text: &str, out: &mut Outbox<Message>) {
+        if self.is_up() {
+            self.tell_node(now, EventType::Warning, "SystemOOM", text, out);
+        }
+    }
+
     /// Calls the server where the pace of other calls does not matter: heartbeats have a client of their own.
     pub(super) fn call_unlimited(&mut self, request: Request, pending: PendingCall, out: &mut Outbox<Message>) {
         self.calls += 1;

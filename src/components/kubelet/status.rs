@@ -598,9 +598,10 @@ pub fn ready_condition(spec: &PodSpec, conditions: &[Condition], status: &PodSta
 
 /// What is written to the API: the kubelet's status over the stored one (`mergePodStatus`).
 pub fn merge(pod: &Pod, stored: &PodStatus, new: &PodStatus, could_run: bool, now: Timestamp) -> PodStatus {
-    let mut merged = new.clone();
+    let mut conditions = Vec::with_capacity(stored.conditions.len().max(new.conditions.len()));
+    conditions.extend(stored.conditions.iter().filter(|condition| !is_kubelets(condition.kind)).cloned());
+    let mut merged = new.with_conditions(conditions);
     let ends = !stored.phase.is_terminal() && new.phase.is_terminal();
-    merged.conditions = stored.conditions.iter().filter(|condition| !is_kubelets(condition.kind)).cloned().collect();
     for condition in &new.conditions {
         if is_kubelets(condition.kind) {
             merged.conditions.push(condition.clone());
@@ -622,7 +623,9 @@ pub fn merge(pod: &Pod, stored: &PodStatus, new: &PodStatus, could_run: bool, no
             }
         }
     }
-    if ends && could_run {
+    // What others have said of a pod's end stands, though the kubelet may not have heard of it.
+    let ended = stored.phase.is_terminal() && stored.phase != new.phase;
+    if ended || ends && could_run {
         merged.phase = stored.phase;
         merged.reason = stored.reason;
         merged.message = stored.message.clone();

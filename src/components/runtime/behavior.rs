@@ -3,7 +3,7 @@
 //!
 //! Lists are by count: the n-th sandbox, container or run takes the n-th entry, and the last entry repeats.
 
-use super::ImageModel;
+use super::{ImageModel, Traffic, Work};
 use crate::api::amount::{byte_count, byte_counts};
 use crate::api::{Amount, Name, Text};
 use crate::engine::{Distribution, SimDuration};
@@ -143,6 +143,8 @@ pub struct Process {
     pub exec_default: ExecDefault,
     /// What it listens on.
     pub listen: Vec<ListenBehavior>,
+    /// What the requests of `traffic` cost it, that come to its first port.
+    pub work: Option<Arc<Work>>,
     /// What it uses, from its start on; each key holds until it is set again.
     pub usage: Vec<UsageStep>,
     /// What it prints, for `kubectl logs`.
@@ -268,6 +270,8 @@ pub struct ListenBehavior {
     pub service: Option<Text>,
     /// HTTP: serves the files below this directory; what is not there is not found.
     pub files: Option<Text>,
+    /// HTTP: 503 unless each of these Services answers, `db` or `db.prod`.
+    pub needs: Vec<Text>,
     /// Whether it stops listening at the stop signal rather than at the end.
     pub close_on_sigterm: bool,
     /// What it answers; the last entry whose time has come counts.
@@ -448,6 +452,8 @@ pub struct World {
     pub models: Vec<Arc<ImageModel>>,
     /// What containers do that no rule names.
     pub unruled: Unruled,
+    /// Whoever sends requests.
+    pub traffic: Vec<Traffic>,
 }
 
 /// What containers do that no rule names.

@@ -5,19 +5,22 @@
 
 use super::machine::{Instance, PodRecord};
 use super::program::Place;
+use super::usage::Usage;
 use super::{Exit, ListenAnswer, PullResult, RuntimeMessage, Runtimes};
-use crate::api::{ContainerId, Name, Pod, Text, Uid};
+use crate::api::{ContainerId, MEMORY, Name, Pod, Text, Uid};
 use crate::components::cri::{CriCall, InstanceState, PodKey};
 use crate::components::message::{Message, NodeIndex};
 use crate::components::scope::Scope;
 use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use crate::faults::{
-    CrashLoop, CreateFailure, DiskFill, ExecFailure, FaultKind, ListenerDelay, ListenerFailure, MemoryLeak, MemoryStep,
-    MountDelay, MountFailure, NodePressure, PullDelay, PullFailure, SandboxDelay, SandboxFailure, SlowStop,
-    StartFailure, TagMoved, Written,
+    CpuBurst, CrashLoop, CreateFailure, DescriptorLeak, DiskFill, DnsWrong, ExecFailure, FaultKind, GcPause,
+    ListenerDelay, ListenerFailure, MemoryLeak, MemoryStep, MountDelay, MountFailure, NodePressure, PullDelay,
+    PullFailure, SandboxDelay, SandboxFailure, SlowStop, StartFailure, TagMoved, UnreapedChildren, Written,
 };
+use std::net::Ipv4Addr;
 
 const CHANCE: Purpose = Purpose::new("fault chance");
+const RHYTHM: Purpose = Purpose::new("rhythm of pauses");
 const DELAY: Purpose = Purpose::new("fault delay");
 /// From the use of too much memory to the kernel's kill.
 const OUT_OF_MEMORY: SimDuration = SimDuration::from_millis(100);
@@ -45,9 +48,17 @@ pub struct Disturbance {
     pub occasion: u64,
     /// Only these instances; any if empty.
     pub instances: Vec<ContainerId>,
+    /// When it struck.
+    pub since: SimTime,
 }
 
 impl Disturbance {
+    /// Whether a process has opened as many files as it may: since its start, or since the fault.
+    fn is_exhausted(&self, leak: &DescriptorLeak, instance: &Instance, now: SimTime) -> bool {
+        let age = now.since(self.since.max(instance.status.started_at));
+        age.mul_ratio(u64::from(leak.per_minute), 60).as_secs() >= u64::from(leak.limit)
+    }
+
     /// Whether a pod is struck that is on a machine.
     pub fn strikes(&self, draws: Draws, node: Name, pod: &Pod) -> bool {
         self.scope.has_pod(node, pod)
@@ -62,6 +73,14 @@ impl Disturbance {
     fn happens(&self, draws: Draws, percent: Option<u8>, stream: StreamKey, ordinal: u64) -> bool {
         let key = StreamKey::from_bits(self.stream.bits().rotate_left(17) ^ stream.bits());
         percent.is_none_or(|percent| draws.draw(CHANCE, key, ordinal).below(100) < u64::from(percent))
+    }
+
+    /// How long a process that stops again and again is still stopped.
+    fn stopped_for(&self, draws: Draws, pause: &GcPause, stream: StreamKey, now: SimTime) -> SimDuration {
+        let key = StreamKey::from_bits(self.stream.bits().rotate_left(17) ^ stream.bits());
+        let every = pause.every.as_nanos().max(1);
+        let phase = draws.draw(RHYTHM, key, self.occasion).below(every);
+        pause.pause.saturating_sub(SimDuration::from_nanos((now.as_nanos() + phase) % every))
     }
 
     /// How much longer something takes.
@@ -84,6 +103,8 @@ pub(super) struct Excess {
 enum Used {
     Memory { at_once: i64, per_minute: i64 },
     Disk { into: Written, per_minute: i64 },
+    Processes { per_minute: i64 },
+    Cpu { milli: i64 },
 }
 
 impl Excess {
@@ -96,6 +117,10 @@ impl Excess {
             FaultKind::DiskFill(DiskFill { into, per_minute }) => {
                 Used::Disk { into: *into, per_minute: per_minute.value() }
             }
+            FaultKind::UnreapedChildren(UnreapedChildren { per_minute }) => {
+                Used::Processes { per_minute: i64::from(*per_minute) }
+            }
+            FaultKind::CpuBurst(CpuBurst { by }) => Used::Cpu { milli: by.milli_value() },
             _ => return None,
         };
         Some(Self { id, what, since, until: None })
@@ -107,17 +132,35 @@ impl Excess {
         i64::try_from(grown).unwrap_or(i64::MAX / 4)
     }
 
-    /// Adds it to what the process itself uses: memory, the writable layer, logs.
-    pub(super) fn add_to(&self, now: SimTime, memory: &mut i64, layer: &mut i64, logs: &mut i64) {
+    /// Adds it to what the process itself uses.
+    pub(super) fn add_to(&self, now: SimTime, usage: &mut Usage) {
         match self.what {
             Used::Memory { at_once, per_minute } => {
-                *memory = memory.saturating_add(at_once).saturating_add(self.grown(now, per_minute));
+                usage.memory = usage.memory.saturating_add(at_once).saturating_add(self.grown(now, per_minute));
             }
-            Used::Disk { into: Written::Logs, per_minute } => *logs = logs.saturating_add(self.grown(now, per_minute)),
+            Used::Disk { into: Written::Logs, per_minute } => {
+                usage.logs = usage.logs.saturating_add(self.grown(now, per_minute));
+            }
             Used::Disk { into: Written::Layer, per_minute } => {
-                *layer = layer.saturating_add(self.grown(now, per_minute))
+                usage.writable = usage.writable.saturating_add(self.grown(now, per_minute));
             }
+            Used::Processes { per_minute } => usage.pids = usage.pids.saturating_add(self.grown(now, per_minute)),
+            Used::Cpu { .. } => {}
         }
+    }
+
+    /// Bytes of memory by which it grows in a minute.
+    pub(super) const fn leak(&self) -> i64 {
+        match self.what {
+            Used::Memory { per_minute, .. } if self.grows() => per_minute,
+            Used::Memory { .. } | Used::Disk { .. } | Used::Processes { .. } | Used::Cpu { .. } => 0,
+        }
+    }
+
+    /// Thousandths of a CPU that it adds, from each moment on.
+    pub(super) fn cpu_steps(&self) -> impl Iterator<Item = (SimTime, i64)> {
+        let milli = if let Used::Cpu { milli } = self.what { milli } else { 0 };
+        [(self.since, milli)].into_iter().chain(self.until.map(|until| (until, 0)))
     }
 
     /// Whether it still grows.
@@ -147,6 +190,7 @@ impl Runtimes {
         for place in self.running() {
             self.strike_process(now, place, self.disturbances.len() - 1, out);
         }
+        self.traffic_changes(out);
         self.tell_all(out);
     }
 
@@ -157,11 +201,12 @@ impl Runtimes {
             for instance in record.instances_mut() {
                 // A leak that was mended has still leaked; what was taken or written at once is given back.
                 instance.excess.iter_mut().filter(|excess| excess.id == id).for_each(|excess| excess.until = Some(now));
-                let stays = |excess: &Excess| matches!(excess.what, Used::Memory { at_once: 0, .. });
+                let stays = |excess: &Excess| matches!(excess.what, Used::Memory { at_once: 0, .. } | Used::Cpu { .. });
                 instance.excess.retain(|excess| excess.id != id || stays(excess));
             }
         }
         self.tell_all(out);
+        self.traffic_changes(out);
     }
 
     /// Every process that runs.
@@ -385,7 +430,7 @@ impl Runtimes {
         place: Place,
         port: u16,
         path: Option<&str>,
-        ordinal: u64,
+        (now, ordinal): (SimTime, u64),
     ) -> Option<(Option<ListenAnswer>, SimDuration)> {
         let mut disturbed = None;
         for (found, instance) in self.striking_in(place) {
@@ -393,6 +438,11 @@ impl Runtimes {
             let (answer, later) = disturbed.get_or_insert((None, SimDuration::ZERO));
             match &found.kind {
                 FaultKind::ProcessHang => *answer = Some(ListenAnswer::Hang),
+                FaultKind::ChildDeath => *answer = Some(ListenAnswer::Refused),
+                FaultKind::DescriptorLeak(leak) if found.is_exhausted(leak, instance, now) => {
+                    *answer = Some(ListenAnswer::Hang);
+                }
+                FaultKind::GcPause(pause) => *later += found.stopped_for(self.draws, pause, stream, now),
                 FaultKind::ListenerFailure(ListenerFailure { port: at, path: of, answer: wrong, percent }) => {
                     let meant = at.is_none_or(|at| at == port)
                         && of.as_ref().is_none_or(|of| path.is_some_and(|path| path.split('?').next() == Some(of)));
@@ -412,6 +462,71 @@ impl Runtimes {
             *later += SERVICE * u64::from(slow);
         }
         disturbed
+    }
+
+    /// How faults bound what a server does about requests: how much later, how many of a million answers are good, and
+    /// whether there are any.
+    pub(super) fn work_disturbed(&self, place: Place, port: u16, now: SimTime) -> (SimDuration, i64, bool) {
+        let (mut later, mut good, mut hangs) = (SimDuration::ZERO, 1_000_000, false);
+        for (found, instance) in self.striking_in(place) {
+            match &found.kind {
+                FaultKind::ProcessHang => hangs = true,
+                FaultKind::ChildDeath => good = 0,
+                FaultKind::DescriptorLeak(leak) => hangs |= found.is_exhausted(leak, instance, now),
+                FaultKind::GcPause(pause) => {
+                    let stream = StreamKey::new(&instance.status.name);
+                    hangs |= !found.stopped_for(self.draws, pause, stream, now).is_zero();
+                }
+                FaultKind::ListenerFailure(ListenerFailure { port: at, path: None, answer, percent })
+                    if at.is_none_or(|at| at == port) =>
+                {
+                    hangs |= *answer == ListenAnswer::Hang && percent.is_none();
+                    good -= good * i64::from(percent.unwrap_or(100).min(100)) / 100;
+                }
+                FaultKind::ListenerDelay(ListenerDelay { by }) => later += by.median().unwrap_or_default(),
+                _ => {}
+            }
+        }
+        (later, good, hangs)
+    }
+
+    /// Where the names lead that a pod's programs ask for, if not where they should.
+    pub(super) fn wrong_names(&self, node: NodeIndex, key: PodKey) -> Option<Ipv4Addr> {
+        self.striking(node, key).find_map(|(found, _)| match &found.kind {
+            FaultKind::DnsWrong(DnsWrong { address }) => Some(*address),
+            _ => None,
+        })
+    }
+
+    /// The kernel of a machine kills the containers that count least, by their scores; returns what they ran.
+    pub fn kill_least(
+        &mut self,
+        now: SimTime,
+        node: NodeIndex,
+        victims: usize,
+        out: &mut Outbox<Message>,
+    ) -> Vec<String> {
+        let machine = &self.machines[node.index()];
+        let capacity = machine.capacity.get(*MEMORY).unwrap_or(i64::MAX).max(1);
+        let mut scores = Vec::new();
+        for (key, record) in &machine.pods {
+            for instance in record.instances().filter(|one| one.status.state == InstanceState::Running) {
+                let share = i128::from(instance.memory(now)) * 1_000 / i128::from(capacity);
+                let score = i64::from(instance.config.oom_score_adj) + share as i64;
+                scores.push((std::cmp::Reverse((score, instance.memory(now))), *key, instance.status.id));
+            }
+        }
+        scores.sort_unstable();
+        let exit = Exit { code: 137, reason: *super::OOM_KILLED, ..Exit::default() };
+        let mut killed = Vec::new();
+        for (_, key, container) in scores.into_iter().take(victims) {
+            let machine = &mut self.machines[node.index()];
+            let instance = machine.pods.get(&key).and_then(|record| record.instance(container));
+            let name = instance.map(|instance| instance.status.name).unwrap_or_default();
+            killed.push(format!("{name}, pid: {}", 1_000 + killed.len()));
+            machine.process_ends(now, key, container, &exit, out);
+        }
+        killed
     }
 
     /// Whether a pod's programs find no names.

@@ -72,6 +72,10 @@ impl Runtimes {
             (_, None) => MOMENT,
         };
         let duration = duration * u64::from(self.machines[node.index()].slow);
+        let (duration, stands_for) = match self.busy_container(place) {
+            Some(stretch) => (duration.mul_ratio(stretch, 1_000), SimDuration::ZERO),
+            None => (duration, stands_for),
+        };
         let late = !exec.timeout.is_zero() && duration >= exec.timeout;
         let (after, outcome) =
             if late { (exec.timeout, Err(timed_out(exec.timeout))) } else { (duration, reply(step, now + stands_for)) };

@@ -8,6 +8,7 @@ use super::log::{ContainerLog, LogLine};
 use super::network::Connection;
 use super::program::Program;
 use super::script::Script;
+use super::traffic::{Serving, TrafficMessage};
 use super::{CANCELED, Exit, LoadStep, MachineLoad, Process, START_ERROR, UNKNOWN_REASON};
 use crate::api::{ContainerId, FastMap, Name, Pod, ResourceList, Text};
 use crate::components::cri::{
@@ -52,6 +53,8 @@ pub struct Machine {
     pub(super) without_network: bool,
     /// What faults leave of what it has, by their numbers.
     pub(super) shortages: Vec<(u32, LoadStep)>,
+    /// When there is no memory left, if that is to come.
+    pub(super) out_of_memory: Option<SimTime>,
     powered: bool,
     /// How many addresses were given out.
     addresses: u32,
@@ -105,6 +108,8 @@ pub(super) struct Instance {
     pub(super) requests: u32,
     /// What faults make it use.
     pub(super) excess: Vec<Excess>,
+    /// What it does about requests, if any have come.
+    pub(super) serving: Option<Serving>,
 }
 
 impl Instance {
@@ -207,6 +212,7 @@ impl Machine {
             slow: 1,
             without_network: false,
             shortages: Vec::new(),
+            out_of_memory: None,
             powered: true,
             addresses: 0,
         }
@@ -348,6 +354,7 @@ impl Machine {
             stoppers: Vec::new(),
             requests: 0,
             excess: Vec::new(),
+            serving: None,
         };
         record.instances.insert(0, instance);
         self.publish(key, out);
@@ -413,6 +420,9 @@ impl Machine {
         }
         instance.programs.clear();
         instance.script = None;
+        if instance.serving.take().is_some() {
+            out.now(Message::Traffic(TrafficMessage::Changed));
+        }
         for id in std::mem::take(&mut instance.stoppers) {
             out.now(Message::CriDone { node, id, result: Ok(CriReply::Done) });
         }
@@ -475,6 +485,9 @@ impl Machine {
                     status.finished_at = now;
                     status.exit_code = lost.code;
                     status.reason = lost.reason;
+                }
+                if instance.serving.take().is_some() {
+                    out.now(Message::Traffic(TrafficMessage::Changed));
                 }
             }
             self.publish(key, out);

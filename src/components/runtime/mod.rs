@@ -16,6 +16,7 @@ mod image_table;
 mod listen;
 mod log;
 mod machine;
+mod memory;
 mod network;
 mod process;
 mod program;
@@ -24,6 +25,7 @@ mod query;
 mod script;
 mod services;
 pub mod shell;
+mod traffic;
 mod usage;
 mod volumes;
 
@@ -48,6 +50,8 @@ use services::Services;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+pub(crate) use traffic::TRAFFIC;
+pub use traffic::{Call, Rate, RateStep, Retries, Traffic, TrafficMessage, Users, Work};
 pub use usage::{ContainerUse, Load, LoadStep, MachineLoad, PodUse};
 
 names! {
@@ -102,6 +106,11 @@ pub enum RuntimeMessage {
         session: Session,
         /// Stale unless the script's.
         turn: u32,
+    },
+    /// The machine has no memory left, unless some was given back.
+    OutOfMemory {
+        /// Stale unless the moment that is waited for.
+        due: SimTime,
     },
     /// A fault ends a process, unless it was healed.
     Crash {
@@ -161,12 +170,15 @@ pub struct Runtimes {
     disturbances: Vec<Disturbance>,
     /// Machines that are cut off from the pods of others.
     cut_off: BTreeSet<NodeIndex>,
+    /// Whoever sends requests.
+    roads: traffic::Roads,
 }
 
 impl Runtimes {
     /// Runtimes without machines.
     pub fn new(world: Arc<World>, profile: Arc<LatencyProfile>, clock: WallClock, draws: Draws) -> Self {
         let served = vec![0; world.pods.len()];
+        let roads = traffic::Roads::new(&world.traffic);
         Self {
             machines: Vec::new(),
             world,
@@ -185,6 +197,7 @@ impl Runtimes {
             models: Vec::new(),
             disturbances: Vec::new(),
             cut_off: BTreeSet::new(),
+            roads,
         }
     }
 
@@ -237,6 +250,7 @@ impl Runtimes {
             RuntimeMessage::Resume { key, container, session, turn } => {
                 self.resume(now, Place { node, key, container }, session, turn, out);
             }
+            RuntimeMessage::OutOfMemory { due } => self.out_of_memory(now, node, due, out),
             RuntimeMessage::Crash { key, container, fault, exit } => {
                 self.crash(now, Place { node, key, container }, fault, &exit, out);
             }
@@ -269,8 +283,9 @@ impl Runtimes {
     }
 
     /// A Service or its endpoints changed.
-    pub fn services_changed(&mut self, change: &Change) {
+    pub fn services_changed(&mut self, change: &Change, out: &mut Outbox<Message>) {
         self.services.changed(change);
+        self.traffic_changes(out);
     }
 
     /// What an instance of a container has printed so far; none if the runtime does not have it.
@@ -309,6 +324,7 @@ impl Runtimes {
             | CriCall::RemoveContainer { .. }
             | CriCall::RemoveImage { .. }
             | CriCall::ImageStatus { .. }
+            | CriCall::PodSandboxStats { .. }
             | CriCall::UpdatePodSandboxResources { .. }
             | CriCall::UpdateContainerResources { .. } => {
                 Step::Takes(self.sample(&self.profile.runtime_call, STEP, node, u64::from(id)))
@@ -351,6 +367,7 @@ impl Runtimes {
                 self.machines[node.index()].remove_container(key, container, out);
                 Ok(CriReply::Done)
             }
+            CriCall::PodSandboxStats { key } => Ok(CriReply::Memory(self.memory_of(now, node, key))),
             CriCall::UpdatePodSandboxResources { .. } => Ok(CriReply::Done),
             CriCall::UpdateContainerResources { key, container, requests, limits } => {
                 self.machines[node.index()].update_resources(key, container, requests, limits, out);

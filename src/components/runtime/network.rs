@@ -63,6 +63,8 @@ struct Reaction {
     stands_for: SimDuration,
     /// The directory whose files are the pages.
     files: Option<Text>,
+    /// The Services that it needs.
+    needs: Vec<Text>,
 }
 
 impl Runtimes {
@@ -136,7 +138,19 @@ impl Runtimes {
         let at = Place { node, key: server.0, container: server.1 };
         let path = if let Ask::Http(http) = &request.ask { Some(http.path.as_str()) } else { None };
         let mut after = after;
-        if let Some((answer, later)) = self.listener_disturbed(at, port, path, ordinal) {
+        if let Some(later) = self.busy_listener(at, port) {
+            reaction.stands_for = SimDuration::ZERO;
+            after += later;
+        }
+        if !reaction.needs.is_empty() {
+            reaction.stands_for = SimDuration::ZERO;
+            let namespace = self.machines[node.index()].pods[&server.0].pod.meta.namespace;
+            if !reaction.needs.iter().all(|service| self.service_answers(now, namespace, service)) {
+                let unavailable = ListenAnswer::Status { code: 503, body: Text::default(), location: Text::default() };
+                reaction.answer = listening_kind.answer(&request.ask, &unavailable);
+            }
+        }
+        if let Some((answer, later)) = self.listener_disturbed(at, port, path, (now, ordinal)) {
             reaction.stands_for = SimDuration::ZERO;
             after += later;
             if let Some(answer) = answer {
@@ -288,6 +302,11 @@ impl Machine {
 }
 
 impl Instance {
+    /// Whether a program of it listens at a port.
+    pub(super) fn listens(&self, now: SimTime, port: u16) -> bool {
+        self.listener(now, port).is_some()
+    }
+
     /// The program of it that listens at a port.
     fn listener(&self, now: SimTime, port: u16) -> Option<&Program> {
         self.programs.iter().find(|program| {
@@ -317,7 +336,7 @@ impl Listener<'_> {
         let age = now.since(self.program.since);
         let stands_for = self.program.entries(self.port).map(|entry| entry.stands_for(age)).min();
         let stands_for = stands_for.unwrap_or(SimDuration::MAX);
-        let reaction = |answer, after| Reaction { answer, after, stands_for, files: None };
+        let reaction = |answer, after| Reaction { answer, after, stands_for, files: None, needs: Vec::new() };
         if *ask == Ask::Connect {
             return reaction(Some(NetAnswer::Connected), None);
         }
@@ -328,7 +347,8 @@ impl Listener<'_> {
             Some(entry) => {
                 let step = entry.at(age);
                 let files = entry.files.clone();
-                Reaction { files, ..reaction(kind.answer(ask, &step.answer), step.duration) }
+                let needs = entry.needs.clone();
+                Reaction { files, needs, ..reaction(kind.answer(ask, &step.answer), step.duration) }
             }
         }
     }

@@ -166,7 +166,7 @@ impl Runtimes {
         let plays = self.world.unruled == super::Unruled::Played;
         let taken = plays && self.port_taken(place, &model);
         let machine = &mut self.machines[place.node.index()];
-        machine.uses |= !model.usage.is_empty();
+        machine.uses |= !model.usage.is_empty() || model.work.is_some();
         let Some(record) = machine.pods.get_mut(&place.key) else { return 0 };
         let stream = record.stream;
         let Some(instance) = record.instance_mut(place.container) else { return 0 };
@@ -187,6 +187,9 @@ impl Runtimes {
         }
         let run = record.counters(name).runs;
         let stream = stream.part(&name);
+        if model.work.is_some() {
+            self.traffic_changes(out);
+        }
         if taken {
             let exit = Exit { code: 1, ..Exit::default() };
             return self.end_later(place, pid, GIVES_UP, exit, out);

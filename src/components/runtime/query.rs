@@ -87,6 +87,9 @@ impl Runtimes {
         if self.without_names(place.node, place.key) {
             return Err(NetworkError::NameNotFound);
         }
+        if let Some(address) = self.wrong_names(place.node, place.key) {
+            return Ok((plain(address), port));
+        }
         let found = self.services.resolve(host, &record.pod.meta.namespace).ok_or(NetworkError::NameNotFound)?;
         let addresses = found.addresses.iter().map(ToString::to_string).collect();
         Ok((Reply { name: found.name, addresses, server, ..Reply::default() }, port))

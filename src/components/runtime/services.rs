@@ -145,9 +145,24 @@ impl Services {
         }
         let Some(key) = self.by_address.get(&address) else { return Route::To(address, port) };
         let service = &self.services[key];
-        let Some(named) = service.ports.iter().find(|own| own.port == port) else { return Route::Nobody };
-        let behind: Vec<(Ipv4Addr, u16)> = self
-            .endpoints(*key)
+        if !service.ports.iter().any(|own| own.port == port) {
+            return Route::Nobody;
+        }
+        let behind = self.backends(*key, Some(port));
+        if behind.is_empty() {
+            return Route::Nobody;
+        }
+        let (address, port) = behind[pick(behind.len() as u64) as usize];
+        Route::To(address, port)
+    }
+
+    /// The addresses and ports that get the traffic of a Service at a port, or at its first one.
+    pub(super) fn backends(&self, key: (Name, Name), port: Option<u16>) -> Vec<(Ipv4Addr, u16)> {
+        let Some(service) = self.services.get(&key) else { return Vec::new() };
+        let named = service.ports.iter().find(|own| port.is_none_or(|port| own.port == port));
+        let Some(named) = named else { return Vec::new() };
+        let endpoints = self.endpoints(key);
+        endpoints
             .filter_map(|(endpoint, slice)| {
                 let resolved = slice.ports.iter().find(|(name, _, _)| *name == named.name).map(|(_, _, port)| *port);
                 let number = match named.target {
@@ -156,12 +171,7 @@ impl Services {
                 };
                 Some((endpoint.address, resolved.or(number)?))
             })
-            .collect();
-        if behind.is_empty() {
-            return Route::Nobody;
-        }
-        let (address, port) = behind[pick(behind.len() as u64) as usize];
-        Route::To(address, port)
+            .collect()
     }
 }
 

@@ -69,11 +69,13 @@ impl MachineLoad {
     const DISK: i64 = 100 * GIBI;
     /// Inodes of each file system.
     const INODES: i64 = 6_000_000;
+    /// What the system takes of memory, if nothing is said.
+    pub(super) const MEMORY: Load = Load::System(400 * MEBI);
     /// Process identities.
     const PIDS: i64 = 32_768;
 
     /// The newest value of a key.
-    fn at<T: Copy>(&self, now: SimTime, key: impl Fn(&LoadStep) -> Option<T>) -> Option<T> {
+    pub(super) fn at<T: Copy>(&self, now: SimTime, key: impl Fn(&LoadStep) -> Option<T>) -> Option<T> {
         let due = |step: &&LoadStep| SimTime::ZERO + step.from <= now;
         self.steps.iter().filter(due).filter_map(key).next_back()
     }
@@ -81,12 +83,12 @@ impl MachineLoad {
 
 /// What a process uses at an age.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Usage {
-    memory: i64,
-    writable: i64,
+pub(super) struct Usage {
+    pub(super) memory: i64,
+    pub(super) writable: i64,
     writable_inodes: i64,
-    logs: i64,
-    pids: i64,
+    pub(super) logs: i64,
+    pub(super) pids: i64,
     volumes: Vec<(Name, i64)>,
 }
 
@@ -130,8 +132,9 @@ impl Instance {
             usage.memory += more.memory;
             usage.pids += more.pids;
         }
+        usage.memory += self.serving.as_ref().map_or(0, |serving| serving.memory);
         for excess in &self.excess {
-            excess.add_to(now, &mut usage.memory, &mut usage.writable, &mut usage.logs);
+            excess.add_to(now, &mut usage);
         }
         usage
     }
@@ -141,8 +144,22 @@ impl Instance {
         self.usage(now).memory
     }
 
+    /// The moments at which its processes begin to use something else, those that are past included.
+    pub(super) fn usage_steps(&self) -> impl Iterator<Item = SimTime> + '_ {
+        let main = self.model.iter().map(|model| (self.status.started_at, model));
+        let others = self.programs.iter().filter(|program| program.caller.is_some());
+        let models = main.chain(others.map(|program| (program.since, &program.model)));
+        models.flat_map(|(since, model)| model.usage.iter().map(move |step| since + step.from))
+    }
+
+    /// Bytes of memory by which it grows in a minute.
+    pub(super) fn leak(&self) -> i64 {
+        self.excess.iter().map(Excess::leak).sum()
+    }
+
     fn changes_at(&self, now: SimTime) -> Option<SimTime> {
-        let grows = self.excess.iter().any(Excess::grows).then_some(now + LOOK);
+        let moves = self.serving.as_ref().is_some_and(|serving| serving.memory > 0);
+        let grows = (moves || self.excess.iter().any(Excess::grows)).then_some(now + LOOK);
         let steps = |since: SimTime, model: &Arc<Process>| {
             model.usage.iter().map(|step| since + step.from).filter(|at| *at > now).min()
         };
@@ -200,7 +217,8 @@ fn mean(steps: impl Iterator<Item = (SimTime, i64)>, since: SimTime, until: SimT
 }
 
 impl Instance {
-    fn cpu_steps(&self) -> impl Iterator<Item = (SimTime, i64)> {
+    /// Thousandths of a CPU that its main process uses by itself, from each moment on.
+    pub(super) fn cpu_steps(&self) -> impl Iterator<Item = (SimTime, i64)> {
         let started = self.status.started_at;
         let steps = self.model.iter().flat_map(|model| &model.usage);
         steps.filter_map(move |step| Some((started + step.from, step.milli_cpu?)))
@@ -209,7 +227,7 @@ impl Instance {
 
 impl Machine {
     /// What a fault leaves of something.
-    fn short_of<T>(&self, key: impl Fn(&LoadStep) -> Option<T>) -> Option<T> {
+    pub(super) fn short_of<T>(&self, key: impl Fn(&LoadStep) -> Option<T>) -> Option<T> {
         self.shortages.iter().rev().find_map(|(_, step)| key(step))
     }
 
@@ -289,10 +307,19 @@ impl Runtimes {
         }
         let container = |instance: &&Instance| ContainerUse {
             name: instance.status.name,
-            nano_cpu: mean(instance.cpu_steps(), since, until),
+            nano_cpu: mean(instance.cpu_steps(), since, until)
+                + instance.serving.iter().map(|serving| mean(serving.cpu_steps(), since, until)).sum::<i64>()
+                + instance.excess.iter().map(|excess| mean(excess.cpu_steps(), since, until)).sum::<i64>(),
             memory: instance.usage(until).memory,
         };
         Some(PodUse { rule: record.rule, containers: running.iter().map(container).collect(), since })
+    }
+
+    /// Bytes of memory that the containers of a pod use that run.
+    pub(super) fn memory_of(&self, now: SimTime, node: NodeIndex, key: PodKey) -> Vec<(Name, i64)> {
+        let instances = self.machines[node.index()].pods.get(&key).into_iter().flat_map(PodRecord::instances);
+        let running = instances.filter(|instance| instance.status.state == InstanceState::Running);
+        running.map(|instance| (instance.status.name, instance.memory(now))).collect()
     }
 
     /// CPU that the ready pods of a rule share on average between two moments, times a billion.
@@ -327,9 +354,10 @@ impl Runtimes {
         let inodes = inodes.or_else(|| load.at(now, |step| step.nodefs_inodes_free));
         NodeStats {
             memory: Supply {
-                available: at(|step| step.memory).unwrap_or(Load::System(400 * MEBI)).available(memory, total.memory),
+                available: at(|step| step.memory).unwrap_or(MachineLoad::MEMORY).available(memory, total.memory),
                 capacity: memory,
             },
+            allocatable_memory: None,
             nodefs: file_system(nodefs, inodes),
             imagefs: load.separate_imagefs.then(|| file_system(imagefs, load.at(now, |step| step.imagefs_inodes_free))),
             pids: Supply { available: pids, capacity: MachineLoad::PIDS },

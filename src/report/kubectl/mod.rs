@@ -30,6 +30,7 @@ mod top;
 mod yaml;
 
 pub use get::pod::PodSummary;
+pub use get::pods_of;
 pub use live::{Live, LogLine, Nobody, Unreachable, Usage};
 pub use objects::Objects;
 

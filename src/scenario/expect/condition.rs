@@ -21,7 +21,7 @@ impl Condition {
         let mut condition = Self { expectation: Arc::new(expectation.clone()), facts, holds: false };
         let kinds: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| condition.reads(*kind)).collect();
         for kind in kinds {
-            for object in cluster.server().store().list(kind) {
+            for object in cluster.objects(kind) {
                 condition.note(&Change { kind: ChangeKind::Added, object });
             }
         }

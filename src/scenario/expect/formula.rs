@@ -2,7 +2,7 @@
 
 use super::value::{Comparison, Field, Value};
 use crate::api::{Event, Kind, Object, Selector};
-use crate::components::runtime::Glob;
+use crate::components::runtime::{Glob, TRAFFIC};
 use crate::engine::SimDuration;
 use crate::scenario::error::Place;
 use regex_lite::Regex;
@@ -184,6 +184,7 @@ impl Selection {
     pub fn holds(&self, object: &Object) -> bool {
         let meta = object.meta();
         object.kind() == self.kind
+            && (self.kind != Kind::Other || object.kind_name() == *TRAFFIC)
             && self.names(&meta.namespace, &meta.name)
             && self.labels.as_ref().is_none_or(|labels| labels.matches(&meta.labels))
     }

@@ -96,7 +96,7 @@ impl Judge {
         }
         for kind in Kind::ALL {
             if judge.readers.contains_key(kind) {
-                for object in cluster.server().store().list(*kind) {
+                for object in cluster.objects(*kind) {
                     let change = Change { kind: ChangeKind::Added, object };
                     judge.note(&change);
                 }
@@ -280,7 +280,7 @@ impl Fact {
     fn seen(&self, atom: &Atom, cluster: &Cluster) -> String {
         match &atom.question {
             Question::Objects { selection, predicate, quantifier } => {
-                let objects = cluster.server().store().list(selection.kind);
+                let objects = cluster.objects(selection.kind);
                 let objects: Vec<&Object> = objects.iter().filter(|object| selection.holds(object)).collect();
                 match (quantifier, objects.as_slice()) {
                     (Quantifier::One, []) => format!("{}: there is no such {}", atom.text, selection.kind),

@@ -377,7 +377,11 @@ impl<'t> Parser<'t> {
         let at = self.at;
         let word = self.word();
         let is_container = matches!(word, "container" | "containers");
-        let kind = if is_container { Ok(Kind::Pod) } else { names::kind(word) };
+        let kind = match word {
+            "container" | "containers" => Ok(Kind::Pod),
+            "traffic" => Ok(Kind::Other),
+            word => names::kind(word),
+        };
         let after = self.at + word.len();
         if word.is_empty() || !self.text[after..].starts_with('(') {
             let remedy = "name an object with a value, such as pod(web).ready, or an event(…)";
@@ -451,6 +455,7 @@ impl<'t> Parser<'t> {
         }
         let checked = match container {
             Some(container) => self.makeable.check_container(namespace.as_deref(), name, container),
+            None if kind == Kind::Other => self.makeable.check_traffic(name),
             None => self.makeable.check_object(kind, namespace.as_deref(), name),
         };
         if let Err((found, remedy)) = checked {

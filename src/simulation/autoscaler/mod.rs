@@ -90,6 +90,9 @@ impl Cluster {
 
     pub(super) fn autoscale(&mut self, now: SimTime, message: AutoscalerMessage, out: &mut Outbox<Message>) {
         match message {
+            AutoscalerMessage::Boot(node) if self.cloud_is_empty() => {
+                out.after(SCAN, Message::Autoscaler(AutoscalerMessage::Boot(node)));
+            }
             AutoscalerMessage::Boot(node) => {
                 let name = self.node_name(node);
                 if self.runtimes.machine(node).is_powered() {

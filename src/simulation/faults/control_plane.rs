@@ -1,11 +1,11 @@
 //! Processes of the control plane that die and start again, and what mending a wire sets going.
 
-use super::{Cluster, FaultMessage, Strike};
-use crate::api::{Change, ChangeKind, Kind, Object};
-use crate::components::controllers::{ControllerManager, ControllerSetup, Heartbeat};
+use super::{Cluster, FaultMessage, Memory, Strike};
+use crate::api::{Change, ChangeKind, Kind, Object, WallTime};
+use crate::components::controllers::{ControllerManager, ControllerSetup, DriverFailures, Heartbeat};
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
-use crate::faults::{FaultKind, Leader, LeaderChange};
+use crate::faults::{DriverFailure, FaultKind, Leader, LeaderChange, MetricsSpike};
 use crate::simulation::cluster::scheduler_watches;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +13,14 @@ use std::collections::{BTreeMap, BTreeSet};
 const LEASE: SimDuration = SimDuration::from_secs(15);
 /// Whoever cannot list the cluster tries again after so long.
 const LIST_RETRY: SimDuration = SimDuration::from_secs(2);
+
+/// A second controller manager.
+#[derive(Debug, Clone)]
+pub(super) struct Rival {
+    controllers: ControllerManager,
+    /// The version of the store that it listed.
+    listed: u64,
+}
 
 impl Leader {
     const fn client(self) -> Client {
@@ -32,6 +40,11 @@ impl Cluster {
                 self.leader_dies(*of, id);
                 let elected = FaultMessage::Elected { leader: *of, strike: id };
                 out.after(gap.unwrap_or(LEASE), Message::Fault(elected));
+            }
+            FaultKind::MetricsStale => self.remember(id, Memory::Since(now)),
+            FaultKind::TwoLeaders => self.rival_starts(now, out),
+            FaultKind::ProvisionFailure(_) | FaultKind::AttachFailure(_) | FaultKind::DetachFailure(_) => {
+                self.drivers_fail();
             }
             FaultKind::Partition(_) | FaultKind::ApiUnavailable | FaultKind::EtcdLeaderLoss => {
                 for node in self.every_node() {
@@ -55,6 +68,10 @@ impl Cluster {
         match kind {
             FaultKind::ControllerManagerCrash => self.leads_again(now, Leader::ControllerManager, id, out),
             FaultKind::SchedulerCrash => self.leads_again(now, Leader::Scheduler, id, out),
+            FaultKind::TwoLeaders => self.rival_ends(),
+            FaultKind::ProvisionFailure(_) | FaultKind::AttachFailure(_) | FaultKind::DetachFailure(_) => {
+                self.drivers_fail();
+            }
             FaultKind::Partition(_)
             | FaultKind::ApiUnavailable
             | FaultKind::EtcdLeaderLoss
@@ -76,6 +93,34 @@ impl Cluster {
     /// Whether a component of the control plane does not run.
     pub(in crate::simulation) fn is_down(&self, leader: Leader) -> bool {
         self.faults.down.contains_key(&leader)
+    }
+
+    /// Whether nobody tells what pods use.
+    pub(in crate::simulation) fn metrics_server_is_down(&self) -> bool {
+        self.blows().any(|(kind, _)| matches!(kind, FaultKind::MetricsDown))
+    }
+
+    /// The time that the metrics server believes it to be.
+    pub(in crate::simulation) fn metrics_known_since(&self, now: SimTime) -> SimTime {
+        let since = self.blows().filter_map(|(kind, strike)| match (kind, &strike.memory) {
+            (FaultKind::MetricsStale, Memory::Since(since)) => Some(*since),
+            _ => None,
+        });
+        since.min().unwrap_or(now)
+    }
+
+    /// Per cent of the use of CPU that the metrics server tells.
+    pub(in crate::simulation) fn metrics_factor(&self) -> i64 {
+        let factors = self.blows().filter_map(|(kind, _)| match kind {
+            FaultKind::MetricsSpike(MetricsSpike { percent }) => Some(i64::from(*percent)),
+            _ => None,
+        });
+        factors.fold(100, |product, percent| product.saturating_mul(percent) / 100)
+    }
+
+    /// Whether the cloud has no machine to give.
+    pub(in crate::simulation) fn cloud_is_empty(&self) -> bool {
+        self.blows().any(|(kind, _)| matches!(kind, FaultKind::NoCapacity))
     }
 
     /// Whether a process listed what a notification tells when it started.
@@ -124,12 +169,96 @@ impl Cluster {
         let setup = ControllerSetup { clock: self.server.clock(), draws: self.draws, profile: profile.clone() };
         let fresh = ControllerManager::new(setup).provisioning(profile.provision.clone());
         self.controllers = fresh.succeeding(&self.controllers);
+        self.drivers_fail();
         self.controllers.listed(now, objects, out);
         for node in self.faults.silent.clone() {
             // To a process that has just started, every node was heard of a moment ago.
             let name = self.node_name(node);
             self.controllers.heartbeat(now, name, Heartbeat::Stopped(now), out);
         }
+    }
+
+    /// A second controller manager believes that it leads: it lists the cluster, and acts beside the first.
+    fn rival_starts(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        if self.faults.rival.is_some() {
+            return;
+        }
+        self.faults.rivals += 1;
+        let profile = self.plan.profile.clone();
+        let setup = ControllerSetup { clock: self.server.clock(), draws: self.draws, profile: profile.clone() };
+        let fresh = ControllerManager::new(setup)
+            .provisioning(profile.provision.clone())
+            .attaching(profile.attach.clone(), profile.detach.clone());
+        let mut objects: Vec<Object> = Kind::ALL.iter().flat_map(|kind| self.server.store().list(*kind)).collect();
+        objects.retain(|object| object.kind() != Kind::Event);
+        let mut controllers = fresh.rivalling(&self.controllers, self.faults.rivals);
+        controllers.listed(now, objects, out);
+        for node in self.faults.silent.clone() {
+            controllers.heartbeat(now, self.node_name(node), Heartbeat::Stopped(now), out);
+        }
+        self.faults.rival = Some(Box::new(Rival { controllers, listed: self.server.store().version() }));
+    }
+
+    /// The last of those who held up a second controller manager is gone, and so is that.
+    fn rival_ends(&mut self) {
+        if !self.blows().any(|(kind, _)| matches!(kind, FaultKind::TwoLeaders)) {
+            self.faults.rival = None;
+        }
+    }
+
+    /// The controllers of a process, by the term that their messages carry.
+    pub(in crate::simulation) fn controllers_of(&mut self, term: u32) -> Option<&mut ControllerManager> {
+        if self.controllers.term() == term {
+            let runs = !self.is_down(Leader::ControllerManager);
+            return runs.then_some(&mut self.controllers);
+        }
+        let rival = self.faults.rival.as_mut().filter(|rival| rival.controllers.term() == term);
+        rival.map(|rival| &mut rival.controllers)
+    }
+
+    /// The controllers that made a call, by its number.
+    pub(in crate::simulation) fn controllers_that_called(&mut self, id: u32) -> Option<&mut ControllerManager> {
+        if ControllerManager::is_rivals(id) {
+            return self.faults.rival.as_mut().map(|rival| &mut rival.controllers);
+        }
+        (!self.is_down(Leader::ControllerManager)).then_some(&mut self.controllers)
+    }
+
+    /// A change is told to a second controller manager, too, unless it has listed it.
+    pub(in crate::simulation) fn rival_watches(&mut self, now: SimTime, change: &Change, out: &mut Outbox<Message>) {
+        if let Some(rival) = &mut self.faults.rival
+            && change.object.meta().resource_version > rival.listed
+        {
+            rival.controllers.watched(now, change, out);
+        }
+    }
+
+    /// Controller managers hear of a node's lease.
+    fn heard_of(&mut self, now: SimTime, node: NodeIndex, heartbeat: Heartbeat, out: &mut Outbox<Message>) {
+        let name = self.node_name(node);
+        if !self.is_down(Leader::ControllerManager) {
+            self.controllers.heartbeat(now, name, heartbeat, out);
+        }
+        if let Some(rival) = &mut self.faults.rival {
+            rival.controllers.heartbeat(now, name, heartbeat, out);
+        }
+    }
+
+    /// What drivers of volumes say instead of doing what they are asked.
+    fn drivers_fail(&mut self) {
+        let mut failures = DriverFailures::default();
+        for (kind, _) in self.blows() {
+            match kind {
+                FaultKind::ProvisionFailure(DriverFailure { error }) => failures.provision = Some(error.clone()),
+                FaultKind::AttachFailure(DriverFailure { error }) => failures.attach = Some(error.clone()),
+                FaultKind::DetachFailure(DriverFailure { error }) => failures.detach = Some(error.clone()),
+                _ => {}
+            }
+        }
+        if let Some(rival) = &mut self.faults.rival {
+            rival.controllers.drivers_fail(failures.clone());
+        }
+        self.controllers.drivers_fail(failures);
     }
 
     /// Whether a kubelet that runs renews its node's lease.
@@ -145,10 +274,16 @@ impl Cluster {
             return;
         }
         let last = self.kubelets[node.index()].lease_renewed_at(now).unwrap_or(SimTime::ZERO);
-        let name = self.node_name(node);
-        if !self.is_down(Leader::ControllerManager) {
-            self.controllers.heartbeat(now, name, Heartbeat::Stopped(last), out);
+        if let Some(renewed) = self.lease_renewed(now, node) {
+            self.faults.lapsed.insert(node, renewed);
         }
+        self.heard_of(now, node, Heartbeat::Stopped(last), out);
+    }
+
+    /// When the lease of a node was last renewed, if it ever was.
+    pub(in crate::simulation) fn lease_renewed(&self, now: SimTime, node: NodeIndex) -> Option<WallTime> {
+        let going_on = || Some(self.server.clock().at(now).earlier_by(self.kubelets[node.index()].lease_age(now)?));
+        self.faults.lapsed.get(&node).copied().or_else(going_on)
     }
 
     /// A kubelet whose lease lapsed tries again before long.
@@ -175,10 +310,8 @@ impl Cluster {
             return;
         }
         self.faults.silent.remove(&node);
-        let name = self.node_name(node);
-        if !self.is_down(Leader::ControllerManager) {
-            self.controllers.heartbeat(now, name, Heartbeat::Beats, out);
-        }
+        self.faults.lapsed.remove(&node);
+        self.heard_of(now, node, Heartbeat::Beats, out);
     }
 }
 

@@ -14,11 +14,12 @@ mod trigger;
 mod wire;
 
 use super::Cluster;
-use crate::api::{FastMap, Name, Object, Request, Uid};
+use crate::api::{FastMap, Name, Object, Request, Uid, WallTime};
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 use crate::faults::{FaultKind, FaultPlan, Leader, PlannedTrigger, Subject};
 use crate::scenario::expect::Condition;
+use control_plane::Rival;
 use std::collections::{BTreeMap, BTreeSet};
 use wire::{Held, Missed};
 
@@ -50,6 +51,11 @@ pub enum FaultMessage {
     },
     /// A notice is over: a machine that was to stop loses its power.
     PowerFails {
+        /// The strike.
+        strike: u32,
+    },
+    /// A machine that broke is repaired.
+    Repaired {
         /// The strike.
         strike: u32,
     },
@@ -132,7 +138,9 @@ enum Memory {
     Nothing,
     Replicas(i64),
     Object(Box<Object>),
+    Objects(Vec<Object>),
     Label(Name),
+    Since(SimTime),
 }
 
 /// A runtime that does not answer.
@@ -168,6 +176,8 @@ pub(super) struct Faults {
     runtimes: BTreeMap<NodeIndex, SilentRuntime>,
     /// Nodes whose leases are not renewed.
     silent: BTreeSet<NodeIndex>,
+    /// When they last were, if ever.
+    lapsed: BTreeMap<NodeIndex, WallTime>,
     /// Strikes that keep machines without power, and kubelets from running.
     dark: BTreeMap<NodeIndex, BTreeSet<u32>>,
     killed: BTreeMap<NodeIndex, BTreeSet<u32>>,
@@ -177,6 +187,9 @@ pub(super) struct Faults {
     listed: BTreeMap<Client, u64>,
     /// Strikes that keep a component of the control plane from running.
     down: BTreeMap<Leader, BTreeSet<u32>>,
+    /// A controller manager that acts beside the one that leads, and how many there were.
+    rival: Option<Box<Rival>>,
+    rivals: u32,
 }
 
 impl Faults {
@@ -227,7 +240,10 @@ impl Cluster {
     pub fn fault_of(&self, message: &FaultMessage) -> (Name, Option<Name>) {
         match message {
             FaultMessage::Due { fault, .. } => (self.fault(*fault).name, None),
-            FaultMessage::Strike { strike } | FaultMessage::Heal { strike } | FaultMessage::PowerFails { strike } => {
+            FaultMessage::Strike { strike }
+            | FaultMessage::Heal { strike }
+            | FaultMessage::PowerFails { strike }
+            | FaultMessage::Repaired { strike } => {
                 let Some(strike) = self.faults.strikes.get(strike) else { return (Name::default(), None) };
                 let node = match strike.target {
                     Target::Node(node) => Some(self.node_name(node)),
@@ -253,6 +269,7 @@ impl Cluster {
             FaultMessage::Strike { strike } => self.strike(now, strike, out),
             FaultMessage::Heal { strike } => self.heal(now, strike, out),
             FaultMessage::PowerFails { strike } => self.notice_is_over(now, strike, out),
+            FaultMessage::Repaired { strike } => self.repaired(now, strike, out),
             FaultMessage::Patience { client, id, since } => self.patience_ends((client, id), since, out),
             FaultMessage::Admitted { client, id, request } => self.call_admitted(now, (client, id), request, out),
             FaultMessage::Duplicate { request } => {
@@ -328,6 +345,8 @@ impl Cluster {
         let Some(strike) = self.faults.strikes.remove(&id) else { return };
         let plan = self.plan.clone();
         let fault = &plan.faults[strike.fault as usize];
+        // Whoever puts something right does so until it is.
+        self.user.insists = true;
         match fault.kind.info().subject {
             Subject::Cluster if self.heal_operation(&strike, &fault.kind, out) => {}
             Subject::Cluster | Subject::Wires => self.heal_control_plane(now, id, &strike, &fault.kind, out),
@@ -336,8 +355,9 @@ impl Cluster {
                     self.heal_node(now, id, node, (&strike.memory, &fault.kind), out);
                 }
             }
-            Subject::Pods | Subject::Scope => self.heal_pods(now, id, &fault.kind, out),
+            Subject::Pods | Subject::Scope => self.heal_pods(now, id, &strike, &fault.kind, out),
         }
+        self.user.insists = false;
         self.occasion_over(strike.fault, out);
     }
 

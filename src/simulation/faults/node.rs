@@ -7,14 +7,17 @@ use crate::components::kubelet::KubeletMessage;
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::components::net::NetClient;
 use crate::components::runtime::RuntimeMessage;
-use crate::engine::{Outbox, SimDuration, SimTime};
+use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 use crate::faults::{
-    ClockSkew, Disk, FaultKind, ImageLoss, NodeDrain, NodeLabelLoss, NodeTaint, Reboot, SlowNode, SpotReclaim,
+    ClockSkew, Disk, FaultKind, HardwareFailure, ImageLoss, NodeDrain, NodeLabelLoss, NodeOutOfMemory, NodeTaint,
+    Reboot, SlowNode, SpotReclaim,
 };
 use crate::scenario::plan::{Action, ActionTarget, Drain, Pick};
 use crate::scenario::taint_of;
 use serde_json::{Value, json};
 
+const AGE: Purpose = Purpose::new("age of hardware");
+const REPAIR: Purpose = Purpose::new("repair of hardware");
 /// A kubelet waits so long for its runtime (`--runtime-request-timeout`).
 const RUNTIME_PATIENCE: SimDuration = SimDuration::from_mins(2);
 /// From the announcement of a shutdown to its end, where pods are given no time.
@@ -52,7 +55,14 @@ impl Cluster {
                 self.kubelets[node.index()].network_ready(now, false, out);
             }
             FaultKind::SlowNode(_) => self.set_pace(node, out),
-            FaultKind::LeaseLoss => self.lease_lapses(now, node, out),
+            FaultKind::LeaseLoss | FaultKind::CertificateExpired => self.lease_lapses(now, node, out),
+            FaultKind::HardwareFailure(_) => self.breaks_some_day(now, id, node, out),
+            FaultKind::NodeOutOfMemory(NodeOutOfMemory { victims }) => {
+                for victim in self.runtimes.kill_least(now, node, *victims as usize, out) {
+                    let text = format!("System OOM encountered, victim process: {victim}");
+                    self.kubelets[node.index()].notices_system_oom(now, &text, out);
+                }
+            }
             FaultKind::ClockSkew(_) => self.set_clock(node),
             FaultKind::NodeTaint(NodeTaint { taint }) => {
                 if let Ok(taint) = taint_of(taint) {
@@ -105,7 +115,13 @@ impl Cluster {
         let name = self.node_name(node);
         let others = |cluster: &Self, same: fn(&FaultKind) -> bool| cluster.blows_on(node).any(same);
         match kind {
-            FaultKind::PowerLoss | FaultKind::Reboot(_) => self.sees_light(id, node, out),
+            FaultKind::PowerLoss | FaultKind::Reboot(_) | FaultKind::HardwareFailure(_) => {
+                self.sees_light(id, node, out);
+            }
+            FaultKind::CertificateExpired | FaultKind::NeverJoins => {
+                self.wires_mended(now, out);
+                self.renew_soon(now, node, out);
+            }
             FaultKind::GracefulShutdown => {
                 self.kubelets[node.index()].shutdown_cancelled(now, out);
                 self.sees_light(id, node, out);
@@ -171,15 +187,40 @@ impl Cluster {
     /// A notice is over: the machine has no power.
     pub(super) fn notice_is_over(&mut self, now: SimTime, id: u32, out: &mut Outbox<Message>) {
         let Some(strike) = self.faults.strikes.get(&id) else { return };
+        let strike = strike.clone();
         let super::Target::Node(node) = strike.target else { return };
         let spot = matches!(self.fault(strike.fault).kind, FaultKind::SpotReclaim(_));
         self.goes_dark(now, id, node, out);
+        if let FaultKind::HardwareFailure(HardwareFailure { repair, .. }) = &self.fault(strike.fault).kind {
+            let stream = self.fault(strike.fault).stream.part(&self.node_name(node));
+            let wait = self.draws.sample(repair, REPAIR, stream, now.as_nanos());
+            out.after(wait, Message::Fault(FaultMessage::Repaired { strike: id }));
+        }
         if spot {
             // The cloud's controller finds no such machine any more.
             self.faults.emptied.insert(node);
             let target = Target { kind: Kind::Node, namespace: Name::default(), name: self.node_name(node) };
             self.user_calls([Request::Delete { target, options: DeleteOptions::default() }], out);
         }
+    }
+
+    /// A machine that is as new breaks when it has its age.
+    fn breaks_some_day(&self, now: SimTime, id: u32, node: NodeIndex, out: &mut Outbox<Message>) {
+        let Some(strike) = self.faults.strikes.get(&id) else { return };
+        let fault = self.fault(strike.fault);
+        if let FaultKind::HardwareFailure(HardwareFailure { age, .. }) = &fault.kind {
+            let stream = fault.stream.part(&self.node_name(node));
+            let wait = self.draws.sample(age, AGE, stream, now.as_nanos());
+            out.after(wait, Message::Fault(FaultMessage::PowerFails { strike: id }));
+        }
+    }
+
+    /// A machine that broke runs again, and ages anew.
+    pub(super) fn repaired(&mut self, now: SimTime, id: u32, out: &mut Outbox<Message>) {
+        let Some(strike) = self.faults.strikes.get(&id) else { return };
+        let super::Target::Node(node) = strike.target else { return };
+        self.sees_light(id, node, out);
+        self.breaks_some_day(now, id, node, out);
     }
 
     fn goes_dark(&mut self, now: SimTime, id: u32, node: NodeIndex, out: &mut Outbox<Message>) {

@@ -4,12 +4,17 @@ use super::{Cluster, Memory, Strike};
 use crate::api::{DeleteOptions, Kind, Metadata, Name, Object, Part, PatchKind, Request, Target, lower, render};
 use crate::components::message::Message;
 use crate::engine::Outbox;
-use crate::faults::{BadImage, FaultKind, ObjectLoss, QuotaExhausted, ScaleTo};
+use crate::faults::{
+    BadImage, CronJobBomb, FaultKind, NamespaceLoss, ObjectLoss, QuotaExhausted, ScaleTo, StrictBudget,
+};
 use crate::scenario::object_named;
 use serde_json::{Value, json};
 
 /// The name of the quota that is used up.
 const QUOTA: &str = "exhausted";
+/// The names of the budget that allows nothing, and of the CronJob that never ends.
+const BUDGET: &str = "strict";
+const BOMB: &str = "bomb";
 
 /// The object that an operation is about.
 fn target(object: &str, namespace: Option<&str>) -> Option<Target> {
@@ -20,6 +25,19 @@ fn target(object: &str, namespace: Option<&str>) -> Option<Target> {
 fn quota(namespace: Option<&str>) -> Target {
     let namespace = Name::new(namespace.unwrap_or("default"));
     Target { kind: Kind::ResourceQuota, namespace, name: Name::new(QUOTA) }
+}
+
+/// Something of a namespace with one of the names above.
+fn ours(kind: Kind, namespace: Option<&str>, name: &str) -> Target {
+    Target { kind, namespace: Name::new(namespace.unwrap_or("default")), name: Name::new(name) }
+}
+
+fn namespace_target(namespace: &str) -> Target {
+    Target { kind: Kind::Namespace, namespace: Name::default(), name: Name::new(namespace) }
+}
+
+fn create(manifest: &Value) -> Request {
+    Request::Create(lower(manifest).expect("a manifest that was just written").object)
 }
 
 fn patch(target: Target, part: Part, kind: PatchKind, patch: Value) -> Request {
@@ -63,10 +81,44 @@ impl Cluster {
                     "spec": {"hard": {"pods": "0"}}});
                 Some(Request::Create(lower(&manifest).expect("a quota that was just written").object))
             }
+            FaultKind::NamespaceLoss(NamespaceLoss { namespace }) => {
+                let lost = self.written_in(Name::new(namespace));
+                self.remember(id, Memory::Objects(lost));
+                Some(Request::Delete { target: namespace_target(namespace), options: DeleteOptions::default() })
+            }
+            FaultKind::CronJobBomb(CronJobBomb { namespace, pods, cpu }) => {
+                let container = json!({"name": BOMB, "image": "busybox", "command": ["sleep", "infinity"],
+                    "resources": {"requests": {"cpu": cpu.0.to_string()}}});
+                let pod = json!({"restartPolicy": "OnFailure", "containers": [container]});
+                let job = json!({"spec": {"parallelism": pods, "template": {"spec": pod}}});
+                let namespace = namespace.as_deref().unwrap_or("default");
+                Some(create(&json!({"apiVersion": "batch/v1", "kind": "CronJob",
+                    "metadata": {"name": BOMB, "namespace": namespace},
+                    "spec": {"schedule": "* * * * *", "concurrencyPolicy": "Allow", "jobTemplate": job}})))
+            }
+            FaultKind::StrictBudget(StrictBudget { namespace }) => {
+                let namespace = namespace.as_deref().unwrap_or("default");
+                Some(create(&json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+                    "metadata": {"name": BUDGET, "namespace": namespace},
+                    "spec": {"maxUnavailable": 0, "selector": {}}})))
+            }
             _ => return false,
         };
         self.user_calls(request, out);
         true
+    }
+
+    /// What people have written into a namespace: what nobody owns, and no cluster makes by itself.
+    fn written_in(&self, namespace: Name) -> Vec<Object> {
+        let own = |object: &Object| {
+            let meta = object.meta();
+            let made = matches!(object.kind(), Kind::Event | Kind::EndpointSlice)
+                || matches!(meta.name.as_str(), "kube-root-ca.crt") && object.kind() == Kind::ConfigMap
+                || meta.name == "default" && object.kind() == Kind::ServiceAccount;
+            meta.namespace == namespace && meta.owner_references.iter().next().is_none() && !made
+        };
+        let store = self.server.store();
+        Kind::ALL.iter().flat_map(|kind| store.list(*kind)).filter(own).collect()
     }
 
     /// Puts it right again, if it was an operation.
@@ -84,7 +136,23 @@ impl Cluster {
                 let target = quota(namespace.as_deref());
                 Some(Request::Delete { target, options: DeleteOptions::default() })
             }
-            (FaultKind::ScaleTo(_) | FaultKind::ObjectLoss(_), _) => None,
+            (FaultKind::NamespaceLoss(NamespaceLoss { namespace }), Memory::Objects(lost)) => {
+                let again = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+                let requests = std::iter::once(create(&again));
+                let requests: Vec<Request> =
+                    requests.chain(lost.iter().map(|lost| Request::Create(anew(lost)))).collect();
+                self.user_calls(requests, out);
+                None
+            }
+            (FaultKind::CronJobBomb(CronJobBomb { namespace, .. }), _) => {
+                let target = ours(Kind::CronJob, namespace.as_deref(), BOMB);
+                Some(Request::Delete { target, options: DeleteOptions::default() })
+            }
+            (FaultKind::StrictBudget(StrictBudget { namespace }), _) => {
+                let target = ours(Kind::PodDisruptionBudget, namespace.as_deref(), BUDGET);
+                Some(Request::Delete { target, options: DeleteOptions::default() })
+            }
+            (FaultKind::ScaleTo(_) | FaultKind::ObjectLoss(_) | FaultKind::NamespaceLoss(_), _) => None,
             _ => return false,
         };
         self.user_calls(request, out);

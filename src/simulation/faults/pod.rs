@@ -1,11 +1,12 @@
 //! What strikes pods: their programs, sandboxes, images and volumes, and people who delete them.
 
-use super::{Cluster, Strike, Target};
-use crate::api::{self, DeleteOptions, Kind, Request, Uid};
+use super::{Cluster, Memory, Strike, Target};
+use crate::api::{self, DeleteOptions, Kind, Name, Part, PatchKind, Request, Uid};
 use crate::components::message::Message;
 use crate::components::runtime::{Disturbance, Exit};
 use crate::engine::{Outbox, SimTime};
-use crate::faults::{FaultKind, FaultPlan, PodKill, ProcessExit};
+use crate::faults::{FaultKind, FaultPlan, LabelChange, PodKill, ProcessExit};
+use serde_json::{Value, json};
 
 impl Cluster {
     pub(super) fn strike_pods(
@@ -29,6 +30,7 @@ impl Cluster {
             stream: fault.stream,
             occasion: strike.occasion,
             instances: Vec::new(),
+            since: now,
         };
         if matches!(strike.target, Target::Pod(_)) {
             // The share of pods was taken when they were chosen.
@@ -41,7 +43,16 @@ impl Cluster {
                     self.runtimes.end_process(now, instance, &exit, out);
                 }
             }
-            FaultKind::ProcessHang => {
+            FaultKind::LabelChange(LabelChange { label, value }) => {
+                let pods = self.server.store().pods.iter();
+                let pod = pods.into_iter().find(|pod| matches!(strike.target, Target::Pod(uid) if uid == pod.meta.uid));
+                if let Some(before) = pod.and_then(|pod| pod.meta.labels.get(Name::new(label))) {
+                    self.remember(id, Memory::Label(before));
+                }
+                let patch = |target| relabel(target, label, json!(value));
+                self.call_about(disturbance.only, patch, out);
+            }
+            FaultKind::ProcessHang | FaultKind::ChildDeath => {
                 let instances = self.runtimes.instances_of(&disturbance);
                 disturbance.instances = instances.into_iter().map(|(_, _, instance)| instance).collect();
                 if !disturbance.instances.is_empty() {
@@ -72,8 +83,24 @@ impl Cluster {
         }
     }
 
-    pub(super) fn heal_pods(&mut self, now: SimTime, id: u32, kind: &FaultKind, out: &mut Outbox<Message>) {
+    pub(super) fn heal_pods(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        strike: &Strike,
+        kind: &FaultKind,
+        out: &mut Outbox<Message>,
+    ) {
         match kind {
+            FaultKind::LabelChange(LabelChange { label, .. }) => {
+                let before = match &strike.memory {
+                    Memory::Label(before) => json!(before.as_str()),
+                    _ => Value::Null,
+                };
+                if let Target::Pod(uid) = strike.target {
+                    self.call_about(Some(vec![uid]), |target| relabel(target, label, before.clone()), out);
+                }
+            }
             FaultKind::MountFailure(_) | FaultKind::MountDelay(_) => {
                 for kubelet in &mut self.kubelets {
                     kubelet.relieve_mounts(id);
@@ -105,4 +132,10 @@ impl Cluster {
         let requests: Vec<Request> = found.map(|pod| request(target(pod.meta.namespace, pod.meta.name))).collect();
         self.user_calls(requests, out);
     }
+}
+
+/// The call that gives a pod a label, or takes it away.
+fn relabel(target: api::Target, label: &str, value: Value) -> Request {
+    let patch = json!({"metadata": {"labels": {label: value}}});
+    Request::Patch { target, part: Part::Main, kind: PatchKind::Merge, patch }
 }

@@ -6,7 +6,7 @@
 //! `410 Gone`).
 
 use super::{Cluster, FaultMessage, Strike, Target};
-use crate::api::{ApiError, Change, ChangeKind, ErrorReason, FastMap, Kind, Part, Request, Response};
+use crate::api::{ApiError, Change, ChangeKind, ErrorReason, FastMap, Kind, Name, Part, Request, Response};
 use crate::components::message::{Client, Message};
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use crate::faults::{
@@ -143,6 +143,17 @@ impl Cluster {
         !self.api_is_down()
             && !self.is_blocked(client, Direction::ToServer)
             && !self.is_blocked(client, Direction::FromServer)
+            && !self.is_locked_out(client)
+    }
+
+    /// Whether the server does not know who calls: a kubelet without a valid certificate, or without any yet.
+    fn is_locked_out(&self, client: Client) -> bool {
+        let Client::Kubelet(node) = client else { return false };
+        self.blows_on(node).any(|kind| match kind {
+            FaultKind::CertificateExpired => true,
+            FaultKind::NeverJoins => self.server.store().nodes.find(Name::default(), self.node_name(node)).is_none(),
+            _ => false,
+        })
     }
 
     /// Whether a client's writes are done and answered.
@@ -224,6 +235,10 @@ impl Cluster {
             }
             return self.answer_at_home(client, id, refused_connection(), out);
         }
+        if self.is_locked_out(client) {
+            let error = ApiError::new(ErrorReason::Forbidden, "Unauthorized");
+            return self.answer_at_home(client, id, error, out);
+        }
         if Calls::Writes.has(&request) && self.is_leaderless() {
             return self.hold(now, Message::Call { client, id, request }, ETCD_PATIENCE, GivesUp::NoLeader, out);
         }
@@ -266,22 +281,24 @@ impl Cluster {
         request: Box<Request>,
         out: &mut Outbox<Message>,
     ) {
-        if self.comes_twice(now, client, id) {
+        if self.comes_twice(now, client, id, &request) {
             let again = FaultMessage::Duplicate { request: request.clone() };
             out.after(RETRANSMISSION, Message::Fault(again));
         }
         self.serve(now, client, id, *request, out);
     }
 
-    fn comes_twice(&self, now: SimTime, client: Client, id: u32) -> bool {
-        self.blows().any(|(kind, strike)| match kind {
-            FaultKind::DuplicateCalls(DuplicateCalls { of, percent }) if concerns(of, strike, client) => {
-                let stream = StreamKey::from_bits(self.fault(strike.fault).stream.bits() ^ client_bits(client));
-                let ordinal = now.as_nanos() ^ u64::from(id);
-                self.draws.draw(TWICE, stream, ordinal).below(100) < u64::from(*percent)
-            }
-            _ => false,
-        })
+    fn comes_twice(&self, now: SimTime, client: Client, id: u32, request: &Request) -> bool {
+        // Of events, whoever sends them waits for both before the next.
+        !is_event(request)
+            && self.blows().any(|(kind, strike)| match kind {
+                FaultKind::DuplicateCalls(DuplicateCalls { of, percent }) if concerns(of, strike, client) => {
+                    let stream = StreamKey::from_bits(self.fault(strike.fault).stream.bits() ^ client_bits(client));
+                    let ordinal = now.as_nanos() ^ u64::from(id);
+                    self.draws.draw(TWICE, stream, ordinal).below(100) < u64::from(*percent)
+                }
+                _ => false,
+            })
     }
 
     /// Whether the server refuses a call, and how.

@@ -1,13 +1,13 @@
 //! Attachments are made and undone on demand: the part of `external-attacher` beside each CSI driver.
 //!
 //! Follows `pkg/controller/csi_handler.go` of `kubernetes-csi/external-attacher`. One attacher stands for all of them;
-//! it never fails. Left out: the finalizer that it puts on volumes, whose effect the provisioner minds.
+//! it fails only if a fault says so. Left out: the finalizer that it puts on volumes, whose effect the provisioner minds.
 
 use super::super::flow::{Desk, Flow, Step, object};
 use super::super::host::{Controller, Seen, Settings};
 use super::super::informers::Informers;
 use super::super::work_queue::{Key, QueueKey};
-use crate::api::{Amendment, ErrorReason, Kind, Name, Object, Part, Request, Target, VolumeAttachment};
+use crate::api::{Amendment, ApiError, ErrorReason, Kind, Name, Object, Part, Request, Target, Text, VolumeAttachment};
 use crate::engine::{Distribution, Purpose, SimTime};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub struct AttacherController {
     detach: Distribution,
     /// What is under way, and when it is done.
     due: BTreeMap<(Key, Wish), SimTime>,
+    /// What drivers say instead of attaching and detaching.
+    failures: (Option<Text>, Option<Text>),
 }
 
 /// What is to become of an attachment.
@@ -37,12 +39,18 @@ pub struct View {
     attachment: Arc<VolumeAttachment>,
     wish: Wish,
     due: Option<SimTime>,
+    failure: Option<Text>,
 }
 
 impl AttacherController {
     /// An attacher that needs so long for each.
     pub const fn new(attach: Distribution, detach: Distribution) -> Self {
-        Self { attach, detach, due: BTreeMap::new() }
+        Self { attach, detach, due: BTreeMap::new(), failures: (None, None) }
+    }
+
+    /// Drivers fail to attach and to detach from now on, or work.
+    pub fn fail(&mut self, attach: Option<Text>, detach: Option<Text>) {
+        self.failures = (attach, detach);
     }
 }
 
@@ -95,7 +103,11 @@ impl Controller for AttacherController {
             self.due.insert((key, wish), due);
             desk.queue.add_at(due, key);
         }
-        Some(View { attachment, wish, due })
+        let failure = match wish {
+            Wish::Attach => self.failures.0.clone(),
+            Wish::Detach => self.failures.1.clone(),
+        };
+        Some(View { attachment, wish, due, failure })
     }
 
     fn sync(&mut self, view: &View, flow: &mut Flow<'_, Key>) -> Step {
@@ -109,6 +121,11 @@ impl Controller for AttacherController {
                 Request::Update { object: Object::VolumeAttachment(Arc::new(held)), part: Part::Main }
             }
             (_, Some(due)) if due > flow.now() => return Ok(()), // It is under way.
+            // `AttachError` of the attachment, which nothing here reads; it is tried again.
+            (_, Some(_)) if view.failure.is_some() => {
+                let why = view.failure.clone().unwrap_or_default();
+                return Err(ApiError::new(ErrorReason::InternalError, why).into());
+            }
             (Wish::Attach, Some(_)) => {
                 let stored = flow.get(target)?;
                 let Ok(stored) = stored else { return Ok(()) };

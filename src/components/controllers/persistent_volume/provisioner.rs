@@ -1,13 +1,14 @@
 //! Volumes are made and deleted on demand: the part of `external-provisioner` beside each CSI driver.
 //!
 //! Follows `sig-storage-lib-external-provisioner` (`controller.go`, `provisionClaimOperation`). One provisioner stands
-//! for all of them; it never fails, and where its volumes can be reached is what the drivers of the chosen node say.
+//! for all of them; it fails only if a fault says so, and where its volumes can be reached is what the drivers of the
+//! chosen node say.
 
 use super::{PROVISIONED_BY, RELEASED, STORAGE_PROVISIONER, VolumeKey, is_unbound, volume_target};
 use crate::api::{
-    ClaimReference, DeleteOptions, ErrorReason, EventType, Labels, List, Metadata, Name, Node, NodeSelectorTerm,
-    Object, Operator, PersistentVolume, PersistentVolumeClaim, Request, Requirement, ResourceList, STORAGE,
-    StorageClass, Text,
+    ApiError, ClaimReference, DeleteOptions, ErrorReason, EventType, Labels, List, Metadata, Name, Node,
+    NodeSelectorTerm, Object, Operator, PersistentVolume, PersistentVolumeClaim, Request, Requirement, ResourceList,
+    STORAGE, StorageClass, Text,
 };
 use crate::components::controllers::flow::{Desk, Flow, Step};
 use crate::components::controllers::host::{Controller, Seen, Settings};
@@ -26,12 +27,19 @@ pub struct ProvisionerController {
     takes: Distribution,
     /// What is under way, and when it is done.
     due: BTreeMap<VolumeKey, SimTime>,
+    /// What the driver says instead of making a volume.
+    failure: Option<Text>,
 }
 
 impl ProvisionerController {
     /// A provisioner that needs so long for each volume.
     pub const fn new(takes: Distribution) -> Self {
-        Self { takes, due: BTreeMap::new() }
+        Self { takes, due: BTreeMap::new(), failure: None }
+    }
+
+    /// The driver fails from now on, or works.
+    pub fn fail(&mut self, failure: Option<Text>) {
+        self.failure = failure;
     }
 }
 
@@ -54,6 +62,8 @@ pub enum View {
         topology: Vec<(Name, Name)>,
         /// When it is made, if that has begun.
         due: Option<SimTime>,
+        /// Why it is not made.
+        failure: Option<Text>,
     },
     /// A volume that nobody wants any more.
     Unwanted {
@@ -104,7 +114,7 @@ impl Controller for ProvisionerController {
                     drivers.iter().find(|(driver, ..)| *driver == class.provisioner).map(|(_, keys, _)| keys.clone())
                 });
                 let topology = topology_of(node.map(|node| &**node), &keys.unwrap_or_default());
-                wanted.then_some(View::Wanted { claim, class, topology, due: None })
+                wanted.then_some(View::Wanted { claim, class, topology, due: None, failure: self.failure.clone() })
             }
             VolumeKey::Volume(name) => {
                 let volume = store.persistent_volumes.find(Name::default(), name)?.clone();
@@ -137,7 +147,14 @@ impl Controller for ProvisionerController {
                 flow.tell(about, EventType::Normal, "Provisioning", message);
                 Ok(())
             }
-            View::Wanted { claim, class, topology, due: Some(due) } if *due <= flow.now() => {
+            View::Wanted { claim, class, due: Some(due), failure: Some(why), .. } if *due <= flow.now() => {
+                let about = Object::PersistentVolumeClaim(claim.clone()).reference();
+                let class = &class.meta.name;
+                let message = format!("failed to provision volume with StorageClass {:?}: {why}", class.as_str());
+                flow.tell(about, EventType::Warning, "ProvisioningFailed", message.clone());
+                Err(ApiError::new(ErrorReason::InternalError, message).into())
+            }
+            View::Wanted { claim, class, topology, due: Some(due), .. } if *due <= flow.now() => {
                 let volume = volume_for(claim, class, topology);
                 let name = volume.meta.name;
                 match flow.call(|| Request::Create(Object::PersistentVolume(Arc::new(volume))))? {

@@ -236,8 +236,8 @@ impl Kubelet {
         let (base, cap) = (self.config.image_back_off_base, self.config.image_back_off_cap);
         let before = self.images.back_off.get(&(pull.key, pull.image)).map(|failed| failed.back_off);
         let back_off = BackOff::next(before, base, cap, now, now);
-        let (reason, error) = pull_error(&pull.image, error);
-        let failed = Failed { back_off, error: format!("{reason}: {error}").into() };
+        let (reason, message) = pull_error(&pull.image, error);
+        let failed = Failed { back_off, error: format!("{reason}: {message}").into() };
         self.images.back_off.insert((pull.key, pull.image), failed);
         if self.turn(pull.key) != pull.turn {
             return;
@@ -245,7 +245,7 @@ impl Kubelet {
         let Some((container, image, _)) = self.starting(pull.key) else { return };
         let text = format!("Failed to pull image {:?}: {error}", image.as_str());
         self.tell_of_image(now, pull.key, container, EventType::Warning, "Failed", text, out);
-        let outcome = ImageOutcome::Failed { reason, message: error.into() };
+        let outcome = ImageOutcome::Failed { reason, message: message.into() };
         self.image_ensured(now, pull.key, outcome, out);
     }
 }

@@ -153,7 +153,7 @@ impl Excess {
     pub(super) const fn leak(&self) -> i64 {
         match self.what {
             Used::Memory { per_minute, .. } if self.grows() => per_minute,
-            Used::Memory { .. } | Used::Disk { .. } | Used::Cpu { .. } => 0,
+            Used::Memory { .. } | Used::Disk { .. } | Used::Processes { .. } | Used::Cpu { .. } => 0,
         }
     }
 

@@ -48,6 +48,13 @@ pub mod components;
 
 pub mod engine;
 
+#[cfg(any(test, feature = "planted"))]
+#[doc(hidden)]
+pub mod planted;
+
+#[cfg(not(any(test, feature = "planted")))]
+mod planted;
+
 pub mod simulation;
 
 pub mod trace;

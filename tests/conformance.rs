@@ -1,12 +1,12 @@
 //! Recorded cases of a real cluster, run again and scored: a sample always, all of them when asked for.
 
-use podsim::conformance::lifecycle::{self, CaseScore, Score, Story, score, score_self};
-use podsim::scenario::recorded::RecordedCase;
+#[path = "conformance/cases.rs"]
+mod cases;
+
+use cases::{Case, family};
+use podsim::conformance::lifecycle::{Score, score_self};
 use podsim::simulation::{Run, parallel};
 use podsim::testing::invariants::Checker;
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 /// Runs of each case of the sample; ranges over few seeds are narrow, so the marks are lower than over twelve.
@@ -24,52 +24,6 @@ const SAMPLE: [(&str, &[&str]); 10] = [
     ("secret", &["*"]),
     ("spec", &["*"]),
 ];
-
-/// A case: its two inputs, and its recordings.
-#[derive(Default)]
-struct Case {
-    manifest: Vec<u8>,
-    behavior: Vec<u8>,
-    recordings: Vec<Story>,
-}
-
-/// The cases of a family, unpacked.
-fn family(name: &str) -> BTreeMap<String, Case> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/kubernetes-1.36");
-    let file = File::open(folder.join(format!("{name}.tar.zst"))).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let packed = ruzstd::decoding::StreamingDecoder::new(file).expect("a zstd frame");
-    let mut archive = tar::Archive::new(packed);
-    let mut cases: BTreeMap<String, Case> = BTreeMap::new();
-    for entry in archive.entries().expect("an archive") {
-        let mut entry = entry.expect("an entry");
-        let path = entry.path().expect("a path").to_string_lossy().into_owned();
-        let Some((case, file)) = path.split_once('/') else { continue };
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).expect("the whole entry");
-        let case = cases.entry(case.to_owned()).or_default();
-        match file {
-            "manifest.yaml" => case.manifest = bytes,
-            "behavior.yaml" => case.behavior = bytes,
-            _ => {
-                let text = String::from_utf8(bytes).expect("a recording is text");
-                case.recordings.push(Story::read(text.lines()).unwrap_or_else(|error| panic!("{path}:{error}")));
-            }
-        }
-    }
-    cases
-}
-
-impl Case {
-    fn parsed(&self) -> RecordedCase {
-        RecordedCase::parse(&self.manifest, &self.behavior).expect("a case that can be run")
-    }
-
-    fn scored(&self, name: &str, seeds: u64) -> CaseScore {
-        let case = self.parsed();
-        let runs: Vec<Story> = (1..=seeds).map(|seed| lifecycle::simulate(name, &case, seed)).collect();
-        score(name, &self.recordings, &runs)
-    }
-}
 
 fn sample() -> Vec<(String, Case)> {
     let wanted = |globs: &[&str], name: &str| {

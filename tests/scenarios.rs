@@ -2,7 +2,8 @@
 
 use podsim::engine::SimTime;
 use podsim::scenario::{FileError, Files, Scenario};
-use podsim::simulation::{Simulation, parallel};
+use podsim::simulation::{Run, Simulation, Watchdog, parallel};
+use podsim::testing::invariants::Checker;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -51,6 +52,21 @@ fn every_expectation_holds() {
     });
     let failures = failures.concat();
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+#[test]
+fn every_law_holds() {
+    let broken = parallel(&scenarios(), |path| {
+        let scenario = load(path);
+        let seed = scenario.seed.unwrap_or(1);
+        let mut onlookers = (Watchdog::default(), Checker::default());
+        Run::new(scenario.plan(seed).into(), seed).run(&mut onlookers);
+        let (watchdog, checker) = onlookers;
+        let law = watchdog.violation().map(|v| format!("{path}: {} at {}: {}: {}", v.name, v.at, v.object, v.seen));
+        law.into_iter().chain(checker.breaches().iter().map(|breach| format!("{path}: {breach}"))).collect::<Vec<_>>()
+    });
+    let broken = broken.concat();
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
 
 #[test]

@@ -7,8 +7,10 @@ use anstream::{eprintln, println};
 use clap::Args;
 use podsim::engine::SimTime;
 use podsim::report::why;
+use podsim::scenario::expect::Expectation;
 use podsim::scenario::{Parts, Scenario};
-use podsim::simulation::{Broken, Finding, INVARIANTS, Simulation, explore, shrink};
+use podsim::simulation::{Broken, Finding, INVARIANTS, Simulation, Smallest, explore, shrink};
+use podsim::trace::Fact;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
@@ -86,9 +88,9 @@ impl Check {
         }
         let smallest = found.first().filter(|_| !self.no_shrink).and_then(|first| self.smallest(&path, first));
         if self.json {
-            println!("{:#}", as_json(self.seeds, &found, smallest.as_deref()));
+            println!("{:#}", as_json(self.seeds, &found, smallest.as_ref().map(|smallest| smallest.text.as_str())));
         } else {
-            self.tell(&path, &scenario, &found, smallest.as_deref());
+            self.tell(&path, &scenario, &found, smallest.as_ref());
         }
         ExitCode::from(if found.is_empty() { 0 } else { EXPECTATION_FAILED })
     }
@@ -113,31 +115,26 @@ impl Check {
     }
 
     /// Writes the smallest scenario that shows the same, and returns its text.
-    fn smallest(&self, path: &str, finding: &Finding) -> Option<String> {
+    fn smallest(&self, path: &str, finding: &Finding) -> Option<Smallest> {
         let expected = match &finding.broken {
             Broken::Expectation(text) => Some(text.as_str()),
             Broken::Law(_) | Broken::Recovery(_) => None,
         };
         let parts = Parts::load(path, &Disk).ok()?.expecting(expected);
-        let optional = parts.optional();
-        let text = |kept: &[usize]| parts.text(&kept.iter().map(|part| optional[*part]).collect::<Vec<_>>());
-        let build = |kept: &[usize]| {
-            let text = text(kept);
-            Scenario::load("smallest.ron", &BTreeMap::from([("smallest.ron", text.as_str())])).ok()
-        };
-        let kept = shrink(optional.len(), finding, &build);
+        let smallest = shrink(&parts, finding);
         let head = format!(
-            "// The smallest part of {path} in which this does not hold with seed {}:\n// {}\n",
+            "// The smallest part of {path} in which this does not hold with seed {}, found with {} runs:\n// {}\n",
             finding.seed,
+            smallest.runs,
             told(&finding.broken)
         );
-        let text = head + &text(&kept);
+        let text = head + &smallest.text;
         let folder = self.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name = self.out.file_name()?.to_string_lossy().into_owned();
         if let Err(error) = write_all(folder, [(name.as_str(), text.as_bytes())]) {
             eprintln!("{}:1:1: {error}; name a file that can be written", self.out.display());
         }
-        Some(text)
+        Some(Smallest { text, ..smallest })
     }
 
     /// What a swarm of faults has shown, and the smallest part of the first that still does.
@@ -178,7 +175,7 @@ impl Check {
         ExitCode::from(if found.is_empty() { 0 } else { EXPECTATION_FAILED })
     }
 
-    fn tell(&self, path: &str, scenario: &Scenario, found: &[Finding], smallest: Option<&str>) {
+    fn tell(&self, path: &str, scenario: &Scenario, found: &[Finding], smallest: Option<&Smallest>) {
         let laws = INVARIANTS.len();
         let expectations = scenario.expectations.len();
         let Some(first) = found.first() else {
@@ -200,14 +197,15 @@ impl Check {
         let at = first.at.since(SimTime::ZERO);
         println!("\nseed {}, at {at}: {}\n  {}", first.seed, told(&first.broken), first.seen);
         let (file, told_of) = match smallest {
-            Some(text) => {
-                let files = BTreeMap::from([("smallest.ron", text)]);
-                (self.out.display().to_string(), Scenario::load("smallest.ron", &files).ok())
+            Some(Smallest { text, finding, .. }) => {
+                let files = BTreeMap::from([("smallest.ron", text.as_str())]);
+                let scenario = Scenario::load("smallest.ron", &files).ok();
+                (self.out.display().to_string(), scenario.map(|scenario| (scenario, finding)))
             }
-            None => (path.to_owned(), Some(scenario.clone())),
+            None => (path.to_owned(), Some((scenario.clone(), first))),
         };
-        if let Some(scenario) = told_of {
-            print_story(&scenario, first);
+        if let Some((scenario, finding)) = told_of {
+            print_story(&scenario, finding);
         }
         let command = match first.broken {
             Broken::Expectation(_) => format!("podsim run {file} --seed {}", first.seed),
@@ -219,16 +217,46 @@ impl Check {
     }
 }
 
-/// The causes of what was seen last of the object that a finding is about, or the last things that happened.
+/// The causes of what was seen last of the object that a finding is about.
 fn print_story(scenario: &Scenario, finding: &Finding) {
     let plan = Arc::new(scenario.plan(finding.seed));
     let mut simulation = Simulation::new(plan, finding.seed, &scenario.expectations).recorded();
     simulation.run_until(finding.at);
+    let objects = about(scenario, &simulation, finding);
     let Some(record) = simulation.into_record() else { return };
     let why = why::Why::of(&record);
-    let last = record.changes().map(|(id, _)| id).filter(|id| record.fact(*id).pod().is_some()).last();
-    if let Some(last) = last {
+    let last = |object: &String| {
+        let subject = why::find(&record, object).ok()?;
+        why.last_change(subject, finding.at)
+    };
+    let refused = || {
+        let asked = scenario.expectations.iter().find(|expectation| told_by(expectation, finding))?;
+        let meant = |fact: &Fact| fact.failure().is_some_and(|failure| asked.asks_for_refusal(&failure.message));
+        record.iter().rev().find_map(|(id, fact)| meant(fact).then_some(id))
+    };
+    let pods = || record.changes().map(|(id, _)| id).filter(|id| record.fact(*id).pod().is_some()).last();
+    if let Some(last) = refused().or_else(|| objects.iter().filter_map(last).max()).or_else(pods) {
         println!("\nWhat led there:\n{}", why::text(&why.steps(last), false).trim_end());
+    }
+}
+
+/// Whether a finding is that an expectation did not hold.
+fn told_by(expectation: &Expectation, finding: &Finding) -> bool {
+    matches!(&finding.broken, Broken::Expectation(text) if *text == expectation.text)
+}
+
+/// The objects that a finding is about, as `Kind/namespace/name`: if some are otherwise than wanted, those.
+fn about(scenario: &Scenario, simulation: &Simulation, finding: &Finding) -> Vec<String> {
+    match &finding.broken {
+        Broken::Law(_) => finding.seen.split_once(": ").map(|(object, _)| object.to_owned()).into_iter().collect(),
+        Broken::Recovery(object) => vec![object.clone()],
+        Broken::Expectation(_) => {
+            let list = |kind| simulation.cluster().server().store().list(kind);
+            let expectation = scenario.expectations.iter().find(|expectation| told_by(expectation, finding));
+            let subjects = expectation.map(|expectation| expectation.subjects(&list)).unwrap_or_default();
+            let odd = subjects.iter().any(|(_, odd)| *odd);
+            subjects.iter().filter(|(_, is)| *is == odd).map(|(object, _)| object.path()).collect()
+        }
     }
 }
 

@@ -7,9 +7,7 @@ use super::{EXPECTATION_FAILED, WRONG_REQUEST, WRONG_SIMULATOR, tell};
 use anstream::eprintln;
 use clap::Args;
 use jiff::Timestamp;
-use podsim::api::render;
 use podsim::engine::{SimDuration, SimTime};
-use podsim::report::kubectl::Objects;
 use podsim::report::outcome::{Assumed, Outcome, RefusedLine};
 use podsim::report::{Check, Input, RunFacts, artifacts};
 use podsim::scenario::expect::Verdict;
@@ -241,11 +239,10 @@ impl Run {
         if !verdicts.is_empty() {
             text.push('\n');
         }
-        let pods = simulation.pods().map(|pod| render(&podsim::api::Object::Pod(pod.clone())));
-        let arguments = ["get", "pods", "-A"].map(str::to_owned);
-        let table = podsim::report::kubectl::run(&arguments, &Objects::new(pods), wall_clock(simulation));
-        text += &table.stdout;
-        text += &table.stderr;
+        let mut pods: Vec<_> = simulation.pods().collect();
+        // As etcd compares keys, in which a slash parts namespace and name.
+        pods.sort_by_cached_key(|pod| format!("{}/{}", pod.meta.namespace, pod.meta.name));
+        text += &podsim::report::kubectl::pods_of(pods.into_iter().map(AsRef::as_ref), wall_clock(simulation));
         if let Some(digest) = digest {
             text += &format!("digest {digest}\n");
         }
@@ -297,7 +294,7 @@ impl Told<'_> {
 
 fn check(verdict: &Verdict) -> Check {
     let note = match verdict.met {
-        true => format!("at {}", verdict.decided_at.since(SimTime::ZERO)),
+        true => format!("at {}", SimDuration::from_millis(verdict.decided_at.as_millis())),
         false => verdict.seen.clone(),
     };
     Check { what: verdict.text.clone(), held: verdict.met, note }

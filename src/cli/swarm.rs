@@ -51,7 +51,9 @@ impl SwarmCheck {
         let parts = self.struck(finding.seed);
         let optional = parts.optional();
         let all = |kept: &[usize]| kept.iter().map(|part| optional[*part]).collect::<Vec<_>>();
-        let kept = smallest(optional.len(), finding, &|kept| Self::examined(&parts, &all(kept), finding.seed));
+        let same = |found: Finding| found.broken == finding.broken;
+        let kept =
+            smallest(optional.len(), &mut |kept| Self::examined(&parts, &all(kept), finding.seed).is_some_and(same));
         parts.text(&all(&kept))
     }
 }

@@ -124,6 +124,11 @@ pub enum CriCall {
         /// Whether the answer matters only if it differs from the last one, so that it may say how long it stands.
         probe: bool,
     },
+    /// Asks what a pod uses.
+    PodSandboxStats {
+        /// The pod.
+        key: PodKey,
+    },
     /// Changes the resources of a pod as a whole.
     UpdatePodSandboxResources {
         /// The pod.
@@ -157,6 +162,7 @@ impl CriCall {
             | Self::StopContainer { key, .. }
             | Self::RemoveContainer { key, .. }
             | Self::ExecSync { key, .. }
+            | Self::PodSandboxStats { key }
             | Self::UpdatePodSandboxResources { key, .. }
             | Self::UpdateContainerResources { key, .. } => Some(*key),
             Self::ImageStatus { .. } | Self::RemoveImage { .. } => None,
@@ -259,6 +265,8 @@ pub enum CriReply {
     },
     /// The image is not there.
     NoImage,
+    /// Bytes of memory that each container of a pod uses.
+    Memory(Vec<(Name, i64)>),
     /// The end of a command.
     Exec {
         /// Its exit code.

@@ -9,7 +9,7 @@ use super::kubelet::KubeletMessage;
 use super::net::{NetClient, NetReply, NetRequest};
 use super::runtime::{RuntimeMessage, TrafficMessage};
 use super::scheduler::SchedulerMessage;
-use crate::api::{Change, List, Request, Response, Text};
+use crate::api::{Change, List, Name, Request, Response, Text};
 use crate::simulation::{AutoscalerMessage, FaultMessage, UserMessage};
 use std::fmt;
 use std::sync::Arc;
@@ -157,4 +157,11 @@ pub enum Message {
     Traffic(TrafficMessage),
     /// A timed action of the scenario, by its place in the list.
     Act(u32),
+}
+
+impl Message {
+    /// The kernel of a node has killed a process because no memory was left, and its kubelet reads that in the log.
+    pub fn system_oom(node: NodeIndex, process: &str, pid: u32) -> Self {
+        Self::Kubelet(node, KubeletMessage::SystemOom { process: Name::new(process), pid })
+    }
 }

@@ -11,6 +11,8 @@ use crate::engine::SimTime;
 pub struct NodeStats {
     /// Bytes of memory: those that are left, and all.
     pub memory: Supply,
+    /// Bytes of memory that pods may use together, of which what is left; nothing if they may use all.
+    pub allocatable_memory: Option<Supply>,
     /// The file system of volumes and logs.
     pub nodefs: FileSystemStats,
     /// The file system of images and writable layers, if it is one of its own.

@@ -4,10 +4,10 @@
 //! another entity or another purpose, never changes those that were asked before. The name is the stable one
 //! (`namespace/pod/container`), never an index or an address.
 
+use super::chacha;
 use super::distribution::Distribution;
 use super::time::SimDuration;
-use rand_chacha::ChaCha8Rng;
-use rand_core::{Rng, SeedableRng};
+
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What a draw decides; part of its key. Declare one per kind of decision, with a text that never changes.
@@ -75,11 +75,8 @@ impl Draws {
     /// assert_ne!(draws.draw(LIFETIME, web, 3).bits(), draws.draw(LIFETIME, web, 4).bits());
     /// ```
     pub fn draw(self, purpose: Purpose, entity: StreamKey, ordinal: u64) -> Draw {
-        let mut key = [0; 32];
-        for (bytes, part) in key.chunks_exact_mut(8).zip([self.seed, purpose.0, entity.0, ordinal]) {
-            bytes.copy_from_slice(&part.to_le_bytes());
-        }
-        Draw { stream: ChaCha8Rng::from_seed(key) }
+        let [a, b, c, d] = [self.seed, purpose.0, entity.0, ordinal].map(|part| [part as u32, (part >> 32) as u32]);
+        Draw { key: [a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]], words: [0; WORDS], taken: 0 }
     }
 
     /// The n-th value of a distribution for a purpose of an entity. A constant costs nothing.
@@ -94,13 +91,25 @@ impl Draws {
 /// One draw: a stream of random bits of its own, from which a decision takes what it needs.
 #[derive(Debug, Clone)]
 pub struct Draw {
-    stream: ChaCha8Rng,
+    key: [u32; 8],
+    /// The block of the stream that is being used up.
+    words: [u32; WORDS],
+    /// How many words of the stream were taken.
+    taken: usize,
 }
+
+/// Words in a block.
+const WORDS: usize = 16;
 
 impl Draw {
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
-        self.stream.next_u64()
+        let place = self.taken % WORDS;
+        if place == 0 {
+            self.words = chacha::block(self.key, (self.taken / WORDS) as u64);
+        }
+        self.taken += 2;
+        u64::from(self.words[place]) | u64::from(self.words[place + 1]) << 32
     }
 
     /// A number in [0, 1) with 53 random bits.

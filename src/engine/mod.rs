@@ -10,6 +10,7 @@
 //!
 //! Left out on purpose: threads (a run has one), cancellation (timers go stale instead), and real time.
 
+mod chacha;
 mod distribution;
 mod draw;
 mod outbox;

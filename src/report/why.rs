@@ -108,7 +108,9 @@ impl<'a> Why<'a> {
                 Some(format!("A request ({}) goes to port {}.", fact.what, fact.number().unwrap_or_default()))
             }
             FactKind::NetDone => Some(format!("The request comes to this: {}.", words(fact.what))),
-            FactKind::Reply => fact.failure().map(|failure| format!("The API server refuses: {}.", failure.message)),
+            FactKind::Reply => fact
+                .failure()
+                .map(|failure| format!("The API server refuses: {}.", failure.message.trim_end_matches('.'))),
             FactKind::Scheduler | FactKind::Controller if fact.subject().is_some() => {
                 Some(format!("It looks at {} ({}).", self.object(fact), fact.what))
             }

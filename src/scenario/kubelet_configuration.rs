@@ -26,6 +26,11 @@ fn set(config: &mut KubeletConfig, field: &str, value: &Value) -> Result<(), Str
         "nodeStatusUpdateFrequency" => config.node_status_update_frequency = span(value)?,
         "nodeStatusReportFrequency" => config.node_status_report_frequency = span(value)?,
         "nodeLeaseDurationSeconds" => config.node_lease_duration = SimDuration::from_secs(number(value)? as u64),
+        "allowedUnsafeSysctls" => {
+            let names = value.as_array().ok_or("is no list")?;
+            let name = |name: &Value| name.as_str().map(str::to_owned).ok_or("is no list of names".to_owned());
+            config.allowed_unsafe_sysctls = names.iter().map(name).collect::<Result<_, String>>()?;
+        }
         "fileCheckFrequency" => config.file_check_frequency = span(value)?,
         "serializeImagePulls" => config.serialize_image_pulls = value.as_bool().ok_or("is no boolean")?,
         "maxParallelImagePulls" => config.max_parallel_image_pulls = Some(number(value)? as u32),
@@ -49,6 +54,11 @@ fn set(config: &mut KubeletConfig, field: &str, value: &Value) -> Result<(), Str
         "evictionSoftGracePeriod" => eviction.soft_grace_period = by_signal(value, span)?,
         "evictionMinimumReclaim" => eviction.minimum_reclaim = by_signal(value, limit)?,
         "evictionPressureTransitionPeriod" => eviction.pressure_transition_period = span(value)?,
+        "enforceNodeAllocatable" => {
+            let keys = value.as_array().ok_or("is no list")?;
+            eviction.enforce_allocatable = keys.iter().any(|key| key == "pods");
+        }
+        "imageMaximumGCAge" => config.image_maximum_gc_age = span(value)?,
         "evictionMaxPodGracePeriod" => eviction.max_pod_grace_period = number(value)?,
         "shutdownGracePeriod" => config.shutdown.grace_period = span(value)?,
         "shutdownGracePeriodCriticalPods" => config.shutdown.critical_pods = span(value)?,

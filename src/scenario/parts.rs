@@ -10,10 +10,14 @@ use super::outline::{self, Body, Field, Node, Shape};
 use super::setting::Literal;
 use crate::api::Name;
 use crate::engine::SimDuration;
+use serde_json::Value;
 use std::fmt::Write;
 
 /// The lists whose elements can be left out.
 const LISTS: [&str; 6] = ["manifests", "actions", "faults", "behaviors", "nodes", "expect"];
+
+/// Where an object says how many it wants.
+const REPLICAS: &str = "/spec/replicas";
 
 /// A scenario as a list of parts.
 #[derive(Debug, Clone)]
@@ -59,11 +63,45 @@ impl Parts {
     pub fn struck_by(mut self, faults: &[String], duration: SimDuration) -> Self {
         self.parts.retain(|(list, _)| *list != "faults");
         self.parts.extend(faults.iter().filter_map(|text| Some(("faults", outline::parse(text).0?))));
-        self.fixed.retain(|(name, _)| name != "duration");
-        let text = format!("\"{}ms\"", duration.as_nanos() / 1_000_000);
-        self.fixed.extend(outline::parse(&text).0.map(|node| ("duration".to_owned(), node)));
+        self.set_duration(duration);
         self.parts.sort_by_key(|(list, _)| LISTS.iter().position(|known| known == list));
         self
+    }
+
+    /// The same, watched for a shorter time; nothing if it is not shorter.
+    #[must_use]
+    pub fn lasting(&self, duration: SimDuration) -> Option<Self> {
+        let known = self.fixed.iter().find(|(name, _)| name == "duration");
+        let longest: Option<SimDuration> = known.and_then(|(_, node)| Literal(node).to_string().parse().ok());
+        let mut shorter = self.clone();
+        shorter.set_duration(duration);
+        (duration < longest?).then_some(shorter)
+    }
+
+    /// How many there are of a part: machines of a pool, replicas of a workload.
+    pub fn number(&self, part: usize) -> Option<u64> {
+        match &self.parts[part] {
+            ("nodes", node) => number_of(&mut node.clone(), "count")?.parse().ok(),
+            ("manifests", node) => serde_json::from_str::<Value>(inner(node)?.1).ok()?.pointer(REPLICAS)?.as_u64(),
+            _ => None,
+        }
+    }
+
+    /// The same with another number of a part.
+    #[must_use]
+    pub fn with_number(&self, part: usize, number: u64) -> Self {
+        let mut less = self.clone();
+        let (list, node) = &mut less.parts[part];
+        if *list == "nodes" {
+            number_of(node, "count").into_iter().for_each(|text| *text = number.to_string());
+        } else if let Some((_, text)) = inner(node)
+            && let Ok(mut object) = serde_json::from_str::<Value>(text)
+            && let Some(replicas) = object.pointer_mut(REPLICAS)
+        {
+            *replicas = number.into();
+            *node = inline(node, &object);
+        }
+        less
     }
 
     /// Whether a part is a fault.
@@ -96,6 +134,12 @@ impl Parts {
             text += "    ],\n";
         }
         text + ")\n"
+    }
+
+    fn set_duration(&mut self, duration: SimDuration) {
+        self.fixed.retain(|(name, _)| name != "duration");
+        let text = format!("\"{}ms\"", duration.as_nanos() / 1_000_000);
+        self.fixed.extend(outline::parse(&text).0.map(|node| ("duration".to_owned(), node)));
     }
 
     fn take(&mut self, path: &str, files: &dyn Files, problems: &mut Problems, depth: usize) {
@@ -147,13 +191,25 @@ impl Parts {
         };
         let Ok(documents) = manifest::load(&text) else { return self.parts.push(("manifests", node)) };
         for document in documents {
-            let json = format!("{:#}", document.value);
-            let text = Node { id: node.id, at: node.at, shape: Shape::Text(json, node.at) };
-            let body = Body::Tuple(vec![text]);
-            let shape = Shape::Struct(Some("Inline".to_owned()), body);
-            self.parts.push(("manifests", Node { id: node.id, at: node.at, shape }));
+            self.parts.push(("manifests", inline(&node, &document.value)));
         }
     }
+}
+
+/// An object as a manifest in the place of a value.
+fn inline(place: &Node, object: &Value) -> Node {
+    let at = |shape| Node { id: place.id, at: place.at, shape };
+    let text = at(Shape::Text(format!("{object:#}"), place.at));
+    at(Shape::Struct(Some("Inline".to_owned()), Body::Tuple(vec![text])))
+}
+
+/// A number among the fields of a struct.
+fn number_of<'n>(node: &'n mut Node, name: &str) -> Option<&'n mut String> {
+    let Shape::Struct(_, Body::Fields(fields)) = &mut node.shape else { return None };
+    fields.iter_mut().find(|field| field.name == name).and_then(|field| match &mut field.value.shape {
+        Shape::Number(text) => Some(text),
+        _ => None,
+    })
 }
 
 /// The word and the text of `File("…")` and the like.

@@ -5,7 +5,7 @@
 
 mod made;
 
-use super::error::Problems;
+use super::error::{Place, Problems};
 use super::load::Loader;
 use super::machines::taint;
 use super::manifest;
@@ -327,27 +327,27 @@ fn restarted_at(wall: WallTime) -> String {
 impl Loader<'_> {
     /// The creation of an object.
     pub(super) fn create(&mut self, written: Written) -> Action {
-        self.remember(&written);
+        self.remember(&written.object, written.place, written.value);
         Action::Create(written.object)
     }
 
     /// The apply of an object.
     pub(super) fn apply(&mut self, written: Written) -> Action {
-        let last = self.remember(&written);
+        let last = self.remember(&written.object, written.place, written.value.clone());
         Action::Apply(Arc::new(Applied { object: written.object, manifest: written.value, last }))
     }
 
     /// Notes that an object is written, and returns its manifest before.
-    fn remember(&mut self, written: &Written) -> Option<Value> {
-        self.makeable.add(&written.object);
-        let path = Request::Create(written.object.clone()).path();
-        self.places.entry(path).or_insert(written.place);
-        let meta = written.object.meta();
+    fn remember(&mut self, object: &Object, place: Place, manifest: Value) -> Option<Value> {
+        self.makeable.add(object);
+        let path = Request::Create(object.clone()).path();
+        self.places.entry(path).or_insert(place);
+        let meta = object.meta();
         if meta.name.is_empty() {
             return None;
         }
-        let key = (written.object.kind_name(), meta.namespace, meta.name);
-        self.written.insert(key, written.value.clone())
+        let key = (object.kind_name(), meta.namespace, meta.name);
+        self.written.insert(key, manifest)
     }
 
     /// Whether an object of this name was written before.

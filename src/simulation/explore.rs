@@ -55,37 +55,3 @@ pub fn examine(scenario: &Scenario, seed: u64) -> Option<Finding> {
 pub fn explore(scenario: &Scenario, seeds: &[u64], jobs: usize) -> Vec<Finding> {
     parallel_on(jobs, seeds, |seed| examine(scenario, *seed)).into_iter().flatten().collect()
 }
-
-/// Makes a scenario smaller as long as the same thing is broken with the same seed: by delta debugging over its parts.
-///
-/// `build` makes the scenario of some of the parts; nothing if they do not fit together.
-pub fn shrink(parts: usize, finding: &Finding, build: &dyn Fn(&[usize]) -> Option<Scenario>) -> Vec<usize> {
-    let found = |kept: &[usize]| build(kept).and_then(|scenario| examine(&scenario, finding.seed));
-    smallest(parts, finding, &found)
-}
-
-/// The same, where more than one run may say what is broken.
-pub fn smallest(parts: usize, finding: &Finding, examined: &dyn Fn(&[usize]) -> Option<Finding>) -> Vec<usize> {
-    let still = |kept: &[usize]| examined(kept).is_some_and(|found| found.broken == finding.broken);
-    let mut kept: Vec<usize> = (0..parts).collect();
-    let mut size = kept.len().div_ceil(2).max(1);
-    while !kept.is_empty() {
-        let mut smaller = false;
-        let mut start = 0;
-        while start < kept.len() {
-            let end = (start + size).min(kept.len());
-            let without: Vec<usize> = [&kept[..start], &kept[end..]].concat();
-            if still(&without) {
-                kept = without;
-                smaller = true;
-            } else {
-                start = end;
-            }
-        }
-        if size == 1 && !smaller {
-            break;
-        }
-        size = if smaller { size } else { size.div_ceil(2) }.min(kept.len().max(1));
-    }
-    kept
-}

@@ -93,6 +93,7 @@ impl Cluster {
         if self.runtimes.may_run_short(node) {
             self.kubelets[node.index()].want_eviction(now, out);
             self.kubelets[node.index()].want_image_gc(now, out);
+            self.runtimes.watch_memory(now, node, out);
         }
     }
 

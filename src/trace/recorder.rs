@@ -250,6 +250,7 @@ impl TraceRecord {
             CriCall::RunPodSandbox { attempt, .. } => told.detail = Detail::Number(i64::from(*attempt)),
             CriCall::StopPodSandbox { .. }
             | CriCall::RemovePodSandbox { .. }
+            | CriCall::PodSandboxStats { .. }
             | CriCall::UpdatePodSandboxResources { .. } => {}
             CriCall::PullImage { image, .. } | CriCall::ImageStatus { image } | CriCall::RemoveImage { image } => {
                 told.part = *image;
@@ -284,7 +285,7 @@ impl TraceRecord {
                 Detail::Number(i64::from(attempt))
             }
             Ok(CriReply::Image { size, .. }) => Detail::Number(*size),
-            Ok(CriReply::Done | CriReply::NoImage | CriReply::Sandbox { .. }) => Detail::None,
+            Ok(CriReply::Done | CriReply::NoImage | CriReply::Memory(_) | CriReply::Sandbox { .. }) => Detail::None,
             Err(error) => Detail::Failure(Arc::new(Failure { reason: error.code, message: error.message.clone() })),
         };
         told
@@ -301,6 +302,7 @@ impl TraceRecord {
                 told.part = self.instance(*container).0;
                 told.detail = Detail::Number(i64::from(exit.code));
             }
+            RuntimeMessage::OutOfMemory { .. } => {}
             RuntimeMessage::Kill { key, container, .. }
             | RuntimeMessage::Crash { key, container, .. }
             | RuntimeMessage::LateSignal { key, container }

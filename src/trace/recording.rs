@@ -122,7 +122,9 @@ impl Recording {
                     set("timeout_s", timeout.as_secs().into());
                 }
             }
-            CriCall::ImageStatus { .. } | CriCall::UpdatePodSandboxResources { .. } => {}
+            CriCall::ImageStatus { .. }
+            | CriCall::PodSandboxStats { .. }
+            | CriCall::UpdatePodSandboxResources { .. } => {}
         }
     }
 
@@ -231,7 +233,7 @@ fn call_name(call: &CriCall) -> Option<(&'static str, Option<PodKey>)> {
         CriCall::ExecSync { key, .. } => ("ExecSync", Some(*key)),
         CriCall::UpdateContainerResources { key, .. } => ("UpdateContainerResources", Some(*key)),
         CriCall::UpdatePodSandboxResources { key, .. } => ("UpdatePodSandboxResources", Some(*key)),
-        CriCall::ImageStatus { .. } => return None,
+        CriCall::ImageStatus { .. } | CriCall::PodSandboxStats { .. } => return None,
     })
 }
 

@@ -4,7 +4,7 @@ use super::common::{amounts, name};
 use super::pod::restart_policy;
 use crate::api::{
     Container, ContainerPort, EnvFrom, EnvValue, EnvVar, Handler, ImagePullPolicy, KeyReference, Name, Port, Probe,
-    ResizeRestartPolicy, RestartRule, RestartRuleAction, Text, VolumeMount,
+    Quantity, ResizeRestartPolicy, ResourceField, RestartRule, RestartRuleAction, Text, VolumeMount,
 };
 use crate::engine::SimDuration;
 use k8s_openapi::api::core::v1;
@@ -82,10 +82,7 @@ fn env_var(variable: v1::EnvVar) -> EnvVar {
     let value = if let Some(field) = from.field_ref {
         EnvValue::Field(Name::from(field.field_path))
     } else if let Some(resource) = from.resource_field_ref {
-        EnvValue::Resource {
-            container: name(resource.container_name.as_ref()),
-            resource: Name::from(resource.resource),
-        }
+        EnvValue::Resource(resource_field(&resource))
     } else if let Some(map) = from.config_map_key_ref {
         EnvValue::ConfigMapKey(key(&map.name, &map.key, map.optional))
     } else if let Some(secret) = from.secret_key_ref {
@@ -94,6 +91,16 @@ fn env_var(variable: v1::EnvVar) -> EnvVar {
         EnvValue::Literal(variable.value.map_or_else(Text::default, Text::from))
     };
     EnvVar { name: Name::from(variable.name), value }
+}
+
+/// A resource of a container, as variables and files show it.
+pub(super) fn resource_field(field: &v1::ResourceFieldSelector) -> ResourceField {
+    let divisor = field.divisor.as_ref().and_then(|divisor| divisor.0.parse::<Quantity>().ok());
+    ResourceField {
+        container: name(field.container_name.as_ref()),
+        resource: Name::from(&field.resource),
+        divisor: divisor.map_or(0, |divisor| divisor.milli_value()),
+    }
 }
 
 fn env_from(source: &v1::EnvFromSource) -> EnvFrom {
@@ -139,6 +146,7 @@ fn volume_mount(mount: &v1::VolumeMount) -> VolumeMount {
         name: Name::from(&mount.name),
         mount_path: Name::from(&mount.mount_path),
         sub_path: name(mount.sub_path.as_ref()),
+        sub_path_expr: name(mount.sub_path_expr.as_ref()),
         read_only: mount.read_only == Some(true),
     }
 }

@@ -1,13 +1,14 @@
 //! Pods and the templates that make them.
 
 use super::common::{self, Amounts, amounts, labels, name, names, operator, selector};
+use super::container::resource_field;
 use super::{Lower, container, defaults};
 use crate::api::pod::requests;
 use crate::api::validation::{self, Errors};
 use crate::api::{
-    Affinity, Labels, List, Metadata, Name, NodeSelectorTerm, ObjectFiles, Pod, PodAffinityTerm, PodSpec, PodTemplate,
-    Requirement, RestartPolicy, TaintEffect, Text, Toleration, TolerationOperator, TopologySpreadConstraint, Volume,
-    VolumeSource,
+    Affinity, FileField, Labels, List, Metadata, Name, NodeSelectorTerm, ObjectFiles, Pod, PodAffinityTerm, PodSpec,
+    PodTemplate, Requirement, RestartPolicy, TaintEffect, Text, Toleration, TolerationOperator,
+    TopologySpreadConstraint, Volume, VolumeSource,
 };
 use k8s_openapi::api::core::v1;
 use std::sync::Arc;
@@ -108,6 +109,8 @@ pub(crate) fn pod_spec(mut pod: v1::PodSpec) -> PodSpec {
         hostname: name(pod.hostname.as_ref()),
         subdomain: name(pod.subdomain.as_ref()),
         os: pod.os.map_or_else(Name::default, |os| Name::from(os.name)),
+        sysctls: security.sysctls.iter().flatten().map(|sysctl| Name::from(&sysctl.name)).collect(),
+        host_ipc: pod.host_ipc == Some(true),
         requests: Default::default(),
         non_zero_requests: (0, 0),
         source,
@@ -274,16 +277,15 @@ fn volume_source(volume: &v1::Volume) -> VolumeSource {
                 .filter_map(|source| source.secret.as_ref())
                 .map(|secret| files(&secret.name, secret.optional, secret.items.as_ref()))
                 .collect(),
+            fields: sources()
+                .filter_map(|source| source.downward_api.as_ref())
+                .flat_map(|fields| file_fields(fields.items.as_ref()))
+                .collect(),
             token: sources().any(|source| source.service_account_token.is_some()),
         };
     }
     if let Some(fields) = &volume.downward_api {
-        let item = |item: &v1::DownwardAPIVolumeFile| {
-            let field = item.field_ref.as_ref().map(|field| Name::from(&field.field_path));
-            let resource = item.resource_field_ref.as_ref().map(|resource| Name::from(&resource.resource));
-            (Name::from(&item.path), field.or(resource).unwrap_or_default())
-        };
-        return VolumeSource::DownwardApi(fields.items.iter().flatten().map(item).collect());
+        return VolumeSource::DownwardApi(file_fields(fields.items.as_ref()).collect());
     }
     if let Some(claim) = &volume.persistent_volume_claim {
         return VolumeSource::Claim { name: Name::from(&claim.claim_name), read_only: claim.read_only == Some(true) };
@@ -302,6 +304,15 @@ fn volume_source(volume: &v1::Volume) -> VolumeSource {
         return VolumeSource::Csi { driver: Name::from(&csi.driver) };
     }
     disk(volume)
+}
+
+/// The files of the downward API.
+fn file_fields(items: Option<&Vec<v1::DownwardAPIVolumeFile>>) -> impl Iterator<Item = (Name, FileField)> + '_ {
+    items.into_iter().flatten().map(|item| {
+        let resource = item.resource_field_ref.as_ref().map(|field| FileField::Resource(resource_field(field)));
+        let path = || item.field_ref.as_ref().map_or_else(Name::default, |field| Name::from(&field.field_path));
+        (Name::from(&item.path), resource.unwrap_or_else(|| FileField::Pod(path())))
+    })
 }
 
 /// The disks whose sharing the scheduler looks at (`plugins/volumerestrictions`); anything else by its field's name.

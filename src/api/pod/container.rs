@@ -162,6 +162,9 @@ pub struct VolumeMount {
     pub mount_path: Name,
     /// The part of the volume; empty for all of it.
     pub sub_path: Name,
+    /// The same with `$(VAR)` for variables of the container; empty if `sub_path` says it.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub sub_path_expr: Name,
     /// Whether writes are refused.
     pub read_only: bool,
 }
@@ -183,16 +186,22 @@ pub enum EnvValue {
     /// A field of the pod.
     Field(Name),
     /// A resource of a container of the pod.
-    Resource {
-        /// The container; empty for the same one.
-        container: Name,
-        /// Such as `limits.cpu`.
-        resource: Name,
-    },
+    Resource(ResourceField),
     /// A key of a ConfigMap.
     ConfigMapKey(KeyReference),
     /// A key of a Secret.
     SecretKey(KeyReference),
+}
+
+/// `v1.ResourceFieldSelector`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct ResourceField {
+    /// The container; empty for the same one.
+    pub container: Name,
+    /// Such as `limits.cpu`.
+    pub resource: Name,
+    /// The unit in which it is shown, in thousandths; zero for whole ones.
+    pub divisor: i64,
 }
 
 /// A key of a ConfigMap or Secret.

@@ -117,6 +117,12 @@ pub struct PodSpec {
     pub subdomain: Name,
     /// `spec.os.name`, if set.
     pub os: Name,
+    /// Names of the kernel parameters that it sets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sysctls: Vec<Name>,
+    /// Whether it uses the node's interprocess communication.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub host_ipc: bool,
     /// Effective requests, by the arithmetic that the scheduler uses; kept with the spec because it never changes.
     pub requests: Resources,
     /// The same with 100m and 200Mi for containers that state nothing: what scores are computed from.

@@ -74,6 +74,63 @@ impl PodStatus {
         set_condition(&mut self.conditions, condition);
     }
 
+    /// The same but for its conditions.
+    #[must_use]
+    pub fn with_conditions(&self, conditions: Vec<Condition>) -> Self {
+        Self {
+            phase: self.phase,
+            reason: self.reason,
+            message: self.message.clone(),
+            conditions,
+            init_containers: self.init_containers.clone(),
+            containers: self.containers.clone(),
+            ephemeral_containers: self.ephemeral_containers.clone(),
+            pod_ip: self.pod_ip,
+            host_ip: self.host_ip,
+            start_time: self.start_time,
+            qos_class: self.qos_class,
+            nominated_node_name: self.nominated_node_name,
+            observed_generation: self.observed_generation,
+            allocated_resources: self.allocated_resources.clone(),
+            resources: self.resources.clone(),
+        }
+    }
+
+    /// Whether another one differs in conditions at most.
+    pub fn same_but_conditions(&self, other: &Self) -> bool {
+        let Self {
+            phase,
+            reason,
+            message,
+            conditions: _,
+            init_containers,
+            containers,
+            ephemeral_containers,
+            pod_ip,
+            host_ip,
+            start_time,
+            qos_class,
+            nominated_node_name,
+            observed_generation,
+            allocated_resources,
+            resources,
+        } = self;
+        *phase == other.phase
+            && *reason == other.reason
+            && *message == other.message
+            && *init_containers == other.init_containers
+            && *containers == other.containers
+            && *ephemeral_containers == other.ephemeral_containers
+            && *pod_ip == other.pod_ip
+            && *host_ip == other.host_ip
+            && *start_time == other.start_time
+            && *qos_class == other.qos_class
+            && *nominated_node_name == other.nominated_node_name
+            && *observed_generation == other.observed_generation
+            && *allocated_resources == other.allocated_resources
+            && *resources == other.resources
+    }
+
     /// The statuses of all containers: init, regular, ephemeral.
     pub fn all_containers(&self) -> impl Iterator<Item = &ContainerStatus> {
         self.init_containers.iter().chain(&self.containers).chain(&self.ephemeral_containers)

@@ -1,5 +1,6 @@
 //! The volumes of a pod.
 
+use super::ResourceField;
 use crate::api::{List, Name};
 use serde::Serialize;
 
@@ -39,11 +40,14 @@ pub enum VolumeSource {
         config_maps: List<ObjectFiles>,
         /// Secrets among them.
         secrets: List<ObjectFiles>,
+        /// Fields of the pod among them: path and field.
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        fields: List<(Name, FileField)>,
         /// Whether a service-account token is among them.
         token: bool,
     },
     /// Fields of the pod as files: path and field.
-    DownwardApi(List<(Name, Name)>),
+    DownwardApi(List<(Name, FileField)>),
     /// A claim, by name.
     Claim {
         /// The PersistentVolumeClaim.
@@ -82,6 +86,15 @@ pub enum VolumeSource {
         /// The field, such as `nfs`.
         kind: Name,
     },
+}
+
+/// What a file of the downward API shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub enum FileField {
+    /// A field of the pod, such as `metadata.labels`.
+    Pod(Name),
+    /// A resource of a container.
+    Resource(ResourceField),
 }
 
 /// A ConfigMap or Secret whose keys become files.

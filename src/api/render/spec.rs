@@ -6,10 +6,10 @@
 use super::fields::format_quantity;
 use crate::api::lower::{decode, default_pod, pod_spec_of};
 use crate::api::{
-    Affinity, Container, ContainerPort, EnvFrom, EnvValue, EnvVar, Handler, ImagePullPolicy, KeyReference, List, Name,
-    NodeSelectorTerm, ObjectFiles, Operator, PodAffinityTerm, PodSpec, PodTemplate, Port, Probe, Requirement,
-    ResizeRestartPolicy, ResourceList, RestartRule, RestartRuleAction, Selector, Text, Toleration, TolerationOperator,
-    TopologySpreadConstraint, Uid, Volume, VolumeMount, VolumeSource,
+    Affinity, Container, ContainerPort, EnvFrom, EnvValue, EnvVar, FileField, Handler, ImagePullPolicy, KeyReference,
+    List, Name, NodeSelectorTerm, ObjectFiles, Operator, PodAffinityTerm, PodSpec, PodTemplate, Port, Probe, Quantity,
+    QuantityFormat, Requirement, ResizeRestartPolicy, ResourceField, ResourceList, RestartRule, RestartRuleAction,
+    Selector, Text, Toleration, TolerationOperator, TopologySpreadConstraint, Uid, Volume, VolumeMount, VolumeSource,
 };
 use crate::engine::SimDuration;
 use k8s_openapi::api::core::v1;
@@ -491,7 +491,7 @@ fn volume(record: &Volume) -> v1::Volume {
                 default_mode: Some(0o644),
             });
         }
-        VolumeSource::Projected { config_maps, secrets, token } => {
+        VolumeSource::Projected { config_maps, secrets, fields, token } => {
             let maps = config_maps.iter().map(|files| v1::VolumeProjection {
                 config_map: Some(v1::ConfigMapProjection {
                     name: files.name.to_string(),
@@ -508,6 +508,10 @@ fn volume(record: &Volume) -> v1::Volume {
                 }),
                 ..v1::VolumeProjection::default()
             });
+            let fields = (!fields.is_empty()).then(|| v1::VolumeProjection {
+                downward_api: Some(v1::DownwardAPIProjection { items: some(fields.iter().map(file_field)) }),
+                ..v1::VolumeProjection::default()
+            });
             let token = token.then(|| v1::VolumeProjection {
                 service_account_token: Some(v1::ServiceAccountTokenProjection {
                     expiration_seconds: Some(3600),
@@ -518,20 +522,12 @@ fn volume(record: &Volume) -> v1::Volume {
             });
             volume.projected = Some(v1::ProjectedVolumeSource {
                 default_mode: Some(0o644),
-                sources: some(maps.chain(secrets).chain(token)),
+                sources: some(maps.chain(secrets).chain(fields).chain(token)),
             });
         }
         VolumeSource::DownwardApi(files) => {
-            let item = |(path, field): &(Name, Name)| v1::DownwardAPIVolumeFile {
-                path: path.to_string(),
-                field_ref: Some(v1::ObjectFieldSelector {
-                    api_version: Some("v1".to_owned()),
-                    field_path: field.to_string(),
-                }),
-                ..v1::DownwardAPIVolumeFile::default()
-            };
-            volume.downward_api =
-                Some(v1::DownwardAPIVolumeSource { default_mode: Some(0o644), items: some(files.iter().map(item)) });
+            let items = some(files.iter().map(file_field));
+            volume.downward_api = Some(v1::DownwardAPIVolumeSource { default_mode: Some(0o644), items });
         }
         VolumeSource::Claim { name, read_only: value } => {
             volume.persistent_volume_claim = Some(v1::PersistentVolumeClaimVolumeSource {
@@ -592,6 +588,32 @@ fn items(files: &ObjectFiles) -> Option<Vec<v1::KeyToPath>> {
     }))
 }
 
+fn field(path: Name) -> v1::ObjectFieldSelector {
+    v1::ObjectFieldSelector { api_version: Some("v1".to_owned()), field_path: path.to_string() }
+}
+
+fn resource_field(field: &ResourceField) -> v1::ResourceFieldSelector {
+    let divisor = if field.divisor % 1_000 == 0 {
+        Quantity::new(field.divisor / 1_000, QuantityFormat::DecimalSI).to_string()
+    } else {
+        format!("{}m", field.divisor)
+    };
+    v1::ResourceFieldSelector {
+        container_name: text(field.container),
+        resource: field.resource.to_string(),
+        divisor: Some(QuantityText(divisor)),
+    }
+}
+
+fn file_field((path, shown): &(Name, FileField)) -> v1::DownwardAPIVolumeFile {
+    let mut file = v1::DownwardAPIVolumeFile { path: path.to_string(), ..v1::DownwardAPIVolumeFile::default() };
+    match shown {
+        FileField::Pod(path) => file.field_ref = Some(field(*path)),
+        FileField::Resource(resource) => file.resource_field_ref = Some(resource_field(resource)),
+    }
+    file
+}
+
 fn env_var(variable: &EnvVar) -> v1::EnvVar {
     let mut printed = v1::EnvVar { name: variable.name.to_string(), ..v1::EnvVar::default() };
     let mut from = v1::EnvVarSource::default();
@@ -601,16 +623,9 @@ fn env_var(variable: &EnvVar) -> v1::EnvVar {
             return printed;
         }
         EnvValue::Field(path) => {
-            from.field_ref =
-                Some(v1::ObjectFieldSelector { api_version: Some("v1".to_owned()), field_path: path.to_string() });
+            from.field_ref = Some(field(*path));
         }
-        EnvValue::Resource { container, resource } => {
-            from.resource_field_ref = Some(v1::ResourceFieldSelector {
-                container_name: text(*container),
-                resource: resource.to_string(),
-                divisor: Some(QuantityText("0".to_owned())),
-            });
-        }
+        EnvValue::Resource(field) => from.resource_field_ref = Some(resource_field(field)),
         EnvValue::ConfigMapKey(KeyReference { name, key, optional }) => {
             from.config_map_key_ref = Some(v1::ConfigMapKeySelector {
                 name: name.to_string(),
@@ -660,6 +675,7 @@ fn mount(mount: &VolumeMount) -> v1::VolumeMount {
         name: mount.name.to_string(),
         mount_path: mount.mount_path.to_string(),
         sub_path: text(mount.sub_path),
+        sub_path_expr: text(mount.sub_path_expr),
         read_only: mount.read_only.then_some(true),
         ..v1::VolumeMount::default()
     }

@@ -13,6 +13,7 @@ use crate::api::{
     OwnerReference, Propagation, Request, Target, Uid,
 };
 use crate::engine::StreamKey;
+use crate::planted::{self, Bug};
 use std::collections::VecDeque;
 
 /// So many owners that were found to be gone are remembered.
@@ -90,8 +91,10 @@ impl Controller for GarbageCollector {
         if let Some(before) = before {
             wake_waiting(&before.owner_references, meta.namespace, seen.informers, desk);
         }
-        let gone =
-            |owner: &OwnerReference| find(owner, meta.namespace, seen.informers).is_some_and(|found| found.is_none());
+        let gone = |owner: &OwnerReference| {
+            find(owner, meta.namespace, seen.informers).is_some_and(|found| found.is_none())
+                || planted::is(Bug::OwnersOverlooked)
+        };
         if meta.owner_references.iter().any(gone) {
             desk.queue.add(Item::of(kind, meta));
         }
@@ -183,7 +186,7 @@ impl GarbageCollector {
 
     /// How an owner stands, by what the server says.
     fn look_up(&mut self, owner: &OwnerReference, namespace: Name, flow: &mut Flow<'_, Item>) -> Step<Standing> {
-        if flow.decide(|| self.absent.contains(&owner.uid)) {
+        if flow.decide(|| self.absent.contains(&owner.uid)) || planted::is(Bug::OwnersOverlooked) {
             return Ok(Standing::Dangling);
         }
         let Some(kind) = kind_of(owner) else { return Ok(Standing::Solid) };

@@ -13,6 +13,7 @@ use crate::api::{
     Metadata, Name, Node, ObjectReference, Pod, Request, Taint, TaintEffect, Toleration,
 };
 use crate::engine::{SimDuration, SimTime};
+use crate::planted::{self, Bug};
 use std::sync::Arc;
 
 /// So often an eviction that fails is tried.
@@ -141,6 +142,9 @@ impl TaintEvictionController {
             return self.cancel(key, desk);
         }
         match Bears::of(no_execute(node), &pod.spec.tolerations) {
+            Bears::For(_) if planted::is(Bug::TolerationsCutShort) => {
+                self.schedule(key, Eviction { since: now, due: now }, desk);
+            }
             Bears::Not => {
                 self.cancel(key, desk);
                 self.schedule(key, Eviction { since: now, due: now }, desk);

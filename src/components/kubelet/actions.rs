@@ -6,6 +6,7 @@
 use super::probe::ProbeVerdicts;
 use crate::api::{Container, ContainerId, Name, Pod, PodSpec, RestartPolicy, RestartRuleAction};
 use crate::components::cri::{InstanceState, InstanceStatus, RuntimePod};
+use crate::planted::{self, Bug};
 
 /// What one sync is to do, in this order: kill, make a sandbox, start.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -26,6 +27,13 @@ pub struct PodActions {
     pub start_init: Vec<usize>,
     /// Regular containers to be started, by place.
     pub start: Vec<usize>,
+}
+
+impl PodActions {
+    /// Whether any container is to be started.
+    pub const fn starts_any(&self) -> bool {
+        !(self.start_ephemeral.is_empty() && self.start_init.is_empty() && self.start.is_empty())
+    }
 }
 
 /// One container to be killed.
@@ -75,7 +83,7 @@ pub fn restarts_after(spec: &PodSpec, container: &Container, exit_code: i32) -> 
     match spec.restart_policy_of(container) {
         RestartPolicy::Always => true,
         RestartPolicy::OnFailure => exit_code != 0,
-        RestartPolicy::Never => false,
+        RestartPolicy::Never => planted::is(Bug::NeverRestarts),
     }
 }
 
@@ -252,7 +260,7 @@ fn kill_unknown(what: &str, instance: &InstanceStatus) -> KillAction {
 /// Decides about init containers and sidecars; returns whether the pod is initialised.
 fn init_actions(pod: &Pod, runtime: &RuntimePod, verdicts: &ProbeVerdicts, actions: &mut PodActions) -> bool {
     let spec = &*pod.spec;
-    if spec.init_containers.is_empty() {
+    if spec.init_containers.is_empty() || planted::is(Bug::InitNotAwaited) {
         return true;
     }
     let mut initialised = any_regular_active(spec, runtime);

@@ -2,15 +2,17 @@
 //!
 //! Follows `pkg/kubelet/lifecycle/predicate.go` and `pkg/kubelet/allocation/allocation_manager.go` of Kubernetes 1.36.
 
-use super::Kubelet;
 use super::eviction::is_critical;
 use super::shutdown::SHUTTING_DOWN;
+use super::{Kubelet, sysctl};
 use crate::api::{
-    CPU, EPHEMERAL_STORAGE, EventType, MEMORY, Name, Node, PODS, Pod, PodPhase, PodStatus, Resources, TaintEffect, Text,
+    CPU, EPHEMERAL_STORAGE, EventType, MEMORY, Name, Node, OS_LABEL, PODS, Pod, PodPhase, PodStatus, Resources,
+    TaintEffect, Text,
 };
 use crate::components::cri::PodKey;
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimTime};
+use crate::planted::{self, Bug};
 
 /// Why a pod is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,14 +25,17 @@ impl Kubelet {
     /// Admits a pod, or refuses it for good; returns whether it was admitted.
     pub(super) fn admit(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) -> bool {
         let Some(pod) = self.pods.get(&key).map(|state| state.pod.clone()) else { return false };
+        if planted::is(Bug::AdmissionOpen) {
+            return true;
+        }
         let short = self.shortages_only(key, &pod);
-        let refusal = if short.is_empty() {
-            self.refusal(key, &pod)
-        } else {
-            match self.preempt_for(now, key, &pod, &short, out) {
+        let refusal = match self.barred(key, &pod) {
+            Some(refusal) => Some(refusal),
+            None if short.is_empty() => self.refusal(key, &pod),
+            None => match self.preempt_for(now, key, &pod, &short, out) {
                 Ok(()) => return false, // It is taken when the others are gone.
                 Err(refusal) => Some(refusal),
-            }
+            },
         };
         let Some(refusal) = refusal else { return true };
         self.tell_pod(now, key, EventType::Warning, &refusal.reason, &*refusal.message, out);
@@ -50,11 +55,20 @@ impl Kubelet {
 
     /// The first thing that speaks against a pod.
     pub(super) fn refusal(&self, key: PodKey, pod: &Pod) -> Option<Refusal> {
+        self.barred(key, pod)
+            .or_else(|| self.misfit(key, pod))
+            .or_else(|| self.reporter.shutting_down.then(|| refuse("NodeShutdown", SHUTTING_DOWN.to_owned())).flatten())
+    }
+
+    /// What keeps a pod out whatever room there is: pressure, kernel parameters, the operating system.
+    fn barred(&self, key: PodKey, pod: &Pod) -> Option<Refusal> {
         if let Some(message) = self.pressure_refusal(key, pod) {
             return refuse("Evicted", message);
         }
-        self.misfit(key, pod)
-            .or_else(|| self.reporter.shutting_down.then(|| refuse("NodeShutdown", SHUTTING_DOWN.to_owned())).flatten())
+        if let Some(message) = sysctl::forbidden(&pod.spec, &self.config.allowed_unsafe_sysctls) {
+            return refuse("SysctlForbidden", message);
+        }
+        os_refusal(pod)
     }
 
     /// What the predicates say.
@@ -138,11 +152,25 @@ fn shortages<'a>(node: &Node, pod: &Pod, others: impl Iterator<Item = &'a Pod>) 
         capacity: allocatable.get(resource).unwrap_or(0),
     });
     let scalars = pod.spec.requests.scalars.iter().filter_map(|&(resource, requested)| {
-        // A resource that the node does not advertise is none of the kubelet's business.
-        Some(Shortage { resource, requested, used: used.get(resource), capacity: allocatable.get(resource)? })
+        // An extended resource that the node does not advertise is none of the kubelet's business.
+        let extended = resource.contains('/');
+        let capacity = allocatable.get(resource).or((!extended).then_some(0))?;
+        Some(Shortage { resource, requested, used: used.get(resource), capacity })
     });
     let all = [places].into_iter().chain(fixed).chain(scalars);
     all.filter(|one| one.requested > 0 && one.requested > one.capacity - one.used).collect()
+}
+
+/// Nodes run Linux (`rejectPodAdmissionBasedOnOSSelector`, `rejectPodAdmissionBasedOnOSField`).
+fn os_refusal(pod: &Pod) -> Option<Refusal> {
+    if pod.meta.labels.get(*OS_LABEL).is_some_and(|os| os != "linux") {
+        let text = "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label";
+        return refuse("PodOSSelectorNodeLabelDoesNotMatch", text.to_owned());
+    }
+    if !pod.spec.os.is_empty() && pod.spec.os != "linux" {
+        return refuse("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS".to_owned());
+    }
+    None
 }
 
 fn predicate(name: &str, text: &str) -> Option<Refusal> {

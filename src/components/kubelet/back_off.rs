@@ -4,6 +4,7 @@
 
 use super::config::BACK_OFF_EXPIRY;
 use crate::engine::{SimDuration, SimTime};
+use crate::planted::{self, Bug};
 
 /// How long one thing is left alone after it failed: doubling, up to a cap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +33,8 @@ impl BackOff {
     /// Until when the thing is left alone after an event, if it still is at `now` (`IsInBackOffSince`).
     pub fn blocks(self, event: SimTime, now: SimTime) -> Option<SimTime> {
         let until = event + self.delay;
-        (!self.has_expired(event) && now < until).then_some(until)
+        let counts = !self.has_expired(event) && !planted::is(Bug::BackOffForgotten);
+        (counts && now < until).then_some(until)
     }
 
     /// Until when an image is left alone, if it still is (`IsInBackOffSinceUpdate`).

@@ -21,6 +21,20 @@ pub(super) struct Unclaimed {
     pub(super) runtime: Arc<RuntimePod>,
     /// Whether it is being killed.
     doomed: bool,
+    /// Whether the kubelet knew it, and has stopped it.
+    left_over: bool,
+}
+
+impl Unclaimed {
+    /// What the runtime has of a pod that the kubelet has stopped and forgotten.
+    pub(super) const fn left_over(runtime: Arc<RuntimePod>) -> Self {
+        Self { runtime, doomed: true, left_over: true }
+    }
+
+    /// Whether the kubelet knew it, and has stopped it.
+    pub(super) const fn is_left_over(&self) -> bool {
+        self.left_over
+    }
 }
 
 impl Kubelet {
@@ -87,7 +101,8 @@ impl Kubelet {
     pub fn runtime_listed(&mut self, now: SimTime, pods: Vec<Arc<RuntimePod>>, images: Vec<ImageStats>) {
         self.pleg.start_at(now);
         self.set_images(images);
-        self.unclaimed = pods.into_iter().map(|runtime| (runtime.key, Unclaimed { runtime, doomed: false })).collect();
+        let found = |runtime: Arc<RuntimePod>| (runtime.key, Unclaimed { runtime, doomed: false, left_over: false });
+        self.unclaimed = pods.into_iter().map(found).collect();
     }
 
     /// The pods of the node as the server has them, oldest first; the source counts as seen from now on.

@@ -18,6 +18,10 @@ pub const SYNC_TICK: SimDuration = secs(1);
 pub const HOUSEKEEPING_PERIOD: SimDuration = secs(2);
 /// A failed sync is tried again after this, and up to half as long again.
 pub const BACK_OFF_PERIOD: SimDuration = secs(10);
+/// A sync that finds no network is tried again after this, and up to half as long again.
+pub const NETWORK_BACK_OFF: SimDuration = secs(1);
+/// The runtime is asked for its status so often, and for that of its network (`Run`).
+pub const RUNTIME_STATUS_PERIOD: SimDuration = secs(5);
 /// A relist begins so long after the last one ended.
 pub const RELIST_PERIOD: SimDuration = secs(1);
 /// So much later than the process's other loops relists may run.
@@ -91,6 +95,8 @@ pub struct KubeletConfig {
     pub node_status_report_frequency: SimDuration,
     /// How long a lease is good for; renewed after a quarter of it.
     pub node_lease_duration: SimDuration,
+    /// Kernel parameters that pods may set beside the safe ones: names, or beginnings of names and `*`.
+    pub allowed_unsafe_sysctls: Vec<String>,
     /// How often the directory of static pods is read.
     pub file_check_frequency: SimDuration,
     /// How long pods get when the machine shuts down.
@@ -103,6 +109,8 @@ pub struct KubeletConfig {
     pub image_gc_low_threshold_percent: u8,
     /// Images that have been there for less than this stay.
     pub image_minimum_gc_age: SimDuration,
+    /// Images that were not used for longer than this go, however much room there is; never if zero.
+    pub image_maximum_gc_age: SimDuration,
 }
 
 impl Default for KubeletConfig {
@@ -124,12 +132,14 @@ impl Default for KubeletConfig {
             node_status_update_frequency: secs(10),
             node_status_report_frequency: secs(300),
             node_lease_duration: secs(40),
+            allowed_unsafe_sysctls: Vec::new(),
             file_check_frequency: secs(20),
             shutdown: ShutdownConfig::default(),
             eviction: EvictionConfig::default(),
             image_gc_high_threshold_percent: 85,
             image_gc_low_threshold_percent: 80,
             image_minimum_gc_age: secs(120),
+            image_maximum_gc_age: SimDuration::ZERO,
         }
     }
 }

@@ -6,13 +6,14 @@
 use super::back_off::BackOff;
 use super::handler::{HandlerOutcome, HandlerRun};
 use super::images::ImageOutcome;
+use super::oom_score::oom_score_adj;
 use super::status::StartError;
 use super::sync_pod::Stage;
 use super::termination::{ContainerKill, PodKill};
 use super::volumes::expand;
 use super::{Kubelet, PendingCri};
 use crate::api::names;
-use crate::api::{Container, ContainerId, EventType, Name, Pod, QosClass, Text};
+use crate::api::{Container, ContainerId, EventType, ImagePullPolicy, Name, Pod, Text};
 use crate::components::cri::{ContainerConfig, CriCall, CriReply, CriResult, InstanceState, PodKey, RuntimePod};
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
@@ -109,6 +110,11 @@ impl Kubelet {
             self.fail_start(now, key, item, *CRASH_LOOP_BACK_OFF, message.into(), Some(until), out);
             return;
         }
+        if let Some((reason, message)) = self.missing_image_volume(key, container) {
+            let text = format!("Error: {reason}");
+            self.tell_container(now, key, container.name, EventType::Warning, "Failed", text, out);
+            return self.fail_start(now, key, item, reason, message, None, out);
+        }
         let attempt = runtime
             .newest(container.name)
             .map_or_else(|| self.attempts_before(key, container.name), |instance| instance.attempt + 1);
@@ -185,6 +191,9 @@ impl Kubelet {
         outcome: ImageOutcome,
         out: &mut Outbox<Message>,
     ) {
+        if self.image_volume(key).is_some() {
+            return self.image_volume_ensured(now, key, outcome, out);
+        }
         let Some(start) = self.starting_container(key) else { return };
         let (item, name) = (start.item, start.name);
         match outcome {
@@ -225,6 +234,10 @@ impl Kubelet {
         container: &Container,
         attempt: u32,
     ) -> Result<ContainerConfig, Text> {
+        let target = container.target_container;
+        if !target.is_empty() && self.pods.get(&key).is_none_or(|state| state.runtime.newest(target).is_none()) {
+            return Err(format!("unable to find target container {target}").into());
+        }
         let of_image = || self.images.users.get(&container.image).copied().unwrap_or(0);
         if container.run_as_non_root && container.run_as_user.unwrap_or_else(of_image) == 0 {
             let meta = &pod.meta;
@@ -237,6 +250,7 @@ impl Kubelet {
             return Err(format!("{why} (pod: \"{who}\", container: {})", container.name).into());
         }
         let env = self.environment(key, pod, container)?;
+        let mounts = Self::mounts(key, pod, container, &env)?;
         let expanded = |words: &[Text]| words.iter().map(|word| expand(word, &env)).collect();
         Ok(ContainerConfig {
             name: container.name,
@@ -247,7 +261,7 @@ impl Kubelet {
             working_dir: container.working_dir,
             env,
             namespace: pod.meta.namespace,
-            mounts: Self::mounts(key, pod, container),
+            mounts,
             requests: container.requests.clone(),
             limits: container.limits.clone(),
             shares_processes: pod.spec.share_process_namespace,
@@ -376,8 +390,12 @@ impl Kubelet {
         self.call_runtime(delay, call, PendingCri::Step { key, turn }, out);
     }
 
-    /// The container that is being started.
-    pub(super) fn starting(&mut self, key: PodKey) -> Option<(Name, Name, crate::api::ImagePullPolicy)> {
+    /// The container that is being started, its image and when that is pulled; no container while the images of
+    /// volumes are looked for.
+    pub(super) fn starting(&mut self, key: PodKey) -> Option<(Name, Name, ImagePullPolicy)> {
+        if let Some(volume) = self.image_volume(key) {
+            return Some((Name::default(), volume.image, volume.policy));
+        }
         let start = self.starting_container(key)?;
         let item = start.item;
         let sync = self.sync(key)?;
@@ -393,18 +411,6 @@ pub(super) fn back_off_key(container: &Container) -> StreamKey {
         key = key.part(&resource).part(&amount.to_string());
     }
     key
-}
-
-/// What the kernel adds to a container's out-of-memory score (`pkg/kubelet/qos/policy.go`).
-pub(super) fn oom_score_adj(pod: &Pod, container: &Container, node_memory: i64) -> i32 {
-    if pod.spec.priority >= 2_000_001_000 || pod.status.qos_class == QosClass::Guaranteed {
-        return -997;
-    }
-    if pod.status.qos_class == QosClass::BestEffort || node_memory <= 0 {
-        return 1000;
-    }
-    let adjusted = 1000 - (i128::from(container.requests.memory()) * 1000 / i128::from(node_memory)) as i32;
-    adjusted.clamp(3, 999)
 }
 
 /// A duration as Go prints it: `10s`, `1m20s`, `5m0s`.

@@ -5,6 +5,7 @@
 //! unhealthy (`pkg/kubelet/runtime.go`, `pkg/kubelet/pleg/generic.go` of Kubernetes 1.36); the node is then not ready.
 
 use super::Kubelet;
+use super::config::RUNTIME_STATUS_PERIOD;
 use crate::api::{Name, Pod, Text, WallClock};
 use crate::components::message::Message;
 use crate::components::runtime::{Disturbance, mount_disturbed};
@@ -15,6 +16,10 @@ const RUNTIME_DOWN: SimDuration = SimDuration::from_secs(30);
 /// A relist that did not end for so long is unhealthy (`genericPlegRelistThreshold`).
 const RELIST_THRESHOLD: SimDuration = SimDuration::from_mins(3);
 
+/// What a runtime says that has no network (`RuntimeStatus`, as the kubelet prints it).
+const NO_NETWORK: &str = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady \
+                          message:Network plugin returns error: cni plugin not initialized";
+
 /// What hinders a kubelet. It outlives its process.
 #[derive(Debug, Clone)]
 pub(super) struct Hindrances {
@@ -22,15 +27,15 @@ pub(super) struct Hindrances {
     slow: u32,
     /// Since when its runtime does not answer.
     runtime_silent: Option<SimTime>,
-    /// Whether its runtime has no network.
-    without_network: bool,
+    /// Since when its runtime has no network.
+    without_network: Option<SimTime>,
     /// Faults of volumes.
     mounts: Vec<Disturbance>,
 }
 
 impl Default for Hindrances {
     fn default() -> Self {
-        Self { slow: 1, runtime_silent: None, without_network: false, mounts: Vec::new() }
+        Self { slow: 1, runtime_silent: None, without_network: None, mounts: Vec::new() }
     }
 }
 
@@ -53,10 +58,8 @@ impl Hindrances {
                 errors.push(format!("PLEG is not healthy: pleg was last seen active {silent} ago; {threshold}"));
             }
         }
-        if self.without_network {
-            let text = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady \
-                        message:Network plugin returns error: cni plugin not initialized";
-            errors.push(text.to_owned());
+        if self.without_network.is_some() {
+            errors.push(NO_NETWORK.to_owned());
         }
         match errors.len() {
             0 => None,
@@ -85,8 +88,14 @@ impl Kubelet {
 
     /// Its runtime has no network, or has one again.
     pub fn network_ready(&mut self, now: SimTime, ready: bool, out: &mut Outbox<Message>) {
-        self.hindrances.without_network = !ready;
+        self.hindrances.without_network = (!ready).then_some(now);
         self.want_node_report(now, out);
+    }
+
+    /// Why pods get no network, since the runtime was last asked for its status.
+    pub(super) fn network_error(&self, now: SimTime) -> Option<&'static str> {
+        let since = self.hindrances.without_network?;
+        (now >= since.next_tick(self.tick_phase, RUNTIME_STATUS_PERIOD)).then_some(NO_NETWORK)
     }
 
     /// Mounts are disturbed by a fault.

@@ -52,6 +52,7 @@ impl Kubelet {
         }
         self.image_use.planned = None;
         self.want_image_gc(now, out);
+        self.remove_old_images(now, &stats.images, out);
         let disk = stats.imagefs.as_ref().unwrap_or(&stats.nodefs).bytes;
         let (high, low) = (self.config.image_gc_high_threshold_percent, self.config.image_gc_low_threshold_percent);
         let used = 100 - disk.available * 100 / disk.capacity.max(1);
@@ -83,11 +84,6 @@ impl Kubelet {
         wanted: i64,
         out: &mut Outbox<Message>,
     ) -> i64 {
-        let in_use = |name: Name| {
-            let found = self.pods.values().map(|state| &state.runtime);
-            let unclaimed = self.unclaimed.values().map(|found| &found.runtime);
-            found.chain(unclaimed).any(|pod| pod.containers.iter().any(|instance| instance.image == name))
-        };
         let old_enough = |image: &&ImageStats| {
             let known = match image.pulled_at {
                 None => self.started_at.uptime(now),
@@ -101,7 +97,7 @@ impl Kubelet {
             known >= self.config.image_minimum_gc_age
         };
         let mut unused: Vec<&ImageStats> =
-            images.iter().filter(|image| !in_use(image.name)).filter(old_enough).collect();
+            images.iter().filter(|image| !self.uses_image(image.name)).filter(old_enough).collect();
         // Images that nobody ever used are in no particular order.
         let luck = |image: &ImageStats| self.draws.draw(ORDER, self.stream.part(&image.name), now.as_nanos()).bits();
         unused.sort_by_key(|image| (self.image_use.last_used.get(&image.name).copied(), luck(image)));
@@ -114,15 +110,43 @@ impl Kubelet {
             freed += image.size;
             doomed.push(image.name);
         }
-        if !doomed.is_empty() {
-            let left = images.iter().filter(|image| !doomed.contains(&image.name)).copied();
-            self.set_images(left.collect::<Vec<_>>());
-            self.want_node_report(now, out);
+        self.remove_images(now, images, doomed, out);
+        freed
+    }
+
+    fn uses_image(&self, name: Name) -> bool {
+        let found = self.pods.values().map(|state| &state.runtime);
+        // What is left of pods that are gone goes before images do.
+        let unclaimed = self.unclaimed.values().filter(|found| !found.is_left_over()).map(|found| &found.runtime);
+        found.chain(unclaimed).any(|pod| pod.containers.iter().any(|instance| instance.image == name))
+    }
+
+    /// Removes the images that were not used for too long (`freeOldImages`); a process that is younger than that
+    /// cannot tell.
+    fn remove_old_images(&mut self, now: SimTime, images: &[ImageStats], out: &mut Outbox<Message>) {
+        let most = self.config.image_maximum_gc_age;
+        if most.is_zero() || self.started_at.uptime(now) <= most {
+            return;
         }
+        let unused_for = |name: Name| {
+            let last = self.image_use.last_used.get(&name);
+            last.map_or_else(|| self.started_at.uptime(now), |last| now.since(*last))
+        };
+        let old = |image: &&ImageStats| !self.uses_image(image.name) && unused_for(image.name) > most;
+        let doomed: Vec<Name> = images.iter().filter(old).map(|image| image.name).collect();
+        self.remove_images(now, images, doomed, out);
+    }
+
+    fn remove_images(&mut self, now: SimTime, images: &[ImageStats], doomed: Vec<Name>, out: &mut Outbox<Message>) {
+        if doomed.is_empty() {
+            return;
+        }
+        let left = images.iter().filter(|image| !doomed.contains(&image.name)).copied();
+        self.set_images(left.collect::<Vec<_>>());
+        self.want_node_report(now, out);
         let step = self.latency(|profile| &profile.runtime_call, now, self.stream.part("images"));
         for (place, image) in doomed.into_iter().enumerate() {
             self.call_runtime(step * (place as u64 + 1), CriCall::RemoveImage { image }, PendingCri::Nobody, out);
         }
-        freed
     }
 }

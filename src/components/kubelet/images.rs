@@ -19,7 +19,9 @@ names! {
     IMAGE_PULL_BACK_OFF = "ImagePullBackOff";
     ERR_IMAGE_NEVER_PULL = "ErrImageNeverPull";
     INVALID_IMAGE_NAME = "InvalidImageName";
+    IMAGE_INSPECT_ERROR = "ImageInspectError";
     REGISTRY_UNAVAILABLE = "RegistryUnavailable";
+    SIGNATURE_VALIDATION_FAILED = "SignatureValidationFailed";
 }
 
 /// What became of the image of a container that is being started.
@@ -73,7 +75,7 @@ impl ImageManager {
 }
 
 impl Kubelet {
-    /// Looks for the image of a container that is being started.
+    /// Looks for the image of a container that is being started, or of a volume, which no container is named for.
     pub(super) fn ensure_image(
         &mut self,
         now: SimTime,
@@ -85,7 +87,7 @@ impl Kubelet {
     ) {
         if let Some(problem) = invalid_image_name(&image) {
             let text = format!("Failed to apply default image tag {:?}: {problem}", image.as_str());
-            self.tell_container(now, key, container, EventType::Warning, "InspectFailed", &text, out);
+            self.tell_of_image(now, key, container, EventType::Warning, "InspectFailed", &text, out);
             let outcome = ImageOutcome::Failed { reason: *INVALID_IMAGE_NAME, message: text.into() };
             return self.image_ensured(now, key, outcome, out);
         }
@@ -113,16 +115,41 @@ impl Kubelet {
                     "Container image {:?} already present on machine and can be accessed by the pod",
                     image.as_str()
                 );
-                self.tell_container(now, key, container, EventType::Normal, "Pulled", text, out);
+                self.tell_of_image(now, key, container, EventType::Normal, "Pulled", text, out);
                 self.image_ensured(now, key, ImageOutcome::There, out);
             }
             Ok(CriReply::NoImage) if policy == ImagePullPolicy::Never => {
                 let text = format!("Container image {:?} is not present with pull policy of Never", image.as_str());
-                self.tell_container(now, key, container, EventType::Warning, "ErrImageNeverPull", &text, out);
+                self.tell_of_image(now, key, container, EventType::Warning, "ErrImageNeverPull", &text, out);
                 let outcome = ImageOutcome::Failed { reason: *ERR_IMAGE_NEVER_PULL, message: text.into() };
                 self.image_ensured(now, key, outcome, out);
             }
-            _ => self.pull_unless_backing_off(now, key, container, image, out),
+            Err(error) => {
+                let text = format!("Failed to inspect image {:?}: {}", image.as_str(), error.rpc_text());
+                self.tell_of_image(now, key, container, EventType::Warning, "InspectFailed", &text, out);
+                let outcome = ImageOutcome::Failed { reason: *IMAGE_INSPECT_ERROR, message: text.into() };
+                self.image_ensured(now, key, outcome, out);
+            }
+            Ok(_) => self.pull_unless_backing_off(now, key, container, image, out),
+        }
+    }
+
+    /// Tells people something about an image: about the container that it is for, or about the pod.
+    #[allow(clippy::too_many_arguments, reason = "what, about whom, how grave, and when")]
+    fn tell_of_image(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        container: Name,
+        kind: EventType,
+        reason: &str,
+        message: impl AsRef<str>,
+        out: &mut Outbox<Message>,
+    ) {
+        if container.is_empty() {
+            self.tell_pod(now, key, kind, reason, message, out);
+        } else {
+            self.tell_container(now, key, container, kind, reason, message, out);
         }
     }
 
@@ -139,12 +166,12 @@ impl Kubelet {
         {
             let text = format!("Back-off pulling image {:?}", image.as_str());
             let message = format!("{text}: {}", failed.error);
-            self.tell_container(now, key, container, EventType::Normal, "BackOff", text, out);
+            self.tell_of_image(now, key, container, EventType::Normal, "BackOff", text, out);
             let outcome = ImageOutcome::Failed { reason: *IMAGE_PULL_BACK_OFF, message: message.into() };
             return self.image_ensured(now, key, outcome, out);
         }
         let text = format!("Pulling image {:?}", image.as_str());
-        self.tell_container(now, key, container, EventType::Normal, "Pulling", text, out);
+        self.tell_of_image(now, key, container, EventType::Normal, "Pulling", text, out);
         let pull = Pull { key, turn: self.turn(key), image, asked_at: now, began_at: now };
         self.images.queue.push_back(pull);
         self.pull_next(now, out);
@@ -201,7 +228,7 @@ impl Kubelet {
             short_duration(took),
             short_duration(waited)
         );
-        self.tell_container(now, pull.key, container, EventType::Normal, "Pulled", text, out);
+        self.tell_of_image(now, pull.key, container, EventType::Normal, "Pulled", text, out);
         self.image_ensured(now, pull.key, ImageOutcome::There, out);
     }
 
@@ -209,19 +236,32 @@ impl Kubelet {
         let (base, cap) = (self.config.image_back_off_base, self.config.image_back_off_cap);
         let before = self.images.back_off.get(&(pull.key, pull.image)).map(|failed| failed.back_off);
         let back_off = BackOff::next(before, base, cap, now, now);
-        let unavailable = error.starts_with(REGISTRY_UNAVAILABLE.as_str());
-        let reason = if unavailable { *REGISTRY_UNAVAILABLE } else { *ERR_IMAGE_PULL };
-        let failed = Failed { back_off, error: format!("{reason}: {error}").into() };
+        let (reason, message) = pull_error(&pull.image, error);
+        let failed = Failed { back_off, error: format!("{reason}: {message}").into() };
         self.images.back_off.insert((pull.key, pull.image), failed);
         if self.turn(pull.key) != pull.turn {
             return;
         }
         let Some((container, image, _)) = self.starting(pull.key) else { return };
         let text = format!("Failed to pull image {:?}: {error}", image.as_str());
-        self.tell_container(now, pull.key, container, EventType::Warning, "Failed", text, out);
-        let outcome = ImageOutcome::Failed { reason, message: error.into() };
+        self.tell_of_image(now, pull.key, container, EventType::Warning, "Failed", text, out);
+        let outcome = ImageOutcome::Failed { reason, message: message.into() };
         self.image_ensured(now, pull.key, outcome, out);
     }
+}
+
+/// What a failed pull is called and what is said of it (`evalCRIPullErr`): some errors begin with their own name.
+fn pull_error(image: &str, error: &str) -> (Name, String) {
+    let named = [
+        (*REGISTRY_UNAVAILABLE, "the registry is unavailable"),
+        (*SIGNATURE_VALIDATION_FAILED, "the signature validation failed"),
+    ];
+    for (name, because) in named {
+        if let Some(rest) = error.strip_prefix(name.as_str()) {
+            return (name, format!("image pull failed for {image} because {because}{rest}"));
+        }
+    }
+    (*ERR_IMAGE_PULL, error.to_owned())
 }
 
 /// A duration in milliseconds as Go prints it: `350ms`, `2.2s`, `1m5.2s`.
@@ -287,6 +327,26 @@ mod tests {
         assert!(why.ends_with("invalid reference format: repository name (Bad_Name) must be lowercase"), "{why}");
         for image in ["", "UPPER/", "a//b", "a:b:c", "nginx:", "-x"] {
             assert!(invalid_image_name(image).is_some(), "{image:?}");
+        }
+    }
+
+    #[test]
+    fn errors_of_pulls_have_names() {
+        // `TestEvalCRIPullErr`.
+        for (error, reason, message) in [
+            ("unknown error", "ErrImagePull", "unknown error"),
+            (
+                "RegistryUnavailable: no route",
+                "RegistryUnavailable",
+                "image pull failed for test because the registry is unavailable: no route",
+            ),
+            (
+                "SignatureValidationFailed",
+                "SignatureValidationFailed",
+                "image pull failed for test because the signature validation failed",
+            ),
+        ] {
+            assert_eq!(pull_error("test", error), (Name::new(reason), message.to_owned()), "{error}");
         }
     }
 

@@ -11,15 +11,27 @@ const RENEWAL: Purpose = Purpose::new("lease renewal");
 const JITTER: u64 = 4;
 
 impl Kubelet {
+    /// How long the node's lease is good for.
+    pub fn lease_duration(&self) -> SimDuration {
+        self.config.node_lease_duration
+    }
+
     /// When the node's lease was last renewed, by a process that runs; none before the run began, or while none runs.
     pub fn lease_renewed_at(&self, now: SimTime) -> Option<SimTime> {
+        let ago = self.lease_age(now)?;
+        let age = now.since(SimTime::ZERO);
+        (age >= ago).then(|| SimTime::ZERO + age.saturating_sub(ago))
+    }
+
+    /// How long ago the node's lease was last renewed, by a process that runs; none while none does.
+    pub fn lease_age(&self, now: SimTime) -> Option<SimDuration> {
         if !self.up {
             return None;
         }
         let uptime = self.started_at.uptime(now);
         let interval = self.config.node_lease_duration / 4;
         if interval.is_zero() {
-            return Some(now);
+            return Some(SimDuration::ZERO);
         }
         let most = interval + interval.mul_ratio(JITTER, 100);
         // Renewals drift, so that only the newest few have to be drawn: those before are as late as they are on
@@ -36,7 +48,6 @@ impl Kubelet {
             renewed = next;
             ordinal += 1;
         }
-        let ago = uptime.saturating_sub(renewed);
-        (now.since(SimTime::ZERO) >= ago).then(|| SimTime::ZERO + now.since(SimTime::ZERO).saturating_sub(ago))
+        Some(uptime.saturating_sub(renewed))
     }
 }

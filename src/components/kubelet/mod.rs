@@ -14,16 +14,20 @@ mod attach;
 mod back_off;
 mod boot;
 mod config;
+mod container_gc;
 mod container_start;
+mod downward;
 mod eviction;
 mod handler;
 mod hindrance;
 mod image_gc;
+mod image_volumes;
 mod images;
 mod inspect;
 mod lease;
 mod net_client;
 mod node_status;
+mod oom_score;
 mod pleg;
 mod pod_worker;
 mod preemption;
@@ -34,6 +38,7 @@ mod static_pods;
 mod status;
 mod status_manager;
 mod sync_pod;
+mod sysctl;
 mod termination;
 mod volumes;
 
@@ -99,10 +104,22 @@ pub enum KubeletMessage {
         /// Stale unless the one that is waited for.
         due: SimTime,
     },
+    /// Containers of pods that are gone are looked at.
+    ContainerGc {
+        /// Stale unless the one that is waited for.
+        due: SimTime,
+    },
     /// Images are looked at: the cluster adds what the node uses.
     ImageGc {
         /// Stale unless the one that is waited for.
         due: SimTime,
+    },
+    /// The kernel has killed a process because the machine had no memory left.
+    SystemOom {
+        /// Its name.
+        process: Name,
+        /// Its number.
+        pid: u32,
     },
     /// A step of the node's shutdown.
     ShutdownStep {
@@ -254,7 +271,9 @@ impl KubeletMessage {
             | Self::ReadFiles
             | Self::ShutdownStep { .. }
             | Self::Eviction { .. }
+            | Self::ContainerGc { .. }
             | Self::ImageGc { .. }
+            | Self::SystemOom { .. }
             | Self::Register { .. }
             | Self::NodeBeat { .. }
             | Self::Relist { .. }
@@ -364,6 +383,7 @@ pub struct Kubelet {
     /// ConfigMaps and Secrets that were read, and are watched from then on; `None` for what is not there.
     objects: FastMap<(Kind, Name, Name), Option<Object>>,
     housekeeping_due: Option<SimTime>,
+    container_gc_due: Option<SimTime>,
     /// The node as this kubelet registers it.
     template: Arc<Node>,
     reporter: NodeReporter,
@@ -501,6 +521,7 @@ impl Kubelet {
             node_object: None,
             objects: FastMap::default(),
             housekeeping_due: None,
+            container_gc_due: None,
             template,
             reporter: NodeReporter::default(),
             static_pods: StaticPods::default(),
@@ -564,6 +585,12 @@ impl Kubelet {
             | KubeletMessage::ListPods
             | KubeletMessage::Eviction { .. }
             | KubeletMessage::ImageGc { .. } => {}
+            KubeletMessage::ContainerGc { due } => self.container_gc(now, due, out),
+            KubeletMessage::SystemOom { process, pid } => {
+                // `pkg/kubelet/oom/oom_watcher_linux.go`.
+                let text = format!("System OOM encountered, victim process: {process}, pid: {pid}");
+                self.tell_node(now, EventType::Warning, "SystemOOM", &text, out);
+            }
             KubeletMessage::ShutdownStep { due } => self.shutdown_step(now, due, out),
             KubeletMessage::ReadFiles => self.read_files(now, out),
             KubeletMessage::Register { works } => self.register(now, works, out),

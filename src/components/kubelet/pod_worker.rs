@@ -3,7 +3,7 @@
 //! Follows `pkg/kubelet/pod_workers.go` of Kubernetes 1.36. A worker does one thing at a time; updates that come
 //! meanwhile collapse into one. Before it begins it waits until the runtime was looked at after it last ended.
 
-use super::config::{BACK_OFF_PERIOD, SYNC_TICK};
+use super::config::{BACK_OFF_PERIOD, NETWORK_BACK_OFF, SYNC_TICK};
 use super::status_manager::has_pod_initialized;
 use super::sync_pod::{SyncEnd, SyncPod};
 use super::termination::PodKill;
@@ -12,6 +12,7 @@ use crate::api::{EventType, Name, Pod, Text};
 use crate::components::cri::PodKey;
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime};
+use crate::planted::{self, Bug};
 use std::sync::Arc;
 
 /// A pod's worker.
@@ -103,6 +104,8 @@ pub(super) enum TurnEnd {
     Transition,
     /// Something failed.
     Failed,
+    /// The node has no network for the pod.
+    NoNetwork,
     /// Something failed that has a time of its own for another try.
     BackOff { until: SimTime },
 }
@@ -164,7 +167,9 @@ impl Kubelet {
         let Some(state) = self.pods.get_mut(&key) else { return };
         state.configured = false;
         if state.worker.is_none() {
-            self.forget_pod(key);
+            if let Some(state) = self.pods.remove(&key) {
+                self.leave_to_gc(now, key, state, out);
+            }
             return;
         }
         self.update_pod(now, key, UpdateKind::Kill, out);
@@ -184,6 +189,9 @@ impl Kubelet {
         let turn = self.first_turn();
         let Some(state) = self.pods.get_mut(&key) else { return };
         let pod = state.pod.clone();
+        if planted::is(Bug::ForcedDeletionUnseen) && pod.meta.deletion_grace_period == Some(0) {
+            return;
+        }
         let first = state.worker.is_none();
         let worker = state.worker.get_or_insert_with(|| Worker { turn, ..Worker::default() });
         if first && pod.is_terminal() && !state.runtime.anything_runs() && state.runtime.ready_sandbox().is_none() {
@@ -337,6 +345,7 @@ impl Kubelet {
             TurnEnd::Done => Some(sync_frequency),
             TurnEnd::BackOff { until } => Some(until.since(now).min(sync_frequency)),
             TurnEnd::Failed => Some(BACK_OFF_PERIOD),
+            TurnEnd::NoNetwork => Some(NETWORK_BACK_OFF),
         };
         let delay = delay.map(|delay| self.jitter(now, key, delay));
         let tick_phase = self.tick_phase;
@@ -409,7 +418,9 @@ impl Kubelet {
             .map(|(key, _)| *key)
             .collect();
         for key in done {
-            self.forget_pod(key);
+            if let Some(state) = self.pods.remove(&key) {
+                self.leave_to_gc(now, key, state, out);
+            }
         }
         // Pods that are gone have no status, so their probes have nothing to go by (`RemoveOrphanedStatuses`).
         for state in self.pods.values_mut().filter(|state| !state.configured) {
@@ -430,7 +441,7 @@ impl Kubelet {
             .map(|(key, state)| (*key, state.pod.clone()))
             .collect();
         for (key, pod) in again {
-            self.forget_pod(key);
+            self.pods.remove(&key);
             self.pod_added(now, key, pod, out);
         }
         if self.pods.values().any(|state| state.worker.as_ref().is_some_and(|worker| worker.restart_requested)) {
@@ -446,10 +457,6 @@ impl Kubelet {
         let due = after.next_tick(self.tick_phase, super::config::HOUSEKEEPING_PERIOD);
         self.housekeeping_due = Some(due);
         out.after(due.since(now), self.message(KubeletMessage::Housekeeping { due }));
-    }
-
-    fn forget_pod(&mut self, key: PodKey) {
-        self.pods.remove(&key);
     }
 
     /// Tells of a failed turn that has no better words.

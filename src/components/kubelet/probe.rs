@@ -14,6 +14,7 @@ use crate::api::{
 use crate::components::cri::PodKey;
 use crate::components::message::Message;
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
+use crate::planted::{self, Bug};
 
 const START_DELAY: Purpose = Purpose::new("probe start delay");
 /// So often a probe that could not be run is tried again at once.
@@ -202,7 +203,7 @@ impl PodProbes {
     fn is_ready(&self, before: KnownBefore<'_>, status: &ContainerStatus) -> bool {
         let ContainerState::Running { started_at } = status.state else { return false };
         let verdict = self.verdict(status.container_id, ProbeKind::Readiness);
-        if verdict == Some(Verdict::Success) {
+        if verdict == Some(Verdict::Success) || planted::is(Bug::ReadinessIgnored) {
             return true;
         }
         match (self.has_worker(status.name, ProbeKind::Readiness), started_at.wall() < before.found_before) {
@@ -412,7 +413,8 @@ impl Kubelet {
         }
         let running_for = clock.at(now).since(started_at.wall());
         let started = container.started == Some(true);
-        if running_for.as_secs() < worker.probe.initial_delay.as_secs() || started == (kind == ProbeKind::Startup) {
+        let early = running_for.as_secs() < worker.probe.initial_delay.as_secs();
+        if early && !planted::is(Bug::InitialDelayForgotten) || started == (kind == ProbeKind::Startup) {
             return self.next_tick(now, key, place, out);
         }
         self.ask(now, key, place, 1, out);
@@ -480,6 +482,7 @@ impl Kubelet {
             Verdict::Failure => worker.probe.failure_threshold,
             Verdict::Success | Verdict::Unknown => worker.probe.success_threshold,
         };
+        let threshold = if planted::is(Bug::ThresholdOffByOne) { threshold - 1 } else { threshold };
         if worker.run_length >= threshold {
             if kind == ProbeKind::Startup || kind == ProbeKind::Liveness && verdict == Verdict::Failure {
                 worker.on_hold = true;

@@ -13,7 +13,7 @@ use crate::api::{
     CPU, Condition, ConditionStatus, Container, ContainerId, EventType, MEMORY, Name, POD_RESIZE_IN_PROGRESS,
     POD_RESIZE_PENDING, Pod, PodSpec, ResizeRestartPolicy, ResourceList, format_amount, requests,
 };
-use crate::components::cri::{CriCall, InstanceState, PodKey, RuntimePod};
+use crate::components::cri::{CriCall, CriReply, CriResult, InstanceState, PodKey, RuntimePod};
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime};
 use serde_json::{Map, Value, json};
@@ -107,6 +107,32 @@ fn pod_cgroup(spec: &PodSpec, resource: Name, of: impl Fn(&Container) -> (Option
     let declared = spec.resources.as_ref().and_then(|(_, limits)| limits.get(resource));
     let limit = limited.then(|| kept().filter_map(|container| of(container).0).sum());
     (declared.or(limit), kept().map(|container| of(container).1).sum())
+}
+
+/// Why memory limits cannot be brought down to what is allocated: more than that is used.
+fn too_small(spec: &PodSpec, resizing: &Resizing, used: &[(Name, i64)]) -> Option<String> {
+    let before = |container: &Container| {
+        let actuated = resizing.actuated_of(container.name).map_or(&container.limits, |before| &before.1);
+        (actuated.get(*MEMORY), 0)
+    };
+    let after = |container: &Container| (container.limits.get(*MEMORY), 0);
+    let mut errors = Vec::new();
+    let mut check = |whose: String, before: Option<i64>, after: Option<i64>, used: i64| {
+        if let Some((_, after)) = before.zip(after).filter(|(before, after)| after < before && used >= *after) {
+            errors.push(format!("attempting to set {whose} memory limit ({after}) below current usage ({used})"));
+        }
+    };
+    let (of_pod, new_of_pod) = (pod_cgroup(spec, *MEMORY, before).0, pod_cgroup(spec, *MEMORY, after).0);
+    check("pod".to_owned(), of_pod, new_of_pod, used.iter().map(|(_, used)| used).sum());
+    for container in resizable(spec) {
+        let Some((_, used)) = used.iter().find(|(name, _)| *name == container.name) else { continue };
+        check(format!("container {:?}", container.name.as_str()), before(container).0, after(container).0, *used);
+    }
+    match errors.len() {
+        0 => None,
+        1 => errors.pop().map(|error| format!("cannot decrease memory limits: {error}")),
+        _ => Some(format!("cannot decrease memory limits: [{}]", errors.join(", "))),
+    }
 }
 
 /// A pod with the resources of another version of it.
@@ -285,6 +311,14 @@ impl Kubelet {
         if !resizable(spec).any(restarted) {
             return steps;
         }
+        let shrinks = |container: &Container| {
+            let before = resizing.actuated_of(container.name).and_then(|before| before.1.get(*MEMORY));
+            before.zip(container.limits.get(*MEMORY)).is_some_and(|(before, after)| after < before)
+        };
+        let restarting = resizing.restarts(spec, runtime);
+        if resizing.outdated(spec, runtime).any(|one| shrinks(one) && !restarting.contains(&one.name)) {
+            steps.push_back(ResizeStep::Measure);
+        }
         for resource in [*MEMORY, *CPU] {
             let have = |container: &Container| {
                 let current = resizing.actuated_of(container.name).cloned().unwrap_or_else(|| amounts(container));
@@ -322,6 +356,38 @@ impl Kubelet {
         }
     }
 
+    /// The runtime answers a call of a resize: a limit below what is used stops it (`validatePodResizeAction`).
+    pub(super) fn resize_answered(&mut self, now: SimTime, key: PodKey, result: CriResult, out: &mut Outbox<Message>) {
+        if let Ok(CriReply::Memory(used)) = result
+            && let Some(state) = self.pods.get(&key)
+            && let Some(error) = too_small(&state.pod.spec, &state.resizing, &used)
+        {
+            self.resize_failed(now, key, &error, out);
+            return self.begin_regular_starts(now, key, out);
+        }
+        self.resize_next(now, key, out);
+    }
+
+    /// A resize cannot be brought into force; it is tried again.
+    fn resize_failed(&mut self, now: SimTime, key: PodKey, error: &str, out: &mut Outbox<Message>) {
+        if let Some(sync) = self.sync(key) {
+            sync.failed = true;
+        }
+        let stamp = self.clock.at(now).truncated();
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        let generation = state.pod.meta.generation;
+        let mut failed = Condition::new(*POD_RESIZE_IN_PROGRESS, ConditionStatus::True, stamp).because("Error", error);
+        let known = state.resizing.in_progress.take();
+        failed.observed_generation = known.as_ref().map_or(generation, |known| known.observed_generation);
+        if let Some(known) = known.filter(|known| known.reason == failed.reason && *known.message == *error) {
+            state.resizing.in_progress = Some(known);
+            return;
+        }
+        let text = format!("Pod resize error: {}", summary(&state.pod, failed.observed_generation, Some(error)));
+        state.resizing.in_progress = Some(failed);
+        self.tell_pod(now, key, EventType::Warning, "ResizeError", text, out);
+    }
+
     /// The next call of a resize, or the end of it: the pod is looked at again whatever it came to.
     pub(super) fn resize_next(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(sync) = self.sync(key) else { return };
@@ -332,6 +398,7 @@ impl Kubelet {
         };
         let pod = sync.pod.clone();
         let call = match step {
+            ResizeStep::Measure => CriCall::PodSandboxStats { key },
             ResizeStep::Sandbox(sandbox) => CriCall::UpdatePodSandboxResources { key, sandbox },
             ResizeStep::Container(container, name) => {
                 let Some(spec) = resizable(&pod.spec).find(|container| container.name == name) else { return };
@@ -399,6 +466,34 @@ mod tests {
         assert_eq!(pod_cgroup(&both.spec, *CPU, of), (Some(250), 150));
         let one = pod(vec![container("a", list(100, 0), list(200, 0)), container("b", list(50, 0), list(0, 0))]);
         assert_eq!(pod_cgroup(&one.spec, *CPU, of), (None, 150));
+    }
+
+    #[test]
+    fn memory_limits_do_not_go_below_what_is_used() {
+        // `TestValidatePodResizeAction`; the texts as clusters show them.
+        let spec = |a, b| pod(vec![container("a", list(0, 0), list(0, a)), container("b", list(0, 0), list(0, b))]);
+        let before = spec(500, 500);
+        let mut resizing = Resizing::default();
+        for container in &before.spec.containers {
+            resizing.actuate(container.name, amounts(container));
+        }
+        let used = [(Name::new("a"), 300), (Name::new("b"), 100)];
+        for (a, b, error) in [
+            (600, 600, None),
+            (301, 500, None),
+            (300, 500, Some("attempting to set container \"a\" memory limit (300) below current usage (300)")),
+            (
+                200,
+                150,
+                Some(
+                    "[attempting to set pod memory limit (350) below current usage (400), attempting to set container \
+                     \"a\" memory limit (200) below current usage (300)]",
+                ),
+            ),
+        ] {
+            let error = error.map(|error| format!("cannot decrease memory limits: {error}"));
+            assert_eq!(too_small(&spec(a, b).spec, &resizing, &used), error, "{a} {b}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::api::{
 };
 use crate::components::cri::{InstanceState, InstanceStatus, RuntimePod};
 use crate::engine::SimTime;
+use crate::planted::{self, Bug};
 use std::net::Ipv4Addr;
 
 names! {
@@ -187,7 +188,7 @@ impl StatusInput<'_> {
             last_state: None,
             ready: false,
             started: None,
-            restart_count: instance.attempt,
+            restart_count: if planted::is(Bug::RestartsUncounted) { 0 } else { instance.attempt },
             image: instance.image,
             image_id: instance.image,
             container_id: instance.id,
@@ -597,9 +598,10 @@ pub fn ready_condition(spec: &PodSpec, conditions: &[Condition], status: &PodSta
 
 /// What is written to the API: the kubelet's status over the stored one (`mergePodStatus`).
 pub fn merge(pod: &Pod, stored: &PodStatus, new: &PodStatus, could_run: bool, now: Timestamp) -> PodStatus {
-    let mut merged = new.clone();
+    let mut conditions = Vec::with_capacity(stored.conditions.len().max(new.conditions.len()));
+    conditions.extend(stored.conditions.iter().filter(|condition| !is_kubelets(condition.kind)).cloned());
+    let mut merged = new.with_conditions(conditions);
     let ends = !stored.phase.is_terminal() && new.phase.is_terminal();
-    merged.conditions = stored.conditions.iter().filter(|condition| !is_kubelets(condition.kind)).cloned().collect();
     for condition in &new.conditions {
         if is_kubelets(condition.kind) {
             merged.conditions.push(condition.clone());

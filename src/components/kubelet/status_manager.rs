@@ -8,8 +8,8 @@ use super::config::STATUS_SYNC_PERIOD;
 use super::status::{self, containers_ready_condition, is_kubelets, ready_condition};
 use super::{Kubelet, KubeletMessage, PendingCall};
 use crate::api::{
-    ContainerId, ContainerState, ContainerStatus, DISRUPTION_TARGET, DeleteOptions, Kind, Object, Part, Pod, PodPhase,
-    PodSpec, PodStatus, Request, Response, Target,
+    Condition, ContainerId, ContainerState, ContainerStatus, DISRUPTION_TARGET, DeleteOptions, Kind, Object, Part, Pod,
+    PodPhase, PodSpec, PodStatus, Request, Response, Target,
 };
 use crate::components::cri::PodKey;
 use crate::components::message::Message;
@@ -22,7 +22,7 @@ const ORDER: Purpose = Purpose::new("status batch order");
 /// The newest status of a pod and what was written of it.
 #[derive(Debug, Clone)]
 pub(super) struct TrackedStatus {
-    pub(super) status: PodStatus,
+    pub(super) status: Arc<PodStatus>,
     version: u64,
     written: u64,
     /// Whether nothing of the pod is left on the node.
@@ -46,7 +46,7 @@ pub(super) struct StatusManager {
 
 impl TrackedStatus {
     /// The status, its version, and the version that is in the API.
-    pub(super) const fn look(&self) -> (&PodStatus, u64, u64) {
+    pub(super) fn look(&self) -> (&PodStatus, u64, u64) {
         (&self.status, self.version, self.written)
     }
 
@@ -84,7 +84,7 @@ impl Kubelet {
         let mirrored = self.mirror(key).map(|mirror| mirror.status.clone());
         let Some(state) = self.pods.get_mut(&key) else { return };
         let known = mirrored.unwrap_or_else(|| state.pod.status.clone());
-        let old = state.status.as_ref().map_or(&*known, |tracked| &tracked.status);
+        let old = state.status.as_ref().map_or(&*known, |tracked| &*tracked.status);
         if !transition_is_legal(&state.pod, old, &status) {
             return;
         }
@@ -107,7 +107,7 @@ impl Kubelet {
         }
         let (version, written) = state.status.as_ref().map_or((0, 0), |tracked| (tracked.version, tracked.written));
         let woke = state.status.as_ref().is_none_or(|tracked| woke_probes(&tracked.status, &status));
-        state.status = Some(TrackedStatus { status, version: version + 1, written, finished });
+        state.status = Some(TrackedStatus { status: Arc::new(status), version: version + 1, written, finished });
         if woke {
             self.wake_probes(now, key, out);
         }
@@ -136,7 +136,7 @@ impl Kubelet {
         let Some(tracked) = &state.status else { return };
         let spec = state.pod.spec.clone();
         let generation = tracked.status.observed_generation;
-        let mut status = tracked.status.clone();
+        let mut status = PodStatus::clone(&tracked.status);
         let Some(container) = find(&mut status, id) else { return };
         if std::mem::replace(&mut container.ready, ready) == ready {
             return;
@@ -160,7 +160,7 @@ impl Kubelet {
         out: &mut Outbox<Message>,
     ) {
         let Some(tracked) = self.pods.get(&key).and_then(|state| state.status.as_ref()) else { return };
-        let mut status = tracked.status.clone();
+        let mut status = PodStatus::clone(&tracked.status);
         let Some(container) = find(&mut status, id) else { return };
         if container.started.replace(started) == Some(started) {
             return;
@@ -172,8 +172,8 @@ impl Kubelet {
     /// `initialized` is what the pod said of itself when its worker began to clean up.
     pub(super) fn terminate_status(&mut self, now: SimTime, key: PodKey, initialized: bool, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get(&key) else { return };
-        let mut status =
-            state.status.as_ref().map_or_else(|| PodStatus::clone(&state.pod.status), |tracked| tracked.status.clone());
+        let known = state.status.as_ref().map_or(&state.pod.status, |tracked| &tracked.status);
+        let mut status = PodStatus::clone(known);
         let lose = |container: &mut ContainerStatus| {
             if !matches!(container.state, ContainerState::Terminated(_)) {
                 container.state = ContainerState::Terminated(status::lost(
@@ -396,29 +396,18 @@ fn find(status: &mut PodStatus, id: ContainerId) -> Option<&mut ContainerStatus>
 
 /// Whether probe workers have something new to look at: another instance, or one that started or ended.
 fn woke_probes(old: &PodStatus, new: &PodStatus) -> bool {
-    let look = |status: &PodStatus| {
-        status
-            .all_containers()
-            .map(|container| (container.container_id, std::mem::discriminant(&container.state), container.started))
-            .collect::<Vec<_>>()
+    let look = |container: &ContainerStatus| {
+        (container.container_id, std::mem::discriminant(&container.state), container.started)
     };
-    old.phase != new.phase || look(old) != look(new)
+    old.phase != new.phase || !old.all_containers().map(look).eq(new.all_containers().map(look))
 }
 
 /// Whether two statuses are the same in what kubelets own (`isPodStatusByKubeletEqual`).
 fn same_for_kubelet(old: &PodStatus, new: &PodStatus) -> bool {
-    let own = |status: &PodStatus| {
-        let mut own: Vec<_> = status
-            .conditions
-            .iter()
-            .filter(|condition| is_kubelets(condition.kind) || condition.kind == *DISRUPTION_TARGET)
-            .cloned()
-            .collect();
-        own.sort_by_key(|condition| condition.kind);
-        own
-    };
-    let rest = |status: &PodStatus| PodStatus { conditions: Vec::new(), ..status.clone() };
-    own(old) == own(new) && rest(old) == rest(new)
+    let owned = |c: &&Condition| is_kubelets(c.kind) || c.kind == *DISRUPTION_TARGET;
+    let own = |status: &PodStatus| status.conditions.iter().filter(owned).count();
+    let kept = |condition: &Condition| new.condition(condition.kind) == Some(condition);
+    old.same_but_conditions(new) && own(old) == own(new) && old.conditions.iter().filter(owned).all(kept)
 }
 
 /// Whether containers only go where they may: one that has ended for good stays ended

@@ -6,7 +6,9 @@
 
 use super::actions::{PodActions, pod_actions};
 use super::container_start::{ContainerStart, StartEnd, StartItem, StartKind};
-use super::pod_worker::Activity;
+use super::image_volumes::{ImageVolume, image_volumes};
+use super::images::ImageOutcome;
+use super::pod_worker::{Activity, TurnEnd};
 use super::probe::ProbeVerdicts;
 use super::status::StatusInput;
 use super::termination::{ContainerKill, KillOrder, PodKill};
@@ -33,7 +35,7 @@ pub struct SyncPod {
     pub(super) sandbox: Option<ContainerId>,
     /// Whether anything was done.
     acted: bool,
-    failed: bool,
+    pub(super) failed: bool,
     back_off_until: Option<SimTime>,
     /// Whether instances were removed for a restart in place.
     reset: bool,
@@ -41,6 +43,8 @@ pub struct SyncPod {
     pub(super) watched: bool,
     /// Whether resources were changed already.
     resized: bool,
+    /// Why images of volumes cannot be had.
+    pub(super) image_volume_errors: Vec<(Name, ImageOutcome)>,
 }
 
 /// The step of a sync.
@@ -56,6 +60,8 @@ pub(super) enum Stage {
     Remove { left: VecDeque<ContainerId> },
     /// Making the sandbox.
     Sandbox,
+    /// Getting the images of volumes.
+    ImageVolumes { left: VecDeque<ImageVolume> },
     /// Changing the resources of what runs.
     Resize { left: VecDeque<ResizeStep> },
     /// Starting containers.
@@ -65,6 +71,8 @@ pub(super) enum Stage {
 /// A call that changes resources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ResizeStep {
+    /// What is used is looked at, because limits of memory become smaller.
+    Measure,
     /// Of the whole pod.
     Sandbox(ContainerId),
     /// Of a container.
@@ -145,6 +153,17 @@ impl Kubelet {
             return self.sync_ended(now, key, SyncEnd::Terminal, out);
         }
         self.watch_deadline(now, key, out);
+        if let Some(error) = self.network_error(now).filter(|_| !pod.spec.host_network) {
+            self.tell_pod(
+                now,
+                key,
+                EventType::Warning,
+                "NetworkNotReady",
+                format!("network is not ready: {error}"),
+                out,
+            );
+            return self.turn_ended(now, key, TurnEnd::NoNetwork, out);
+        }
         let deadline = now + super::config::VOLUME_TIMEOUT;
         let sync = SyncPod {
             pod: pod.clone(),
@@ -158,6 +177,7 @@ impl Kubelet {
             reset: false,
             watched: false,
             resized: false,
+            image_volume_errors: Vec::new(),
         };
         let Some(worker) = self.worker(key) else { return };
         worker.activity = Activity::Syncing(Box::new(sync));
@@ -195,6 +215,7 @@ impl Kubelet {
         if state.probed.is_none() || state.probes.is_empty() {
             state.probed = Some(state.pod.clone());
         }
+        self.tell_missing_pull_secrets(now, key, out);
         self.add_probes(now, key, out);
         let Some(state) = self.pods.get(&key) else { return };
         let Some(Activity::Syncing(sync)) = state.worker.as_ref().map(|worker| &worker.activity) else { return };
@@ -348,7 +369,8 @@ impl Kubelet {
         match &sync.stage {
             Stage::Sandbox => self.sandbox_made(now, key, result, out),
             Stage::Remove { .. } => self.remove_next(now, key, out),
-            Stage::Resize { .. } => self.resize_next(now, key, out),
+            Stage::Resize { .. } => self.resize_answered(now, key, result, out),
+            Stage::ImageVolumes { .. } => self.image_step_answered(now, key, result, out),
             Stage::Start { .. } => self.start_answered(now, key, result, out),
             Stage::KillPod(_) | Stage::KillContainers { .. } => self.kill_step_answered(now, key, result, out),
             Stage::Volumes { .. } => {}
@@ -384,7 +406,7 @@ impl Kubelet {
     fn note_sandbox_ready(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let stamp = self.clock.at(now).truncated();
         let Some(tracked) = self.pods.get(&key).and_then(|state| state.status.as_ref()) else { return };
-        let mut status = tracked.status.clone();
+        let mut status = PodStatus::clone(&tracked.status);
         let generation = status.observed_generation;
         let mut condition =
             crate::api::Condition::new(*POD_READY_TO_START_CONTAINERS, crate::api::ConditionStatus::True, stamp);
@@ -393,7 +415,20 @@ impl Kubelet {
         self.set_pod_status(now, key, status, out);
     }
 
+    /// Containers are started, once the images of volumes were looked for.
     fn begin_starts(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let Some(sync) = self.sync(key) else { return };
+        let left: VecDeque<ImageVolume> =
+            if sync.actions.starts_any() { image_volumes(&sync.pod) } else { VecDeque::new() };
+        if left.is_empty() {
+            return self.begin_first_starts(now, key, out);
+        }
+        sync.stage = Stage::ImageVolumes { left };
+        self.ensure_image_volume(now, key, out);
+    }
+
+    /// The images of volumes are there, or are known to be missing.
+    pub(super) fn begin_first_starts(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(sync) = self.sync(key) else { return };
         let item = |kind, places: &[usize]| places.iter().map(|&place| StartItem { kind, place }).collect::<Vec<_>>();
         let left: VecDeque<StartItem> = item(StartKind::Ephemeral, &sync.actions.start_ephemeral)
@@ -489,7 +524,7 @@ impl Kubelet {
     pub(super) fn cancel_wait(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let waits = self.sync(key).is_some_and(|sync| matches!(sync.stage, Stage::Volumes { .. }));
         if waits {
-            self.turn_ended(now, key, super::pod_worker::TurnEnd::Failed, out);
+            self.turn_ended(now, key, TurnEnd::Failed, out);
         }
     }
 

@@ -14,6 +14,7 @@ use crate::api::{
 use crate::components::cri::{CriCall, CriResult, InstanceState, PodKey, RuntimePod};
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime};
+use crate::planted::{self, Bug};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -88,6 +89,9 @@ impl KillOrder {
     }
 
     fn before(&self, name: Name) -> Vec<Name> {
+        if planted::is(Bug::SidecarsNotLast) {
+            return Vec::new();
+        }
         self.0.iter().find(|(sidecar, _)| *sidecar == name).map(|(_, before)| before.clone()).unwrap_or_default()
     }
 }
@@ -220,7 +224,9 @@ impl Kubelet {
         let Some(one) = self.kill(key).and_then(|kill| kill.find(id)) else { return };
         let (name, message, hook, grace) = (one.name, one.message.clone(), one.pre_stop.clone(), one.grace);
         self.tell_container(now, key, name, EventType::Normal, "Killing", message, out);
-        let Some(hook) = hook.filter(|_| grace > 0) else { return self.await_turn(now, key, id, out) };
+        let Some(hook) = hook.filter(|_| grace > 0 && !planted::is(Bug::PreStopSkipped)) else {
+            return self.await_turn(now, key, id, out);
+        };
         let Some(one) = self.kill(key).and_then(|kill| kill.find(id)) else { return };
         one.stage = KillStage::PreStop { since: now };
         let stage = one.stage.number();
@@ -310,7 +316,8 @@ impl Kubelet {
         // At the signal it may answer otherwise.
         self.wake_probes(now, key, out);
         let Some(one) = self.kill(key).and_then(|kill| kill.find(id)) else { return };
-        let timeout = SimDuration::from_secs(one.grace.max(MINIMUM_GRACE) as u64);
+        let grace = if planted::is(Bug::GraceIgnored) { MINIMUM_GRACE } else { one.grace.max(MINIMUM_GRACE) };
+        let timeout = SimDuration::from_secs(grace as u64);
         let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream.part("stop"));
         let delay = self.latency(|profile| &profile.sync_step, now, stream);
         let call = CriCall::StopContainer { key, container: id, timeout };

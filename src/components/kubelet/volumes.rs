@@ -9,12 +9,13 @@ use super::pod_worker::{Activity, TurnEnd};
 use super::sync_pod::Stage;
 use super::{Kubelet, KubeletMessage, PendingCall};
 use crate::api::{
-    Container, EnvValue, EventType, Kind, List, Name, Object, ObjectFiles, Pod, Request, Response, Target, Text,
-    VolumeSource,
+    Container, EnvValue, EventType, FileField, Kind, List, Name, Object, ObjectFiles, Pod, Request, Response, Target,
+    Text, VolumeSource,
 };
 use crate::components::cri::{ContainerMount, PodKey, TOKEN_VOLUME, VolumeKey};
 use crate::components::message::Message;
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
+use std::collections::BTreeSet;
 
 /// Where containers find the token of their service account.
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -222,16 +223,18 @@ impl Kubelet {
             });
             chosen.collect()
         };
+        let shown = |fields: &List<(Name, FileField)>| -> Vec<(Text, Text)> {
+            fields.iter().map(|(path, field)| (path.as_str().into(), self.file_field(key, pod, *field))).collect()
+        };
         let files = match source {
             VolumeSource::ConfigMap(files) => keys(Kind::ConfigMap, files),
             VolumeSource::Secret(files) => keys(Kind::Secret, files),
-            VolumeSource::Projected { config_maps, secrets, token: _ } => {
+            VolumeSource::Projected { config_maps, secrets, fields, token: _ } => {
                 let maps = config_maps.iter().flat_map(|files| keys(Kind::ConfigMap, files));
-                maps.chain(secrets.iter().flat_map(|files| keys(Kind::Secret, files))).collect()
+                let secrets = secrets.iter().flat_map(|files| keys(Kind::Secret, files));
+                maps.chain(secrets).chain(shown(fields)).collect()
             }
-            VolumeSource::DownwardApi(items) => {
-                items.iter().map(|(path, field)| (path.as_str().into(), self.field(key, pod, field))).collect()
-            }
+            VolumeSource::DownwardApi(fields) => shown(fields),
             VolumeSource::EmptyDir { .. }
             | VolumeSource::HostPath { .. }
             | VolumeSource::Claim { .. }
@@ -245,7 +248,15 @@ impl Kubelet {
     }
 
     /// Where the volumes of a pod appear in a container.
-    pub(super) fn mounts(key: PodKey, pod: &Pod, container: &Container) -> Vec<ContainerMount> {
+    ///
+    /// # Errors
+    /// The variables that a path names and that have no value.
+    pub(super) fn mounts(
+        key: PodKey,
+        pod: &Pod,
+        container: &Container,
+        env: &[(Name, Text)],
+    ) -> Result<Vec<ContainerMount>, Text> {
         let namespace = pod.meta.namespace;
         let volume_key = |name: Name| {
             let volume = pod.spec.volumes.iter().find(|volume| volume.name == name)?;
@@ -258,21 +269,19 @@ impl Kubelet {
                 _ => VolumeKey::Pod { pod: key, name },
             })
         };
-        let mut mounts: Vec<ContainerMount> = container
-            .volume_mounts
-            .iter()
-            .filter_map(|mount| {
-                let volume = volume_key(mount.name)?;
-                let (path, sub_path, read_only) = (mount.mount_path, mount.sub_path, mount.read_only);
-                Some(ContainerMount { path, sub_path, read_only, volume })
-            })
-            .collect();
+        let mut mounts: Vec<ContainerMount> = Vec::new();
+        for mount in &container.volume_mounts {
+            let Some(volume) = volume_key(mount.name) else { continue };
+            let expanded = (!mount.sub_path_expr.is_empty()).then(|| expanded_sub_path(&mount.sub_path_expr, env));
+            let sub_path = expanded.transpose()?.unwrap_or(mount.sub_path);
+            mounts.push(ContainerMount { path: mount.mount_path, sub_path, read_only: mount.read_only, volume });
+        }
         if pod.spec.token_volume && mounts.iter().all(|mount| mount.path != TOKEN_PATH) {
             let volume = VolumeKey::Pod { pod: key, name: *TOKEN_VOLUME };
             let path = Name::new(TOKEN_PATH);
             mounts.push(ContainerMount { path, sub_path: Name::default(), read_only: true, volume });
         }
-        mounts
+        Ok(mounts)
     }
 
     /// The server has answered about an object that a volume or a container needs.
@@ -366,15 +375,38 @@ impl Kubelet {
         let mut targets: Vec<Target> = Vec::new();
         for container in pod.spec.init_containers.iter().chain(&pod.spec.containers) {
             for (kind, name) in environment_objects(container) {
-                let target = Target { kind, namespace, name };
-                if !self.objects.contains_key(&(kind, namespace, name)) && !targets.contains(&target) {
-                    targets.push(target);
-                }
+                targets.push(Target { kind, namespace, name });
             }
         }
+        let pull_secrets = pod.spec.image_pull_secrets.iter().filter(|name| !name.is_empty());
+        targets.extend(pull_secrets.map(|name| Target { kind: Kind::Secret, namespace, name: *name }));
+        let read = |target: &Target| self.objects.contains_key(&(target.kind, namespace, target.name));
+        targets.retain(|target| !read(target));
+        let mut asked = Vec::new();
+        targets.retain(|target| {
+            !asked.contains(target) && {
+                asked.push(*target);
+                true
+            }
+        });
         for target in targets {
             let pending = PendingCall::Volume { key, volume: usize::MAX, target };
             self.call_api(now, Request::Get(target), pending, out);
+        }
+    }
+
+    /// Tells of the Secrets for pulling images that are not there (`getPullSecretsForPod`).
+    pub(super) fn tell_missing_pull_secrets(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let Some(pod) = self.pods.get(&key).map(|state| state.pod.clone()) else { return };
+        let missing =
+            |name: &&Name| matches!(self.objects.get(&(Kind::Secret, pod.meta.namespace, **name)), Some(None));
+        let missing: Vec<&str> = pod.spec.image_pull_secrets.iter().filter(missing).map(|name| name.as_str()).collect();
+        if !missing.is_empty() {
+            let text = format!(
+                "Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed.",
+                missing.join(", ")
+            );
+            self.tell_pod(now, key, EventType::Warning, "FailedToRetrieveImagePullSecret", text, out);
         }
     }
 
@@ -399,10 +431,7 @@ impl Kubelet {
             let value = match &variable.value {
                 EnvValue::Literal(text) => Some(expand(text, &env)),
                 EnvValue::Field(path) => Some(self.field(key, pod, path)),
-                EnvValue::Resource { container: of, resource } => {
-                    let of = if of.is_empty() { container.name } else { *of };
-                    Some(resource_text(pod, of, resource))
-                }
+                EnvValue::Resource(field) => Some(self.resource(pod, container.name, *field)),
                 EnvValue::ConfigMapKey(reference) => self.key_value(Kind::ConfigMap, namespace, reference, pod)?,
                 EnvValue::SecretKey(reference) => self.key_value(Kind::Secret, namespace, reference, pod)?,
             };
@@ -440,35 +469,6 @@ impl Kubelet {
             _ => None,
         }
     }
-
-    /// A field of the pod, as the downward API shows it.
-    fn field(&self, key: PodKey, pod: &Pod, path: &str) -> Text {
-        let status = self.pods.get(&key).and_then(|state| state.status.as_ref()).map(|tracked| &tracked.status);
-        let keyed = |prefix: &str, labels: &crate::api::Labels| {
-            let inner = path.strip_prefix(prefix)?.strip_prefix("['")?.strip_suffix("']")?;
-            Some(labels.get(Name::new(inner)).unwrap_or_default())
-        };
-        let address = self.address.to_string();
-        match path {
-            "metadata.name" => pod.meta.name.as_str().into(),
-            "metadata.namespace" => pod.meta.namespace.as_str().into(),
-            "metadata.uid" => pod.meta.uid.to_string().into(),
-            "spec.nodeName" => pod.node_name.as_str().into(),
-            "spec.serviceAccountName" => pod.spec.service_account.as_str().into(),
-            "status.hostIP" | "status.hostIPs" => address.into(),
-            "status.podIP" | "status.podIPs" => {
-                let ip = status
-                    .and_then(|status| status.pod_ip)
-                    .or_else(|| self.pods.get(&key)?.runtime.sandboxes.first()?.ip);
-                ip.map(|ip| ip.to_string()).unwrap_or_default().into()
-            }
-            _ => keyed("metadata.labels", &pod.meta.labels)
-                .or_else(|| keyed("metadata.annotations", &pod.meta.annotations))
-                .unwrap_or_default()
-                .as_str()
-                .into(),
-        }
-    }
 }
 
 /// How containers find the API server (`pkg/kubelet/envvars`). Other Services are found by DNS.
@@ -500,6 +500,27 @@ fn set(env: &mut Vec<(Name, Text)>, name: Name, value: Text) {
 /// Replaces `$(VAR)` by earlier variables; `$$` stands for `$`, and what is not known stays
 /// (`third_party/forked/golang/expansion`).
 pub(super) fn expand(text: &str, env: &[(Name, Text)]) -> Text {
+    expand_by(text, |name| env.iter().find(|(have, _)| *have == name).map(|(_, value)| value.clone()))
+}
+
+/// A sub-path with its variables replaced; every one of them must have a value (`ExpandContainerVolumeMounts`).
+fn expanded_sub_path(text: &str, env: &[(Name, Text)]) -> Result<Name, Text> {
+    let mut missing = BTreeSet::new();
+    let expanded = expand_by(text, |name| {
+        let value = env.iter().find(|(have, _)| *have == name).map(|(_, value)| value.clone()).unwrap_or_default();
+        if value.is_empty() {
+            missing.insert(name.to_owned());
+        }
+        Some(value)
+    });
+    if missing.is_empty() {
+        return Ok(Name::new(&expanded));
+    }
+    let missing: Vec<String> = missing.into_iter().collect();
+    Err(format!("missing value for {}", missing.join(", ")).into())
+}
+
+fn expand_by(text: &str, mut value: impl FnMut(&str) -> Option<Text>) -> Text {
     if !text.contains('$') {
         return text.into();
     }
@@ -512,8 +533,8 @@ pub(super) fn expand(text: &str, env: &[(Name, Text)]) -> Text {
             expanded.push('$');
             rest = after;
         } else if let Some((name, after)) = rest.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
-            match env.iter().find(|(have, _)| *have == name) {
-                Some((_, value)) => expanded.push_str(value),
+            match value(name) {
+                Some(value) => expanded.push_str(&value),
                 None => {
                     expanded.push_str("$(");
                     expanded.push_str(name);
@@ -529,19 +550,6 @@ pub(super) fn expand(text: &str, env: &[(Name, Text)]) -> Text {
     expanded.into()
 }
 
-fn resource_text(pod: &Pod, container: Name, resource: &str) -> Text {
-    let Some(container) = pod.spec.container(container) else { return Text::default() };
-    let (list, name) = match resource.split_once('.') {
-        Some(("limits", name)) => (&container.limits, name),
-        Some((_, name)) => (&container.requests, name),
-        None => return Text::default(),
-    };
-    let amount = list.get(Name::new(name)).unwrap_or(0);
-    // CPU is shown in whole cores, rounded up, unless a divisor says otherwise.
-    let shown = if name == "cpu" { (amount + 999) / 1000 } else { amount };
-    shown.to_string().into()
-}
-
 fn environment_objects(container: &Container) -> Vec<(Kind, Name)> {
     let kind = |secret| if secret { Kind::Secret } else { Kind::ConfigMap };
     let mut objects: Vec<(Kind, Name)> = container.env_from.iter().map(|from| (kind(from.secret), from.name)).collect();
@@ -549,7 +557,7 @@ fn environment_objects(container: &Container) -> Vec<(Kind, Name)> {
         match &variable.value {
             EnvValue::ConfigMapKey(reference) => objects.push((Kind::ConfigMap, reference.name)),
             EnvValue::SecretKey(reference) => objects.push((Kind::Secret, reference.name)),
-            EnvValue::Literal(_) | EnvValue::Field(_) | EnvValue::Resource { .. } => {}
+            EnvValue::Literal(_) | EnvValue::Field(_) | EnvValue::Resource(_) => {}
         }
     }
     objects
@@ -625,6 +633,18 @@ mod tests {
             ("x$", "x$"),
         ] {
             assert_eq!(&*expand(text, &env), expanded, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_variable_of_a_sub_path_has_a_value() {
+        // `TestExpandVolumeMountsWithSubpath`, in short.
+        let env = [(Name::new("A"), Text::from("x")), (Name::new("E"), Text::default())];
+        for (text, expected) in
+            [("logs/$(A)", Ok("logs/x")), ("$$(A)", Ok("$(A)")), ("$(B)/$(A)/$(E)", Err("missing value for B, E"))]
+        {
+            let expected = expected.map(Name::new).map_err(Text::from);
+            assert_eq!(expanded_sub_path(text, &env), expected, "{text}");
         }
     }
 }

@@ -149,6 +149,14 @@ impl Excess {
         }
     }
 
+    /// Bytes of memory by which it grows in a minute.
+    pub(super) const fn leak(&self) -> i64 {
+        match self.what {
+            Used::Memory { per_minute, .. } if self.grows() => per_minute,
+            Used::Memory { .. } | Used::Disk { .. } | Used::Processes { .. } | Used::Cpu { .. } => 0,
+        }
+    }
+
     /// Thousandths of a CPU that it adds, from each moment on.
     pub(super) fn cpu_steps(&self) -> impl Iterator<Item = (SimTime, i64)> {
         let milli = if let Used::Cpu { milli } = self.what { milli } else { 0 };

@@ -53,6 +53,8 @@ pub struct Machine {
     pub(super) without_network: bool,
     /// What faults leave of what it has, by their numbers.
     pub(super) shortages: Vec<(u32, LoadStep)>,
+    /// When there is no memory left, if that is to come.
+    pub(super) out_of_memory: Option<SimTime>,
     powered: bool,
     /// How many addresses were given out.
     addresses: u32,
@@ -210,6 +212,7 @@ impl Machine {
             slow: 1,
             without_network: false,
             shortages: Vec::new(),
+            out_of_memory: None,
             powered: true,
             addresses: 0,
         }

@@ -16,6 +16,7 @@ mod image_table;
 mod listen;
 mod log;
 mod machine;
+mod memory;
 mod network;
 mod process;
 mod program;
@@ -29,6 +30,7 @@ mod usage;
 mod volumes;
 
 use super::cri::{ContainerConfig, CriCall, CriError, CriReply, CriResult, InstanceState, PodKey, VolumeKey};
+use super::kube_proxy::Proxies;
 use super::latency::LatencyProfile;
 use super::message::{Message, NodeIndex};
 use crate::api::names;
@@ -106,6 +108,11 @@ pub enum RuntimeMessage {
         /// Stale unless the script's.
         turn: u32,
     },
+    /// The machine has no memory left, unless some was given back.
+    OutOfMemory {
+        /// Stale unless the moment that is waited for.
+        due: SimTime,
+    },
     /// A fault ends a process, unless it was healed.
     Crash {
         /// The pod.
@@ -152,6 +159,7 @@ pub struct Runtimes {
     volumes: Volumes,
     volume_ids: FastMap<(Option<NodeIndex>, VolumeKey), VolumeId>,
     services: Services,
+    proxies: Proxies,
     /// Requests that scripts wait for, by number.
     asked: FastMap<u32, Asked>,
     asked_count: u32,
@@ -172,6 +180,7 @@ impl Runtimes {
     /// Runtimes without machines.
     pub fn new(world: Arc<World>, profile: Arc<LatencyProfile>, clock: WallClock, draws: Draws) -> Self {
         let served = vec![0; world.pods.len()];
+        let proxies = Proxies::new(profile.clone(), draws);
         let roads = traffic::Roads::new(&world.traffic);
         Self {
             machines: Vec::new(),
@@ -184,6 +193,7 @@ impl Runtimes {
             volumes: Volumes::default(),
             volume_ids: FastMap::default(),
             services: Services::default(),
+            proxies,
             asked: FastMap::default(),
             asked_count: 0,
             clock,
@@ -200,8 +210,14 @@ impl Runtimes {
         self.models.push(model);
     }
 
-    /// Adds a machine and returns its place.
-    pub fn add_machine(&mut self, name: Name, capacity: ResourceList, load: Arc<MachineLoad>) -> NodeIndex {
+    /// Adds a machine in a zone and returns its place.
+    pub fn add_machine(
+        &mut self,
+        (name, zone): (Name, Name),
+        capacity: ResourceList,
+        load: Arc<MachineLoad>,
+    ) -> NodeIndex {
+        self.proxies.add_node(name, zone);
         let index = NodeIndex(u16::try_from(self.machines.len()).expect("fewer than 65,536 machines"));
         self.machines.push(Machine::new(index, name, capacity, load));
         index
@@ -244,6 +260,7 @@ impl Runtimes {
             RuntimeMessage::Resume { key, container, session, turn } => {
                 self.resume(now, Place { node, key, container }, session, turn, out);
             }
+            RuntimeMessage::OutOfMemory { due } => self.out_of_memory(now, node, due, out),
             RuntimeMessage::Crash { key, container, fault, exit } => {
                 self.crash(now, Place { node, key, container }, fault, &exit, out);
             }
@@ -275,10 +292,16 @@ impl Runtimes {
         self.machines[node.index()].power_on();
     }
 
-    /// A Service or its endpoints changed.
-    pub fn services_changed(&mut self, change: &Change, out: &mut Outbox<Message>) {
+    /// DNS and the proxies hear that a Service or its endpoints changed.
+    pub fn services_changed(&mut self, now: SimTime, change: &Change, out: &mut Outbox<Message>) {
+        self.proxies.changed(now, change);
         self.services.changed(change);
         self.traffic_changes(out);
+    }
+
+    /// Where requests to Services go.
+    pub const fn proxies(&self) -> &Proxies {
+        &self.proxies
     }
 
     /// What an instance of a container has printed so far; none if the runtime does not have it.
@@ -317,6 +340,7 @@ impl Runtimes {
             | CriCall::RemoveContainer { .. }
             | CriCall::RemoveImage { .. }
             | CriCall::ImageStatus { .. }
+            | CriCall::PodSandboxStats { .. }
             | CriCall::UpdatePodSandboxResources { .. }
             | CriCall::UpdateContainerResources { .. } => {
                 Step::Takes(self.sample(&self.profile.runtime_call, STEP, node, u64::from(id)))
@@ -359,6 +383,7 @@ impl Runtimes {
                 self.machines[node.index()].remove_container(key, container, out);
                 Ok(CriReply::Done)
             }
+            CriCall::PodSandboxStats { key } => Ok(CriReply::Memory(self.memory_of(now, node, key))),
             CriCall::UpdatePodSandboxResources { .. } => Ok(CriReply::Done),
             CriCall::UpdateContainerResources { key, container, requests, limits } => {
                 self.machines[node.index()].update_resources(key, container, requests, limits, out);

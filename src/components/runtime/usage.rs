@@ -69,11 +69,13 @@ impl MachineLoad {
     const DISK: i64 = 100 * GIBI;
     /// Inodes of each file system.
     const INODES: i64 = 6_000_000;
+    /// What the system takes of memory, if nothing is said.
+    pub(super) const MEMORY: Load = Load::System(400 * MEBI);
     /// Process identities.
     const PIDS: i64 = 32_768;
 
     /// The newest value of a key.
-    fn at<T: Copy>(&self, now: SimTime, key: impl Fn(&LoadStep) -> Option<T>) -> Option<T> {
+    pub(super) fn at<T: Copy>(&self, now: SimTime, key: impl Fn(&LoadStep) -> Option<T>) -> Option<T> {
         let due = |step: &&LoadStep| SimTime::ZERO + step.from <= now;
         self.steps.iter().filter(due).filter_map(key).next_back()
     }
@@ -140,6 +142,19 @@ impl Instance {
     /// Bytes of memory that its processes use.
     pub(super) fn memory(&self, now: SimTime) -> i64 {
         self.usage(now).memory
+    }
+
+    /// The moments at which its processes begin to use something else, those that are past included.
+    pub(super) fn usage_steps(&self) -> impl Iterator<Item = SimTime> + '_ {
+        let main = self.model.iter().map(|model| (self.status.started_at, model));
+        let others = self.programs.iter().filter(|program| program.caller.is_some());
+        let models = main.chain(others.map(|program| (program.since, &program.model)));
+        models.flat_map(|(since, model)| model.usage.iter().map(move |step| since + step.from))
+    }
+
+    /// Bytes of memory by which it grows in a minute.
+    pub(super) fn leak(&self) -> i64 {
+        self.excess.iter().map(Excess::leak).sum()
     }
 
     fn changes_at(&self, now: SimTime) -> Option<SimTime> {
@@ -212,7 +227,7 @@ impl Instance {
 
 impl Machine {
     /// What a fault leaves of something.
-    fn short_of<T>(&self, key: impl Fn(&LoadStep) -> Option<T>) -> Option<T> {
+    pub(super) fn short_of<T>(&self, key: impl Fn(&LoadStep) -> Option<T>) -> Option<T> {
         self.shortages.iter().rev().find_map(|(_, step)| key(step))
     }
 
@@ -300,6 +315,13 @@ impl Runtimes {
         Some(PodUse { rule: record.rule, containers: running.iter().map(container).collect(), since })
     }
 
+    /// Bytes of memory that the containers of a pod use that run.
+    pub(super) fn memory_of(&self, now: SimTime, node: NodeIndex, key: PodKey) -> Vec<(Name, i64)> {
+        let instances = self.machines[node.index()].pods.get(&key).into_iter().flat_map(PodRecord::instances);
+        let running = instances.filter(|instance| instance.status.state == InstanceState::Running);
+        running.map(|instance| (instance.status.name, instance.memory(now))).collect()
+    }
+
     /// CPU that the ready pods of a rule share on average between two moments, times a billion.
     pub fn demand(&self, rule: usize, (since, until): (SimTime, SimTime)) -> i64 {
         let steps = self.world.pods[rule].demand.iter();
@@ -332,9 +354,10 @@ impl Runtimes {
         let inodes = inodes.or_else(|| load.at(now, |step| step.nodefs_inodes_free));
         NodeStats {
             memory: Supply {
-                available: at(|step| step.memory).unwrap_or(Load::System(400 * MEBI)).available(memory, total.memory),
+                available: at(|step| step.memory).unwrap_or(MachineLoad::MEMORY).available(memory, total.memory),
                 capacity: memory,
             },
+            allocatable_memory: None,
             nodefs: file_system(nodefs, inodes),
             imagefs: load.separate_imagefs.then(|| file_system(imagefs, load.at(now, |step| step.imagefs_inodes_free))),
             pids: Supply { available: pids, capacity: MachineLoad::PIDS },

@@ -14,6 +14,7 @@ pub use super::node_info::{Basics, HostPort, NodeInfo, PodOnNode, Totals, charge
 use super::node_tree::NodeTree;
 use super::objects::Objects;
 use crate::api::{FastMap, Labels, Name, Node, Pod, Taint, VolumeSource};
+use crate::planted::{self, Bug};
 use std::sync::Arc;
 
 /// The place of a node among all that the scheduler has ever heard of.
@@ -223,7 +224,9 @@ impl Cache {
 
     /// A pod is taken to be on a node, which its newest version does not say yet.
     pub fn assume_pod(&mut self, pod: &Arc<Pod>) {
-        self.put(pod, true);
+        if !planted::is(Bug::AssumedPodsForgotten) {
+            self.put(pod, true);
+        }
     }
 
     /// Whether a pod is assumed on a node.

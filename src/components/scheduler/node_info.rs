@@ -8,6 +8,7 @@ use crate::api::{
     CPU, ContainerPort, EPHEMERAL_STORAGE, Labels, MEMORY, Name, Node, PODS, Pod, PodSpec, ResourceList, Resources,
     requests,
 };
+use crate::planted::{self, Bug};
 use std::sync::Arc;
 
 names! {
@@ -303,7 +304,8 @@ impl NodeInfo {
         let resources = pod.resources();
         let (non_zero_milli_cpu, non_zero_memory) = pod.non_zero();
         let totals = &mut self.totals;
-        totals.requested.add(Basics::of(resources), sign);
+        let times = if planted::is(Bug::RequestsChargedTwice) { 2 * sign } else { sign };
+        totals.requested.add(Basics::of(resources), times);
         totals.non_zero_milli_cpu += sign * non_zero_milli_cpu;
         totals.non_zero_memory += sign * non_zero_memory;
         totals.pods += sign;

@@ -32,6 +32,7 @@ mod wait;
 mod yaml;
 
 pub use get::pod::PodSummary;
+pub use get::pods_of;
 pub use live::{Live, LogLine, Nobody, Unreachable, Usage};
 pub use objects::Objects;
 pub use wait::{Waiting, look};

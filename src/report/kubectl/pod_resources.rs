@@ -4,7 +4,7 @@
 //! that comes after them.
 
 use super::fields::{Fields, condition};
-use super::get::pod::is_sidecar;
+use super::get::pod_facts::is_sidecar;
 use crate::api::Quantity;
 use serde_json::Value;
 use std::collections::BTreeMap;

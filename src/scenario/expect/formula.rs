@@ -52,6 +52,40 @@ pub struct Window {
     pub after: Option<Formula>,
 }
 
+impl Expectation {
+    /// Whether it asks for a refusal in these words.
+    pub fn asks_for_refusal(&self, said: &str) -> bool {
+        let asks = |atom: &Atom| matches!(&atom.question, Question::Refused { message, .. } if message.accepts(said));
+        self.atoms.iter().any(asks)
+    }
+
+    /// The objects that it asks about, each with whether it is otherwise than wanted.
+    pub fn subjects(&self, list: &dyn Fn(Kind) -> Vec<Object>) -> Vec<(Object, bool)> {
+        let mut wanted = Vec::new();
+        match &self.clause {
+            Clause::Never(formula, _) => formula.wanted(false, &mut wanted),
+            Clause::Eventually(formula, _)
+            | Clause::Always(formula, _)
+            | Clause::At(formula, _)
+            | Clause::First(formula, ..)
+            | Clause::End(formula) => formula.wanted(true, &mut wanted),
+            Clause::Before(first, second) => {
+                first.wanted(true, &mut wanted);
+                second.wanted(true, &mut wanted);
+            }
+        }
+        let mut subjects = Vec::new();
+        for (atom, wanted) in wanted {
+            let Question::Objects { selection, predicate, quantifier } = &self.atoms[atom].question else { continue };
+            let wanted = wanted != matches!(quantifier, Quantifier::None);
+            let meant = list(selection.kind).into_iter().filter(|object| selection.holds(object));
+            subjects
+                .extend(meant.map(|object| (predicate.accepts(&object) != wanted, object)).map(|(odd, o)| (o, odd)));
+        }
+        subjects
+    }
+}
+
 /// A combination of facts.
 #[derive(Debug, Clone)]
 pub enum Formula {
@@ -73,6 +107,15 @@ impl Formula {
             Self::Not(inner) => !inner.holds(facts),
             Self::And(parts) => parts.iter().all(|part| part.holds(facts)),
             Self::Or(parts) => parts.iter().any(|part| part.holds(facts)),
+        }
+    }
+
+    /// The facts that it is made of, each with whether it is wanted or is not.
+    fn wanted(&self, wanted: bool, found: &mut Vec<(usize, bool)>) {
+        match self {
+            Self::Atom(atom) => found.push((*atom, wanted)),
+            Self::Not(inner) => inner.wanted(!wanted, found),
+            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.wanted(wanted, found)),
         }
     }
 
@@ -120,6 +163,11 @@ pub enum Question {
         selection: Option<Selection>,
         /// The server's words.
         message: TextPattern,
+    },
+    /// Of Services whose requests go to pods that have died.
+    Misrouted {
+        /// Which Services.
+        selection: Selection,
     },
 }
 

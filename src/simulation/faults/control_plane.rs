@@ -1,7 +1,7 @@
 //! Processes of the control plane that die and start again, and what mending a wire sets going.
 
 use super::{Cluster, FaultMessage, Memory, Strike};
-use crate::api::{Change, ChangeKind, Kind, Object};
+use crate::api::{Change, ChangeKind, Kind, Object, WallTime};
 use crate::components::controllers::{ControllerManager, ControllerSetup, DriverFailures, Heartbeat};
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
@@ -284,7 +284,16 @@ impl Cluster {
             return;
         }
         let last = self.kubelets[node.index()].lease_renewed_at(now).unwrap_or(SimTime::ZERO);
+        if let Some(renewed) = self.lease_renewed(now, node) {
+            self.faults.lapsed.insert(node, renewed);
+        }
         self.heard_of(now, node, Heartbeat::Stopped(last), out);
+    }
+
+    /// When the lease of a node was last renewed, if it ever was.
+    pub(in crate::simulation) fn lease_renewed(&self, now: SimTime, node: NodeIndex) -> Option<WallTime> {
+        let going_on = || Some(self.server.clock().at(now).earlier_by(self.kubelets[node.index()].lease_age(now)?));
+        self.faults.lapsed.get(&node).copied().or_else(going_on)
     }
 
     /// A kubelet whose lease lapsed tries again before long.
@@ -311,6 +320,7 @@ impl Cluster {
             return;
         }
         self.faults.silent.remove(&node);
+        self.faults.lapsed.remove(&node);
         self.heard_of(now, node, Heartbeat::Beats, out);
     }
 }

@@ -14,7 +14,7 @@ mod trigger;
 mod wire;
 
 use super::Cluster;
-use crate::api::{FastMap, Name, Object, Request, Store, Uid};
+use crate::api::{FastMap, Name, Object, Request, Store, Uid, WallTime};
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 use crate::faults::{FaultKind, FaultPlan, Leader, PlannedTrigger, Subject};
@@ -177,6 +177,8 @@ pub(super) struct Faults {
     runtimes: BTreeMap<NodeIndex, SilentRuntime>,
     /// Nodes whose leases are not renewed.
     silent: BTreeSet<NodeIndex>,
+    /// When they last were, if ever.
+    lapsed: BTreeMap<NodeIndex, WallTime>,
     /// Strikes that keep machines without power, and kubelets from running.
     dark: BTreeMap<NodeIndex, BTreeSet<u32>>,
     killed: BTreeMap<NodeIndex, BTreeSet<u32>>,

@@ -133,7 +133,10 @@ impl Checker {
         let mut past = self.nodes.remove(&index).unwrap_or_default();
         past.process(now, &cluster.kubelets()[place]);
         if let Some(before) = past.node.clone() {
-            let hold = cluster.kubelets()[place].config().eviction.pressure_transition_period;
+            let config = cluster.kubelets()[place].config();
+            // It is told of when the node's status is next written, so much later at most.
+            let late = config.node_status_update_frequency + config.node_status_update_frequency / 10;
+            let hold = config.eviction.pressure_transition_period.saturating_sub(late);
             let fact = NodeVersion { now, before: &before, node, past: &past, hold };
             let object = || format!("Node/{}", node.meta.name);
             self.hold(now, object, |law| if let Law::Node(check) = law { check(&fact) } else { None });

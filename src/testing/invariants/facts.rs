@@ -1,7 +1,7 @@
 //! The facts of a step that laws are about, each with what was noted before it.
 
 use super::past::{ApiPast, KubeletView, NodePast, PodPast};
-use crate::api::{DeleteOptions, Node, Pod, PodSpec, PodStatus};
+use crate::api::{ContainerStatus, DeleteOptions, Node, Pod, PodSpec, PodStatus};
 use crate::components::cri::{CriCall, PodKey, RuntimePod};
 use crate::components::kubelet::{PodInsight, WorkerInsight};
 use crate::components::message::{Client, NodeIndex};
@@ -110,7 +110,11 @@ impl<'a> Moved<'a> {
     pub fn new_status(&self) -> Option<(Option<&'a PodStatus>, &'a PodStatus)> {
         (self.before.version != self.after.version).then_some(())?;
         let (status, _, _) = self.insight.status()?;
-        Some((self.past.status.as_ref(), status))
+        // What `TerminatePod` says of a container that nobody saw end tells of nothing but its loss.
+        let lost =
+            |one: &ContainerStatus| one.state.terminated().is_some_and(|end| end.reason == "ContainerStatusUnknown");
+        let last = self.after.worker.is_some_and(|worker| worker.finished || worker.terminated_at.is_some());
+        (!last || !status.all_containers().any(lost)).then_some((self.past.status.as_ref(), status))
     }
 
     /// The two statuses, if exactly one change lies between them.

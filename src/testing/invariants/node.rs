@@ -37,7 +37,8 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 54,
-        sentence: "A node's pressure is told of for the transition period at least, as long as its kubelet runs.",
+        sentence: "A node's pressure is told of for the transition period at least, but for the time until it is first \
+                   told, as long as its kubelet runs.",
         source: "TestNodeConditionsObservedSince",
         law: Law::Node(pressure_holds),
     },

@@ -3,6 +3,7 @@
 use super::{Sets, Work, available, by_age, wanted};
 use crate::api::{Deployment, DeploymentStrategy, EventType, Object, Part, ReplicaSet, Request};
 use crate::components::controllers::flow::{Step, object};
+use crate::planted::{self, Bug};
 use std::sync::Arc;
 
 impl Deployment {
@@ -91,6 +92,7 @@ impl Work<'_, '_> {
     /// (`scaleDownOldReplicaSetsForRollingUpdate`).
     fn shrink_healthy(&mut self, old: &[Arc<ReplicaSet>], new: &Arc<ReplicaSet>) -> Step<i32> {
         let least = self.deployment.spec.replicas - self.deployment.max_unavailable();
+        let least = if planted::is(Bug::AvailabilityIgnored) { 0 } else { least };
         let spare = available(old) + new.status.available_replicas - least;
         let mut scaled = 0;
         for set in old {

@@ -10,6 +10,7 @@ use crate::api::{
 use crate::components::controllers::flow::{Desk, Flow, Step, object};
 use crate::components::controllers::informers::Informers;
 use crate::components::controllers::pod_control;
+use crate::planted::{self, Bug};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -115,7 +116,7 @@ impl NodeLifecycleController {
                     taint.effect == TaintEffect::NoExecute
                         && (taint.key == *TAINT_NOT_READY || taint.key == *TAINT_UNREACHABLE)
                 };
-                if is_tainted(node) {
+                if is_tainted(node) && !planted::is(Bug::TaintStays) {
                     findings.swaps.push((name, Vec::new(), node.taints.iter().filter(ours).cloned().collect()));
                 }
             }

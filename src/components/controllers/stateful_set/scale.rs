@@ -8,6 +8,7 @@ use crate::api::{
 use crate::components::controllers::flow::{Call, Flow, Step};
 use crate::components::controllers::pod_control::{self, Owner, is_available};
 use crate::components::controllers::work_queue::Key;
+use crate::planted::{self, Bug};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -65,7 +66,11 @@ impl<'a> Work<'a> {
             return Ok((self.status, None));
         }
         let first_unhealthy = self.first_unhealthy(flow.wall());
-        let mut next = if set.spec.parallel { self.fill_at_once(flow)? } else { self.fill_in_order(flow)? };
+        let mut next = if set.spec.parallel || planted::is(Bug::OrdinalsUnordered) {
+            self.fill_at_once(flow)?
+        } else {
+            self.fill_in_order(flow)?
+        };
         if next == Next::GoOn {
             next = self.condemn(first_unhealthy, flow)?;
         }

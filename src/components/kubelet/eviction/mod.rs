@@ -18,7 +18,7 @@ use crate::api::names;
 use crate::api::{EventType, MEMORY, Name, Pod, Text, format_amount};
 use crate::components::cri::{CriCall, InstanceState, PodKey};
 use crate::components::message::Message;
-use crate::components::stats::{NodeStats, PodStats};
+use crate::components::stats::{NodeStats, PodStats, Supply};
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -129,6 +129,7 @@ impl Kubelet {
         }
         self.eviction.planned = None;
         self.measure_volumes(now, &mut stats);
+        stats.allocatable_memory = self.allocatable_memory(&stats);
         match std::mem::take(&mut self.eviction.stage) {
             Stage::Sleeping => self.synchronize(now, &stats, out),
             Stage::Reclaiming { threshold, before } => self.reclaimed(now, threshold, &before, &stats, out),
@@ -147,6 +148,16 @@ impl Kubelet {
                 }
             }
         }
+    }
+
+    /// What is left of the memory that pods may use together: their cgroup's limit is what is allocatable and what
+    /// evictions keep free (`GetNodeAllocatableAbsolute`).
+    fn allocatable_memory(&self, stats: &NodeStats) -> Option<Supply> {
+        let allocatable = self.template.status.allocatable.get(*MEMORY)?;
+        let kept_free = self.config.eviction.hard.get(&Signal::MemoryAvailable);
+        let capacity = allocatable + kept_free.map_or(0, |limit| limit.of(stats.memory.capacity).value());
+        let used: i64 = stats.pods.iter().flat_map(|pod| &pod.containers).map(|container| container.memory).sum();
+        Some(Supply { available: (capacity - used).max(0), capacity })
     }
 
     fn is_finished(&self, key: PodKey) -> bool {
@@ -253,6 +264,7 @@ impl Kubelet {
                 dead.extend(exited.map(|instance| (*key, instance.id)));
             }
         }
+        self.remove_left_overs(now, out);
         for (key, container) in dead {
             self.call_runtime(delay, CriCall::RemoveContainer { key, container }, super::PendingCri::Nobody, out);
         }
@@ -316,8 +328,9 @@ impl Kubelet {
         let mut message = format!("The node was low on resource: {name}. ");
         let acted_on = self.eviction.acted_on.iter().map(|place| &thresholds[*place]);
         let low = acted_on.into_iter().find(|one| one.signal.reclaims() == resource);
-        if let Some(low) = low {
-            let supply = low.signal.observe(stats);
+        if let Some(low) = low
+            && let Some(supply) = low.signal.observe(stats)
+        {
             let (limit, available) = (low.limit.of(supply.capacity), low.signal.show(supply.available));
             message.push_str(&format!("Threshold quantity: {limit}, available: {available}. "));
         }

@@ -95,6 +95,7 @@ mod tests {
         });
         let node = NodeStats {
             memory: Supply::default(),
+            allocatable_memory: None,
             nodefs: disk,
             imagefs: separate.then_some(disk),
             pids: Supply::default(),

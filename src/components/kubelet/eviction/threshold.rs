@@ -33,6 +33,9 @@ pub enum Signal {
     /// Process identities.
     #[serde(rename = "pid.available")]
     PidAvailable,
+    /// Memory that pods may use together.
+    #[serde(rename = "allocatableMemory.available")]
+    AllocatableMemoryAvailable,
 }
 
 /// What a node condition says is short.
@@ -66,13 +69,14 @@ impl Reclaimed {
 
 impl Signal {
     /// All signals.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::MemoryAvailable,
         Self::NodeFsAvailable,
         Self::NodeFsInodesFree,
         Self::ImageFsAvailable,
         Self::ImageFsInodesFree,
         Self::PidAvailable,
+        Self::AllocatableMemoryAvailable,
     ];
 
     /// As KubeletConfiguration writes it.
@@ -84,12 +88,13 @@ impl Signal {
             Self::ImageFsAvailable => "imagefs.available",
             Self::ImageFsInodesFree => "imagefs.inodesFree",
             Self::PidAvailable => "pid.available",
+            Self::AllocatableMemoryAvailable => "allocatableMemory.available",
         }
     }
 
     pub(super) const fn pressure(self) -> Pressure {
         match self {
-            Self::MemoryAvailable => Pressure::Memory,
+            Self::MemoryAvailable | Self::AllocatableMemoryAvailable => Pressure::Memory,
             Self::NodeFsAvailable | Self::NodeFsInodesFree | Self::ImageFsAvailable | Self::ImageFsInodesFree => {
                 Pressure::Disk
             }
@@ -99,30 +104,34 @@ impl Signal {
 
     pub(super) const fn reclaims(self) -> Reclaimed {
         match self {
-            Self::MemoryAvailable => Reclaimed::Memory,
+            Self::MemoryAvailable | Self::AllocatableMemoryAvailable => Reclaimed::Memory,
             Self::NodeFsAvailable | Self::ImageFsAvailable => Reclaimed::EphemeralStorage,
             Self::NodeFsInodesFree | Self::ImageFsInodesFree => Reclaimed::Inodes,
             Self::PidAvailable => Reclaimed::Pids,
         }
     }
 
-    /// How much is left of it.
-    pub(super) fn observe(self, stats: &NodeStats) -> Supply {
+    /// How much is left of it, if that is measured.
+    pub(super) fn observe(self, stats: &NodeStats) -> Option<Supply> {
         let imagefs = stats.imagefs.as_ref().unwrap_or(&stats.nodefs);
-        match self {
+        Some(match self {
+            Self::AllocatableMemoryAvailable => return stats.allocatable_memory,
             Self::MemoryAvailable => stats.memory,
             Self::NodeFsAvailable => stats.nodefs.bytes,
             Self::NodeFsInodesFree => stats.nodefs.inodes,
             Self::ImageFsAvailable => imagefs.bytes,
             Self::ImageFsInodesFree => imagefs.inodes,
             Self::PidAvailable => stats.pids,
-        }
+        })
     }
 
     /// An observed amount, as the kubelet writes it.
     pub(super) fn show(self, amount: i64) -> Quantity {
         let format = match self {
-            Self::MemoryAvailable | Self::NodeFsAvailable | Self::ImageFsAvailable => QuantityFormat::BinarySI,
+            Self::MemoryAvailable
+            | Self::AllocatableMemoryAvailable
+            | Self::NodeFsAvailable
+            | Self::ImageFsAvailable => QuantityFormat::BinarySI,
             Self::NodeFsInodesFree | Self::ImageFsInodesFree | Self::PidAvailable => QuantityFormat::DecimalSI,
         };
         Quantity::new(amount, format)
@@ -218,6 +227,8 @@ pub struct EvictionConfig {
     pub pressure_transition_period: SimDuration,
     /// The most seconds that a pod gets at a soft limit.
     pub max_pod_grace_period: i64,
+    /// Whether pods together may use no more memory than is allocatable to them (`enforceNodeAllocatable`).
+    pub enforce_allocatable: bool,
 }
 
 impl Default for EvictionConfig {
@@ -237,6 +248,7 @@ impl Default for EvictionConfig {
             minimum_reclaim: BTreeMap::new(),
             pressure_transition_period: SimDuration::from_secs(300),
             max_pod_grace_period: 0,
+            enforce_allocatable: true,
         }
     }
 }
@@ -252,7 +264,8 @@ pub(super) struct Threshold {
 }
 
 impl EvictionConfig {
-    /// Every threshold: hard ones first.
+    /// Every threshold: hard ones first, and at last what holds for the memory of pods as for that of the node
+    /// (`addAllocatableThresholds`).
     pub(super) fn thresholds(&self) -> Vec<Threshold> {
         let threshold = |signal: &Signal, limit: &Limit, grace| Threshold {
             signal: *signal,
@@ -265,14 +278,19 @@ impl EvictionConfig {
             let grace = self.soft_grace_period.get(signal).copied().unwrap_or(SimDuration::ZERO);
             threshold(signal, limit, Some(grace))
         });
-        hard.chain(soft).collect()
+        let of_memory = self.hard.get(&Signal::MemoryAvailable).filter(|_| self.enforce_allocatable);
+        let of_pods = of_memory.map(|limit| Threshold {
+            signal: Signal::AllocatableMemoryAvailable,
+            ..threshold(&Signal::MemoryAvailable, limit, None)
+        });
+        hard.chain(soft).chain(of_pods).collect()
     }
 }
 
 impl Threshold {
     /// Whether there is too little; once there was, the minimum reclaim counts too.
     pub(super) fn is_met(&self, stats: &NodeStats, was_met: bool) -> bool {
-        let supply = self.signal.observe(stats);
+        let Some(supply) = self.signal.observe(stats) else { return false };
         let mut limit = self.limit.of(supply.capacity);
         if was_met && let Some(reclaim) = &self.minimum_reclaim {
             limit.add(&reclaim.of(supply.capacity));
@@ -295,6 +313,17 @@ mod tests {
         for wrong in ["x", "%", "120%", "-1%", ""] {
             assert!(wrong.parse::<Limit>().is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn the_hard_limit_of_memory_holds_for_the_memory_of_pods_too() {
+        // `TestParseThresholdConfig` ("default", and with an allocatable threshold): the copy comes last.
+        let mut config = EvictionConfig::default();
+        let last =
+            |config: &EvictionConfig| config.thresholds().pop().map(|last| (last.signal, last.limit.to_string()));
+        assert_eq!(last(&config), Some((Signal::AllocatableMemoryAvailable, "100Mi".to_owned())));
+        config.enforce_allocatable = false;
+        assert_eq!(last(&config), Some((Signal::ImageFsInodesFree, "5%".to_owned())));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::tree::Directory;
 use super::view::Files;
 use crate::engine::SimTime;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Names a volume in a [`Volumes`] arena; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,9 +88,10 @@ pub struct FileSystem {
 }
 
 impl Default for FileSystem {
-    /// The usual directories and nothing in them.
+    /// The usual directories and nothing in them: one tree for all who have written nothing.
     fn default() -> Self {
-        Self::new(Arc::new(Directory::linux()))
+        static LINUX: LazyLock<Arc<Directory>> = LazyLock::new(|| Arc::new(Directory::linux()));
+        Self::new(LINUX.clone())
     }
 }
 

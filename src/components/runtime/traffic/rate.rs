@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn rates_follow_their_curves() {
         let secs = SimDuration::from_secs;
-        let hours = |hours| SimDuration::from_mins(hours * 60);
+        let hours = |hours: u64| SimDuration::from_mins(hours * 60);
         let ramp = Rate::Ramp { from: 10, to: 40, begins: secs(60), lasts: secs(30) };
         let daily = Rate::Daily { low: 100, high: 300, peak: hours(14), period: hours(24) };
         let step = |from, rate| RateStep { from: secs(from), rate };

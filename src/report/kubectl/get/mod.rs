@@ -9,6 +9,7 @@ mod event;
 pub mod network;
 pub mod node;
 pub mod pod;
+pub mod pod_facts;
 pub mod storage;
 mod workload;
 
@@ -25,7 +26,7 @@ use super::table::{Column, Layout, Row};
 use super::tabwriter::TabWriter;
 use super::template::Template;
 use super::{Objects, Printed, go, go_sort, yaml};
-use crate::api::human_duration;
+use crate::api::{Pod, human_duration};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -261,6 +262,17 @@ fn get(arguments: &Arguments, objects: &Objects, now: Timestamp) -> Result<Print
         printed.fail(&error);
     }
     Ok(printed)
+}
+
+/// Pods of a running cluster as `kubectl get pods -A` lists them, in the order in which they come.
+pub fn pods_of<'p>(pods: impl IntoIterator<Item = &'p Pod>, now: Timestamp) -> String {
+    let layout = Layout { with_namespace: true, ..Layout::default() };
+    let mut lines = layout.header(pod::COLUMNS);
+    let header = lines.len();
+    for pod in pods {
+        lines += &format!("{}\t{}\n", pod.meta.namespace, pod::cells_of(pod, now).join("\t"));
+    }
+    if lines.len() == header { "No resources found\n".to_owned() } else { TabWriter::TABLE.align(&lines) }
 }
 
 /// The forms of output.

@@ -2,7 +2,9 @@
 //!
 //! Follows Kubernetes 1.36 `pkg/printers/internalversion/printers.go` (`printPod`).
 
+use super::pod_facts::{ContainerFacts, PodFacts, StateFacts, stamp};
 use super::{Columns, age, or_none, since};
+use crate::api::Pod;
 use crate::report::kubectl::fields::{Fields, condition};
 use crate::report::kubectl::table::{NAME, column, wide};
 use jiff::Timestamp;
@@ -23,18 +25,21 @@ pub const COLUMNS: Columns = &[
 
 /// The line of one pod.
 pub fn cells(pod: &Value, now: Timestamp) -> Vec<String> {
-    let summary = PodSummary::of(pod);
-    vec![
-        pod.text("metadata.name").to_owned(),
-        format!("{}/{}", summary.ready, summary.total),
-        summary.status,
-        summary.restarts.text(now),
-        age(pod, now),
-        or_none(first_ip(pod)),
+    let ip = pod.list("status.podIPs").first().map_or(pod.text("status.podIP"), |first| first.text("ip"));
+    let mut cells = PodSummary::of(pod).cells(pod.text("metadata.name"), age(pod, now), now);
+    cells.extend([
+        or_none(ip),
         or_none(pod.text("spec.nodeName")),
         or_none(pod.text("status.nominatedNodeName")),
         readiness_gates(pod),
-    ]
+    ]);
+    cells
+}
+
+/// The columns of one pod of a running cluster that are always shown.
+pub fn cells_of(pod: &Pod, now: Timestamp) -> Vec<String> {
+    let age = since(stamp(pod.meta.creation_timestamp), now);
+    PodSummary::from(&PodFacts::of_pod(pod)).cells(&pod.meta.name, age, now)
 }
 
 /// What READY, STATUS and RESTARTS say of a pod.
@@ -58,9 +63,9 @@ pub struct Restarts {
 }
 
 impl Restarts {
-    fn add(&mut self, container: &Value) {
-        self.count += container.int("restartCount");
-        self.last = self.last.max(container.time("lastState.terminated.finishedAt"));
+    fn add(&mut self, container: &ContainerFacts<'_>) {
+        self.count += container.restarts;
+        self.last = self.last.max(container.last_finished);
     }
 
     /// How many.
@@ -80,28 +85,34 @@ impl Restarts {
 impl PodSummary {
     /// Sums up one pod.
     pub fn of(pod: &Value) -> Self {
-        let sidecars = pod.list("spec.initContainers").iter().filter(|c| is_sidecar(c)).count();
+        Self::from(&PodFacts::of(pod))
+    }
+
+    /// The columns that are always shown.
+    pub(super) fn cells(self, name: &str, age: String, now: Timestamp) -> Vec<String> {
+        let ready = format!("{}/{}", self.ready, self.total);
+        vec![name.to_owned(), ready, self.status, self.restarts.text(now), age]
+    }
+
+    fn from(pod: &PodFacts<'_>) -> Self {
         let mut summary = Self {
             ready: 0,
-            total: pod.list("spec.containers").len() + sidecars,
-            status: pod_reason(pod),
+            total: pod.containers + pod.sidecars,
+            status: pod.status().to_owned(),
             restarts: Restarts::default(),
         };
         let sidecar_restarts = match summary.add_init_containers(pod) {
             Initialization::Done { sidecar_restarts } => Some(sidecar_restarts),
-            Initialization::Pending { sidecar_restarts } => {
-                let initialized = condition(pod, "Initialized").is_some_and(|c| c.text("status") == "True");
-                initialized.then_some(sidecar_restarts)
-            }
+            Initialization::Pending { sidecar_restarts } => pod.initialized.then_some(sidecar_restarts),
         };
         if let Some(restarts) = sidecar_restarts {
             summary.restarts = restarts;
             summary.add_containers(pod);
         }
-        if pod.has("metadata.deletionTimestamp") {
-            if pod.text("status.reason") == "NodeLost" {
+        if pod.terminating {
+            if pod.reason == "NodeLost" {
                 summary.status = "Unknown".to_owned();
-            } else if !matches!(pod.text("status.phase"), "Succeeded" | "Failed") {
+            } else if !matches!(pod.phase, "Succeeded" | "Failed") {
                 summary.status = "Terminating".to_owned();
             }
         }
@@ -109,27 +120,26 @@ impl PodSummary {
     }
 
     /// Looks at init containers up to the first that is not done.
-    fn add_init_containers(&mut self, pod: &Value) -> Initialization {
-        let specs = pod.list("spec.initContainers");
+    fn add_init_containers(&mut self, pod: &PodFacts<'_>) -> Initialization {
         let mut sidecar_restarts = Restarts::default();
-        for (i, container) in pod.list("status.initContainerStatuses").iter().enumerate() {
-            let sidecar = specs.iter().any(|spec| spec["name"] == container["name"] && is_sidecar(spec));
+        for (i, container) in pod.init_statuses.iter().enumerate() {
             self.restarts.add(container);
-            if sidecar {
+            if container.sidecar {
                 sidecar_restarts.add(container);
             }
-            let terminated = container.at("state.terminated");
-            if !terminated.is_null() && terminated.int("exitCode") == 0 {
+            if matches!(container.state, StateFacts::Terminated { exit_code: 0, .. }) {
                 continue;
             }
-            if sidecar && container.flag("started") {
-                self.ready += usize::from(container.flag("ready"));
+            if container.sidecar && container.started {
+                self.ready += usize::from(container.ready);
                 continue;
             }
-            self.status = match (terminated, container.text("state.waiting.reason")) {
-                (Value::Null, "" | "PodInitializing") => format!("Init:{i}/{}", specs.len()),
-                (Value::Null, waiting) => format!("Init:{waiting}"),
-                (terminated, _) => format!("Init:{}", termination(terminated)),
+            self.status = match &container.state {
+                StateFacts::Waiting("" | "PodInitializing") | StateFacts::Running => {
+                    format!("Init:{i}/{}", pod.init_containers)
+                }
+                StateFacts::Waiting(reason) => format!("Init:{reason}"),
+                state => format!("Init:{}", state.termination()),
             };
             return Initialization::Pending { sidecar_restarts };
         }
@@ -137,27 +147,29 @@ impl PodSummary {
     }
 
     /// Looks at the containers, of which the first has the last word on the status.
-    fn add_containers(&mut self, pod: &Value) {
+    fn add_containers(&mut self, pod: &PodFacts<'_>) {
         let (mut has_running, mut error) = (false, None);
-        for container in pod.list("status.containerStatuses").iter().rev() {
+        for container in pod.statuses.iter().rev() {
             self.restarts.add(container);
-            let terminated = container.at("state.terminated");
-            let waiting = container.text("state.waiting.reason");
-            if !waiting.is_empty() {
-                self.status = waiting.to_owned();
-            } else if !terminated.is_null() {
-                self.status = termination(terminated);
-                if terminated.int("exitCode") != 0 {
-                    error = Some(self.status.clone());
+            match &container.state {
+                StateFacts::Waiting("") => {}
+                StateFacts::Waiting(reason) => (*reason).clone_into(&mut self.status),
+                state @ StateFacts::Terminated { exit_code, .. } => {
+                    self.status = state.termination();
+                    if *exit_code != 0 {
+                        error = Some(self.status.clone());
+                    }
                 }
-            } else if container.flag("ready") && container.has("state.running") {
-                has_running = true;
-                self.ready += 1;
+                StateFacts::Running => {
+                    if container.ready {
+                        has_running = true;
+                        self.ready += 1;
+                    }
+                }
             }
         }
         if self.status == "Completed" {
-            let is_ready = |c: &Value| c.text("type") == "Ready" && c.text("status") == "True";
-            if has_running && pod.list("status.conditions").iter().any(is_ready) {
+            if has_running && pod.ready {
                 self.status = "Running".to_owned();
             } else if let Some(error) = error {
                 self.status = error;
@@ -172,32 +184,6 @@ impl PodSummary {
 enum Initialization {
     Pending { sidecar_restarts: Restarts },
     Done { sidecar_restarts: Restarts },
-}
-
-/// What is said of the pod itself, before any container has a say.
-fn pod_reason(pod: &Value) -> String {
-    let gated = |c: &Value| c.text("type") == "PodScheduled" && c.text("reason") == "SchedulingGated";
-    if pod.list("status.conditions").iter().any(gated) {
-        return "SchedulingGated".to_owned();
-    }
-    pod.text_or("status.reason", pod.text("status.phase")).to_owned()
-}
-
-/// An init container that is restarted for as long as the pod lives.
-pub fn is_sidecar(container: &Value) -> bool {
-    container.text("restartPolicy") == "Always"
-}
-
-fn termination(terminated: &Value) -> String {
-    match (terminated.text("reason"), terminated.int("signal")) {
-        ("", 0) => format!("ExitCode:{}", terminated.int("exitCode")),
-        ("", signal) => format!("Signal:{signal}"),
-        (reason, _) => reason.to_owned(),
-    }
-}
-
-fn first_ip(pod: &Value) -> &str {
-    pod.list("status.podIPs").first().map_or(pod.text("status.podIP"), |first| first.text("ip"))
 }
 
 fn readiness_gates(pod: &Value) -> String {

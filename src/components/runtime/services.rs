@@ -165,11 +165,22 @@ impl Services {
         Route::To(address, port)
     }
 
-    /// The addresses and ports that get the traffic of a Service at a port, or at its first one.
-    pub(super) fn backends(&self, key: (Name, Name), port: Option<u16>) -> Vec<(Ipv4Addr, u16)> {
+    /// The addresses and ports that get the traffic of a Service at a port, or at its first one: by the rules of the
+    /// first node's proxy, where they differ; of a headless Service by its name.
+    pub(super) fn backends(
+        &self,
+        (proxies, now): (&Proxies, SimTime),
+        key: (Name, Name),
+        port: Option<u16>,
+    ) -> Vec<(Ipv4Addr, u16)> {
         let Some(service) = self.services.get(&key) else { return Vec::new() };
         let named = service.ports.iter().find(|own| port.is_none_or(|port| own.port == port));
         let Some(named) = named else { return Vec::new() };
+        if service.cluster_ip.is_some() {
+            let Some(view) = proxies.rules(now, NodeIndex(0), key) else { return Vec::new() };
+            let internal = view.internal();
+            return internal.iter().filter_map(|backend| Some((backend.address, backend.port(named)?))).collect();
+        }
         let endpoints = self.endpoints(key);
         endpoints
             .filter_map(|(endpoint, slice)| {

@@ -297,7 +297,13 @@ const EFFECTS: [(&str, &str); 57] = [
 ];
 
 /// The same, of those that need not be long.
-const MORE_EFFECTS: [(&str, &str); 17] = [
+const MORE_EFFECTS: [(&str, &str); 18] = [
+    // Scaled after the backup was taken, it is as before when that is restored.
+    (
+        r#"EtcdRestore, at: "1m", lasts: "1m"), (fault: ScaleTo(object: "deployment/web", replicas: 5), at: "70s",
+           lasts: "9m""#,
+        "eventually deployment(web).spec.replicas == 3 until 10m after deployment(web).spec.replicas == 5",
+    ),
     (
         r#"ScaleTo(object: "deployment/web", replicas: 0), at: "1m", lasts: "1m""#,
         "eventually count(pods(app=web)) == 0 from 1m until 2m",

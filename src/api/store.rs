@@ -217,6 +217,48 @@ impl Store {
         Some(last)
     }
 
+    /// Makes everything what it was in a backup, as after a restore of etcd: versions go on, so that every watch tells
+    /// of it (`etcdutl snapshot restore --bump-revision`).
+    pub(super) fn restore(&mut self, backup: &Self) {
+        for kind in Kind::ALL {
+            object::with_kind!(*kind, T => self.restore_kind::<T>(T::table(backup)));
+        }
+    }
+
+    fn restore_kind<T: ApiObject>(&mut self, backup: &Table<T>) {
+        let places = T::table(self).rows.len();
+        let place = |place: usize| u32::try_from(place).expect("fewer than 2^32 objects of a kind in a run");
+        let then = |place: u32| backup.get(Id::new(place)).cloned();
+        // Names are free before they are taken again; to its kubelet a pod that is not bound any more is gone.
+        let node_of = |version: &Arc<T>| T::wrap(version.clone()).pod().map(|pod| pod.node_name);
+        for place in (0..places).map(place) {
+            let now = T::table(self).get(Id::new(place)).cloned();
+            let goes = match (&now, then(place)) {
+                (Some(now), Some(then)) => node_of(now) != node_of(&then),
+                (Some(_), None) => true,
+                (None, _) => false,
+            };
+            if goes {
+                self.remove::<T>(Id::new(place));
+            }
+        }
+        for place in (0..places).map(place) {
+            let now = T::table(self).get(Id::new(place)).cloned();
+            match (now, then(place)) {
+                (None, Some(then)) => {
+                    let key = (then.meta().namespace, then.table_name());
+                    T::table_mut(self).by_name.insert(key, place);
+                    self.version += 1;
+                    self.write(T::clone(&then), ChangeKind::Added);
+                }
+                (Some(now), Some(then)) if now.meta().resource_version != then.meta().resource_version => {
+                    self.replace(T::clone(&then));
+                }
+                _ => {}
+            }
+        }
+    }
+
     fn write<T: ApiObject>(&mut self, mut object: T, kind: ChangeKind) -> Arc<T> {
         object.meta_mut().resource_version = self.version;
         let index = object.meta().index as usize;

@@ -120,6 +120,9 @@ kinds! {
     /// The store has no leader: writes fail after seven seconds, reads go on.
     ApiServer Cluster false EtcdLeaderLoss =
         r#"(fault: EtcdLeaderLoss, at: "1m", lasts: "20s")"#;
+    /// A backup of the store is taken; healed, the store is what it was then, and whatever came after never was.
+    ApiServer Cluster false EtcdRestore =
+        r#"(fault: EtcdRestore, at: "1m", lasts: "5m")"#;
     /// Events do not arrive.
     ApiServer Cluster false EventLoss(EventLoss) =
         r#"(fault: EventLoss(percent: 50), lasts: "5m")"#;

@@ -238,6 +238,16 @@ impl Cluster {
         self.publish(now, out);
     }
 
+    /// Tells the watchers of what a backup has brought back. To whoever keeps the books it is new: what was said of it
+    /// after the backup was taken was never said.
+    pub(super) fn publish_restored(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        let before = self.changes.len();
+        self.publish(now, out);
+        for change in self.changes[before..].iter_mut().filter(|change| change.kind == ChangeKind::Modified) {
+            change.kind = ChangeKind::Added;
+        }
+    }
+
     /// Tells the watchers of what was just written.
     pub(super) fn publish(&mut self, now: SimTime, out: &mut Outbox<Message>) {
         for change in self.server.take_changes() {

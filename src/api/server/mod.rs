@@ -78,6 +78,12 @@ impl Server {
         self.clock
     }
 
+    /// Makes everything that is stored what it was in a backup.
+    pub fn restore(&mut self, backup: &Store) {
+        self.store.restore(backup);
+        self.policy_version += 1;
+    }
+
     /// Takes the writes since the last call, oldest first.
     pub fn take_changes(&mut self) -> Vec<super::Change> {
         self.store.take_changes()

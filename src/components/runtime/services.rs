@@ -164,6 +164,33 @@ impl Services {
         let (address, port) = behind[pick(behind.len() as u64) as usize];
         Route::To(address, port)
     }
+
+    /// The addresses and ports that get the traffic of a Service at a port, or at its first one: by the proxies' rules,
+    /// or of a headless Service by its name.
+    pub(super) fn backends(
+        &self,
+        (proxies, now): (&Proxies, SimTime),
+        key: (Name, Name),
+        port: Option<u16>,
+    ) -> Vec<(Ipv4Addr, u16)> {
+        let Some(service) = self.services.get(&key) else { return Vec::new() };
+        let named = service.ports.iter().find(|own| port.is_none_or(|port| own.port == port));
+        let Some(named) = named else { return Vec::new() };
+        if service.cluster_ip.is_some() {
+            return proxies.shared(now, key, port);
+        }
+        let endpoints = self.endpoints(key);
+        endpoints
+            .filter_map(|(endpoint, slice)| {
+                let resolved = slice.ports.iter().find(|(name, _, _)| *name == named.name).map(|(_, _, port)| *port);
+                let number = match named.target {
+                    crate::api::Port::Number(number) => Some(number),
+                    crate::api::Port::Named(_) => None,
+                };
+                Some((endpoint.address, resolved.or(number)?))
+            })
+            .collect()
+    }
 }
 
 fn some(addresses: Vec<Ipv4Addr>) -> Option<Vec<Ipv4Addr>> {

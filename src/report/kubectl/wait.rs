@@ -60,7 +60,10 @@ impl Wanted {
         // The braces may hold an equals sign of their own.
         let end = path.rfind('}').map_or(0, |end| end + 1);
         let (path, value) = path.split_at(if end == 0 { path.find('=').unwrap_or(path.len()) } else { end });
-        let value = value.strip_prefix('=').map(|value| value.trim_matches(['\'', '"']).to_owned());
+        let value = value
+            .trim_start_matches(['\'', '"'])
+            .strip_prefix('=')
+            .map(|value| value.trim_matches(['\'', '"']).to_owned());
         let path = relaxed(path.trim_matches(['\'', '"'])).map_err(Error::client)?;
         let path = JsonPath::parse(&path).map_err(|error| Error::client(format!("error parsing jsonpath: {error}")))?;
         Ok(Self::Path { path: path.allow_missing_keys(), value })

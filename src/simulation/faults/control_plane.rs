@@ -41,6 +41,10 @@ impl Cluster {
                 let elected = FaultMessage::Elected { leader: *of, strike: id };
                 out.after(gap.unwrap_or(LEASE), Message::Fault(elected));
             }
+            FaultKind::EtcdRestore => {
+                let backup = Box::new(self.server.store().clone());
+                self.remember(id, Memory::Backup(backup));
+            }
             FaultKind::MetricsStale => self.remember(id, Memory::Since(now)),
             FaultKind::TwoLeaders => self.rival_starts(now, out),
             FaultKind::ProvisionFailure(_) | FaultKind::AttachFailure(_) | FaultKind::DetachFailure(_) => {
@@ -61,7 +65,7 @@ impl Cluster {
         &mut self,
         now: SimTime,
         id: u32,
-        _: &Strike,
+        strike: &Strike,
         kind: &FaultKind,
         out: &mut Outbox<Message>,
     ) {
@@ -69,6 +73,12 @@ impl Cluster {
             FaultKind::ControllerManagerCrash => self.leads_again(now, Leader::ControllerManager, id, out),
             FaultKind::SchedulerCrash => self.leads_again(now, Leader::Scheduler, id, out),
             FaultKind::TwoLeaders => self.rival_ends(),
+            FaultKind::EtcdRestore => {
+                if let Memory::Backup(backup) = &strike.memory {
+                    self.server.restore(backup);
+                    self.publish_restored(now, out);
+                }
+            }
             FaultKind::ProvisionFailure(_) | FaultKind::AttachFailure(_) | FaultKind::DetachFailure(_) => {
                 self.drivers_fail();
             }

@@ -14,7 +14,7 @@ mod trigger;
 mod wire;
 
 use super::Cluster;
-use crate::api::{FastMap, Name, Object, Request, Uid, WallTime};
+use crate::api::{FastMap, Name, Object, Request, Store, Uid, WallTime};
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 use crate::faults::{FaultKind, FaultPlan, Leader, PlannedTrigger, Subject};
@@ -141,6 +141,7 @@ enum Memory {
     Objects(Vec<Object>),
     Label(Name),
     Since(SimTime),
+    Backup(Box<Store>),
 }
 
 /// A runtime that does not answer.

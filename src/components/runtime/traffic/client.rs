@@ -206,7 +206,7 @@ mod tests {
                 last = sender.send(SimTime::from_secs(interval));
                 sender.hears(Outcome { late: last, ..Outcome::default() });
             }
-            assert_eq!(last / WHOLE, offered, "budget {budget:?}");
+            assert_eq!((last + WHOLE / 2) / WHOLE, offered, "budget {budget:?}");
         }
     }
 

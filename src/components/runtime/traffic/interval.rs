@@ -154,7 +154,7 @@ impl Runtimes {
 
     /// Who answers at the endpoints of a Service, each as often as it is one.
     fn answerers(&self, now: SimTime, goal: Goal) -> Vec<Answerer> {
-        let backends = self.proxies.shared(now, (goal.namespace, goal.service), goal.port);
+        let backends = self.services.backends((&self.proxies, now), (goal.namespace, goal.service), goal.port);
         let answerer = |(address, port): &(std::net::Ipv4Addr, u16)| {
             let Some((node, key)) = self.addresses.get(address) else { return Answerer::Nobody };
             let Some(record) = self.machines[node.index()].pods.get(key) else { return Answerer::Nobody };

@@ -84,7 +84,7 @@ impl Rate {
                 let from_peak = since_peak.min(period.as_nanos() - since_peak);
                 let twelfth = (period.as_nanos() / 24).max(1);
                 let place = ((from_peak / twelfth) as usize).min(COSINE.len() - 2);
-                let within = (from_peak % twelfth) as i128;
+                let within = i128::from(from_peak - place as u64 * twelfth);
                 let (here, next) = (i128::from(COSINE[place]), i128::from(COSINE[place + 1]));
                 let high_share = here * WHOLE as i128 + (next - here) * WHOLE as i128 * within / i128::from(twelfth);
                 let (low, high) = (i128::from(*low), i128::from(*high));

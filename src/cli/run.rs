@@ -294,7 +294,7 @@ impl Told<'_> {
 
 fn check(verdict: &Verdict) -> Check {
     let note = match verdict.met {
-        true => format!("at {}", verdict.decided_at.since(SimTime::ZERO)),
+        true => format!("at {}", SimDuration::from_millis(verdict.decided_at.as_millis())),
         false => verdict.seen.clone(),
     };
     Check { what: verdict.text.clone(), held: verdict.met, note }

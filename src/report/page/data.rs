@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 /// So many causes are on the page; a larger run explains its first pods here and all of them by `podsim trace why`.
 const CAUSES: usize = 150_000;
+/// What stands in a text for the name of what it is about.
+const NAME: &str = "\u{1}";
 
 /// The story, compact.
 pub fn json(record: &TraceRecord, story: &Story) -> String {
@@ -49,7 +51,7 @@ impl Writer<'_> {
         let containers: Vec<Value> = pod.containers.iter().map(|container| self.container(container)).collect();
         let mut events = Vec::new();
         for said in &pod.events {
-            let (reason, message) = (self.texts.put(said.reason.as_str()), self.texts.put(&said.message));
+            let (reason, message) = (self.texts.put(said.reason.as_str()), self.texts.about(&said.message, &pod.name));
             let why = self.why(said.fact);
             events.push(json!([ms(said.at), u8::from(said.warning), reason, message, why, said.count]));
         }
@@ -100,6 +102,11 @@ struct Texts {
 }
 
 impl Texts {
+    /// A text about something, with a place for its name: what is said of thousands of pods is kept once.
+    fn about(&mut self, text: &str, name: &str) -> usize {
+        if name.is_empty() { self.put(text) } else { self.put(&text.replace(name, NAME)) }
+    }
+
     fn put(&mut self, text: &str) -> usize {
         if let Some(place) = self.places.get(text) {
             return *place;
@@ -110,7 +117,7 @@ impl Texts {
     }
 }
 
-/// Causes as rows: when, who, what, and the row of the cause; chains share what they have in common.
+/// Causes as rows: when, who, what, the row of the cause, and the name of what it is about; chains share what they have in common.
 struct Causes<'a> {
     record: &'a TraceRecord,
     why: Why<'a>,
@@ -141,8 +148,15 @@ impl<'a> Causes<'a> {
         for id in waiting.into_iter().rev() {
             let told = self.record.fact(id);
             let who = texts.put(&self.record.actor(told.actor));
-            let what = texts.put(&self.why.told(id));
-            self.rows.push(json!([ms(told.time), who, what, parent]));
+            let told_of = told.subject().map(|subject| self.record.subject(subject).name);
+            let row = match told_of.filter(|name| !name.is_empty()) {
+                Some(name) => {
+                    let what = texts.about(&self.why.told(id), &name);
+                    json!([ms(told.time), who, what, parent, texts.put(&name)])
+                }
+                None => json!([ms(told.time), who, texts.put(&self.why.told(id)), parent]),
+            };
+            self.rows.push(row);
             parent = i64::try_from(self.rows.len()).expect("a small number") - 1;
             self.known.insert(id, parent);
         }

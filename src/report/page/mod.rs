@@ -38,7 +38,19 @@ pub fn html(record: &TraceRecord, story: &Story, facts: &RunFacts) -> Vec<u8> {
                     (checks(facts))
                     section {
                         h2 { "Timeline" }
-                        p .hint { "Wheel with Ctrl or two fingers to zoom, drag to move, click for the causes. " kbd { "0" } " shows all." }
+                        div .tools {
+                            input #filter type="search" placeholder="filter by pod, status or node" aria-label="filter pods";
+                            span .zoom {
+                                button #closer title="closer (+)" { "+" }
+                                button #wider title="wider (−)" { "−" }
+                                button #all title="all of it (0)" { "all" }
+                            }
+                            span #shown {}
+                        }
+                        p .hint {
+                            "Wheel with Ctrl, two fingers, or " kbd { "+" } " " kbd { "−" } " zoom; drag, or " kbd { "←" } " " kbd { "→" }
+                            " move; a click on a bar tells its causes, one on a node opens or closes it."
+                        }
                         (legend())
                         div #timeline { canvas {} div #rows {} }
                         div #tip hidden {}
@@ -56,6 +68,7 @@ pub fn html(record: &TraceRecord, story: &Story, facts: &RunFacts) -> Vec<u8> {
                     }
                     section {
                         h2 { "Pods" }
+                        p #listed .hint {}
                         div .scroll { table #pods { thead { tr {
                             th { "pod" } th { "node" } th { "status" } th { "restarts" }
                             @for stage in Milestones::NAMES { th { (stage) } }
@@ -89,8 +102,8 @@ fn head(story: &Story, facts: &RunFacts) -> Markup {
                 li { b { (verdict) } }
                 li { b { (story.pods.len()) } " pods on " b { (story.nodes.len()) } " nodes" }
                 li { b { (ready) } " ready at the end" }
-                li { b { (restarts) } " restarts" }
-                li { b { (warnings) } " warnings" }
+                li { b { (restarts) } (if restarts == 1 { " restart" } else { " restarts" }) }
+                li { b { (warnings) } (if warnings == 1 { " warning" } else { " warnings" }) }
                 li { b { (label(story.end)) } " of virtual time" }
             }
         }
@@ -116,10 +129,20 @@ fn checks(facts: &RunFacts) -> Markup {
     }
 }
 
+/// What the marks below a container's bar say.
+const MARKS: [(&str, &str); 5] = [
+    ("◇", "readiness probe failed"),
+    ("▲", "liveness or startup probe failed"),
+    ("■", "killed for want of memory"),
+    ("✕", "ended with an error"),
+    ("┆", "the scenario acts"),
+];
+
 fn legend() -> Markup {
     html! {
         ul .legend {
             @for tone in Tone::VARIANTS { li { i .(tone.class()) {} (tone.label()) } }
+            @for (mark, said) in MARKS { li { b { (mark) } (said) } }
         }
     }
 }

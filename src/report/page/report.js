@@ -3,6 +3,9 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const { texts, pods, nodes, why, actions, end } = data;
   const tones = ["pending", "waiting", "pulling", "running", "ready", "stopping", "backoff", "done", "failed", "unknown"];
+  // A text may leave a place for the name of what it is about.
+  const say = (text, name) => (name === undefined ? texts[text] : texts[text].replaceAll("\u0001", name));
+  const nameOf = (pod) => pod.k.slice(pod.k.indexOf("/") + 1);
   const $ = (id) => document.getElementById(id);
   const LEFT = 230, RIGHT = 150, HEAD = 26, ROW = { node: 24, pod: 20, container: 15 };
 
@@ -16,32 +19,52 @@
     return (h ? h + "h" : "") + (m ? m + "m" : "") + (rest && !h ? rest + "s" : "");
   };
 
-  // Rows: nodes, their pods, the containers of those.
-  const rows = [];
-  let y = 0;
-  const put = (kind, what) => {
-    const h = ROW[kind] + (what.container && what.container.m.length ? 8 : 0);
-    rows.push({ kind, y, h, ...what });
-    y += h;
-  };
+  // Rows: nodes, their pods, the containers of those; of nodes that are closed, and pods that are not looked for, none.
   const groups = [...nodes.map((node, n) => ({ node, n })), { node: { name: "not bound to a node", down: [], cordoned: [] }, n: null }];
-  for (const { node, n } of groups) {
-    const mine = pods.filter((pod) => pod.n === n);
-    if (!mine.length && !node.down.length && !node.cordoned.length) continue;
-    put("node", { node, count: mine.length });
-    for (const pod of mine) {
-      put("pod", { pod });
-      for (const container of pod.c) put("container", { pod, container });
-      y += 4;
+  for (const group of groups) group.pods = [];
+  for (const pod of pods) groups[pod.n === null ? groups.length - 1 : pod.n].pods.push(pod);
+  const MANY = 400;
+  for (const group of groups) group.closed = pods.length > MANY;
+  let rows = [], tall = 0, wanted = [];
+  const lay = () => {
+    rows = [];
+    let y = 0;
+    const put = (kind, what) => {
+      const h = ROW[kind] + (what.container && what.container.m.length ? 8 : 0);
+      rows.push({ kind, y, h, ...what });
+      y += h;
+    };
+    for (const group of groups) {
+      const { node } = group;
+      const mine = wanted.length ? group.pods.filter((pod) => wanted.every((word) => (pod.k + " " + pod.s + " " + node.name).toLowerCase().includes(word))) : group.pods;
+      if (!mine.length && (wanted.length || !node.down.length && !node.cordoned.length)) continue;
+      const closed = group.closed && !wanted.length;
+      put("node", { node, group, closed, count: mine.length });
+      if (closed) continue;
+      for (const pod of mine) {
+        put("pod", { pod });
+        for (const container of pod.c) put("container", { pod, container });
+        y += 4;
+      }
     }
-  }
-  const tall = y + HEAD + 12;
+    tall = y + HEAD + 12;
+    $("rows").style.height = tall + "px";
+  };
+  // How many of a node's pods are ready, from when on.
+  const readiness = (group) => group.ready ??= (() => {
+    const moves = group.pods.flatMap((pod) => pod.p.filter((span) => span[2] === 4).flatMap(([a, b]) => [[a, 1], [b, -1]]));
+    moves.sort((a, b) => a[0] - b[0]);
+    let now = 0;
+    const steps = moves.map(([t, by]) => [t, (now += by)]);
+    return { steps, most: Math.max(1, ...steps.map((step) => step[1])) };
+  })();
 
   // The timeline.
   const box = $("timeline"), canvas = box.querySelector("canvas"), pen = canvas.getContext("2d");
-  $("rows").style.height = tall + "px";
+  lay();
   box.style.height = Math.min(tall + 4, Math.max(260, Math.min(window.innerHeight * 0.66, 680))) + "px";
-  let from = 0, to = end, css = {};
+  let from = 0, to = end;
+  const css = {};
   const x = (ms) => LEFT + ((ms - from) / (to - from)) * (canvas.clientWidth - LEFT - RIGHT);
   const at = (px) => from + ((px - LEFT) / (canvas.clientWidth - LEFT - RIGHT)) * (to - from);
   const colours = () => {
@@ -71,6 +94,24 @@
       }
     }
   };
+  // What is too short to be seen between two spans gets two pixels: a restart is not to be missed.
+  const notches = (spans, top, height) => {
+    for (const [a, b, tone] of spans) {
+      if (b < from || a > to || tone === 3 || tone === 4 || x(b) - x(a) >= 2 || a === spans[0][0]) continue;
+      pen.fillStyle = css.paper; pen.fillRect(x(a) - 1.5, top, 4, height);
+      pen.fillStyle = css[tones[tone]]; pen.fillRect(x(a) - .5, top, 2, height);
+    }
+  };
+  const heap = ({ steps, most }, top, height) => {
+    pen.fillStyle = css.ready; pen.globalAlpha = .75;
+    steps.forEach(([t, count], i) => {
+      const till = i + 1 < steps.length ? steps[i + 1][0] : end;
+      if (!count || till < from || t > to) return;
+      const l = Math.max(x(t), LEFT), r = Math.min(x(till), canvas.clientWidth - RIGHT), h = height * count / most;
+      pen.fillRect(l, top + height - h, Math.max(r - l, .5), h);
+    });
+    pen.globalAlpha = 1;
+  };
   const draw = () => {
     const ratio = window.devicePixelRatio || 1, width = box.clientWidth, height = box.clientHeight;
     if (canvas.width !== width * ratio || canvas.height !== height * ratio) {
@@ -97,7 +138,8 @@
       const row = rows[i], line = row.y - top + HEAD, mid = line + row.h / 2;
       if (row.kind === "node") {
         pen.fillStyle = css.shade; pen.fillRect(0, line, width, row.h - 3);
-        pen.fillStyle = css.ink; pen.font = "600 13px system-ui, sans-serif"; pen.fillText(clip(row.node.name, LEFT - 16), 8, mid - 1);
+        pen.fillStyle = css.ink; pen.font = "600 13px system-ui, sans-serif"; pen.fillText((row.closed ? "▸ " : "▾ ") + clip(row.node.name, LEFT - 34), 8, mid - 1);
+        if (row.closed) heap(readiness(row.group), line + 2, row.h - 7);
         pen.font = "11px system-ui, sans-serif"; pen.fillStyle = css.soft; pen.fillText(row.count + (row.count === 1 ? " pod" : " pods"), width - RIGHT + 8, mid - 1);
         bars(row.node.down.map(([a, b]) => [a, b, 8]), line + 6, 8);
         bars(row.node.cordoned.map(([a, b]) => [a, b, 6]), line + 6, 8);
@@ -112,6 +154,7 @@
         const role = row.container.o === "Regular" ? "" : " · " + row.container.o.toLowerCase();
         pen.fillText(clip(row.container.n + role, LEFT - 30), 20, line + ROW.container / 2);
         bars(row.container.s, line + 1, ROW.container - 4, true);
+        notches(row.container.s, line + 1, ROW.container - 4);
         for (const [t, shape] of row.container.m) {
           if (t < from || t > to) continue;
           const c = x(t), foot = line + row.h - 3;
@@ -137,6 +180,7 @@
     const rect = canvas.getBoundingClientRect(), px = event.clientX - rect.left, py = event.clientY - rect.top + box.scrollTop - HEAD;
     if (event.clientY - rect.top < HEAD) return null;
     const row = rows.find((row) => py >= row.y && py < row.y + row.h);
+    if (row && row.kind === "node") return { row };
     if (!row || px < LEFT || px > canvas.clientWidth - RIGHT) return row ? { row } : null;
     const t = at(px), near = 5 * (to - from) / canvas.clientWidth;
     const mark = row.container && row.container.m.find(([m]) => Math.abs(m - t) < near);
@@ -163,20 +207,23 @@
     if (!event.ctrlKey && !event.metaKey && Math.abs(event.deltaX) < Math.abs(event.deltaY)) return;
     event.preventDefault();
     const span = to - from;
-    if (event.ctrlKey || event.metaKey) {
-      const pivot = at(event.clientX - canvas.getBoundingClientRect().left);
-      const wide = Math.min(end, Math.max(1, span * Math.exp(event.deltaY / 240)));
-      from = pivot - (pivot - from) * (wide / span); to = from + wide;
-    } else { const by = (event.deltaX / canvas.clientWidth) * span; from += by; to += by; }
+    if (event.ctrlKey || event.metaKey) return zoom(Math.exp(event.deltaY / 240), at(event.clientX - canvas.getBoundingClientRect().left));
+    const by = (event.deltaX / canvas.clientWidth) * span;
+    from += by; to += by;
     bound(); redraw();
   }, { passive: false });
+  const zoom = (factor, pivot) => {
+    const wide = Math.min(end, Math.max(1, (to - from) * factor));
+    from = pivot - (pivot - from) * (wide / (to - from)); to = from + wide;
+    bound(); redraw();
+  };
   const bound = () => {
     const span = to - from;
     if (from < 0) { from = 0; to = span; }
     if (to > end) { to = end; from = Math.max(0, end - span); }
   };
   let drag = null;
-  canvas.addEventListener("pointerdown", (event) => { drag = { x: event.clientX, y: event.clientY, from, to, top: box.scrollTop, moved: false }; canvas.setPointerCapture(event.pointerId); });
+  canvas.addEventListener("pointerdown", (event) => { drag = { x: event.clientX, y: event.clientY, from, to, top: box.scrollTop, moved: false }; if (event.isTrusted) canvas.setPointerCapture(event.pointerId); });
   canvas.addEventListener("pointermove", (event) => {
     if (!drag) return;
     const dx = event.clientX - drag.x, dy = event.clientY - drag.y;
@@ -188,13 +235,28 @@
   canvas.addEventListener("pointerup", (event) => {
     const moved = drag && drag.moved; drag = null;
     const found = moved ? null : hit(event);
+    if (found && found.row.kind === "node") { found.row.group.closed = !found.row.group.closed; lay(); redraw(); }
     if (found && found.span) explain(found.span[4], found.row.pod.k + ": " + texts[found.span[3]]);
   });
   box.addEventListener("scroll", redraw);
   window.addEventListener("resize", redraw);
   window.addEventListener("keydown", (event) => {
     if (event.target.tagName === "INPUT") return;
+    const middle = (from + to) / 2, by = (to - from) / 5;
     if (event.key === "0") { from = 0; to = end; redraw(); }
+    if (event.key === "+" || event.key === "=") zoom(.5, middle);
+    if (event.key === "-") zoom(2, middle);
+    if (event.target === document.body && (event.key === "ArrowLeft" || event.key === "ArrowRight")) {
+      const sign = event.key === "ArrowLeft" ? -1 : 1;
+      from += sign * by; to += sign * by; bound(); redraw();
+    }
+  });
+  for (const [id, factor] of [["closer", .5], ["wider", 2]]) $(id).addEventListener("click", () => zoom(factor, (from + to) / 2));
+  $("all").addEventListener("click", () => { from = 0; to = end; redraw(); });
+  $("filter").addEventListener("input", () => {
+    wanted = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+    lay(); box.scrollTop = 0; redraw();
+    $("shown").textContent = wanted.length ? rows.filter((row) => row.kind === "pod").length + " of " + pods.length + " pods" : "";
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { colours(); redraw(); });
 
@@ -203,9 +265,9 @@
     const list = document.createElement("ol");
     const chain = [];
     for (let i = row; i >= 0; i = why[i][3]) chain.push(why[i]);
-    for (const [t, who, what] of chain.reverse()) {
+    for (const [t, who, what, , name] of chain.reverse()) {
       const item = list.appendChild(document.createElement("li"));
-      item.append(Object.assign(document.createElement("time"), { textContent: time(t) }), Object.assign(document.createElement("b"), { textContent: texts[who] }), texts[what]);
+      item.append(Object.assign(document.createElement("time"), { textContent: time(t) }), Object.assign(document.createElement("b"), { textContent: texts[who] }), say(what, texts[name]));
     }
     $("why").hidden = false;
     $("why").querySelector("h2").textContent = "Why – " + title;
@@ -219,17 +281,17 @@
   const events = pods.flatMap((pod) => pod.e.map((e) => ({ pod, e, text: null }))).sort((a, b) => a.e[0] - b.e[0]);
   const SHOWN = 400;
   const list = () => {
-    const wanted = $("search").value.toLowerCase().split(/\s+/).filter(Boolean), only = $("warnings").checked;
+    const words = $("search").value.toLowerCase().split(/\s+/).filter(Boolean), only = $("warnings").checked;
     const found = events.filter((event) => {
       if (only && !event.e[1]) return false;
-      event.text ??= (event.pod.k + " " + texts[event.e[2]] + " " + texts[event.e[3]]).toLowerCase();
-      return wanted.every((word) => event.text.includes(word));
+      event.text ??= (event.pod.k + " " + texts[event.e[2]] + " " + say(event.e[3], nameOf(event.pod))).toLowerCase();
+      return words.every((word) => event.text.includes(word));
     });
     $("found").textContent = found.length + " events" + (found.length > SHOWN ? ", the first " + SHOWN + " shown" : "");
     $("events").tBodies[0].replaceChildren(...found.slice(0, SHOWN).map(({ pod, e }) => {
       const row = document.createElement("tr");
       if (e[1]) row.className = "warn";
-      for (const cell of [time(e[0]), e[1] ? "Warning" : "Normal", texts[e[2]], pod.k, texts[e[3]] + (e[5] > 1 ? " (×" + e[5] + ")" : "")])
+      for (const cell of [time(e[0]), e[1] ? "Warning" : "Normal", texts[e[2]], pod.k, say(e[3], nameOf(pod)) + (e[5] > 1 ? " (×" + e[5] + ")" : "")])
         row.appendChild(document.createElement("td")).textContent = cell;
       row.addEventListener("click", () => explain(e[4], texts[e[2]] + " " + pod.k));
       return row;
@@ -238,7 +300,9 @@
   $("search").addEventListener("input", list);
   $("warnings").addEventListener("change", list);
 
-  $("pods").tBodies[0].replaceChildren(...pods.slice(0, 2000).map((pod) => {
+  const LISTED = 2000;
+  if (pods.length > LISTED) $("listed").textContent = "The first " + LISTED + " of " + pods.length + "; pods.csv has all.";
+  $("pods").tBodies[0].replaceChildren(...pods.slice(0, LISTED).map((pod) => {
     const row = document.createElement("tr");
     const cells = [pod.k, pod.n === null ? "" : nodes[pod.n].name, pod.s, pod.r, ...pod.m.map((m) => (m === null ? "" : time(m)))];
     for (const cell of cells) row.appendChild(document.createElement("td")).textContent = cell;
@@ -247,5 +311,5 @@
 
   colours(); draw(); list();
   document.body.dataset.drawn = rows.length;
-  window.podsim = { explain, zoom: (a, b) => { from = a; to = b; draw(); } };
+  window.podsim = { explain, zoom: (a, b) => { from = a; to = b; draw(); }, view: () => ({ from, to, rows }) };
 })();

@@ -5,7 +5,7 @@
 
 use super::{
     ConfigMap, ControllerRevision, CronJob, CsiDriver, CsiNode, CsiStorageCapacity, DaemonSet, Deployment,
-    EndpointSlice, Event, HorizontalPodAutoscaler, Id, Job, LimitRange, Metadata, Name, Namespace, Node,
+    EndpointSlice, Endpoints, Event, HorizontalPodAutoscaler, Id, Job, LimitRange, Metadata, Name, Namespace, Node,
     ObjectReference, Other, OwnerReference, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
     PriorityClass, ReplicaSet, ReplicationController, ResourceQuota, RuntimeClass, Secret, Service, ServiceAccount,
     StatefulSet, StorageClass, Store, Table, VolumeAttachment,
@@ -172,6 +172,7 @@ kinds! {
     Event, events, "", "v1", "Event", "events", namespaced, none;
     Service, services, "", "v1", "Service", "services", namespaced, none;
     EndpointSlice, endpoint_slices, "discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", namespaced, none;
+    Endpoints, endpoints, "", "v1", "Endpoints", "endpoints", namespaced, none;
     ConfigMap, config_maps, "", "v1", "ConfigMap", "configmaps", namespaced, none;
     Secret, secrets, "", "v1", "Secret", "secrets", namespaced, none;
     ServiceAccount, service_accounts, "", "v1", "ServiceAccount", "serviceaccounts", namespaced, none;

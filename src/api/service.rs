@@ -1,5 +1,6 @@
 //! Services and the addresses behind them.
 
+use super::name::names;
 use super::{IntOrPercent, Labels, List, Metadata, Name, Port, Text, Uid};
 use serde::Serialize;
 use std::net::Ipv4Addr;
@@ -21,8 +22,43 @@ pub struct Service {
     pub kind: Name,
     /// Whether pods are listed before they are ready.
     pub publish_not_ready: bool,
+    /// Where its traffic may go.
+    pub traffic: ServiceTraffic,
     /// The spec as accepted, as JSON text.
     pub source: Text,
+}
+
+/// Where the traffic of a Service may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+pub struct ServiceTraffic {
+    /// `internalTrafficPolicy`: what is sent from inside the cluster.
+    pub internal: TrafficPolicy,
+    /// `externalTrafficPolicy`: what comes from outside.
+    pub external: TrafficPolicy,
+    /// `trafficDistribution`: who is preferred.
+    pub distribution: TrafficDistribution,
+}
+
+/// `v1.ServiceInternalTrafficPolicy` and `v1.ServiceExternalTrafficPolicy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+pub enum TrafficPolicy {
+    /// To any node.
+    #[default]
+    Cluster,
+    /// To the node where it arrives.
+    Local,
+}
+
+/// `trafficDistribution` of a Service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+pub enum TrafficDistribution {
+    /// Nobody is preferred.
+    #[default]
+    Anywhere,
+    /// Who is in the same zone; `PreferClose` is an older word for it.
+    PreferSameZone,
+    /// Who is on the same node, or else in the same zone.
+    PreferSameNode,
 }
 
 /// `v1.ServicePort`.
@@ -72,6 +108,53 @@ pub struct Endpoint {
     pub zone: Name,
     /// The pod's host name, for headless Services.
     pub hostname: Name,
+}
+
+/// `v1.Endpoints`: the older form of the same addresses, all of a Service in one object of its name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Endpoints {
+    /// Names and versions.
+    pub meta: Metadata,
+    /// The addresses, by the ports that they offer.
+    pub subsets: Vec<EndpointSubset>,
+}
+
+/// `v1.EndpointSubset`: addresses that offer the same ports.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct EndpointSubset {
+    /// Those that may get traffic.
+    pub addresses: Vec<EndpointAddress>,
+    /// Those that may not, yet or any more.
+    pub not_ready: Vec<EndpointAddress>,
+    /// The ports: name, protocol, number.
+    pub ports: List<(Name, Name, u16)>,
+}
+
+/// `v1.EndpointAddress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct EndpointAddress {
+    /// The address.
+    pub ip: Ipv4Addr,
+    /// The host name, for headless Services.
+    pub hostname: Name,
+    /// The pod's node.
+    pub node_name: Name,
+    /// The pod; empty if there is none.
+    pub pod: Name,
+    /// The pod's identity.
+    pub pod_uid: Uid,
+}
+
+names! {
+    ENDPOINTS_MANAGED_BY = "endpoints.kubernetes.io/managed-by";
+    ENDPOINTS_CONTROLLER = "endpoint-controller";
+}
+
+impl Endpoints {
+    /// Whether the controller made it, for a Service with a selector.
+    pub fn is_made_by_controller(&self) -> bool {
+        self.meta.labels.get(*ENDPOINTS_MANAGED_BY) == Some(*ENDPOINTS_CONTROLLER)
+    }
 }
 
 /// `policy/v1.PodDisruptionBudget`.

@@ -2,8 +2,8 @@
 
 use super::{
     ApiObject, ConfigMap, ControllerRevision, CronJob, CsiDriver, CsiNode, CsiStorageCapacity, DaemonSet, Deployment,
-    EndpointSlice, Event, FastMap, HorizontalPodAutoscaler, Id, Job, Kind, LimitRange, Name, Namespace, Node, Object,
-    Other, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PriorityClass, ReplicaSet,
+    EndpointSlice, Endpoints, Event, FastMap, HorizontalPodAutoscaler, Id, Job, Kind, LimitRange, Name, Namespace,
+    Node, Object, Other, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PriorityClass, ReplicaSet,
     ReplicationController, ResourceQuota, RuntimeClass, Secret, Service, ServiceAccount, StatefulSet, StorageClass,
     VolumeAttachment, object,
 };
@@ -105,6 +105,7 @@ pub struct Store {
     pub events: Table<Event>,
     pub services: Table<Service>,
     pub endpoint_slices: Table<EndpointSlice>,
+    pub endpoints: Table<Endpoints>,
     pub config_maps: Table<ConfigMap>,
     pub secrets: Table<Secret>,
     pub service_accounts: Table<ServiceAccount>,

@@ -4,11 +4,11 @@ use super::disk::Disk;
 use super::{run, tell};
 use clap::Args;
 use jiff::Timestamp;
-use podsim::api::{Pod, Quantity, render};
+use podsim::api::{Change, Kind, Object, Pod, Quantity, render};
 use podsim::engine::{SimDuration, SimTime};
 use podsim::report::kubectl::{self, Live, LogLine, Objects, Printed, Unreachable, Usage};
 use podsim::scenario::{ManifestOptions, Problems, Scenario};
-use podsim::simulation::{Silent, Simulation};
+use podsim::simulation::{Cluster, Silent, Simulation, Trace};
 use serde_json::Value;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ pub struct Kubectl {
     /// The seed of all chance
     #[arg(long, value_name = "N", requires = "scenario")]
     seed: Option<u64>,
-    /// get, describe, events, logs, rollout or top, with arguments and flags as kubectl takes them
+    /// get, describe, events, logs, rollout, top or wait, with arguments and flags as kubectl takes them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "ARGS")]
     args: Vec<String>,
 }
@@ -51,6 +51,8 @@ impl Kubectl {
     pub fn run(self) -> ExitCode {
         let printed = match (&self.scenario, &self.from_objects, self.now) {
             (Some(scenario), _, _) => match self.simulate(scenario) {
+                Ok(simulation) if kubectl::waits(&self.args).is_some() => self.wait(simulation),
+                Ok(_) if kubectl::watches(&self.args) => self.watch(scenario),
                 Ok(simulation) => {
                     let stored = simulation.objects().map(|object| render(&object));
                     let objects = Objects::new(stored.chain(simulation.leases()));
@@ -81,17 +83,70 @@ impl Kubectl {
         print(&printed)
     }
 
+    /// Prints every version of what is asked for, from the start on.
+    fn watch(&self, path: &str) -> Printed {
+        let Ok(mut simulation) = self.prepare(path) else { return Printed::default() };
+        let mut seen = Versions::default();
+        let end = SimTime::ZERO + self.at.unwrap_or(simulation.duration());
+        simulation.run_until_watched(end, &mut seen);
+        let clock = simulation.cluster().server().clock();
+        let date = |at: SimTime| Timestamp::from_nanosecond(i128::from(clock.at(at).unix_nanos())).unwrap_or_default();
+        let changes: Vec<_> = seen.0.iter().map(|(at, object)| (date(*at), render(object))).collect();
+        kubectl::watch(&self.args, &changes)
+    }
+
+    /// Goes on until what is waited for has come, or the time is over.
+    fn wait(&self, mut simulation: Simulation) -> Printed {
+        let args = kubectl::waits(&self.args).unwrap_or_default();
+        let began = simulation.now();
+        let mut seen = Versions::default();
+        loop {
+            let objects = Objects::new(simulation.objects().map(|object| render(&object)));
+            let waiting = match kubectl::look(&args, &objects) {
+                Ok(waiting) => waiting,
+                Err(printed) => return printed,
+            };
+            if let Some(met) = waiting.met {
+                return met;
+            }
+            seen.0.clear();
+            while seen.0.is_empty() {
+                let over = simulation.step_watched(&mut seen).is_none_or(|now| now > began + waiting.timeout);
+                if over {
+                    return waiting.over;
+                }
+            }
+        }
+    }
+
     /// A scenario at an instant.
     fn simulate(&self, path: &str) -> Result<Simulation, Problems> {
+        let mut simulation = self.prepare(path)?;
+        simulation.run_until(SimTime::ZERO + self.at.unwrap_or(simulation.duration()));
+        Ok(simulation)
+    }
+
+    /// A scenario before it begins.
+    fn prepare(&self, path: &str) -> Result<Simulation, Problems> {
         let scenario = if run::is_scenario(path) {
             Scenario::load(path, &Disk)?
         } else {
             Scenario::from_manifests(&[path.to_owned()], &ManifestOptions::default(), &Disk)?
         };
         let seed = self.seed.or(scenario.seed).unwrap_or(run::DEFAULT_SEED);
-        let mut simulation = scenario.simulate(seed).untraced();
-        simulation.run_until(SimTime::ZERO + self.at.unwrap_or(simulation.duration()));
-        Ok(simulation)
+        Ok(scenario.simulate(seed).untraced())
+    }
+}
+
+/// The versions of objects that were written, but for Events, of which there are many.
+#[derive(Default)]
+struct Versions(Vec<(SimTime, Object)>);
+
+impl Trace for Versions {
+    fn changed(&mut self, now: SimTime, _: u64, change: &Change, _: &Cluster) {
+        if change.object.kind() != Kind::Event {
+            self.0.push((now, change.object.clone()));
+        }
     }
 }
 

@@ -5,10 +5,9 @@
 
 use super::token_bucket::TokenBucket;
 use crate::api::{
-    Event, EventType, FastMap, Kind, Metadata, Name, Object, ObjectReference, Part, Request, Text, WallTime,
+    Event, EventType, FastMap, Kind, Metadata, Name, Object, ObjectReference, Part, Request, Text, Timestamp, WallTime,
 };
 use crate::engine::{SimDuration, SimTime};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// So many different messages of one kind are told apart; the next are told as one.
@@ -55,14 +54,16 @@ pub struct EventRecorder {
 
 #[derive(Debug, Clone)]
 struct Aggregate {
-    messages: BTreeSet<Text>,
+    /// Different ones, by letter.
+    messages: Vec<Text>,
     last: SimTime,
 }
 
-/// An event that the server has, and how often it was told.
+/// An event that the server has, and how often it was told (`eventLog`).
 #[derive(Debug, Clone)]
 struct Seen {
-    event: Arc<Event>,
+    name: Name,
+    first: Timestamp,
     count: u32,
     created: bool,
 }
@@ -93,22 +94,34 @@ impl EventRecorder {
         let similar = Similar { about: object, kind: told.kind, reason: told.reason };
         let (key, message) = self.aggregate(now, similar, told.message);
         let stamp = wall.truncated();
-        let fresh = Seen {
-            event: Arc::new(self.fresh(wall, &told.about, told.kind, told.reason, &message)),
-            count: 0,
-            created: false,
-        };
-        let seen = self.seen.entry(key).or_insert(fresh);
+        self.told += 1;
+        let unique = wall.unix_nanos() as u64 + self.told % 1_000;
+        let seen = self.seen.entry(key).or_insert_with(|| {
+            let name = Name::new(&format!("{}.{unique:x}", about.name));
+            Seen { name, first: stamp, count: 0, created: false }
+        });
         seen.count += 1;
         let source = (about.kind, about.namespace, about.name, about.uid, told.kind);
         if !self.spam.entry(source).or_insert(SpamBucket { due: SimTime::ZERO }).take(now) {
             return None;
         }
-        let event = Arc::make_mut(&mut seen.event);
-        event.count = seen.count;
-        event.message = message;
-        event.last_timestamp = Some(stamp);
-        let object = Object::Event(seen.event.clone());
+        let namespace = if about.namespace.is_empty() { Name::new("default") } else { about.namespace };
+        let event = Event {
+            meta: Metadata { name: seen.name, namespace, ..Metadata::default() },
+            involved: *about,
+            kind: told.kind,
+            reason: told.reason,
+            message,
+            component: self.component,
+            host: self.host,
+            first_timestamp: Some(seen.first),
+            last_timestamp: Some(stamp),
+            count: seen.count,
+            event_time: None,
+            series: None,
+            action: Name::default(),
+        };
+        let object = Object::Event(Arc::new(event));
         if std::mem::replace(&mut seen.created, true) {
             Some(Request::Update { object, part: Part::Main })
         } else {
@@ -125,47 +138,19 @@ impl EventRecorder {
 
     /// Tells apart up to nine messages of a kind; from the tenth on they are one.
     fn aggregate(&mut self, now: SimTime, similar: Similar, message: Text) -> ((Similar, Option<Text>), Text) {
-        let record = self.similar.entry(similar).or_insert_with(|| Aggregate { messages: BTreeSet::new(), last: now });
+        let record = self.similar.entry(similar).or_insert_with(|| Aggregate { messages: Vec::new(), last: now });
         if now.since(record.last) > SIMILAR_WITHIN {
             record.messages.clear();
         }
         record.last = now;
-        record.messages.insert(message.clone());
+        if let Err(place) = record.messages.binary_search(&message) {
+            record.messages.insert(place, message.clone());
+        }
         if record.messages.len() < SIMILAR_EVENTS {
             return ((similar, Some(message.clone())), message);
         }
-        record.messages.pop_first();
+        record.messages.remove(0);
         ((similar, None), format!("(combined from similar events): {message}").into())
-    }
-
-    fn fresh(
-        &mut self,
-        wall: WallTime,
-        about: &ObjectReference,
-        kind: EventType,
-        reason: Name,
-        message: &Text,
-    ) -> Event {
-        self.told += 1;
-        let namespace = if about.namespace.is_empty() { Name::new("default") } else { about.namespace };
-        let unique = wall.unix_nanos() as u64 + self.told % 1_000;
-        let meta =
-            Metadata { name: Name::new(&format!("{}.{unique:x}", about.name)), namespace, ..Metadata::default() };
-        Event {
-            meta,
-            involved: *about,
-            kind,
-            reason,
-            message: message.clone(),
-            component: self.component,
-            host: self.host,
-            first_timestamp: Some(wall.truncated()),
-            last_timestamp: Some(wall.truncated()),
-            count: 1,
-            event_time: None,
-            series: None,
-            action: Name::default(),
-        }
     }
 }
 

@@ -59,6 +59,9 @@ pub struct LatencyProfile {
     pub exec: Distribution,
     /// A request from a kubelet to a container on its node, or between pods.
     pub pod_network: Distribution,
+    /// The writing of a node's rules for Services by its kube-proxy, when something changed.
+    #[serde(default = "usual_proxy_sync")]
+    pub proxy_sync: Distribution,
     /// A pull of an image that the scenario says nothing about.
     pub pull: Distribution,
     /// The making, or deleting, of a persistent volume by its driver.
@@ -129,7 +132,7 @@ impl LatencyProfile {
     }
 
     /// Every latency with its name.
-    pub fn named(&self) -> [(&'static str, &Distribution); 27] {
+    pub fn named(&self) -> [(&'static str, &Distribution); 28] {
         [
             ("api_read", &self.api_read),
             ("api_write", &self.api_write),
@@ -154,6 +157,7 @@ impl LatencyProfile {
             ("runtime_call", &self.runtime_call),
             ("exec", &self.exec),
             ("pod_network", &self.pod_network),
+            ("proxy_sync", &self.proxy_sync),
             ("pull", &self.pull),
             ("provision", &self.provision),
             ("attach", &self.attach),
@@ -185,6 +189,7 @@ impl LatencyProfile {
             "runtime_call" => &mut self.runtime_call,
             "exec" => &mut self.exec,
             "pod_network" => &mut self.pod_network,
+            "proxy_sync" => &mut self.proxy_sync,
             "pull" => &mut self.pull,
             "kubelet_start" => &mut self.kubelet_start,
             "admit" => &mut self.admit,
@@ -194,6 +199,11 @@ impl LatencyProfile {
             _ => return None,
         })
     }
+}
+
+/// Of profiles that say nothing about proxies: a partial `iptables-restore`.
+fn usual_proxy_sync() -> Distribution {
+    LatencyProfile::kubernetes_1_36().proxy_sync
 }
 
 impl Default for LatencyProfile {

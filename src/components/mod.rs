@@ -8,6 +8,7 @@ pub mod controllers;
 pub mod cri;
 pub mod events;
 pub mod extension;
+pub mod kube_proxy;
 pub mod kubelet;
 pub mod latency;
 pub mod message;

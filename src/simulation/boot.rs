@@ -3,7 +3,7 @@
 use super::Cluster;
 use crate::api::{
     Change, ChangeKind, Condition, ConditionStatus, HOSTNAME_LABEL, Kind, Labels, Metadata, Name, Node, NodeStatus,
-    OS_LABEL, Object, Part, Request, TAINT_NOT_READY, Timestamp,
+    OS_LABEL, Object, Part, Request, TAINT_NOT_READY, Timestamp, ZONE_LABEL,
 };
 use crate::components::kubelet::{Kubelet, KubeletSetup};
 use crate::components::message::{Message, NodeIndex};
@@ -29,7 +29,8 @@ impl Cluster {
             self.server.ensure_namespace(SimTime::ZERO, Name::new(name));
         }
         for node in &plan.nodes {
-            let index = self.runtimes.add_machine(node.name, node.capacity.clone(), node.load.clone());
+            let zone = node_labels(node).get(*ZONE_LABEL).unwrap_or_default();
+            let index = self.runtimes.add_machine((node.name, zone), node.capacity.clone(), node.load.clone());
             self.nodes.insert(node.name, index);
             let template = Arc::new(self.node_template(node, index));
             self.kubelets.push(Kubelet::new(KubeletSetup {
@@ -81,7 +82,7 @@ impl Cluster {
         let Some(object) = self.server.store().find(stored.kind(), meta.namespace, meta.name) else { return };
         self.controllers.found(SimTime::ZERO, &object, out);
         if object.kind() == Kind::Service {
-            self.runtimes.services_changed(&Change { kind: ChangeKind::Added, object }, out);
+            self.runtimes.services_changed(SimTime::ZERO, &Change { kind: ChangeKind::Added, object }, out);
         }
     }
 

@@ -5,8 +5,9 @@ use super::faults::Faults;
 use super::network::Network;
 use super::user::User;
 use crate::api::{Change, ChangeKind, FastMap, Kind, Name, Object, Request, Response, Server};
-use crate::components::controllers::{ControllerManager, ControllerSetup};
+use crate::components::controllers::{ControllerManager, ControllerSetup, Informers};
 use crate::components::extension::{CallId, Extension, Extensions};
+use crate::components::kube_proxy::Proxies;
 use crate::components::kubelet::Kubelet;
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::components::net::NetClient;
@@ -104,6 +105,16 @@ impl Cluster {
     /// The container runtimes.
     pub const fn runtimes(&self) -> &Runtimes {
         &self.runtimes
+    }
+
+    /// Where requests to Services go, node by node.
+    pub const fn proxies(&self) -> &Proxies {
+        self.runtimes.proxies()
+    }
+
+    /// What the controllers know of the cluster.
+    pub(super) const fn informers(&self) -> &Informers {
+        self.controllers.informers()
     }
 
     /// What is to be run.
@@ -293,7 +304,7 @@ impl Cluster {
             Client::ControllerManager if !self.is_down(Leader::ControllerManager) => {
                 self.controllers.watched(now, &change, out);
             }
-            Client::Workload => self.runtimes.services_changed(&change, out),
+            Client::Workload => self.runtimes.services_changed(now, &change, out),
             Client::Scheduler | Client::ControllerManager | Client::User | Client::Autoscaler => {}
             Client::Extension(place) => {
                 let around = (now, self.server.clock(), self.draws);

@@ -3,7 +3,10 @@
 //! Each is a sentence of the reference of the control plane that one write can break.
 
 use super::Cluster;
-use crate::api::{ConcurrencyPolicy, Name, Object};
+use super::invariant::Write;
+use crate::api::{ConcurrencyPolicy, DISRUPTION_TARGET, Name, Object, Pod, TaintEffect};
+use crate::components::scheduler::cache::{host_ports, ports_conflict};
+use crate::engine::SimDuration;
 
 /// The version before a write, the one after it, and the cluster.
 pub(super) type Seen<'a> = (Option<&'a Object>, &'a Object, &'a Cluster);
@@ -81,4 +84,116 @@ pub(super) fn new_traffic_finds_who_stays((_, object, cluster): Seen<'_>) -> Opt
     }
     let wrong = slice.endpoints.iter().find(|end| end.ready && (!end.serving || end.terminating))?;
     Some(format!("{} is ready, serving: {}, terminating: {}", wrong.pod, wrong.serving, wrong.terminating))
+}
+
+/// The version of a pod before it was bound, and the one after.
+fn just_bound<'a>((before, object, _): Seen<'a>) -> Option<(&'a Pod, &'a Pod)> {
+    let (old, new) = (before?.pod()?, object.pod()?);
+    (old.node_name.is_empty() && !new.node_name.is_empty()).then_some((old, new))
+}
+
+/// Nobody is bound who is gated or being deleted (`TestEtcdCreateWithSchedulingGates`).
+pub(super) fn bindings_are_for_those_who_wait(seen: Seen<'_>) -> Option<String> {
+    let (old, new) = just_bound(seen)?;
+    let gate = old.spec.scheduling_gates.iter().next();
+    gate.map(|gate| format!("on {} in spite of the gate {gate}", new.node_name))
+        .or_else(|| old.meta.is_terminating().then(|| format!("on {}, though it is being deleted", new.node_name)))
+}
+
+/// Without a node and finalizers, a pod is gone with the request that deletes it (`TestCheckGracefulDelete`).
+pub(super) fn the_unscheduled_go_at_once((before, object, _): Seen<'_>) -> Option<String> {
+    let (old, new) = (before?.pod()?, object.pod()?);
+    let lingers = new.meta.is_terminating() && !old.meta.is_terminating();
+    (lingers && new.node_name.is_empty() && new.meta.finalizers.is_empty() && !new.is_terminal())
+        .then(|| "it is still there".to_owned())
+}
+
+/// A write that changes nothing is not told (`TestNoOpUpdates`).
+pub(super) fn writes_change_something((before, object, _): Seen<'_>) -> Option<String> {
+    let version = object.meta().resource_version;
+    (before?.clone().at_version(version) == *object).then(|| format!("version {version} is like the one before"))
+}
+
+/// Status and binding are no new generation of a pod (`TestPodGenerationPrepareForUpdate`).
+pub(super) fn generations_count_specs((before, object, _): Seen<'_>) -> Option<String> {
+    let (old, new) = (before?.pod()?, object.pod()?);
+    let deletion = |pod: &Pod| (pod.meta.deletion_timestamp, pod.meta.deletion_grace_period);
+    let same = old.spec == new.spec && deletion(old) == deletion(new);
+    let (was, is) = (old.meta.generation, new.meta.generation);
+    (same && was != is).then(|| format!("{was}, then {is}, and the same spec"))
+}
+
+/// An eviction takes one of the disruptions that are allowed (`TestEvictionPDBStatus`).
+pub(super) fn evictions_are_charged((before, object, _): Seen<'_>) -> Option<String> {
+    let (Object::PodDisruptionBudget(old), Object::PodDisruptionBudget(new)) = (before?, object) else { return None };
+    let known = |name: &Name| old.status.disrupted_pods.iter().any(|(pod, _)| pod == name);
+    let (pod, _) = new.status.disrupted_pods.iter().find(|(pod, _)| !known(pod))?;
+    let (was, is) = (old.status.disruptions_allowed, new.status.disruptions_allowed);
+    (was <= 0 || is != was - 1).then(|| format!("{was} allowed, then {is}, for {pod}"))
+}
+
+/// What was evicted and did not go is forgotten after two minutes (`TestUpdateDisruptedPods`).
+pub(super) fn disruptions_are_forgotten(write: &Write<'_>) -> Option<String> {
+    const LONGEST: SimDuration = SimDuration::from_secs(2 * 60 + 30);
+    let (Object::PodDisruptionBudget(old), Object::PodDisruptionBudget(new)) = (write.before?, write.object) else {
+        return None;
+    };
+    let now = write.cluster.server().clock().at(write.now).truncated();
+    let late = |since: crate::api::Timestamp| now.unix_secs() - since.unix_secs() > LONGEST.as_secs() as i64;
+    let (pod, since) = new.status.disrupted_pods.iter().find(|(_, since)| late(*since))?;
+    (old.status.current_healthy != new.status.current_healthy).then(|| format!("{pod} is listed since {since}"))
+}
+
+/// No pod is bound where another has its host port (`TestNodePorts`).
+pub(super) fn host_ports_do_not_clash(seen: Seen<'_>) -> Option<String> {
+    let (_, pod) = just_bound(seen)?;
+    let wanted: Vec<_> = host_ports(&pod.spec).collect();
+    let others = seen.2.server().store().pods.iter().filter(|other| {
+        other.node_name == pod.node_name && other.meta.uid != pod.meta.uid && !other.is_terminal() && !wanted.is_empty()
+    });
+    let clash =
+        |other: &Pod| host_ports(&other.spec).find(|taken| wanted.iter().any(|own| ports_conflict(*own, *taken)));
+    others.into_iter().find_map(|other| Some(format!("{} has port {}", other.meta.name, clash(other)?.2)))
+}
+
+/// No pod is bound to a node that its selector does not match (`TestNodeAffinity`).
+pub(super) fn node_selectors_are_kept(seen: Seen<'_>) -> Option<String> {
+    let (_, pod) = just_bound(seen)?;
+    let node = seen.2.server().store().nodes.find(Name::default(), pod.node_name)?;
+    (!pod.spec.node_selector.all_in(&node.meta.labels)).then(|| format!("{} is no such node", node.meta.name))
+}
+
+/// Who is preempted has lower priority than somebody who waits (`TestDryRunPreemption`).
+pub(super) fn victims_are_lesser((before, object, cluster): Seen<'_>) -> Option<String> {
+    let (old, new) = (before?.pod()?, object.pod()?);
+    let preempted = |pod: &Pod| {
+        let target = pod.status.condition(*DISRUPTION_TARGET);
+        target.is_some_and(|condition| condition.reason == crate::components::scheduler::PREEMPTION_BY_SCHEDULER)
+    };
+    if preempted(old) || !preempted(new) {
+        return None;
+    }
+    let mut waiting = cluster.server().store().pods.iter().filter(|pod| pod.node_name.is_empty());
+    let above = waiting.any(|pod| pod.spec.priority > new.spec.priority);
+    (!above).then(|| format!("nobody waits with a priority above {}", new.spec.priority))
+}
+
+/// A pod stays for as long as it tolerates all NoExecute taints of its node (`TestUpdateNodeWithMultipleTaints`).
+pub(super) fn taints_are_borne_in_full(write: &Write<'_>) -> Option<String> {
+    let (old, new) = (write.before?.pod()?, write.object.pod()?);
+    let evicted =
+        new.status.condition(*DISRUPTION_TARGET).is_some_and(|target| target.reason == "DeletionByTaintManager");
+    if old.meta.is_terminating() || !new.meta.is_terminating() || !evicted {
+        return None;
+    }
+    let node = write.cluster.server().store().nodes.find(Name::default(), new.node_name)?;
+    let now = write.cluster.server().clock().at(write.now).truncated();
+    let mut ends: Vec<i64> = Vec::new();
+    for taint in node.taints.iter().filter(|taint| taint.effect == TaintEffect::NoExecute) {
+        let toleration = new.spec.tolerations.iter().find(|toleration| toleration.tolerates(taint, false))?;
+        // One that is tolerated for ever does not count.
+        ends.extend(toleration.seconds.and_then(|seconds| Some(taint.time_added?.unix_secs() + seconds.max(0))));
+    }
+    let first = ends.into_iter().min()?;
+    (now.unix_secs() < first).then(|| format!("{} s too early", first - now.unix_secs()))
 }

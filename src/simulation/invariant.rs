@@ -4,6 +4,7 @@
 //! shows is a fault of the simulator, or of what was planted in it; what a scenario wants is said by its expectations.
 
 use super::control_plane_laws as laws;
+use super::workload_laws as workloads;
 use super::{Cluster, Trace};
 use crate::api::{
     CONTAINERS_READY, Change, ChangeKind, ContainerState, ContainerStatus, DISRUPTION_TARGET, FastMap, Kind, Name,
@@ -35,11 +36,14 @@ pub struct Violation {
 }
 
 /// One write, as a law sees it.
-struct Write<'a> {
-    kind: ChangeKind,
-    before: Option<&'a Object>,
-    object: &'a Object,
-    cluster: &'a Cluster,
+pub(super) struct Write<'a> {
+    pub(super) now: SimTime,
+    pub(super) kind: ChangeKind,
+    /// The version before it, if there was one.
+    pub(super) before: Option<&'a Object>,
+    /// The version that it left, or the last one.
+    pub(super) object: &'a Object,
+    pub(super) cluster: &'a Cluster,
 }
 
 macro_rules! invariants {
@@ -227,6 +231,35 @@ invariants! {
         |write| laws::wishes_stay_in_bounds(write.seen());
     "new-traffic-finds-who-stays", "an endpoint that is ready serves and is not terminating",
         |write| laws::new_traffic_finds_who_stays(write.seen());
+    "bindings-are-for-those-who-wait", "no pod is bound that is gated or being deleted",
+        |write| laws::bindings_are_for_those_who_wait(write.seen());
+    "the-unscheduled-go-at-once", "a pod without a node and finalizers is gone when it is deleted",
+        |write| laws::the_unscheduled_go_at_once(write.seen());
+    "writes-change-something", "a write that changes nothing is not told",
+        |write| laws::writes_change_something(write.seen());
+    "generations-count-specs", "neither status nor binding is a new generation of a pod",
+        |write| laws::generations_count_specs(write.seen());
+    "evictions-are-charged", "an eviction takes one of the disruptions that its budget allows",
+        |write| laws::evictions_are_charged(write.seen());
+    "disruptions-are-forgotten", "a budget forgets an eviction after two minutes", laws::disruptions_are_forgotten;
+    "host-ports-do-not-clash", "no pod is bound where another has its host port",
+        |write| laws::host_ports_do_not_clash(write.seen());
+    "node-selectors-are-kept", "no pod is bound to a node that its selector does not match",
+        |write| laws::node_selectors_are_kept(write.seen());
+    "victims-are-lesser", "a pod is preempted for one of higher priority",
+        |write| laws::victims_are_lesser(write.seen());
+    "taints-are-borne-in-full", "a pod stays for as long as it tolerates its node's taints",
+        laws::taints_are_borne_in_full;
+    "rollouts-stay-within-surge", "a rollout adds no pods beyond its surge", workloads::rollouts_stay_within_surge;
+    "revisions-only-grow", "the revision of a ReplicaSet only grows", workloads::revisions_only_grow;
+    "ordinals-keep-their-revision", "below the partition a StatefulSet makes pods of the old revision",
+        workloads::ordinals_keep_their_revision;
+    "one-daemon-a-node", "a DaemonSet that does not surge leaves one pod on a node", workloads::one_daemon_a_node;
+    "jobs-keep-to-parallelism", "a Job runs no more pods at once than it may", workloads::jobs_keep_to_parallelism;
+    "indexes-are-not-shared", "no two active pods of a Job have the same index", workloads::indexes_are_not_shared;
+    "autoscaling-is-gradual", "an autoscaler without a behavior at most doubles, or goes to four",
+        workloads::autoscaling_is_gradual;
+    "foreground-waits", "what is deleted in the foreground outlives those that block it", workloads::foreground_waits;
 }
 
 impl<'a> Write<'a> {
@@ -306,7 +339,7 @@ impl Trace for Watchdog {
             ChangeKind::Added => None,
             ChangeKind::Modified | ChangeKind::Deleted => self.newest.get(&key),
         };
-        let write = Write { kind: change.kind, before, object: &change.object, cluster };
+        let write = Write { now, kind: change.kind, before, object: &change.object, cluster };
         if self.violation.is_none() {
             let broken = INVARIANTS.iter().find_map(|law| Some((law.name, (law.check)(&write)?)));
             self.violation = broken.map(|(name, seen)| Violation { name, at: now, object: change.object.path(), seen });

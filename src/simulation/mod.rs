@@ -23,6 +23,7 @@ mod rollout;
 mod run;
 mod shrink;
 mod user;
+mod workload_laws;
 
 pub use autoscaler::AutoscalerMessage;
 pub use cluster::Cluster;

@@ -603,7 +603,7 @@ fn list_type(of: &str, field: &str) -> String {
         (_, "env") => "v1.EnvVar",
         (_, "envFrom") => "v1.EnvFromSource",
         ("ServiceSpec", "ports") => "v1.ServicePort",
-        ("EndpointSlice", "ports") => "v1.EndpointPort",
+        ("EndpointSlice" | "EndpointSubset", "ports") => "v1.EndpointPort",
         (_, "ports") => "v1.ContainerPort",
         (_, "volumes") => "v1.Volume",
         (_, "volumeMounts") => "v1.VolumeMount",

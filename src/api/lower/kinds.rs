@@ -30,7 +30,7 @@ macro_rules! inert {
 
 /// Every kind without effect. One that gets an effect moves to `kinds!` in `object.rs`.
 pub const INERT_KINDS: &[InertKind] = inert! {
-    "v1": "Endpoints" "endpoints" namespaced, "PodTemplate" "podtemplates" namespaced;
+    "v1": "PodTemplate" "podtemplates" namespaced;
     "admissionregistration.k8s.io/v1":
         "MutatingAdmissionPolicy" "mutatingadmissionpolicies" cluster,
         "MutatingAdmissionPolicyBinding" "mutatingadmissionpolicybindings" cluster,

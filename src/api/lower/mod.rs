@@ -157,6 +157,7 @@ impl Lowering {
             Kind::Event => self.run::<v1::Event>(value),
             Kind::Service => self.run::<v1::Service>(value),
             Kind::EndpointSlice => self.run::<discovery::EndpointSlice>(value),
+            Kind::Endpoints => self.run::<v1::Endpoints>(value),
             Kind::ConfigMap => self.run::<v1::ConfigMap>(value),
             Kind::Secret => self.run::<v1::Secret>(value),
             Kind::ServiceAccount => self.run::<v1::ServiceAccount>(value),

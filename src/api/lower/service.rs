@@ -6,7 +6,8 @@ use super::container::{port, port_number};
 use super::defaults::set;
 use crate::api::validation::{self, Errors, NameRule};
 use crate::api::{
-    Endpoint, EndpointSlice, Metadata, Name, PodDisruptionBudget, PodDisruptionBudgetStatus, Port, Service, ServicePort,
+    Endpoint, EndpointAddress, EndpointSlice, EndpointSubset, Endpoints, Metadata, Name, PodDisruptionBudget,
+    PodDisruptionBudgetStatus, Port, Service, ServicePort, ServiceTraffic, TrafficDistribution, TrafficPolicy,
 };
 use k8s_openapi::api::{core::v1, discovery::v1 as discovery, policy::v1 as policy};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -80,8 +81,21 @@ impl Lower for v1::Service {
             headless: spec.cluster_ip.as_deref() == Some("None"),
             kind: name(spec.type_.as_ref()),
             publish_not_ready: spec.publish_not_ready_addresses == Some(true),
+            traffic: ServiceTraffic {
+                internal: policy(spec.internal_traffic_policy.as_ref()),
+                external: policy(spec.external_traffic_policy.as_ref()),
+                distribution: match spec.traffic_distribution.as_deref() {
+                    Some("PreferClose" | "PreferSameZone") => TrafficDistribution::PreferSameZone,
+                    Some("PreferSameNode") => TrafficDistribution::PreferSameNode,
+                    Some(_) | None => TrafficDistribution::Anywhere,
+                },
+            },
         }
     }
+}
+
+fn policy(text: Option<&String>) -> TrafficPolicy {
+    if text.is_some_and(|text| text == "Local") { TrafficPolicy::Local } else { TrafficPolicy::Cluster }
 }
 
 impl Lower for discovery::EndpointSlice {
@@ -123,6 +137,44 @@ fn endpoint(endpoint: &discovery::Endpoint) -> Endpoint {
         node_name: name(endpoint.node_name.as_ref()),
         zone: name(endpoint.zone.as_ref()),
         hostname: name(endpoint.hostname.as_ref()),
+    }
+}
+
+impl Lower for v1::Endpoints {
+    type Record = Endpoints;
+
+    fn set_defaults(&mut self) {
+        for port in self.subsets.iter_mut().flatten().flat_map(|subset| subset.ports.iter_mut().flatten()) {
+            set(&mut port.protocol, "TCP");
+        }
+    }
+
+    fn record(self, meta: Metadata) -> Endpoints {
+        let subset = |subset: &v1::EndpointSubset| EndpointSubset {
+            addresses: subset.addresses.iter().flatten().map(endpoint_address).collect(),
+            not_ready: subset.not_ready_addresses.iter().flatten().map(endpoint_address).collect(),
+            ports: subset
+                .ports
+                .iter()
+                .flatten()
+                .map(|port| {
+                    let protocol = Name::new(port.protocol.as_deref().unwrap_or("TCP"));
+                    (name(port.name.as_ref()), protocol, port_number(port.port))
+                })
+                .collect(),
+        };
+        Endpoints { meta, subsets: self.subsets.iter().flatten().map(subset).collect() }
+    }
+}
+
+fn endpoint_address(found: &v1::EndpointAddress) -> EndpointAddress {
+    let pod = found.target_ref.as_ref().filter(|target| target.kind.as_deref() == Some("Pod"));
+    EndpointAddress {
+        ip: address(Some(&found.ip)).unwrap_or(Ipv4Addr::UNSPECIFIED),
+        hostname: name(found.hostname.as_ref()),
+        node_name: name(found.node_name.as_ref()),
+        pod: name(pod.and_then(|pod| pod.name.as_ref())),
+        pod_uid: uid(pod.and_then(|pod| pod.uid.as_deref()).unwrap_or_default()),
     }
 }
 

@@ -163,6 +163,7 @@ pub struct VolumeMount {
     /// The part of the volume; empty for all of it.
     pub sub_path: Name,
     /// The same with `$(VAR)` for variables of the container; empty if `sub_path` says it.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub sub_path_expr: Name,
     /// Whether writes are refused.
     pub read_only: bool,

@@ -41,6 +41,7 @@ pub enum VolumeSource {
         /// Secrets among them.
         secrets: List<ObjectFiles>,
         /// Fields of the pod among them: path and field.
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
         fields: List<(Name, FileField)>,
         /// Whether a service-account token is among them.
         token: bool,

@@ -32,6 +32,7 @@ pub fn render(object: &Object) -> Value {
         Object::Event(record) => others::event(record),
         Object::Service(record) => others::service(record),
         Object::EndpointSlice(record) => others::endpoint_slice(record),
+        Object::Endpoints(record) => others::endpoints(record),
         Object::ConfigMap(record) => others::config_map(record),
         Object::Secret(record) => others::secret(record),
         Object::ServiceAccount(record) => others::service_account(record),

@@ -3,9 +3,10 @@
 use super::fields::{ConditionStyle, Fields, amounts, conditions, known, list, names, reference};
 use super::spec;
 use crate::api::{
-    AccessMode, ConfigMap, CsiNode, Endpoint, EndpointSlice, Event, LimitRange, LimitRangeItem, Name, Namespace, Node,
-    PersistentVolume, PersistentVolumeClaim, PodDisruptionBudget, Port, PriorityClass, ResourceList, ResourceQuota,
-    Secret, Service, ServiceAccount, StorageClass, Taint, Text, VolumeAttachment, lower::record_as,
+    AccessMode, ConfigMap, CsiNode, Endpoint, EndpointAddress, EndpointSlice, Endpoints, Event, LimitRange,
+    LimitRangeItem, Name, Namespace, Node, PersistentVolume, PersistentVolumeClaim, PodDisruptionBudget, Port,
+    PriorityClass, ResourceList, ResourceQuota, Secret, Service, ServiceAccount, StorageClass, Taint, Text, Uid,
+    VolumeAttachment, lower::record_as,
 };
 use serde_json::{Value, json};
 
@@ -167,12 +168,50 @@ fn endpoint(endpoint: &Endpoint, namespace: Name) -> Value {
     fields.set("hostname", endpoint.hostname);
     fields.set("nodeName", endpoint.node_name);
     if !endpoint.pod.is_empty() {
-        let uid = Value::from(endpoint.pod_uid);
-        let target = json!({"kind": "Pod", "name": endpoint.pod, "namespace": namespace, "uid": uid});
-        fields.put("targetRef", target);
+        fields.put("targetRef", pod_reference(endpoint.pod, endpoint.pod_uid, namespace));
     }
     fields.set("zone", endpoint.zone);
     fields.into()
+}
+
+/// The addresses of a Service in their older form.
+pub(super) fn endpoints(endpoints: &Endpoints) -> Fields {
+    let namespace = endpoints.meta.namespace;
+    let addresses = |addresses: &[EndpointAddress]| list(addresses, |address| endpoint_address(address, namespace));
+    let port = |(name, protocol, number): &(Name, Name, u16)| {
+        let mut fields = Fields::default();
+        fields.set("name", *name);
+        fields.put("port", *number);
+        fields.put("protocol", *protocol);
+        fields.into()
+    };
+    let mut fields = Fields::default();
+    fields.set(
+        "subsets",
+        list(&endpoints.subsets, |subset| {
+            let mut fields = Fields::default();
+            fields.set("addresses", addresses(&subset.addresses));
+            fields.set("notReadyAddresses", addresses(&subset.not_ready));
+            fields.set("ports", list(&subset.ports, port));
+            fields.into()
+        }),
+    );
+    fields
+}
+
+fn endpoint_address(address: &EndpointAddress, namespace: Name) -> Value {
+    let mut fields = Fields::default();
+    fields.set("hostname", address.hostname);
+    fields.put("ip", address.ip.to_string());
+    fields.set("nodeName", address.node_name);
+    if !address.pod.is_empty() {
+        fields.put("targetRef", pod_reference(address.pod, address.pod_uid, namespace));
+    }
+    fields.into()
+}
+
+fn pod_reference(pod: Name, uid: Uid, namespace: Name) -> Value {
+    json!({"kind": "Pod", "name": pod, "namespace": namespace, "uid": Value::from(uid)})
 }
 
 /// A ConfigMap; its data is printed from the record where the text knows less.

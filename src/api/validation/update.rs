@@ -104,7 +104,7 @@ fn wants_the_same(old: &Object, new: &Object) -> bool {
         (Object::Job(old), Object::Job(new)) => old.spec == new.spec,
         (Object::CronJob(old), Object::CronJob(new)) => old.spec == new.spec,
         (Object::HorizontalPodAutoscaler(old), Object::HorizontalPodAutoscaler(new)) => old.spec == new.spec,
-        (Object::Event(_) | Object::EndpointSlice(_), _) => true,
+        (Object::Event(_) | Object::EndpointSlice(_) | Object::Endpoints(_), _) => true,
         _ => false,
     }
 }
@@ -140,7 +140,7 @@ fn source(object: &Object) -> &str {
         Object::VolumeAttachment(object) => &object.source,
         Object::ControllerRevision(object) => &object.source,
         Object::Other(object) => &object.source,
-        Object::Namespace(_) | Object::Event(_) | Object::EndpointSlice(_) => "",
+        Object::Namespace(_) | Object::Event(_) | Object::EndpointSlice(_) | Object::Endpoints(_) => "",
     }
 }
 

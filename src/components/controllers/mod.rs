@@ -13,7 +13,9 @@ mod cron_job;
 mod daemon_set;
 mod deployment;
 mod disruption;
+mod endpoint_mirroring;
 mod endpoint_slice;
+mod endpoints;
 mod ephemeral_volume;
 mod expectations;
 mod flow;
@@ -37,11 +39,14 @@ mod victims;
 mod work_queue;
 
 pub(crate) use cron_job::Schedule;
+pub(crate) use deployment::revision_of;
 pub use expectations::{EXPECTATIONS_TIMEOUT, Expectations};
 pub use flow::{Call, Desk, Flow, Halt, Note, Step, first_error};
 pub use host::{Controller, Seen, Settings};
 pub use informers::{Census, Informers, OwnedPods, Places, SelectedPods};
+pub(crate) use job::completion_index;
 pub use node_lifecycle::Heartbeat;
+pub(crate) use stateful_set::{stateful_set_ordinal, stateful_set_revision};
 pub use work_queue::{Key, QueueKey, Retry, WorkQueue};
 
 use super::latency::LatencyProfile;
@@ -248,6 +253,11 @@ controllers! {
         ephemeral_volume::EphemeralVolumeController;
     /// EndpointSlices list the addresses behind Services.
     EndpointSlice, endpoint_slices: endpoint_slice::EndpointSliceController = endpoint_slice::EndpointSliceController;
+    /// Endpoints list the same in their older form.
+    Endpoints, endpoints: endpoints::EndpointsController = endpoints::EndpointsController::default();
+    /// Endpoints that users write become slices.
+    EndpointMirroring, endpoint_mirroring: endpoint_mirroring::EndpointMirroringController =
+        endpoint_mirroring::EndpointMirroringController;
     /// PodDisruptionBudgets say how many pods may be evicted.
     Disruption, disruptions: disruption::DisruptionController = disruption::DisruptionController;
     /// Marks of disruptions that did not happen are taken back.

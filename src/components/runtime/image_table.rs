@@ -13,7 +13,7 @@ use crate::engine::SimDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// An image, as far as its containers show it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +43,9 @@ pub struct ImageModel {
     pub files: Vec<(Text, Text)>,
     /// Its programs; the first that fits a command line is what it does.
     pub programs: Vec<ProgramModel>,
+    /// The tree that `files` make, once a container has asked for it.
+    #[serde(skip)]
+    tree: OnceLock<Arc<Directory>>,
 }
 
 /// The shell of an image.
@@ -124,6 +127,7 @@ impl Default for ImageModel {
             env: Vec::new(),
             files: Vec::new(),
             programs: Vec::new(),
+            tree: OnceLock::new(),
         }
     }
 }
@@ -220,11 +224,14 @@ impl ImageModel {
         if self.files.is_empty() {
             return FileSystem::default();
         }
-        let mut root = Directory::linux();
-        for (path, content) in &self.files {
-            root.insert_file(path, File::new(content.as_bytes()).executable());
-        }
-        FileSystem::new(Arc::new(root))
+        let tree = self.tree.get_or_init(|| {
+            let mut root = Directory::linux();
+            for (path, content) in &self.files {
+                root.insert_file(path, File::new(content.as_bytes()).executable());
+            }
+            Arc::new(root)
+        });
+        FileSystem::new(tree.clone())
     }
 
     /// What a stop sends.

@@ -30,6 +30,7 @@ mod usage;
 mod volumes;
 
 use super::cri::{ContainerConfig, CriCall, CriError, CriReply, CriResult, InstanceState, PodKey, VolumeKey};
+use super::kube_proxy::Proxies;
 use super::latency::LatencyProfile;
 use super::message::{Message, NodeIndex};
 use crate::api::names;
@@ -158,6 +159,7 @@ pub struct Runtimes {
     volumes: Volumes,
     volume_ids: FastMap<(Option<NodeIndex>, VolumeKey), VolumeId>,
     services: Services,
+    proxies: Proxies,
     /// Requests that scripts wait for, by number.
     asked: FastMap<u32, Asked>,
     asked_count: u32,
@@ -178,6 +180,7 @@ impl Runtimes {
     /// Runtimes without machines.
     pub fn new(world: Arc<World>, profile: Arc<LatencyProfile>, clock: WallClock, draws: Draws) -> Self {
         let served = vec![0; world.pods.len()];
+        let proxies = Proxies::new(profile.clone(), draws);
         let roads = traffic::Roads::new(&world.traffic);
         Self {
             machines: Vec::new(),
@@ -190,6 +193,7 @@ impl Runtimes {
             volumes: Volumes::default(),
             volume_ids: FastMap::default(),
             services: Services::default(),
+            proxies,
             asked: FastMap::default(),
             asked_count: 0,
             clock,
@@ -206,8 +210,14 @@ impl Runtimes {
         self.models.push(model);
     }
 
-    /// Adds a machine and returns its place.
-    pub fn add_machine(&mut self, name: Name, capacity: ResourceList, load: Arc<MachineLoad>) -> NodeIndex {
+    /// Adds a machine in a zone and returns its place.
+    pub fn add_machine(
+        &mut self,
+        (name, zone): (Name, Name),
+        capacity: ResourceList,
+        load: Arc<MachineLoad>,
+    ) -> NodeIndex {
+        self.proxies.add_node(name, zone);
         let index = NodeIndex(u16::try_from(self.machines.len()).expect("fewer than 65,536 machines"));
         self.machines.push(Machine::new(index, name, capacity, load));
         index
@@ -282,10 +292,16 @@ impl Runtimes {
         self.machines[node.index()].power_on();
     }
 
-    /// A Service or its endpoints changed.
-    pub fn services_changed(&mut self, change: &Change, out: &mut Outbox<Message>) {
+    /// DNS and the proxies hear that a Service or its endpoints changed.
+    pub fn services_changed(&mut self, now: SimTime, change: &Change, out: &mut Outbox<Message>) {
+        self.proxies.changed(now, change);
         self.services.changed(change);
         self.traffic_changes(out);
+    }
+
+    /// Where requests to Services go.
+    pub const fn proxies(&self) -> &Proxies {
+        &self.proxies
     }
 
     /// What an instance of a container has printed so far; none if the runtime does not have it.

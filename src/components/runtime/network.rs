@@ -79,12 +79,14 @@ impl Runtimes {
     ) {
         let stream = self.machines[client.node().index()].stream.part("endpoints");
         let pick = |n| self.draws.draw(ENDPOINT, stream, now.as_nanos() ^ u64::from(id)).below(n);
-        let (address, port) = match self.services.route(request.address, request.port, pick) {
+        let to = (request.address, request.port);
+        let (address, port) = match self.services.route(&self.proxies, (now, client.node()), to, pick) {
             Route::To(address, port) => (address, port),
             Route::Nobody => {
                 let reply = NetReply { answer: NetAnswer::Refused, stands_until: SimTime::ZERO };
                 return self.send_reply(now, client, id, reply, out);
             }
+            Route::Dropped => return Self::nobody_answers(now, client, id, request, out),
             Route::Internet => {
                 let reply = NetReply { answer: internet(&request.ask), stands_until: SimTime::ZERO };
                 return self.send_reply(now, client, id, reply, out);
@@ -99,14 +101,7 @@ impl Runtimes {
         if let Some(Namespace::Pod(there, _) | Namespace::Host(there)) = place
             && self.is_cut_off(client.node(), there)
         {
-            let reply = NetReply { answer: NetAnswer::TimedOut, stands_until: SimTime::ZERO };
-            if request.deadline < SimTime::MAX {
-                let wait = request.deadline.since(now);
-                out.after(wait, Message::NetDone { client, id, reply: Box::new(reply) });
-            } else {
-                out.after(SYN_RETRIES, Message::NetDone { client, id, reply: Box::new(reply) });
-            }
-            return;
+            return Self::nobody_answers(now, client, id, request, out);
         }
         let listener = place.and_then(|place| self.listener(now, place, port));
         let Some(listener) = listener else {
@@ -193,6 +188,13 @@ impl Runtimes {
             let message = RuntimeMessage::NetAnswer { connection: machine.connections_made };
             out.after(wait, Message::Runtime(node, message));
         }
+    }
+
+    /// Packets get lost: whoever asks waits until it gives up.
+    fn nobody_answers(now: SimTime, client: NetClient, id: u32, request: &NetRequest, out: &mut Outbox<Message>) {
+        let reply = NetReply { answer: NetAnswer::TimedOut, stands_until: SimTime::ZERO };
+        let wait = if request.deadline < SimTime::MAX { request.deadline.since(now) } else { SYN_RETRIES };
+        out.after(wait, Message::NetDone { client, id, reply: Box::new(reply) });
     }
 
     /// What a web server answers that serves the files of a directory.

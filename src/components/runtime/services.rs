@@ -4,8 +4,10 @@
 //! (`pkg/kubelet/network/dns`): five dots make a name absolute. A Service without ready endpoints refuses. Beyond the
 //! cluster lies an Internet in which every name of a public domain exists and every page is there.
 
-use crate::api::{Change, ChangeKind, FastMap, Name, Object, Port, Service, names};
-use crate::api::{Endpoint, EndpointSlice};
+use crate::api::{Change, ChangeKind, Endpoint, EndpointSlice, FastMap, Name, Object, Port, Service, names};
+use crate::components::kube_proxy::Proxies;
+use crate::components::message::NodeIndex;
+use crate::engine::SimTime;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -49,6 +51,8 @@ pub(super) enum Route {
     To(Ipv4Addr, u16),
     /// To a Service that has nobody behind it, or not this port.
     Nobody,
+    /// To a Service whose endpoints this node may not use.
+    Dropped,
     /// Out of the cluster.
     Internet,
 }
@@ -138,19 +142,24 @@ impl Services {
         }
     }
 
-    /// Where a connection to an address goes; `pick` chooses among so many endpoints.
-    pub(super) fn route(&self, address: Ipv4Addr, port: u16, pick: impl FnOnce(u64) -> u64) -> Route {
+    /// Where a connection from a node to an address goes; `pick` chooses among so many endpoints.
+    pub(super) fn route(
+        &self,
+        proxies: &Proxies,
+        (now, from): (SimTime, NodeIndex),
+        (address, port): (Ipv4Addr, u16),
+        pick: impl FnOnce(u64) -> u64,
+    ) -> Route {
         if is_public(address) {
             return Route::Internet;
         }
         let Some(key) = self.by_address.get(&address) else { return Route::To(address, port) };
-        let service = &self.services[key];
-        if !service.ports.iter().any(|own| own.port == port) {
-            return Route::Nobody;
-        }
-        let behind = self.backends(*key, Some(port));
+        let Some(view) = proxies.rules(now, from, *key) else { return Route::Nobody };
+        let Some(named) = view.service().ports.iter().find(|own| own.port == port) else { return Route::Nobody };
+        let behind: Vec<(Ipv4Addr, u16)> =
+            view.internal().iter().filter_map(|backend| Some((backend.address, backend.port(named)?))).collect();
         if behind.is_empty() {
-            return Route::Nobody;
+            return if view.is_dropped() { Route::Dropped } else { Route::Nobody };
         }
         let (address, port) = behind[pick(behind.len() as u64) as usize];
         Route::To(address, port)
@@ -192,7 +201,9 @@ fn is_public(address: Ipv4Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Metadata, ServicePort, Text, Uid};
+    use crate::api::{Metadata, ServicePort, ServiceTraffic, Text, Uid};
+    use crate::components::latency::LatencyProfile;
+    use crate::engine::Draws;
 
     fn service(name: &str, address: Option<Ipv4Addr>) -> Change {
         let port = ServicePort {
@@ -210,6 +221,7 @@ mod tests {
             headless: address.is_none(),
             kind: Name::new("ClusterIP"),
             publish_not_ready: false,
+            traffic: ServiceTraffic::default(),
             source: Text::default(),
         };
         Change { kind: ChangeKind::Added, object: Object::Service(Arc::new(service)) }
@@ -266,14 +278,23 @@ mod tests {
     fn a_service_leads_to_a_ready_endpoint_or_nowhere() {
         let address = Ipv4Addr::new(10, 96, 0, 77);
         let mut services = Services::default();
-        services.changed(&service("web", Some(address)));
-        assert_eq!(services.route(address, 80, |_| 0), Route::Nobody);
-        services.changed(&slice("web", false));
-        assert_eq!(services.route(address, 80, |_| 0), Route::Nobody);
-        services.changed(&slice("web", true));
-        assert_eq!(services.route(address, 80, |_| 0), Route::To(Ipv4Addr::new(10, 244, 0, 9), 8080));
-        assert_eq!(services.route(address, 81, |_| 0), Route::Nobody);
-        let pod = Ipv4Addr::new(10, 244, 0, 1);
-        assert_eq!(services.route(pod, 81, |_| 0), Route::To(pod, 81));
+        let mut proxies = Proxies::new(LatencyProfile::ideal().into(), Draws::new(1));
+        proxies.add_node(Name::new("node-1"), Name::default());
+        let pod = Ipv4Addr::new(10, 244, 0, 9);
+        // What changes, and where a connection to the Service then goes. The proxy writes its rules once a second.
+        let changes = [
+            (service("web", Some(address)), Route::Nobody),
+            (slice("web", false), Route::Nobody),
+            (slice("web", true), Route::To(pod, 8080)),
+        ];
+        for (second, (change, expected)) in changes.into_iter().enumerate() {
+            let at = SimTime::from_secs(2 * second as u64);
+            services.changed(&change);
+            proxies.changed(at, &change);
+            let route = |to| services.route(&proxies, (at, NodeIndex(0)), to, |_| 0);
+            assert_eq!(route((address, 80)), expected);
+            assert_eq!(route((address, 81)), Route::Nobody);
+            assert_eq!(route((pod, 81)), Route::To(pod, 81));
+        }
     }
 }

@@ -1,13 +1,20 @@
 //! The volumes behind the containers' mounts: directories that live as long as what they belong to.
 
 use super::Runtimes;
-use super::filesystem::{Directory, File, FileSystem, Mount, VolumeId};
+use super::filesystem::{Directory, File, FileSystem, Mount, Node, VolumeId};
 use crate::api::Text;
 use crate::components::cri::{ContainerConfig, ContainerMount, PodKey, TOKEN_VOLUME, VolumeKey};
 use crate::components::message::NodeIndex;
+use std::sync::{Arc, LazyLock};
 
 /// How long the token of a service account is, more or less.
 const TOKEN_LENGTH: usize = 900;
+
+/// The token and the certificate authority of every service account: what they say is not played.
+static CREDENTIALS: LazyLock<[Node; 2]> = LazyLock::new(|| {
+    ["x".repeat(TOKEN_LENGTH), "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n".to_owned()]
+        .map(|text| Node::File(Arc::new(File::new(text))))
+});
 
 impl Runtimes {
     /// The kubelet has written a volume: the keys of a ConfigMap or Secret, fields of the pod.
@@ -57,13 +64,14 @@ impl Runtimes {
             if matches!(volume, VolumeKey::Pod { name, .. } if *name == *TOKEN_VOLUME)
                 && tree.entries().next().is_none()
             {
-                tree.insert_file("/token", File::new("x".repeat(TOKEN_LENGTH)));
-                tree.insert_file("/ca.crt", File::new("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"));
+                let [token, authority] = &*CREDENTIALS;
+                tree.insert("/token", token.clone());
+                tree.insert("/ca.crt", authority.clone());
                 tree.insert_file("/namespace", File::new(config.namespace.as_bytes()));
             }
             // The kubelet makes a sub-path that is missing (`doSafeMakeDir`).
             if !sub_path.is_empty() && tree.get(sub_path).is_none() {
-                tree.insert(sub_path, super::filesystem::Node::Directory(std::sync::Arc::default()));
+                tree.insert(sub_path, Node::Directory(Arc::default()));
             }
             let mount = Mount::new(path, id).sub_path(sub_path);
             files.mount(if *read_only { mount.read_only() } else { mount });

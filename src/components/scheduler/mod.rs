@@ -43,6 +43,7 @@ pub use config::{Gates, SchedulerConfiguration, SchedulerSetup};
 pub use events::ClusterEvent;
 pub use explain::{Explanation, explain};
 pub use framework::{Code, Context, CycleState, Plugin, Points, Status, Verdict};
+pub use preemption::PREEMPTION_BY_SCHEDULER;
 pub use profile::{Profile, Registry};
 pub use queue::QueuePlace;
 pub use relaxation::{Relaxation, relaxations};

@@ -3,7 +3,8 @@
 //! [`run`] takes the arguments that kubectl takes. It plays both parts: the API server's, which finds objects and
 //! makes tables of them, and kubectl's, which lays tables out, describes objects and words errors.
 //!
-//! Left out on purpose: everything that changes objects, waits for changes, or needs a file.
+//! Left out on purpose: everything that changes objects or needs a file. What waits for changes ([`look`], [`watch`])
+//! is told of them.
 
 mod describe;
 mod error;
@@ -27,12 +28,14 @@ mod table;
 pub(super) mod tabwriter;
 mod template;
 mod top;
+mod wait;
 mod yaml;
 
 pub use get::pod::PodSummary;
 pub use get::pods_of;
 pub use live::{Live, LogLine, Nobody, Unreachable, Usage};
 pub use objects::Objects;
+pub use wait::{Waiting, look};
 
 use error::Error;
 use jiff::Timestamp;
@@ -61,6 +64,66 @@ impl Printed {
     }
 }
 
+/// Commands of kubectl that are none here.
+const UNSUPPORTED: [&str; 37] = [
+    "alpha",
+    "annotate",
+    "api-resources",
+    "api-versions",
+    "apply",
+    "attach",
+    "auth",
+    "autoscale",
+    "certificate",
+    "cluster-info",
+    "completion",
+    "config",
+    "cordon",
+    "cp",
+    "create",
+    "debug",
+    "delete",
+    "diff",
+    "drain",
+    "edit",
+    "exec",
+    "explain",
+    "expose",
+    "kustomize",
+    "label",
+    "options",
+    "patch",
+    "plugin",
+    "port-forward",
+    "proxy",
+    "replace",
+    "run",
+    "scale",
+    "set",
+    "taint",
+    "uncordon",
+    "version",
+];
+
+/// Whether arguments ask to see changes as they come (`get --watch`).
+pub fn watches(args: &[String]) -> bool {
+    let is_get = verb_position(args).is_some_and(|at| args[at] == "get");
+    is_get && args.iter().any(|arg| matches!(arg.as_str(), "-w" | "--watch" | "--watch=true" | "--watch-only"))
+}
+
+/// The arguments behind the verb `wait`, if that is the command.
+pub fn waits(args: &[String]) -> Option<Vec<String>> {
+    let at = verb_position(args).filter(|at| args[*at] == "wait")?;
+    Some(args[at + 1..].iter().chain(&args[..at]).cloned().collect())
+}
+
+/// Runs `kubectl get --watch`: a line for each version of an object, in order, each at its instant.
+pub fn watch(args: &[String], changes: &[(Timestamp, serde_json::Value)]) -> Printed {
+    let Some(at) = verb_position(args) else { return Printed::default() };
+    let rest: Vec<String> = args[at + 1..].iter().chain(&args[..at]).cloned().collect();
+    get::watch(&rest, changes)
+}
+
 /// Runs `kubectl` with these arguments on these objects.
 ///
 /// ```
@@ -82,7 +145,7 @@ pub fn run(args: &[String], objects: &Objects, now: Timestamp) -> Printed {
 pub fn run_live(args: &[String], objects: &Objects, now: Timestamp, live: &dyn Live) -> Printed {
     // Global flags may stand before the verb.
     let Some(at) = verb_position(args) else {
-        return Printed::error(Error::client("a command is needed: get, describe, events, logs, rollout or top"));
+        return Printed::error(Error::client("a command is needed: get, describe, events, logs, rollout, top or wait"));
     };
     let rest: Vec<String> = args[at + 1..].iter().chain(&args[..at]).cloned().collect();
     match args[at].as_str() {
@@ -92,6 +155,11 @@ pub fn run_live(args: &[String], objects: &Objects, now: Timestamp, live: &dyn L
         "logs" | "log" => logs::run(&rest, objects, now, live),
         "rollout" => rollout::run(&rest, objects),
         "top" => top::run(&rest, objects, now, live),
+        "wait" => look(&rest, objects).map_or_else(|error| error, |waiting| waiting.met.unwrap_or(waiting.over)),
+        verb if UNSUPPORTED.contains(&verb) => Printed::error(Error::client(format!(
+            "podsim does not do \"kubectl {verb}\": it does get, describe, events, logs, rollout, top and wait; what \
+             changes the cluster is an action of the scenario"
+        ))),
         verb => Printed::error(Error::client(format!("unknown command {} for \"kubectl\"", go::quoted(verb)))),
     }
 }

@@ -124,6 +124,7 @@ impl Reader {
                 self.pods.push(pod);
             }
             Object::Event(_) | Object::EndpointSlice(_) | Object::ControllerRevision(_) => {}
+            Object::Endpoints(endpoints) if endpoints.is_made_by_controller() => {}
             // What pods use is in no dump: an autoscaler would take them for idle.
             Object::HorizontalPodAutoscaler(scaler) => {
                 self.notes

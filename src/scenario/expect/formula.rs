@@ -164,6 +164,11 @@ pub enum Question {
         /// The server's words.
         message: TextPattern,
     },
+    /// Of Services whose requests go to pods that have died.
+    Misrouted {
+        /// Which Services.
+        selection: Selection,
+    },
 }
 
 /// Objects of a kind.

@@ -2,6 +2,7 @@
 
 use super::formula::{Atom, Clause, Expectation, Formula, Predicate, Quantifier, Question, Window};
 use crate::api::{ApiError, Change, ChangeKind, FastMap, Kind, Name, Object};
+use crate::components::cri::RuntimePod;
 use crate::components::message::{Client, Message};
 use crate::engine::SimTime;
 use crate::scenario::error::Place;
@@ -39,6 +40,8 @@ pub struct Judge {
     next_wake: SimTime,
     /// Calls of users that are not answered.
     calls: FastMap<u32, (Kind, Name, Name)>,
+    /// Whether any expectation is about where requests go.
+    minds_traffic: bool,
 }
 
 /// Whether more may happen at the instant that is looked at.
@@ -73,6 +76,8 @@ pub(super) struct Fact {
     counts: FastMap<u32, u32>,
     total: i64,
     holds: bool,
+    /// Where a misrouted request went.
+    how: String,
 }
 
 impl Judge {
@@ -86,6 +91,10 @@ impl Judge {
             wakes: BTreeSet::new(),
             next_wake: SimTime::MAX,
             calls: FastMap::default(),
+            minds_traffic: expectations
+                .iter()
+                .flat_map(|expectation| &expectation.atoms)
+                .any(|atom| matches!(atom.question, Question::Misrouted { .. })),
         };
         for (place, expectation) in expectations.iter().enumerate() {
             for (fact, atom) in expectation.atoms.iter().enumerate() {
@@ -155,6 +164,26 @@ impl Judge {
         }
     }
 
+    /// A pod's last container has ended: nodes whose rules still name the pod send requests to nobody.
+    fn pod_died(&mut self, now: SimTime, pod: &RuntimePod, cluster: &Cluster) {
+        let Some(address) = pod.sandboxes.iter().find_map(|sandbox| sandbox.ip) else { return };
+        for place in 0..self.states.len() {
+            let mut changed = false;
+            for (fact, atom) in self.expectations[place].atoms.iter().enumerate() {
+                let Question::Misrouted { selection } = &atom.question else { continue };
+                let meant = |namespace: &str, name: &str| selection.names(namespace, name);
+                let Some((service, node, dead)) = cluster.proxies().sender(now, address, meant) else { continue };
+                let how = format!("{} sends requests for {service} to {dead}, which has died", cluster.node_name(node));
+                let fact = &mut self.states[place].facts[fact];
+                (fact.holds, fact.how) = (true, how);
+                changed = true;
+            }
+            if changed {
+                self.look(place, now, Moment::Passing, cluster);
+            }
+        }
+    }
+
     fn wake(&mut self, at: SimTime, place: usize) {
         self.wakes.insert((at, place));
         self.next_wake = self.next_wake.min(at);
@@ -203,6 +232,9 @@ impl Trace for Judge {
                 self.calls.insert(*id, request.about());
             }
             Message::Reply { client: Client::User, id, response: Err(error) } => self.refused(now, *id, error, cluster),
+            Message::RuntimeChanged { pod, .. } if self.minds_traffic && !pod.anything_runs() => {
+                self.pod_died(now, pod, cluster);
+            }
             _ => {}
         }
     }
@@ -220,7 +252,7 @@ impl Atom {
         match &self.question {
             Question::Objects { selection, .. } => Some(selection.kind),
             Question::Events { .. } => Some(Kind::Event),
-            Question::Refused { .. } => None,
+            Question::Refused { .. } | Question::Misrouted { .. } => None,
         }
     }
 }
@@ -261,7 +293,7 @@ impl Fact {
                 let had = self.counts.insert(index, count).unwrap_or(0);
                 self.total += i64::from(count) - i64::from(had);
             }
-            Question::Refused { .. } => {}
+            Question::Refused { .. } | Question::Misrouted { .. } => {}
         }
         let held = self.holds;
         self.settle(atom);
@@ -272,7 +304,7 @@ impl Fact {
         match &atom.question {
             Question::Objects { quantifier, .. } => self.holds = quantifier.accepts(self.meeting, self.objects.len()),
             Question::Events { count, .. } => self.holds = count.accepts(&super::value::Value::Int(self.total)),
-            Question::Refused { .. } => {}
+            Question::Refused { .. } | Question::Misrouted { .. } => {}
         }
     }
 
@@ -306,6 +338,8 @@ impl Fact {
                 }
             }
             Question::Events { .. } => format!("{}: seen {} times", atom.text, self.total),
+            Question::Misrouted { .. } if self.holds => format!("{}: {}", atom.text, self.how),
+            Question::Misrouted { .. } => format!("{}: no request was", atom.text),
             Question::Refused { .. } if self.holds => format!("{}: it was", atom.text),
             Question::Refused { .. } => format!("{}: it was not", atom.text),
         }

@@ -289,6 +289,7 @@ impl<'t> Parser<'t> {
             "any" | "all" | "none" | "count" => self.quantified(word)?,
             "event" | "events" => self.events()?,
             "refused" => self.refused()?,
+            "misrouted" => self.misrouted()?,
             _ => self.object()?,
         };
         let text = self.text[start..self.at].trim().to_owned();
@@ -733,6 +734,20 @@ impl<'t> Parser<'t> {
         self.expect(")")?;
         Ok(Question::Refused { selection, message })
     }
+
+    /// `misrouted(service(web))`.
+    fn misrouted(&mut self) -> Parsed<Question> {
+        self.at += self.word().len();
+        self.expect("(")?;
+        self.blanks();
+        let at = self.at;
+        let selection = self.reference()?.selection;
+        if selection.kind != Kind::Service || selection.labels.is_some() {
+            return wrong(at, "what no requests are sent to", "name a Service, such as misrouted(service(web))");
+        }
+        self.expect(")")?;
+        Ok(Question::Misrouted { selection })
+    }
 }
 
 /// A label selector as kubectl takes it.
@@ -861,6 +876,7 @@ mod tests {
             "pod(web).status.containerStatuses[name=app].state.waiting.reason == CrashLoopBackOff",
             "pod(web).condition(PodScheduled).message matches /0\\/3 nodes/",
             "refused(pod(web), '*exceeded quota*')",
+            "never misrouted(service(web))",
             "count(nodes() where ready) == 1",
             "all(pods(*/*))",
         ] {

@@ -201,6 +201,10 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     ) -> Read<V::Value> {
         match &self.node.shape {
             Shape::Struct(Some(_), _) => self.placed(visitor.visit_enum(self)),
+            // A name that is no word, such as `memory.available`, is a text.
+            Shape::Text(text, ..) if text.contains('.') && variants.contains(&text.as_str()) => {
+                self.placed(visitor.visit_enum(IntoDeserializer::<Fault>::into_deserializer(text.as_str())))
+            }
             // Where a distribution is expected, a duration is one that is always the same.
             Shape::Text(..) if variants.contains(&"Constant") => self.placed(visitor.visit_enum(Implied(self))),
             _ => self.unexpected(&format!("write one of {}", variants.join(", "))),

@@ -9,6 +9,7 @@ mod rollout;
 mod scale;
 mod status;
 
+pub(crate) use revision::revision_of;
 pub(super) use revision::template_hash;
 
 use super::flow::{Desk, Flow, Halt, Step};

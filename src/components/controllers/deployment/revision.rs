@@ -222,7 +222,7 @@ fn with_history(annotations: &Labels, before: Name) -> Labels {
 }
 
 /// The revision in a set's annotations; zero if there is none.
-pub(super) fn revision_of(annotations: &Labels) -> i64 {
+pub(crate) fn revision_of(annotations: &Labels) -> i64 {
     annotations.get(*REVISION).and_then(|revision| revision.parse().ok()).unwrap_or(0)
 }
 

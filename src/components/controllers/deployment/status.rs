@@ -24,7 +24,7 @@ impl Deployment {
     }
 
     /// How many pods more than wanted there may be.
-    pub(super) fn max_surge(&self) -> i32 {
+    pub(crate) fn max_surge(&self) -> i32 {
         self.fence_posts().0
     }
 

@@ -3,19 +3,19 @@
 //! Follows `pkg/controller/endpointslice` and `staging/src/k8s.io/endpointslice` of Kubernetes 1.36: the sync here; how
 //! addresses are packed into slices in [`packing`]. Left out on purpose: topology hints and second address families.
 
-mod packing;
+pub(super) mod packing;
 
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
 use super::work_queue::{Key, Retry};
 use crate::api::{
-    DeleteOptions, Endpoint, EndpointSlice, ErrorReason, Id, Kind, Labels, List, Metadata, Name, Node, Object, Part,
-    Pod, Port, Request, Service, ServicePort, Target, ZONE_LABEL, names,
+    Endpoint, EndpointSlice, Id, Kind, Labels, List, Metadata, Name, Node, Object, Pod, Port, Service, ServicePort,
+    ZONE_LABEL, names,
 };
 use crate::engine::SimDuration;
 use crate::planted::{self, Bug};
-use packing::Packed;
+use packing::{Packed, Wanted};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ impl Controller for EndpointSliceController {
             return None;
         }
         let slices = informers.controlled::<EndpointSlice>(service.meta.uid);
-        let mut wanted: BTreeMap<Vec<(Name, Name, u16)>, Vec<Endpoint>> = BTreeMap::new();
+        let mut wanted: Wanted = BTreeMap::new();
         if let Some(selected) = informers.service_pods(service.meta.index) {
             for pod in informers.pods_at(&selected.pods) {
                 let node = store.nodes.find(Name::default(), pod.node_name).map(|node| &**node);
@@ -81,40 +81,30 @@ impl Controller for EndpointSliceController {
                 }
             }
         }
-        Some(View { service: service.clone(), packed: packing::pack(service, &slices, wanted) })
+        Some(View { service: service.clone(), packed: packing::pack(&model(service), &slices, wanted, true) })
     }
 
     fn sync(&mut self, view: &View, flow: &mut Flow<'_, Key>) -> Step {
-        let packed = &view.packed;
-        for slice in &packed.create {
-            flow.call(|| Request::Create(wrap(slice, &view.service)))??;
-        }
-        for slice in &packed.update {
-            // As recorded: no trigger but the Service's own making is ever told.
-            let annotations = slice.meta.annotations.without(*TRIGGER_TIME);
-            let meta = Metadata { annotations, ..slice.meta.clone() };
-            let object = Object::EndpointSlice(Arc::new(EndpointSlice { meta, ..slice.clone() }));
-            flow.call(|| Request::Update { object, part: Part::Main })??;
-        }
-        for slice in &packed.delete {
-            let target = Target { kind: Kind::EndpointSlice, namespace: slice.meta.namespace, name: slice.meta.name };
-            match flow.call(|| Request::Delete { target, options: DeleteOptions::default() })? {
-                Err(error) if error.reason != ErrorReason::NotFound => return Err(error.into()),
-                Ok(_) | Err(_) => {}
-            }
-        }
-        Ok(())
+        view.packed.write(&Object::Service(view.service.clone()), flow)
     }
 }
 
-/// A slice that is yet to be made, owned by its Service.
-fn wrap(slice: &EndpointSlice, service: &Arc<Service>) -> Object {
-    let owner = Object::Service(service.clone()).controller_reference();
-    let mut slice = slice.clone();
-    let made = Name::new(&service.meta.creation_timestamp.to_string());
-    let annotations = slice.meta.annotations.with(*TRIGGER_TIME, made);
-    slice.meta = Metadata { owner_references: vec![owner].into(), annotations, ..slice.meta };
-    Object::EndpointSlice(Arc::new(slice))
+/// A slice without addresses, as one of this Service begins.
+fn model(service: &Service) -> EndpointSlice {
+    let meta = &service.meta;
+    let mut labels = meta.labels.with(*SERVICE_NAME, meta.name).with(*MANAGED_BY, *CONTROLLER);
+    if service.headless {
+        labels = labels.with(*HEADLESS, Name::default());
+    }
+    let made = Name::new(&meta.creation_timestamp.to_string());
+    let meta = Metadata {
+        generate_name: Name::new(&format!("{}-", meta.name)),
+        namespace: meta.namespace,
+        labels,
+        annotations: Labels::default().with(*TRIGGER_TIME, made),
+        ..Metadata::default()
+    };
+    EndpointSlice { meta, endpoints: Vec::new(), ports: List::EMPTY }
 }
 
 /// What a pod is to a Service, if it has an address and has not finished (`podToEndpoint`).
@@ -122,7 +112,6 @@ fn endpoint(service: &Service, pod: &Pod, node: Option<&Node>) -> Option<Endpoin
     let address = pod.status.pod_ip.filter(|_| !pod.is_terminal())?;
     let serving = pod.status.is_ready();
     let terminating = pod.meta.is_terminating();
-    let own_name = pod.spec.subdomain == service.meta.name && !pod.spec.hostname.is_empty();
     Some(Endpoint {
         address,
         ready: service.publish_not_ready || (serving || planted::is(Bug::UnreadyGetTraffic)) && !terminating,
@@ -132,12 +121,17 @@ fn endpoint(service: &Service, pod: &Pod, node: Option<&Node>) -> Option<Endpoin
         pod_uid: pod.meta.uid,
         node_name: pod.node_name,
         zone: node.and_then(|node| node.meta.labels.get(*ZONE_LABEL)).unwrap_or_default(),
-        hostname: if own_name { pod.spec.hostname } else { Name::default() },
+        hostname: if has_own_name(service, pod) { pod.spec.hostname } else { Name::default() },
     })
 }
 
+/// Whether a pod has a name of its own under a headless Service (`ShouldSetHostname`).
+pub(super) fn has_own_name(service: &Service, pod: &Pod) -> bool {
+    pod.spec.subdomain == service.meta.name && !pod.spec.hostname.is_empty()
+}
+
 /// The ports of a Service on a pod; a name that the pod does not know is left out (`getEndpointPorts`).
-fn ports(service: &Service, pod: &Pod) -> Vec<(Name, Name, u16)> {
+pub(super) fn ports(service: &Service, pod: &Pod) -> Vec<(Name, Name, u16)> {
     let number = |port: &ServicePort| match port.target {
         Port::Number(number) => Some(number),
         Port::Named(name) => pod
@@ -163,7 +157,7 @@ fn matters(old: &Pod, new: &Pod) -> bool {
         || old.spec.subdomain != new.spec.subdomain
 }
 
-fn pod_changed(seen: &Seen<'_>, pod: &Arc<Pod>, desk: &mut Desk<Key>) {
+pub(super) fn pod_changed(seen: &Seen<'_>, pod: &Arc<Pod>, desk: &mut Desk<Key>) {
     let old = seen.of::<Pod>().and_then(|(old, _)| old).filter(|_| !seen.is_deletion());
     let relabeled = old.filter(|old| old.meta.labels != pod.meta.labels);
     if old.is_some_and(|old| relabeled.is_none() && !matters(old, pod)) {
@@ -188,7 +182,8 @@ fn slice_deleted(seen: &Seen<'_>, slice: &EndpointSlice, desk: &mut Desk<Key>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    pub(in crate::components::controllers) use super::packing::tests::service;
     use super::*;
     use crate::api::{Condition, ConditionStatus, PodPhase, PodStatus, READY, Timestamp};
     use std::net::Ipv4Addr;
@@ -211,7 +206,7 @@ mod tests {
             let deletion_timestamp = terminating.then(Timestamp::default);
             let meta = Metadata { deletion_timestamp, ..Metadata::default() };
             let pod = Pod { meta, spec: Arc::default(), node_name: Name::default(), status: Arc::new(status) };
-            let service = packing::tests::service(published);
+            let service = service(published);
             let got = endpoint(&service, &pod, None).map(|found| (found.ready, found.serving, found.terminating));
             assert_eq!(got, expected);
         }

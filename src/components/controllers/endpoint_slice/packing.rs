@@ -1,8 +1,12 @@
 //! How addresses are packed into slices: those that are there keep their place, a slice that changes anyway is filled
 //! up, and no more slices change than must (`staging/src/k8s.io/endpointslice/reconciler.go`).
 
-use super::{CONTROLLER, HEADLESS, MANAGED_BY, Ports, SERVICE_NAME};
-use crate::api::{Endpoint, EndpointSlice, List, Metadata, Name, Service};
+use super::super::flow::{Flow, Step};
+use super::super::work_queue::Key;
+use super::{Ports, TRIGGER_TIME};
+use crate::api::{
+    DeleteOptions, Endpoint, EndpointSlice, ErrorReason, Kind, Metadata, Name, Object, Part, Request, Target,
+};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -10,19 +14,53 @@ use std::sync::Arc;
 /// A slice holds at most so many addresses.
 const MOST_ENDPOINTS: usize = 100;
 
+/// The endpoints that there should be, by ports.
+pub(in super::super) type Wanted = BTreeMap<Vec<(Name, Name, u16)>, Vec<Endpoint>>;
+
 /// What is to be written.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Packed {
+pub(in super::super) struct Packed {
     pub(super) create: Vec<EndpointSlice>,
     pub(super) update: Vec<EndpointSlice>,
     pub(super) delete: Vec<Arc<EndpointSlice>>,
 }
 
-/// Brings the slices of a Service to what is wanted, by ports (`Reconciler.Reconcile`).
-pub(super) fn pack(
-    service: &Service,
+impl Packed {
+    /// Writes it: what is new is owned by `owner`.
+    pub(in super::super) fn write(&self, owner: &Object, flow: &mut Flow<'_, Key>) -> Step {
+        for slice in &self.create {
+            let owned = || {
+                let owner_references = vec![owner.controller_reference()].into();
+                let meta = Metadata { owner_references, ..slice.meta.clone() };
+                Object::EndpointSlice(Arc::new(EndpointSlice { meta, ..slice.clone() }))
+            };
+            flow.call(|| Request::Create(owned()))??;
+        }
+        for slice in &self.update {
+            // As recorded: no trigger but the Service's own making is ever told.
+            let annotations = slice.meta.annotations.without(*TRIGGER_TIME);
+            let meta = Metadata { annotations, ..slice.meta.clone() };
+            let object = Object::EndpointSlice(Arc::new(EndpointSlice { meta, ..slice.clone() }));
+            flow.call(|| Request::Update { object, part: Part::Main })??;
+        }
+        for slice in &self.delete {
+            let target = Target { kind: Kind::EndpointSlice, namespace: slice.meta.namespace, name: slice.meta.name };
+            match flow.call(|| Request::Delete { target, options: DeleteOptions::default() })? {
+                Err(error) if error.reason != ErrorReason::NotFound => return Err(error.into()),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Brings slices to what is wanted, by ports (`Reconciler.Reconcile`). New ones begin as the model; those of a Service
+/// with a selector never go all.
+pub(in super::super) fn pack(
+    model: &EndpointSlice,
     slices: &[Arc<EndpointSlice>],
-    wanted: BTreeMap<Vec<(Name, Name, u16)>, Vec<Endpoint>>,
+    wanted: Wanted,
+    never_none: bool,
 ) -> Packed {
     let mut packed = Packed::default();
     let mut by_ports: BTreeMap<Vec<(Name, Name, u16)>, Vec<Arc<EndpointSlice>>> = BTreeMap::new();
@@ -31,10 +69,12 @@ pub(super) fn pack(
     }
     for (ports, endpoints) in wanted {
         let have = by_ports.remove(&ports).unwrap_or_default();
-        fill(service, &ports.into(), &have, endpoints, &mut packed);
+        fill(model, &ports.into(), &have, endpoints, &mut packed);
     }
     packed.delete.extend(by_ports.into_values().flatten());
-    keep_one(service, slices, &mut packed);
+    if never_none {
+        keep_one(model, slices, &mut packed);
+    }
     // A slice that would go takes the place of one that would come.
     while !packed.create.is_empty() && !packed.delete.is_empty() {
         let (made, gone) = (packed.create.remove(0), packed.delete.remove(0));
@@ -44,7 +84,7 @@ pub(super) fn pack(
 }
 
 /// Without any address one empty slice stays.
-fn keep_one(service: &Service, slices: &[Arc<EndpointSlice>], packed: &mut Packed) {
+fn keep_one(model: &EndpointSlice, slices: &[Arc<EndpointSlice>], packed: &mut Packed) {
     if packed.delete.len() != slices.len() || !packed.create.is_empty() {
         return;
     }
@@ -54,34 +94,17 @@ fn keep_one(service: &Service, slices: &[Arc<EndpointSlice>], packed: &mut Packe
     {
         packed.delete.clear();
     } else {
-        packed.create.push(empty(service, &List::EMPTY));
-    }
-}
-
-fn empty(service: &Service, ports: &Ports) -> EndpointSlice {
-    let meta = &service.meta;
-    let mut labels = meta.labels.with(*SERVICE_NAME, meta.name).with(*MANAGED_BY, *CONTROLLER);
-    if service.headless {
-        labels = labels.with(*HEADLESS, Name::default());
-    }
-    EndpointSlice {
-        meta: Metadata {
-            generate_name: Name::new(&format!("{}-", meta.name)),
-            namespace: meta.namespace,
-            labels,
-            ..Metadata::default()
-        },
-        endpoints: Vec::new(),
-        ports: ports.clone(),
+        packed.create.push(model.clone());
     }
 }
 
 /// One group of ports (`reconcileByPortMapping`).
-fn fill(service: &Service, ports: &Ports, have: &[Arc<EndpointSlice>], wanted: Vec<Endpoint>, packed: &mut Packed) {
-    let mut new: BTreeMap<_, Endpoint> = wanted.iter().map(|endpoint| (endpoint.pod_uid, endpoint.clone())).collect();
+fn fill(model: &EndpointSlice, ports: &Ports, have: &[Arc<EndpointSlice>], wanted: Vec<Endpoint>, packed: &mut Packed) {
+    let key = |endpoint: &Endpoint| (endpoint.pod_uid, endpoint.address);
+    let mut new: BTreeMap<_, Endpoint> = wanted.iter().map(|endpoint| (key(endpoint), endpoint.clone())).collect();
     let (mut changed, mut unchanged) = (Vec::new(), Vec::new());
     for slice in have {
-        let kept: Vec<Endpoint> = slice.endpoints.iter().filter_map(|old| new.remove(&old.pod_uid)).collect();
+        let kept: Vec<Endpoint> = slice.endpoints.iter().filter_map(|old| new.remove(&key(old))).collect();
         if kept.is_empty() {
             packed.delete.push(slice.clone());
         } else if kept != slice.endpoints {
@@ -90,8 +113,7 @@ fn fill(service: &Service, ports: &Ports, have: &[Arc<EndpointSlice>], wanted: V
             unchanged.push(slice.clone());
         }
     }
-    let mut new: VecDeque<Endpoint> =
-        wanted.into_iter().filter(|endpoint| new.contains_key(&endpoint.pod_uid)).collect();
+    let mut new: VecDeque<Endpoint> = wanted.into_iter().filter(|endpoint| new.contains_key(&key(endpoint))).collect();
     // The fullest are filled first.
     changed.sort_by_key(|slice| Reverse(slice.endpoints.len()));
     for slice in &mut changed {
@@ -106,7 +128,7 @@ fn fill(service: &Service, ports: &Ports, have: &[Arc<EndpointSlice>], wanted: V
             top_up(&mut slice, &mut new);
             changed.push(slice);
         } else {
-            let mut slice = empty(service, ports);
+            let mut slice = EndpointSlice { ports: ports.clone(), ..model.clone() };
             top_up(&mut slice, &mut new);
             packed.create.push(slice);
         }
@@ -122,16 +144,20 @@ fn top_up(slice: &mut EndpointSlice, new: &mut VecDeque<Endpoint>) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::api::{Object, Uid, lower};
+    use crate::api::{List, Service, Uid, lower};
     use std::net::Ipv4Addr;
 
-    pub(in super::super) fn service(published: bool) -> Service {
+    pub(in crate::components::controllers) fn service(published: bool) -> Service {
         let manifest = serde_json::json!({
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "default"},
             "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}], "publishNotReadyAddresses": published},
         });
         let Ok(Object::Service(service)) = lower(&manifest).map(|lowered| lowered.object) else { panic!() };
         Service::clone(&service)
+    }
+
+    fn model() -> EndpointSlice {
+        EndpointSlice { meta: Metadata::default(), endpoints: Vec::new(), ports: List::EMPTY }
     }
 
     fn endpoint(number: u32) -> Endpoint {
@@ -176,7 +202,7 @@ pub(super) mod tests {
             let slices: Vec<_> =
                 have.iter().enumerate().map(|(id, numbers)| slice(id as u128 + 1, numbers.clone())).collect();
             let groups = BTreeMap::from([(ports(), wanted.map(endpoint).collect())]);
-            let packed = pack(&service(false), &slices, groups);
+            let packed = pack(&model(), &slices, groups, true);
             let sizes = |slices: &[EndpointSlice]| slices.iter().map(|slice| slice.endpoints.len()).collect::<Vec<_>>();
             assert_eq!((sizes(&packed.create), packed.delete.len()), (created, deleted), "{name}");
             assert_eq!(sizes(&packed.update), updated, "{name}");
@@ -186,12 +212,12 @@ pub(super) mod tests {
     #[test]
     fn an_empty_slice_stays() {
         let none = BTreeMap::new();
-        let fresh = pack(&service(false), &[], none.clone());
+        let fresh = pack(&model(), &[], none.clone(), true);
         assert_eq!((fresh.create.len(), fresh.create[0].ports.len()), (1, 0));
         let placeholder = Arc::new(EndpointSlice { ports: List::EMPTY, ..EndpointSlice::clone(&slice(1, 0..0)) });
-        let same = pack(&service(false), &[placeholder], none.clone());
+        let same = pack(&model(), &[placeholder], none.clone(), true);
         assert_eq!((same.create.len(), same.update.len(), same.delete.len()), (0, 0, 0));
-        let emptied = pack(&service(false), &[slice(1, 0..3)], none);
+        let emptied = pack(&model(), &[slice(1, 0..3)], none, true);
         assert_eq!((emptied.update.len(), emptied.update[0].meta.name.as_str()), (1, "web-1"));
     }
 }

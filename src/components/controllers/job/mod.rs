@@ -11,6 +11,7 @@ mod orphans;
 mod policy;
 mod tracking;
 
+pub(crate) use indexes::index_of as completion_index;
 pub use orphans::JobOrphanController;
 
 use super::flow::{Desk, Flow, Halt, Step};

@@ -16,7 +16,7 @@ pub(super) fn ordinals(set: &StatefulSet) -> std::ops::Range<i32> {
 }
 
 /// The ordinal in a pod's name, if the pod is named after the set.
-pub(super) fn ordinal(set: &StatefulSet, pod: Name) -> Option<i32> {
+pub(crate) fn ordinal(set: &StatefulSet, pod: Name) -> Option<i32> {
     let (parent, number) = pod.rsplit_once('-')?;
     let decimal = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
     if set.meta.name != parent || !decimal { None } else { number.parse().ok() }
@@ -28,7 +28,7 @@ pub(super) fn name(set: &StatefulSet, ordinal: i32) -> Name {
 }
 
 /// The revision that a pod is of.
-pub(super) fn revision(pod: &Pod) -> Option<Name> {
+pub(crate) fn revision(pod: &Pod) -> Option<Name> {
     pod.meta.labels.get(*REVISION_HASH)
 }
 

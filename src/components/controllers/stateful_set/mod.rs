@@ -8,6 +8,8 @@ mod claims;
 mod identity;
 mod scale;
 
+pub(crate) use identity::{ordinal as stateful_set_ordinal, revision as stateful_set_revision};
+
 use super::flow::{Desk, Flow, Step};
 use super::history::{History, REVISION_NAME_HASH, Recorded};
 use super::host::{Controller, Seen, Settings};

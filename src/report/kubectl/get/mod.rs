@@ -1,6 +1,6 @@
 //! `kubectl get`: a printer for each kind, and the forms of output that need none.
 //!
-//! Follows kubectl 1.36 `pkg/cmd/get/get.go`. Left out: `--watch`, `-f`, templates from files.
+//! Follows kubectl 1.36 `pkg/cmd/get/get.go`. Left out: `-f`, templates from files.
 
 mod autoscaler;
 mod cluster;
@@ -164,6 +164,8 @@ const FLAGS: &[Flag] = &[
     Flag::switch("allow-missing-template-keys", None),
     Flag::switch("server-print", None),
     Flag::switch("watch", Some('w')),
+    Flag::switch("watch-only", None),
+    Flag::switch("output-watch-events", None),
 ];
 
 /// Runs `kubectl get` with the arguments behind the verb.
@@ -171,6 +173,54 @@ pub fn run(args: &[String], objects: &Objects, now: Timestamp) -> Printed {
     Arguments::parse(args, FLAGS, "get")
         .and_then(|arguments| get(&arguments, objects, now))
         .unwrap_or_else(Printed::error)
+}
+
+/// Runs `kubectl get --watch`: a line for each version of an object, as wide as the lines before it.
+pub fn watch(args: &[String], changes: &[(Timestamp, Value)]) -> Printed {
+    let arguments = match Arguments::parse(args, FLAGS, "get") {
+        Ok(arguments) => arguments,
+        Err(error) => return Printed::error(error),
+    };
+    match watched(&arguments, changes) {
+        Ok(printed) => printed,
+        Err(error) => Printed::error(error),
+    }
+}
+
+fn watched(arguments: &Arguments, changes: &[(Timestamp, Value)]) -> Result<Printed, Error> {
+    let output = arguments.value("output").unwrap_or("");
+    let Format::Table { wide } = Format::parse(output, arguments)? else {
+        return Err(Error::client(format!("podsim watches tables only: leave out -o {output}, or write -o wide")));
+    };
+    let mut lines = String::new();
+    for (now, object) in changes {
+        let objects = Objects::new([object.clone()]);
+        // What is no longer, or not yet, of those that are asked for is not told.
+        let selection = select(&objects, arguments)?;
+        if selection.answers.len() + selection.errors.len() > 1 && !selection.single {
+            return Err(Error::client("you may only specify a single resource type"));
+        }
+        for (resource, object) in selection.objects() {
+            let printer = printer(resource);
+            let layout = Layout {
+                no_headers: arguments.is_on("no-headers"),
+                wide,
+                with_namespace: arguments.is_on("all-namespaces") && resource.namespaced,
+                with_kind: arguments.is_on("show-kind"),
+                label_columns: arguments.values("label-columns"),
+                show_labels: arguments.is_on("show-labels"),
+            };
+            if lines.is_empty() && !layout.no_headers {
+                lines += &layout.header(printer.columns);
+            }
+            let row = Row { cells: (printer.cells)(object, *now), object };
+            // Each line is laid out by itself, once it comes.
+            lines += layout.line(resource, printer.columns, &row).trim_end_matches('\n');
+            lines.push('\u{c}');
+        }
+    }
+    let stdout = TabWriter::TABLE.align(&lines);
+    Ok(Printed { stdout, ..Printed::default() })
 }
 
 fn get(arguments: &Arguments, objects: &Objects, now: Timestamp) -> Result<Printed, Error> {

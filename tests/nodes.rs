@@ -1,0 +1,128 @@
+//! Stories of nodes: what a kubelet refuses, what it misses, what it removes, and what its lease says.
+
+use podsim::api::{ContainerState, Kind, Name, Object};
+use podsim::engine::SimTime;
+use podsim::scenario::Scenario;
+use podsim::simulation::Simulation;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+fn simulation(scenario: &str, pods: &str) -> Simulation {
+    let files = BTreeMap::from([("s.ron", scenario), ("pods.yaml", pods)]);
+    let scenario = Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    Simulation::new(Arc::new(scenario.plan(1)), 1, &[])
+}
+
+/// A simulation of pods, until a moment.
+fn at(secs: u64, pods: &str) -> Simulation {
+    let mut simulation = simulation(r#"(duration: "10m", manifests: [File("pods.yaml")])"#, pods);
+    simulation.run_until(SimTime::from_secs(secs));
+    simulation
+}
+
+/// What was told of something: the reason and the message, oldest first.
+fn told(simulation: &Simulation, about: &str) -> Vec<(Name, String)> {
+    let mut events: Vec<_> = simulation
+        .objects()
+        .filter_map(|object| match object {
+            Object::Event(event) if event.involved.name == about => {
+                Some((event.meta.index, event.reason, event.message.to_string()))
+            }
+            _ => None,
+        })
+        .collect();
+    events.sort_unstable_by_key(|(index, ..)| *index);
+    events.into_iter().map(|(_, reason, message)| (reason, message)).collect()
+}
+
+fn pod(spec: &str) -> String {
+    format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: web}}\nspec: {spec}\n")
+}
+
+#[test]
+fn a_kubelet_refuses_what_its_node_cannot_be() {
+    for (spec, reason, message) in [
+        (
+            "{nodeName: node-1, os: {name: windows}, containers: [{name: a, image: nginx}]}",
+            "PodOSNotSupported",
+            "Pod was rejected: Failed to admit pod as the OS field doesn't match node OS",
+        ),
+        (
+            "{securityContext: {sysctls: [{name: kernel.msgmax, value: '1'}]}, containers: [{name: a, image: nginx}]}",
+            "SysctlForbidden",
+            "Pod was rejected: forbidden sysctl: \"kernel.msgmax\" not allowlisted",
+        ),
+    ] {
+        let simulation = at(30, &pod(spec));
+        let status = &simulation.pod("default", "web").expect("it was created").status;
+        assert_eq!((status.phase.to_string().as_str(), status.reason.as_str()), ("Failed", reason));
+        assert_eq!(&*status.message, message);
+    }
+}
+
+#[test]
+fn secrets_for_pulling_that_are_missing_are_told_and_nothing_else_happens() {
+    let simulation = at(30, &pod("{imagePullSecrets: [{name: a}, {name: b}], containers: [{name: a, image: nginx}]}"));
+    let text = "Unable to retrieve some image pull secrets (a, b); attempting to pull the image may not succeed.";
+    let event = (Name::new("FailedToRetrieveImagePullSecret"), text.to_owned());
+    assert!(told(&simulation, "web").contains(&event));
+    assert!(simulation.pod("default", "web").is_some_and(|pod| pod.is_ready()));
+}
+
+#[test]
+fn the_image_of_a_volume_is_had_before_the_container_and_fails_it_if_it_cannot_be() {
+    let spec = "{containers: [{name: a, image: nginx, volumeMounts: [{name: v, mountPath: /v}]}], \
+                volumes: [{name: v, image: {reference: 'registry.example/data:1', pullPolicy: IfNotPresent}}]}";
+    let events = told(&at(60, &pod(spec)), "web");
+    let place = |text: &str| events.iter().position(|(_, message)| message.starts_with(text)).expect("it was told");
+    let order = [
+        place("Pulling image \"registry.example/data:1\""),
+        place("Successfully pulled image \"registry.example/data:1\""),
+        place("Pulling image \"nginx\""),
+        place("Container started"),
+    ];
+    assert!(order.is_sorted(), "{events:?}");
+    let simulation = at(60, &pod(&spec.replace("IfNotPresent", "Never")));
+    let status = &simulation.pod("default", "web").expect("it was created").status;
+    let ContainerState::Waiting { reason, .. } = &status.containers[0].state else { panic!("{status:?}") };
+    assert_eq!(*reason, "ErrImageNeverPull");
+}
+
+#[test]
+fn nothing_is_left_of_a_finished_pod_a_minute_after_it_was_deleted() {
+    let spec = "{restartPolicy: Never, containers: [{name: a, image: busybox, command: [sleep, '5']}]}";
+    let scenario = r#"(duration: "10m", nodes: [Pool()], manifests: [File("pods.yaml")],
+                       actions: [(at: "30s", do: Delete(object: "pod/web"))])"#;
+    let mut simulation = simulation(scenario, &pod(spec));
+    let left = |simulation: &Simulation| {
+        let machine = simulation.cluster().runtimes().machine(podsim::components::message::NodeIndex(0));
+        machine.snapshots().len()
+    };
+    simulation.run_until(SimTime::from_secs(29));
+    assert_eq!(left(&simulation), 1);
+    simulation.run_until(SimTime::from_secs(32));
+    assert_eq!((left(&simulation), simulation.pod("default", "web").is_some()), (1, false));
+    simulation.run_until(SimTime::from_secs(95));
+    assert_eq!(left(&simulation), 0);
+}
+
+#[test]
+fn leases_are_renewed_every_ten_seconds_until_their_kubelet_dies() {
+    let scenario = r#"(duration: "10m", nodes: [Pool()], actions: [(at: "2m", do: KillKubelet(node: "node-1"))])"#;
+    let mut simulation = simulation(scenario, "");
+    let renewed = |simulation: &Simulation| {
+        let lease = simulation.leases().pop().expect("the node has a lease");
+        assert_eq!(lease["spec"]["leaseDurationSeconds"], 40);
+        lease["spec"]["renewTime"].as_str().expect("a time").to_owned()
+    };
+    let mut times = Vec::new();
+    for secs in (0..240).step_by(5) {
+        simulation.run_until(SimTime::from_secs(secs));
+        times.push(renewed(&simulation));
+    }
+    assert!(times.is_sorted(), "{times:?}");
+    let before: std::collections::BTreeSet<&String> = times[..24].iter().collect();
+    let after: std::collections::BTreeSet<&String> = times[24..].iter().collect();
+    assert!((11..=13).contains(&before.len()) && after.len() == 1, "{times:?}");
+    assert!(simulation.objects().all(|object| object.kind() != Kind::Other));
+}

@@ -4,7 +4,7 @@
 //! (`pkg/kubelet/network/dns`): five dots make a name absolute. A Service without ready endpoints refuses. Beyond the
 //! cluster lies an Internet in which every name of a public domain exists and every page is there.
 
-use crate::api::{Change, ChangeKind, Endpoint, EndpointSlice, FastMap, Name, Object, Port, Service, names};
+use crate::api::{Change, ChangeKind, Endpoint, EndpointSlice, FastMap, Name, Object, Service, names};
 use crate::components::kube_proxy::Proxies;
 use crate::components::message::NodeIndex;
 use crate::engine::SimTime;
@@ -164,24 +164,6 @@ impl Services {
         let (address, port) = behind[pick(behind.len() as u64) as usize];
         Route::To(address, port)
     }
-
-    /// The addresses and ports that get the traffic of a Service at a port, or at its first one.
-    pub(super) fn backends(&self, key: (Name, Name), port: Option<u16>) -> Vec<(Ipv4Addr, u16)> {
-        let Some(service) = self.services.get(&key) else { return Vec::new() };
-        let named = service.ports.iter().find(|own| port.is_none_or(|port| own.port == port));
-        let Some(named) = named else { return Vec::new() };
-        let endpoints = self.endpoints(key);
-        endpoints
-            .filter_map(|(endpoint, slice)| {
-                let resolved = slice.ports.iter().find(|(name, _, _)| *name == named.name).map(|(_, _, port)| *port);
-                let number = match named.target {
-                    Port::Number(number) => Some(number),
-                    Port::Named(_) => None,
-                };
-                Some((endpoint.address, resolved.or(number)?))
-            })
-            .collect()
-    }
 }
 
 fn some(addresses: Vec<Ipv4Addr>) -> Option<Vec<Ipv4Addr>> {
@@ -201,7 +183,7 @@ fn is_public(address: Ipv4Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Metadata, ServicePort, ServiceTraffic, Text, Uid};
+    use crate::api::{Metadata, Port, ServicePort, ServiceTraffic, Text, Uid};
     use crate::components::latency::LatencyProfile;
     use crate::engine::Draws;
 

@@ -77,6 +77,13 @@ impl Runtimes {
         }
     }
 
+    /// The same once the proxies have heard of it.
+    pub(in crate::components::runtime) fn traffic_changes_later(&self, after: SimDuration, out: &mut Outbox<Message>) {
+        if !self.roads.is_empty() {
+            out.after(after, Message::Traffic(TrafficMessage::Changed));
+        }
+    }
+
     /// Something about load. Returns what is to be seen of it.
     pub fn traffic_handles(&mut self, now: SimTime, message: TrafficMessage, out: &mut Outbox<Message>) -> Vec<Change> {
         match message {
@@ -147,7 +154,7 @@ impl Runtimes {
 
     /// Who answers at the endpoints of a Service, each as often as it is one.
     fn answerers(&self, now: SimTime, goal: Goal) -> Vec<Answerer> {
-        let backends = self.services.backends((goal.namespace, goal.service), goal.port);
+        let backends = self.proxies.shared(now, (goal.namespace, goal.service), goal.port);
         let answerer = |(address, port): &(std::net::Ipv4Addr, u16)| {
             let Some((node, key)) = self.addresses.get(address) else { return Answerer::Nobody };
             let Some(record) = self.machines[node.index()].pods.get(key) else { return Answerer::Nobody };

@@ -38,8 +38,7 @@ pub enum Bug {
     RequestsChargedTwice,
     /// scheduler: taints keep nobody away.
     TaintsUnseen,
-    /// ReplicaSet: what was created is created again as long as it has not been seen: nobody expects it, nobody notes how old
-    /// the cache is.
+    /// ReplicaSet: what was created is created again until it is seen.
     ExpectationsIgnored,
     /// Deployment: a rolling update takes all old pods at once.
     AvailabilityIgnored,

@@ -101,10 +101,7 @@ fn broken(scenario: &Scenario) -> Option<String> {
     run.run(&mut onlookers);
     let (judge, (watchdog, checker)) = onlookers;
     let law = watchdog.violation().map(|violation| format!("law `{}`", violation.name));
-    let kubelet = checker
-        .breaches()
-        .first()
-        .map(|breach| format!("law {}: {}", breach.id(), breach.sentence.trim_end_matches('.')));
+    let kubelet = checker.breaches().first().map(|breach| format!("law `{}`", breach.name));
     let unmet = judge.finish(run.cluster()).into_iter().filter(|verdict| !verdict.met);
     law.or(kubelet)
         .or_else(|| unmet.min_by_key(|unmet| unmet.decided_at).map(|unmet| format!("property `{}`", unmet.text)))

@@ -10,6 +10,7 @@ use podsim::report::why;
 use podsim::scenario::expect::Expectation;
 use podsim::scenario::{Parts, Scenario};
 use podsim::simulation::{Broken, Finding, INVARIANTS, Simulation, Smallest, explore, shrink};
+use podsim::testing::invariants;
 use podsim::trace::Fact;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -66,7 +67,9 @@ impl Check {
     /// Checks the scenario.
     pub fn run(self) -> ExitCode {
         if self.list {
-            INVARIANTS.iter().for_each(|law| println!("{:<32} {}", law.name, law.says));
+            for (name, says) in laws() {
+                println!("{name:<36} {says}");
+            }
             return ExitCode::SUCCESS;
         }
         let path = self.scenario.clone().expect("it is required");
@@ -169,14 +172,14 @@ impl Check {
                 println!("What is left of it is in {}", self.out.display());
             }
         } else {
-            let (good, seeds, laws) = (tell::GOOD, self.seeds, INVARIANTS.len());
+            let (good, seeds, laws) = (tell::GOOD, self.seeds, laws().len());
             println!("{good}ok{good:#} {seeds} seeds with faults of their own, {laws} laws: all held, all came back");
         }
         ExitCode::from(if found.is_empty() { 0 } else { EXPECTATION_FAILED })
     }
 
     fn tell(&self, path: &str, scenario: &Scenario, found: &[Finding], smallest: Option<&Smallest>) {
-        let laws = INVARIANTS.len();
+        let laws = laws().len();
         let expectations = scenario.expectations.len();
         let Some(first) = found.first() else {
             let (good, seeds) = (tell::GOOD, self.seeds);
@@ -258,6 +261,16 @@ fn about(scenario: &Scenario, simulation: &Simulation, finding: &Finding) -> Vec
             subjects.iter().filter(|(_, is)| *is == odd).map(|(object, _)| object.path()).collect()
         }
     }
+}
+
+/// Every law by name, and what it says: of the cluster, then of a kubelet.
+fn laws() -> Vec<(&'static str, String)> {
+    let cluster = INVARIANTS.iter().map(|law| (law.name, law.says.to_owned()));
+    let kubelet = invariants::all().into_iter().map(|law| {
+        let says = law.sentence.trim_end_matches('.');
+        (law.name, says[..1].to_lowercase() + &says[1..])
+    });
+    cluster.chain(kubelet).collect()
 }
 
 fn told(broken: &Broken) -> String {

@@ -5,6 +5,7 @@ use super::{Run, parallel_on};
 use crate::engine::SimTime;
 use crate::scenario::Scenario;
 use crate::scenario::expect::Judge;
+use crate::testing::invariants::Checker;
 use std::sync::Arc;
 
 /// Something that did not hold in a run.
@@ -34,9 +35,15 @@ pub enum Broken {
 /// Runs a scenario with a seed and says what did not hold first.
 pub fn examine(scenario: &Scenario, seed: u64) -> Option<Finding> {
     let mut run = Run::new(Arc::new(scenario.plan(seed)), seed);
-    let mut onlookers = (Judge::new(&scenario.expectations, run.cluster()), Watchdog::default());
+    let mut onlookers = (Judge::new(&scenario.expectations, run.cluster()), (Watchdog::default(), Checker::default()));
     run.run(&mut onlookers);
-    let (judge, watchdog) = onlookers;
+    let (judge, (watchdog, checker)) = onlookers;
+    let kubelet = checker.breaches().first().map(|breach| Finding {
+        seed,
+        broken: Broken::Law(breach.name),
+        at: breach.at,
+        seen: format!("{}: {}", breach.object, breach.seen),
+    });
     let law = watchdog.violation().map(|violation| {
         let Violation { name, at, object, seen } = violation;
         Finding { seed, broken: Broken::Law(name), at: *at, seen: format!("{object}: {seen}") }
@@ -48,7 +55,7 @@ pub fn examine(scenario: &Scenario, seed: u64) -> Option<Finding> {
         at: verdict.decided_at,
         seen: verdict.seen.clone(),
     });
-    law.into_iter().chain(expectation).min_by_key(|finding| finding.at)
+    law.into_iter().chain(kubelet).chain(expectation).min_by_key(|finding| finding.at)
 }
 
 /// Examines many seeds side by side; what was found, by seed, whoever was first.

@@ -23,6 +23,8 @@
   const groups = [...nodes.map((node, n) => ({ node, n })), { node: { name: "not bound to a node", down: [], cordoned: [] }, n: null }];
   for (const group of groups) group.pods = [];
   for (const pod of pods) groups[pod.n === null ? groups.length - 1 : pod.n].pods.push(pod);
+  const natural = new Intl.Collator("en", { numeric: true }).compare;
+  groups.sort((a, b) => (a.n === null) - (b.n === null) || natural(a.node.name, b.node.name));
   const MANY = 400;
   for (const group of groups) group.closed = pods.length > MANY;
   let rows = [], tall = 0, wanted = [];

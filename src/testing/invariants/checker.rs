@@ -69,8 +69,8 @@ impl Checker {
             let Some(seen) = check(&law.law) else { continue };
             let object = object();
             if self.told.insert((law.number, object.clone())) {
-                let Invariant { number, sentence, .. } = *law;
-                self.breaches.push(Breach { number, sentence, at: now, object, seen });
+                let Invariant { number, name, sentence, .. } = *law;
+                self.breaches.push(Breach { number, name, sentence, at: now, object, seen });
             }
         }
     }

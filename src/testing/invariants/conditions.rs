@@ -10,18 +10,21 @@ use crate::api::{
 pub(super) const LAWS: &[Invariant] = &[
     Invariant {
         number: 3,
+        name: "ended-is-not-ready",
         sentence: "A pod whose phase a kubelet made terminal is not ready, and neither are its containers.",
         source: "TestMergePodStatus",
         law: Law::Version(ended_is_not_ready),
     },
     Invariant {
         number: 14,
+        name: "transition-times-are-true",
         sentence: "The time of a condition's last transition changes only when its status does.",
         source: "TestChangedStatusUpdatesLastTransitionTime, TestUnchangedStatusPreservesLastTransitionTime",
         law: Law::Moved(transition_times),
     },
     Invariant {
         number: 43,
+        name: "containers-ready-adds-up",
         sentence: "ContainersReady is True if and only if every regular container and sidecar is ready and the pod \
                    has not ended; who kills a pod says that it failed before it is told to be unready.",
         source: "TestGenerateContainersReadyCondition, SyncTerminatingPod, recordings pressure-memory-ranking",
@@ -29,24 +32,28 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 44,
+        name: "ready-adds-up",
         sentence: "Ready implies ContainersReady and every readiness gate.",
         source: "TestGeneratePodReadyCondition",
         law: Law::Moved(ready),
     },
     Invariant {
         number: 45,
+        name: "initialized-stays",
         sentence: "Initialized, once True, stays True.",
         source: "TestGeneratePodInitializedCondition",
         law: Law::Version(initialized),
     },
     Invariant {
         number: 46,
+        name: "synced-is-scheduled",
         sentence: "Every status that a sync generated says that the pod is scheduled.",
         source: "generateAPIPodStatus",
         law: Law::Moved(scheduled),
     },
     Invariant {
         number: 55,
+        name: "disrupted-at-the-end",
         sentence: "A kubelet's DisruptionTarget appears no earlier than the terminal phase.",
         source: "TestMergePodStatus",
         law: Law::Version(disruption_at_the_end),

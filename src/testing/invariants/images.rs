@@ -8,6 +8,7 @@ use crate::components::cri::CriCall;
 pub(super) const LAWS: &[Invariant] = &[
     Invariant {
         number: 33,
+        name: "image-back-off-has-a-cause",
         sentence: "ImagePullBackOff comes after a pull of that image for that pod has failed, or was refused by the \
                    kubelet's own limit, since the kubelet started.",
         source: "TestParallelPuller, recording burst-image-pulls",
@@ -15,12 +16,14 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 34,
+        name: "never-is-not-pulled",
         sentence: "What a container with policy Never needs is not pulled for it.",
         source: "TestImagePullPrecheck",
         law: Law::Called(never_pulled),
     },
     Invariant {
         number: 35,
+        name: "pulls-take-turns",
         sentence: "No more pulls of a node overlap than its kubelet allows; one, unless told otherwise.",
         source: "TestSerializedPuller, TestMaxParallelImagePullsLimit",
         law: Law::Called(pulls_in_turn),

@@ -34,6 +34,8 @@ use std::fmt;
 pub struct Invariant {
     /// Its place in the list: `I-1` to `I-68`.
     pub number: u8,
+    /// What people call it: `liveness-takes-its-threshold`.
+    pub name: &'static str,
     /// What holds.
     pub sentence: &'static str,
     /// Where Kubernetes says so: a test or a function.
@@ -64,6 +66,8 @@ enum Law {
 pub struct Breach {
     /// Which.
     pub number: u8,
+    /// What people call it.
+    pub name: &'static str,
     /// What should hold.
     pub sentence: &'static str,
     /// When it broke.
@@ -91,7 +95,7 @@ impl Breach {
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.at.since(SimTime::ZERO);
-        write!(f, "I-{} at {at}: {}: {} ({})", self.number, self.object, self.seen, self.sentence)
+        write!(f, "I-{} {} at {at}: {}: {} ({})", self.number, self.name, self.object, self.seen, self.sentence)
     }
 }
 
@@ -121,11 +125,17 @@ pub fn all() -> Vec<Invariant> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulation::INVARIANTS;
+    use std::collections::BTreeSet;
 
     #[test]
     fn every_number_has_its_law() {
         let numbers: Vec<u8> = all().iter().map(|law| law.number).collect();
         assert_eq!(numbers, (1..=68).collect::<Vec<u8>>());
+        let ours = all().into_iter().map(|law| law.name);
+        let names: Vec<&str> = ours.chain(INVARIANTS.iter().map(|law| law.name)).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "each has a name of its own");
+        assert!(names.len() >= 100, "{} laws", names.len());
         assert!(all().iter().all(|law| law.sentence.ends_with('.') && !law.source.is_empty()));
     }
 }

@@ -12,12 +12,14 @@ const CRITICAL: i32 = 2_000_000_000;
 pub(super) const LAWS: &[Invariant] = &[
     Invariant {
         number: 50,
+        name: "refused-never-runs",
         sentence: "A pod that its kubelet refused never has a container.",
         source: "TestHandlePodAdditionsInvokesPodAdmitHandlers",
         law: Law::Called(refused_for_good),
     },
     Invariant {
         number: 51,
+        name: "admitted-fits",
         sentence: "What the pods that a kubelet admits request does not exceed what is allocatable; those that ran \
                    before it started are not asked.",
         source: "TestGeneralPredicates",
@@ -25,18 +27,21 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 52,
+        name: "critical-is-not-evicted",
         sentence: "No critical pod is evicted under pressure.",
         source: "TestStaticCriticalPodsAreNotEvicted",
         law: Law::Version(critical_stays),
     },
     Invariant {
         number: 53,
+        name: "one-eviction-at-a-time",
         sentence: "One pod at a time is evicted under pressure.",
         source: "TestMemoryPressure",
         law: Law::Moved(one_eviction_at_a_time),
     },
     Invariant {
         number: 54,
+        name: "pressure-is-held",
         sentence: "A node's pressure is told of for the transition period at least, but for the time until it is first \
                    told, as long as its kubelet runs.",
         source: "TestNodeConditionsObservedSince",

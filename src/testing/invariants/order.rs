@@ -7,12 +7,14 @@ use crate::components::cri::{ContainerConfig, CriCall, InstanceState};
 pub(super) const LAWS: &[Invariant] = &[
     Invariant {
         number: 21,
+        name: "init-containers-in-order",
         sentence: "Init containers run one at a time and in order: one begins when those before it have succeeded.",
         source: "TestComputePodActionsWithInitContainers",
         law: Law::Called(one_init_container_at_a_time),
     },
     Invariant {
         number: 22,
+        name: "regular-after-init",
         sentence: "A regular container first starts in a sandbox when every init container has succeeded there and \
                    every sidecar was started, and had its startup if it is probed for it.",
         source: "TestComputePodActionsWithRestartableInitContainers",
@@ -20,6 +22,7 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 24,
+        name: "regular-in-order",
         sentence: "Regular containers are started in the order of the spec, each after the one before it and its \
                    postStart hook.",
         source: "TestSyncPod",
@@ -27,6 +30,7 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 28,
+        name: "init-first-in-a-new-sandbox",
         sentence: "In a new sandbox the first init container comes first.",
         source: "TestComputePodActionsWithInitContainers",
         law: Law::Called(first_init_container_first),

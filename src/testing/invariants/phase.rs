@@ -9,18 +9,21 @@ use crate::components::kubelet::Doing;
 pub(super) const LAWS: &[Invariant] = &[
     Invariant {
         number: 1,
+        name: "terminal-phase-stays",
         sentence: "A terminal phase never changes.",
         source: "TestMergePodStatus, Test_generateAPIPodStatus",
         law: Law::Version(terminal_for_ever),
     },
     Invariant {
         number: 2,
+        name: "terminal-after-all-is-stopped",
         sentence: "A kubelet makes the phase terminal only when the pod's worker has stopped everything, or there is none.",
         source: "mergePodStatus, TestMergePodStatus",
         law: Law::Version(terminal_when_stopped),
     },
     Invariant {
         number: 4,
+        name: "deleted-when-nothing-is-left",
         sentence: "A pod that is deleted gracefully has a terminal phase, and nothing mounted, before its kubelet deletes \
                    it for good.",
         source: "canBeDeleted, TestDeletePodBeforeFinished, TestDeletePodFinished",
@@ -28,12 +31,14 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 5,
+        name: "last-delete-names-the-pod",
         sentence: "The kubelet's final delete has grace zero and names the pod's UID.",
         source: "TestDoNotDeleteMirrorPods",
         law: Law::Asked(final_delete),
     },
     Invariant {
         number: 12,
+        name: "pending-again-only-in-a-new-sandbox",
         sentence: "A pod goes back from Running to Pending only when no regular container exists in its newest \
                    sandbox: that is new, or all containers are restarted in place.",
         source: "TestPodPhaseWithRestartAlwaysAndPodHasRun, recordings restart-all-containers",
@@ -41,12 +46,14 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 23,
+        name: "failed-init-ends-the-pod",
         sentence: "An init container that failed for good leaves no way to success.",
         source: "TestPodPhaseWithRestartNeverInitContainers",
         law: Law::Version(no_success_after_failed_init),
     },
     Invariant {
         number: 68,
+        name: "finished-means-terminated",
         sentence: "A pod that has started a regular container, or needs no other first, and whose worker finishes has \
                    every regular container terminated.",
         source: "TestTerminatePod_DefaultUnknownStatus",

@@ -9,6 +9,7 @@ use crate::components::kubelet::{Doing, ProbeInsight, Verdict};
 pub(super) const LAWS: &[Invariant] = &[
     Invariant {
         number: 36,
+        name: "started-while-running",
         sentence: "A container counts as started only while it runs and, if it has a startup probe, after that \
                    succeeded once: a new instance inherits it until its own probe says otherwise.",
         source: "TestUpdatePodStatus, recordings random-168, random-070",
@@ -16,6 +17,7 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 37,
+        name: "ready-is-running-and-started",
         sentence: "In what a sync says, a regular container that is ready runs and has started; a verdict in between \
                    changes only what it is about.",
         source: "TestUpdatePodStatus, SetContainerStartup, recording startup-slow-then-liveness",
@@ -23,6 +25,7 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 38,
+        name: "probes-in-their-time",
         sentence: "Liveness and readiness are asked only while the container is said to have started, startup only \
                    while it is not.",
         source: "TestLivenessProbeDisabledByStarted, TestStartupProbeDisabledByStarted",
@@ -30,24 +33,28 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 39,
+        name: "liveness-takes-its-threshold",
         sentence: "A liveness verdict takes failureThreshold failures in a row.",
         source: "TestFailureThreshold, TestResultRunOnLivenessCheckFailure",
         law: Law::Moved(failures_in_a_row),
     },
     Invariant {
         number: 40,
+        name: "verdicts-rest",
         sentence: "After a failed liveness or any startup verdict a probe rests until there is another instance.",
         source: "TestOnHoldOnLivenessOrStartupCheckFailure",
         law: Law::Moved(rests_on_hold),
     },
     Invariant {
         number: 41,
+        name: "initial-delay-is-waited-for",
         sentence: "No probe runs before the container has run for its initial delay.",
         source: "TestInitialDelay",
         law: Law::Moved(initial_delay),
     },
     Invariant {
         number: 42,
+        name: "readiness-kills-nobody",
         sentence: "A failed readiness probe stops no container.",
         source: "computePodActions",
         law: Law::Called(readiness_kills_nothing),

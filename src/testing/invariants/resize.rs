@@ -8,12 +8,14 @@ use crate::components::cri::CriCall;
 pub(super) const LAWS: &[Invariant] = &[
     Invariant {
         number: 58,
+        name: "allocated-before-in-force",
         sentence: "Nothing is put in force that was never allocated.",
         source: "allocation manager",
         law: Law::Called(allocated_first),
     },
     Invariant {
         number: 59,
+        name: "resize-conditions-are-true",
         sentence: "PodResizePending implies that more is wanted than is allocated, PodResizeInProgress that the \
                    allocation is not in force.",
         source: "TestRetryPendingResizes, TestIsPodResizeInProgress",

@@ -8,12 +8,14 @@ use crate::components::cri::{CriCall, InstanceState};
 pub(super) const LAWS: &[Invariant] = &[
     Invariant {
         number: 17,
+        name: "instances-are-numbered",
         sentence: "A new instance has the number of the newest one before it, plus one.",
         source: "startContainer, TestRestartCountByLogDir",
         law: Law::Called(numbers_follow),
     },
     Invariant {
         number: 19,
+        name: "never-is-not-restarted",
         sentence: "With restart policy Never a regular container that ran is not started again, unless its image or \
                    resources changed or a rule says so.",
         source: "TestComputePodActions",
@@ -21,6 +23,7 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 30,
+        name: "restarts-wait-for-back-off",
         sentence: "A crashed container is started again no earlier than its back-off after an exit that the sync had \
                    seen.",
         source: "TestDoBackOff, recordings liveness-crashloop-probe-kills",
@@ -28,18 +31,21 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 31,
+        name: "back-off-doubles",
         sentence: "A crash back-off is the base doubled some times, and never above the cap.",
         source: "TestSlowBackoff, TestBackoffHighWaterMark",
         law: Law::Moved(back_off_doubles),
     },
     Invariant {
         number: 60,
+        name: "ephemeral-runs-once",
         sentence: "An ephemeral container has one instance at most.",
         source: "TestComputePodActionsWithInitAndEphemeralContainers",
         law: Law::Called(ephemeral_once),
     },
     Invariant {
         number: 65,
+        name: "who-asked-restarts-last",
         sentence: "A restart of all containers in place removes those that asked for it last.",
         source: "TestComputePodActionsForRestartAllContainers",
         law: Law::Called(triggers_last),

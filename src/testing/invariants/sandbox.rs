@@ -8,24 +8,28 @@ use crate::components::cri::CriCall;
 pub(super) const LAWS: &[Invariant] = &[
     Invariant {
         number: 25,
+        name: "containers-need-a-sandbox",
         sentence: "A container is created only in a sandbox that is ready.",
         source: "runtime SyncPod",
         law: Law::Called(created_in_a_ready_one),
     },
     Invariant {
         number: 26,
+        name: "one-sandbox-at-a-time",
         sentence: "No container is created, and no sandbox, beside another sandbox that is ready.",
         source: "TestComputePodActions",
         law: Law::Called(one_is_ready),
     },
     Invariant {
         number: 27,
+        name: "sandboxes-are-numbered",
         sentence: "The numbers of sandboxes go up by one.",
         source: "PodSandboxChanged",
         law: Law::Called(numbers_follow),
     },
     Invariant {
         number: 29,
+        name: "never-gets-one-sandbox",
         sentence: "With restart policy Never a pod that has any container gets no second sandbox.",
         source: "TestComputePodActions",
         law: Law::Called(never_again),

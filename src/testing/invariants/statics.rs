@@ -7,12 +7,14 @@ use crate::components::kubelet::Doing;
 pub(super) const LAWS: &[Invariant] = &[
     Invariant {
         number: 56,
+        name: "static-pods-take-turns",
         sentence: "Of static pods of one name, one is started at a time.",
         source: "TestStaticPodExclusion, Test_allowPodStart",
         law: Law::Moved(one_of_a_name),
     },
     Invariant {
         number: 57,
+        name: "static-pods-end-with-their-containers",
         sentence: "The end of a static pod does not make its phase terminal: only the ends of its containers do.",
         source: "TestTerminatePod_EnsurePodPhaseIsTerminal",
         law: Law::Moved(not_forced_to_an_end),

@@ -10,12 +10,14 @@ use crate::engine::SimDuration;
 pub(super) const LAWS: &[Invariant] = &[
     Invariant {
         number: 11,
+        name: "two-seconds-to-stop",
         sentence: "No container gets less than two seconds between the stop signal and its kill.",
         source: "TestKillContainer, TestKillContainerGracePeriod",
         law: Law::Called(two_seconds),
     },
     Invariant {
         number: 20,
+        name: "nothing-starts-after-the-end",
         sentence: "No container is created by a sync that was taken after the pod's end was asked for; one that was \
                    under way finishes what it had decided.",
         source: "TestShouldContainerBeRestarted, recording random-148",
@@ -23,18 +25,21 @@ pub(super) const LAWS: &[Invariant] = &[
     },
     Invariant {
         number: 47,
+        name: "sidecars-stop-last",
         sentence: "Sidecars are told to stop after all regular containers have, last first, or when the grace is over.",
         source: "TestTerminationOrderingSidecarStopAfterMain, TestTerminationOrderingSidecarsInReverseOrder",
         law: Law::Called(sidecars_last),
     },
     Invariant {
         number: 48,
+        name: "sandbox-stops-last",
         sentence: "A sandbox is stopped only when the stop of every container has returned.",
         source: "killPodWithSyncResult, TestKillPod",
         law: Law::Called(sandbox_last),
     },
     Invariant {
         number: 49,
+        name: "unmounted-when-nothing-runs",
         sentence: "Volumes are unmounted only when no container of the pod runs.",
         source: "SyncTerminatedPod",
         law: Law::Moved(unmounted_when_nothing_runs),

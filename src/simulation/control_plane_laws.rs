@@ -4,7 +4,7 @@
 
 use super::Cluster;
 use super::invariant::Write;
-use crate::api::{ConcurrencyPolicy, DISRUPTION_TARGET, Name, Object, Pod, TaintEffect};
+use crate::api::{ChangeKind, ConcurrencyPolicy, DISRUPTION_TARGET, Name, Object, Pod, TaintEffect};
 use crate::components::scheduler::cache::{host_ports, ports_conflict};
 use crate::engine::SimDuration;
 
@@ -109,9 +109,11 @@ pub(super) fn the_unscheduled_go_at_once((before, object, _): Seen<'_>) -> Optio
 }
 
 /// A write that changes nothing is not told (`TestNoOpUpdates`).
-pub(super) fn writes_change_something((before, object, _): Seen<'_>) -> Option<String> {
+pub(super) fn writes_change_something(write: &Write<'_>) -> Option<String> {
+    let (before, object) = (write.before.filter(|_| write.kind == ChangeKind::Modified)?, write.object);
     let version = object.meta().resource_version;
-    (before?.clone().at_version(version) == *object).then(|| format!("version {version} is like the one before"))
+    (version != 0 && before.clone().at_version(version) == *object)
+        .then(|| format!("version {version} is like the one before"))
 }
 
 /// Status and binding are no new generation of a pod (`TestPodGenerationPrepareForUpdate`).

@@ -73,7 +73,13 @@ fn secrets_for_pulling_that_are_missing_are_told_and_nothing_else_happens() {
 fn the_image_of_a_volume_is_had_before_the_container_and_fails_it_if_it_cannot_be() {
     let spec = "{containers: [{name: a, image: nginx, volumeMounts: [{name: v, mountPath: /v}]}], \
                 volumes: [{name: v, image: {reference: 'registry.example/data:1', pullPolicy: IfNotPresent}}]}";
-    let events = told(&at(60, &pod(spec)), "web");
+    let scenario = r#"(duration: "10m", manifests: [File("pods.yaml")], images: {"registry.example/data:1": Image()})"#;
+    let after_a_minute = |spec: &str| {
+        let mut simulation = simulation(scenario, &pod(spec));
+        simulation.run_until(SimTime::from_secs(60));
+        simulation
+    };
+    let events = told(&after_a_minute(spec), "web");
     let place = |text: &str| events.iter().position(|(_, message)| message.starts_with(text)).expect("it was told");
     let order = [
         place("Pulling image \"registry.example/data:1\""),
@@ -82,7 +88,7 @@ fn the_image_of_a_volume_is_had_before_the_container_and_fails_it_if_it_cannot_b
         place("Container started"),
     ];
     assert!(order.is_sorted(), "{events:?}");
-    let simulation = at(60, &pod(&spec.replace("IfNotPresent", "Never")));
+    let simulation = after_a_minute(&spec.replace("IfNotPresent", "Never"));
     let status = &simulation.pod("default", "web").expect("it was created").status;
     let ContainerState::Waiting { reason, .. } = &status.containers[0].state else { panic!("{status:?}") };
     assert_eq!(*reason, "ErrImageNeverPull");

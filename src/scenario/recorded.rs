@@ -17,6 +17,7 @@ use crate::components::runtime::{
     ListenAnswer, ListenBehavior, ListenKind, ListenStep, Load, LoadStep, MachineLoad, OnSignal, PodBehavior, Process,
     PullBehavior, PullResult, StepBehavior, Unruled, UsageStep, World,
 };
+use crate::components::scheduler::{Neighbours, SchedulerSetup};
 use crate::engine::{Distribution, Draws, Purpose, SimDuration, StreamKey};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -39,6 +40,10 @@ const STAGGER: SimDuration = SimDuration::from_millis(1_500);
 /// follow each other on one cluster, which is as old as the cases before were long.
 const SHARED: &[(u64, u64)] = &[(0, 800), (70, 5_000), (100, 10_000), (260, 30_000), (390, 60_000), (1_000, 280_000)];
 
+/// Cases that share a cluster have pods on the same nodes, some at any time: in the recordings each of three nodes is
+/// as likely as another to get the first pod of a case.
+const NEIGHBOURS: Neighbours = Neighbours { most: 4, stay: SimDuration::from_secs(4) };
+
 /// Why a case cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseError(String);
@@ -58,6 +63,8 @@ pub struct RecordedCase {
     pub name: String,
     /// Whether its cluster was shared with other cases.
     pub shared: bool,
+    /// The scheduler, which has other cases' pods to count if the cluster was shared.
+    scheduler: Arc<SchedulerSetup>,
     duration: SimDuration,
     nodes: Vec<Machine>,
     kubelets: Vec<Arc<KubeletConfig>>,
@@ -95,9 +102,12 @@ impl RecordedCase {
         };
         let kubelets = script.nodes.iter().map(|machine| kubelet_configuration(&machine.kubelet_config).map(Arc::new));
         let kubelets = kubelets.collect::<Result<_, _>>().map_err(|error| file("behavior.yaml", &error))?;
+        let shared = script.isolation == "shared";
+        let scheduler = SchedulerSetup { neighbours: shared.then_some(NEIGHBOURS), ..SchedulerSetup::default() };
         Ok(Self {
             name: script.case,
-            shared: script.isolation == "shared",
+            shared,
+            scheduler: Arc::new(scheduler),
             duration: SimDuration::from_millis(script.duration_ms),
             kubelets,
             nodes: script.nodes,
@@ -141,7 +151,7 @@ impl RecordedCase {
             nodes,
             world: self.world.clone(),
             profile: Arc::new(LatencyProfile::kubernetes_1_36()),
-            scheduler: Arc::default(),
+            scheduler: self.scheduler.clone(),
             actions: self.actions.clone(),
             faults: [].into(),
             every_probe: true,

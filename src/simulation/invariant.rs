@@ -19,7 +19,7 @@ pub struct Invariant {
     pub name: &'static str,
     /// What it says.
     pub says: &'static str,
-    check: fn(&Write<'_>) -> Option<String>,
+    pub(super) check: fn(&Write<'_>) -> Option<String>,
 }
 
 /// A law that was broken.

@@ -11,6 +11,8 @@ mod expose;
 mod faults;
 mod into_container;
 mod invariant;
+#[cfg(test)]
+mod law_tests;
 mod leases;
 mod live;
 mod metrics;

@@ -6,6 +6,7 @@
 //! recorder beside a real cluster would have.
 
 mod causes;
+mod condense;
 mod diff;
 mod digest;
 mod file;

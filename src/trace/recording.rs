@@ -1,6 +1,7 @@
 //! A recording: what a client that watches everything, and one that sits beside every container runtime, would have
 //! seen; a JSON line a fact, in the layout of the recordings of real clusters.
 
+use super::condense::condensed;
 use super::workload;
 use crate::api::{
     Change, ChangeKind, Condition, ContainerState, ContainerStatus, Event, Name, Node, Object, Pod, Terminated,
@@ -52,7 +53,7 @@ impl Recording {
     /// The lines in order of time. A call that is not over has none: the recorder writes it when it ends.
     pub fn into_lines(mut self) -> Vec<String> {
         self.lines.sort();
-        self.lines.into_iter().map(|(_, _, line)| line).collect()
+        condensed(self.lines.into_iter().map(|(_, _, line)| line).collect())
     }
 
     fn line(&mut self, at: SimTime, mut line: Value) {

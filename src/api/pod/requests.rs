@@ -8,9 +8,9 @@ use super::{Container, ContainerStatus, POD_RESIZE_PENDING, PodSpec, PodStatus, 
 use crate::api::{CPU, MEMORY, Name, ResourceList, Resources};
 
 /// What a container without a CPU request counts for in scores: 100m.
-const DEFAULT_MILLI_CPU: i64 = 100;
+pub const DEFAULT_MILLI_CPU: i64 = 100;
 /// What a container without a memory request counts for in scores: 200 MiB.
-const DEFAULT_MEMORY: i64 = 200 * 1024 * 1024;
+pub const DEFAULT_MEMORY: i64 = 200 * 1024 * 1024;
 
 /// What a pod asks for, overhead included, by its spec alone.
 pub fn requests(spec: &PodSpec) -> ResourceList {

@@ -36,7 +36,7 @@ pub use endpoints::{Backend, ServiceView};
 
 use super::latency::LatencyProfile;
 use super::message::NodeIndex;
-use crate::api::{Change, ChangeKind, EndpointSlice, FastMap, Name, Object, Service};
+use crate::api::{Change, ChangeKind, EndpointSlice, FastMap, Name, Object, Service, ServiceTraffic};
 use crate::engine::{Draws, Purpose, SimDuration, SimTime, StreamKey};
 use runner::Runner;
 use std::cell::Cell;
@@ -47,6 +47,9 @@ use std::sync::Arc;
 const SYNC: Purpose = Purpose::new("rules of a proxy");
 /// What was superseded so long ago is in force nowhere.
 const KEPT: SimDuration = SimDuration::from_secs(600);
+
+/// After so long every proxy has written what it heard of: its pause, and its writing at its slowest.
+pub(super) const LONGEST_LAG: SimDuration = SimDuration::from_millis(1_500);
 
 /// Namespace and name of a Service.
 type Key = (Name, Name);
@@ -151,6 +154,27 @@ impl Proxies {
         let key = (Name::new(namespace), Name::new(service));
         let nodes = (0..self.proxies.len()).map(|place| NodeIndex(place as u16));
         nodes.filter_map(move |node| Some((node, self.rules(at, node, key)?)))
+    }
+
+    /// Addresses and ports, at one port of a Service or at its first, of those that get requests which enter the cluster
+    /// on all nodes alike: each once for every node that sends to it.
+    ///
+    /// Where it makes no difference through which node a request comes, the rules of the first stand for all: they
+    /// differ by the milliseconds of their writing.
+    pub(super) fn shared(&self, at: SimTime, key: Key, port: Option<u16>) -> Vec<(Ipv4Addr, u16)> {
+        let mut shared = Vec::new();
+        for place in 0..self.proxies.len() {
+            let Some(view) = self.rules(at, NodeIndex(place as u16), key) else { continue };
+            let mut ports = view.service().ports.iter();
+            let Some(named) = ports.find(|own| port.is_none_or(|port| own.port == port)) else { continue };
+            if view.is_healthy() {
+                shared.extend(view.external().iter().filter_map(|one| Some((one.address, one.port(named)?))));
+            }
+            if view.service().traffic == ServiceTraffic::default() {
+                break;
+            }
+        }
+        shared
     }
 
     /// The first node, by Service and machine, whose rules for one of these Services send requests to an address: the

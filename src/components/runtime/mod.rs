@@ -30,7 +30,7 @@ mod usage;
 mod volumes;
 
 use super::cri::{ContainerConfig, CriCall, CriError, CriReply, CriResult, InstanceState, PodKey, VolumeKey};
-use super::kube_proxy::Proxies;
+use super::kube_proxy::{self, Proxies};
 use super::latency::LatencyProfile;
 use super::message::{Message, NodeIndex};
 use crate::api::names;
@@ -297,6 +297,7 @@ impl Runtimes {
         self.proxies.changed(now, change);
         self.services.changed(change);
         self.traffic_changes(out);
+        self.traffic_changes_later(kube_proxy::LONGEST_LAG, out);
     }
 
     /// Where requests to Services go.

@@ -4,7 +4,7 @@
 //! (`pkg/kubelet/network/dns`): five dots make a name absolute. A Service without ready endpoints refuses. Beyond the
 //! cluster lies an Internet in which every name of a public domain exists and every page is there.
 
-use crate::api::{Change, ChangeKind, Endpoint, EndpointSlice, FastMap, Name, Object, Port, Service, names};
+use crate::api::{Change, ChangeKind, Endpoint, EndpointSlice, FastMap, Name, Object, Service, names};
 use crate::components::kube_proxy::Proxies;
 use crate::components::message::NodeIndex;
 use crate::engine::SimTime;
@@ -165,8 +165,8 @@ impl Services {
         Route::To(address, port)
     }
 
-    /// The addresses and ports that get the traffic of a Service at a port, or at its first one: by the rules of the
-    /// first node's proxy, where they differ; of a headless Service by its name.
+    /// The addresses and ports that get the traffic of a Service at a port, or at its first one: by the proxies' rules,
+    /// or of a headless Service by its name.
     pub(super) fn backends(
         &self,
         (proxies, now): (&Proxies, SimTime),
@@ -177,17 +177,15 @@ impl Services {
         let named = service.ports.iter().find(|own| port.is_none_or(|port| own.port == port));
         let Some(named) = named else { return Vec::new() };
         if service.cluster_ip.is_some() {
-            let Some(view) = proxies.rules(now, NodeIndex(0), key) else { return Vec::new() };
-            let internal = view.internal();
-            return internal.iter().filter_map(|backend| Some((backend.address, backend.port(named)?))).collect();
+            return proxies.shared(now, key, port);
         }
         let endpoints = self.endpoints(key);
         endpoints
             .filter_map(|(endpoint, slice)| {
                 let resolved = slice.ports.iter().find(|(name, _, _)| *name == named.name).map(|(_, _, port)| *port);
                 let number = match named.target {
-                    Port::Number(number) => Some(number),
-                    Port::Named(_) => None,
+                    crate::api::Port::Number(number) => Some(number),
+                    crate::api::Port::Named(_) => None,
                 };
                 Some((endpoint.address, resolved.or(number)?))
             })
@@ -212,7 +210,7 @@ fn is_public(address: Ipv4Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Metadata, ServicePort, ServiceTraffic, Text, Uid};
+    use crate::api::{Metadata, Port, ServicePort, ServiceTraffic, Text, Uid};
     use crate::components::latency::LatencyProfile;
     use crate::engine::Draws;
 

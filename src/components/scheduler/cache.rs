@@ -92,6 +92,16 @@ impl Cache {
         &self.nodes[slot.index()]
     }
 
+    /// How many places of nodes there are.
+    pub(super) fn slots(&self) -> u32 {
+        self.nodes.len() as u32
+    }
+
+    /// So many pods of others, who are not simulated, are on a node.
+    pub(super) fn set_neighbours(&mut self, slot: NodeSlot, count: i64) {
+        self.nodes[slot.index()].set_neighbours(count);
+    }
+
     /// A node's place by its name, if there is such a node.
     pub fn find_node(&self, name: Name) -> Option<NodeSlot> {
         self.slots.get(&name).copied().filter(|slot| self.node(*slot).totals.exists)

@@ -4,6 +4,7 @@
 //! in
 //! the simulation (leader election, profiling, parallelism, extenders …) are accepted and listed.
 
+use super::neighbours::Neighbours;
 use super::profile::{Profile, Registry};
 use crate::api::Name;
 use serde_json::{Map, Value};
@@ -198,6 +199,8 @@ pub struct SchedulerSetup {
     pub configuration: SchedulerConfiguration,
     /// Its profiles with their plugins.
     pub profiles: Vec<Arc<Profile>>,
+    /// Pods of others on the same machines; nobody's if nothing is said.
+    pub neighbours: Option<Neighbours>,
 }
 
 impl SchedulerSetup {
@@ -207,7 +210,7 @@ impl SchedulerSetup {
     /// Plugins that nobody knows, arguments that they do not take.
     pub fn new(configuration: SchedulerConfiguration, registry: &Registry) -> Result<Self, Vec<ConfigurationError>> {
         let profiles = configuration.profiles(registry)?;
-        Ok(Self { configuration, profiles })
+        Ok(Self { configuration, profiles, neighbours: None })
     }
 }
 

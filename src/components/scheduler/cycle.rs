@@ -91,6 +91,7 @@ impl Scheduler {
     }
 
     fn decide(&mut self, now: SimTime, queued: QueuedPod) -> Decided {
+        self.count_neighbours(now);
         let setup = self.parts.setup.clone();
         let profile = &setup.profiles[usize::from(queued.profile)];
         let pod = &*queued.pod;

@@ -179,6 +179,8 @@ struct Detail {
     requested_scalars: Vec<(Name, i64)>,
     /// Ports in use; each once.
     ports: Vec<HostPort>,
+    /// Pods of others, who are not simulated.
+    neighbours: i64,
     /// How many pods have lower priority than others can be told only from the least.
     least_priority: Option<i32>,
 }
@@ -186,6 +188,13 @@ struct Detail {
 impl NodeInfo {
     pub(super) fn new(name: Name, slot: NodeSlot) -> Self {
         Self { totals: Totals::default(), detail: Box::new(Detail { name, slot, ..Detail::default() }) }
+    }
+
+    /// So many pods of others are on it, who are not simulated and state no requests.
+    pub(super) fn set_neighbours(&mut self, count: i64) {
+        let more = count - std::mem::replace(&mut self.detail.neighbours, count);
+        self.totals.non_zero_milli_cpu += more * requests::DEFAULT_MILLI_CPU;
+        self.totals.non_zero_memory += more * requests::DEFAULT_MEMORY;
     }
 
     /// Its name.

@@ -77,6 +77,13 @@ impl Runtimes {
         }
     }
 
+    /// The same once the proxies have heard of it.
+    pub(in crate::components::runtime) fn traffic_changes_later(&self, after: SimDuration, out: &mut Outbox<Message>) {
+        if !self.roads.is_empty() {
+            out.after(after, Message::Traffic(TrafficMessage::Changed));
+        }
+    }
+
     /// Something about load. Returns what is to be seen of it.
     pub fn traffic_handles(&mut self, now: SimTime, message: TrafficMessage, out: &mut Outbox<Message>) -> Vec<Change> {
         match message {

@@ -172,6 +172,8 @@ fn kind(name: &str, targets: &SwarmTargets, draw: &mut Draw) -> Option<String> {
             format!("NamespaceLoss(namespace: \"{namespace}\")")
         }
         "LabelChange" => "LabelChange(label: \"app\", value: \"swarm\")".to_owned(),
+        // What was written after a backup was taken never was: laws about what follows what do not hold across it.
+        "EtcdRestore" => return None,
         // Needs two images that go together.
         "TagMoved" => return None,
         plain => {
@@ -203,6 +205,6 @@ mod tests {
             }
         }
         let missing: Vec<&str> = KINDS.iter().map(|info| info.name).filter(|name| !seen.contains(*name)).collect();
-        assert_eq!(missing, ["TagMoved"]);
+        assert_eq!(missing, ["EtcdRestore", "TagMoved"]);
     }
 }

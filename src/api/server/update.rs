@@ -40,7 +40,13 @@ impl Server {
         self.check_update(&T::wrap(stored.clone()), &T::wrap(object.clone()), part)?;
         let mut object = Arc::unwrap_or_clone(object);
         match part {
-            Part::Status => object.keep_spec_of(&stored),
+            Part::Status => {
+                // A write that is bound to no version stands for a kubelet's patch, which has nothing but a status.
+                if T::KIND == Kind::Pod && object.meta().resource_version == 0 {
+                    object.meta_mut().finalizers = stored.meta().finalizers.clone();
+                }
+                object.keep_spec_of(&stored);
+            }
             Part::Main | Part::Resize | Part::EphemeralContainers | Part::Scale => {
                 object.keep_status_of(&stored);
                 if has_generation(T::KIND) {

@@ -104,8 +104,10 @@ impl Kubelet {
         let stream = self.pods[&key].stream.part("mount");
         let took = self.latency(|profile| &profile.mount, now + wait, stream.part(&volume.to_string()));
         let found = self.pods[&key].volumes.volumes.get(volume).map(|found| found.name);
-        let took =
-            took + found.map_or(SimDuration::ZERO, |name| self.mount_hindered(now, &self.pods[&key].pod, name).1);
+        // A token is asked for by the client that writes statuses, and waits for its turn as they do.
+        let turn = if found == Some(*TOKEN_VOLUME) { self.api_limit.take(now) } else { SimDuration::ZERO };
+        let hindered = found.map_or(SimDuration::ZERO, |name| self.mount_hindered(now, &self.pods[&key].pod, name).1);
+        let took = turn + took + hindered;
         let due = now + wait + took;
         if let Some(found) = self.pods.get_mut(&key).and_then(|state| state.volumes.volumes.get_mut(volume)) {
             found.due = due;

@@ -38,8 +38,8 @@
 //! # Ok::<(), podsim::scenario::Problems>(())
 //! ```
 //!
-//! Property tests need only this crate and `proptest`: [`testing`] has the laws that hold in every cluster, and strategies
-//! for the scenarios to try them on.
+//! Property tests need only this crate and `proptest`: [`testing`] has the laws that hold in every cluster, and
+//! strategies for the scenarios to try them on.
 
 pub mod scenario;
 

@@ -1,7 +1,7 @@
 //! Bugs that tests plant in the mechanisms, one at a time, to see whether what watches over a run finds them.
 //!
-//! Only tests can: without the feature `planted`, which the command line is not released with, nothing is ever planted and
-//! [`is`] is a constant. `reports/planted-bugs.md` says what finds each.
+//! Only tests can: without the feature `planted`, which the command line is not released with, nothing is ever planted
+//! and [`is`] is a constant. `reports/planted-bugs.md` says what finds each.
 
 use strum::{EnumMessage, VariantArray};
 

@@ -31,7 +31,8 @@ fn is_active(pod: &Pod) -> bool {
     !pod.is_terminal() && !pod.meta.is_terminating()
 }
 
-/// A rollout never wants more pods than replicas and surge together (`TestDeploymentController_reconcileOldReplicaSets`).
+/// A rollout never wants more pods than replicas and surge together
+/// (`TestDeploymentController_reconcileOldReplicaSets`).
 ///
 /// Only what grows breaks it, and only if the controller had seen this Deployment: scaling down takes several writes.
 pub(super) fn rollouts_stay_within_surge(write: &Write<'_>) -> Option<String> {

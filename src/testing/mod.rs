@@ -4,8 +4,8 @@
 //! # Laws
 //!
 //! Two sets, each law with a name; `podsim check --list` prints all. Those of the cluster
-//! ([`INVARIANTS`](crate::simulation::INVARIANTS), watched by a [`Watchdog`](crate::simulation::Watchdog)) look at every
-//! write to the API server; those of a kubelet ([`invariants`], watched by a [`Checker`](invariants::Checker)) also at
+//! ([`INVARIANTS`](crate::simulation::INVARIANTS), watched by a [`Watchdog`](crate::simulation::Watchdog)) look at
+//! every write to the API server; those of a kubelet ([`invariants`], watched by a [`Checker`](invariants::Checker)) also at
 //! what it asks of its runtime and at what it keeps to itself. Both are a [`Trace`](crate::simulation::Trace), as are
 //! your own: whoever looks on is given every message, every write and the whole cluster.
 //!
@@ -31,7 +31,8 @@
 //! }
 //!
 //! # let pod = "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: a, image: nginx}]}}";
-//! # let files = BTreeMap::from([("web.ron", r#"(manifests: [File("pod.yaml")], duration: "1m")"#), ("pod.yaml", pod)]);
+//! # let web = r#"(manifests: [File("pod.yaml")], duration: "1m")"#;
+//! # let files = BTreeMap::from([("web.ron", web), ("pod.yaml", pod)]);
 //! # let scenario = Scenario::load("web.ron", &files)?;
 //! let mut onlookers = (NoDefaultPods::default(), (Watchdog::default(), Checker::default()));
 //! Run::new(scenario.plan(1).into(), 1).run(&mut onlookers);

@@ -1,4 +1,4 @@
-//! Endpoints that somebody writes for a Service without a selector are mirrored into slices, which is what proxies read.
+//! Endpoints that somebody writes for a Service without a selector are mirrored into slices, which proxies read.
 //!
 //! Follows `pkg/controller/endpointslicemirroring` of Kubernetes 1.36: one group of slices a subset, owned by the
 //! Endpoints. Nothing is mirrored that the controller of Endpoints made, or that asks to be left alone.

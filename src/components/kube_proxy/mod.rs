@@ -10,7 +10,7 @@
 //! use std::collections::BTreeMap;
 //!
 //! let web = "
-//! {apiVersion: v1, kind: Pod, metadata: {name: web, labels: {app: web}}, spec: {containers: [{name: a, image: nginx}]}}
+//! {apiVersion: v1, kind: Pod, metadata: {name: web, labels: {app: web}}, spec: {containers: [{name: a, image: a}]}}
 //! ---
 //! {apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: web}, ports: [{port: 80}]}}";
 //! let files = BTreeMap::from([("web.yaml", web), ("web.ron", r#"(manifests: [File("web.yaml")], duration: "1m")"#)]);
@@ -156,8 +156,8 @@ impl Proxies {
         nodes.filter_map(move |node| Some((node, self.rules(at, node, key)?)))
     }
 
-    /// Addresses and ports, at one port of a Service or at its first, of those that get requests which enter the cluster
-    /// on all nodes alike: each once for every node that sends to it.
+    /// Addresses and ports, at one port of a Service or at its first, of those that get requests which enter the
+    /// cluster on all nodes alike: each once for every node that sends to it.
     ///
     /// Where it makes no difference through which node a request comes, the rules of the first stand for all: they
     /// differ by the milliseconds of their writing.

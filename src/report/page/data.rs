@@ -26,7 +26,8 @@ pub fn json(record: &TraceRecord, story: &Story) -> String {
         .map(|node| {
             let down = node.ready.iter().filter(|span| !span.what).map(|span| json!([ms(span.from), ms(span.to)]));
             let cordoned = node.cordoned.iter().map(|span| json!([ms(span.from), ms(span.to)]));
-            json!({"name": node.name.as_str(), "down": down.collect::<Vec<_>>(), "cordoned": cordoned.collect::<Vec<_>>()})
+            let (down, cordoned) = (down.collect::<Vec<_>>(), cordoned.collect::<Vec<_>>());
+            json!({"name": node.name.as_str(), "down": down, "cordoned": cordoned})
         })
         .collect();
     let Writer { texts, causes } = writer;
@@ -117,7 +118,8 @@ impl Texts {
     }
 }
 
-/// Causes as rows: when, who, what, the row of the cause, and the name of what it is about; chains share what they have in common.
+/// Causes as rows: when, who, what, the row of the cause, and the name of what it is about; chains share what they have
+/// in common.
 struct Causes<'a> {
     record: &'a TraceRecord,
     why: Why<'a>,

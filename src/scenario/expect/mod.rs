@@ -40,8 +40,8 @@
 //! **Events.** `event(pod(web), BackOff)` has been seen, perhaps with a message (`'Back-off*'` or `/regex/`);
 //! `event(…).count` is how often. `refused(pod(web), '*exceeded quota*')`: the server refused a call about it.
 //!
-//! **Traffic.** `misrouted(service(web))`: a container of a pod has ended, none of its others runs, and the kube-proxy of
-//! a node still sends it requests for the Service; `never misrouted(services(*))` is what a graceful end is for.
+//! **Traffic.** `misrouted(service(web))`: a container of a pod has ended, none of its others runs, and the kube-proxy
+//! of a node still sends it requests for the Service; `never misrouted(services(*))` is what a graceful end is for.
 
 mod condition;
 mod formula;

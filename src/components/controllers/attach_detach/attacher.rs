@@ -1,7 +1,7 @@
 //! Attachments are made and undone on demand: the part of `external-attacher` beside each CSI driver.
 //!
 //! Follows `pkg/controller/csi_handler.go` of `kubernetes-csi/external-attacher`. One attacher stands for all of them;
-//! it fails only if a fault says so. Left out: the finalizer that it puts on volumes, whose effect the provisioner minds.
+//! it fails only if a fault says so. Left out: its finalizer on volumes, whose effect the provisioner minds.
 
 use super::super::flow::{Desk, Flow, Step, object};
 use super::super::host::{Controller, Seen, Settings};

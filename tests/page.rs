@@ -1,5 +1,5 @@
-//! `report.html` in a browser: it draws, zooms, searches and explains. Where no Chromium is, that is said and nothing is
-//! tested.
+//! `report.html` in a browser: it draws, zooms, searches and explains. Where no Chromium is, that is said and nothing
+//! is tested.
 
 use std::fs;
 use std::path::Path;

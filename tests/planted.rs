@@ -1,5 +1,5 @@
-//! Bugs planted in the mechanisms, one at a time: each is found by a law, a property or a recording, and nothing is found
-//! without one.
+//! Bugs planted in the mechanisms, one at a time: each is found by a law, a property or a recording, and nothing is
+//! found without one.
 //!
 //! `UPDATE_GOLDEN=1 cargo test --test planted` writes `reports/planted-bugs.md` again; review the difference.
 

@@ -9,8 +9,8 @@ use std::fmt::Write;
 use std::fs;
 use std::process::Command;
 
-/// Twenty Deployments, twenty Services and twenty objects that nobody reads, a budget that allows nothing among them; and a
-/// drain.
+/// Twenty Deployments, twenty Services and twenty objects that nobody reads, a budget that allows nothing among them;
+/// and a drain.
 fn haystack(expect: &str) -> String {
     let mut manifests = String::new();
     for n in 0..20 {

@@ -95,7 +95,7 @@ fn just_bound<'a>((before, object, _): Seen<'a>) -> Option<(&'a Pod, &'a Pod)> {
 /// Nobody is bound who is gated or being deleted (`TestEtcdCreateWithSchedulingGates`).
 pub(super) fn bindings_are_for_those_who_wait(seen: Seen<'_>) -> Option<String> {
     let (old, new) = just_bound(seen)?;
-    let gate = old.spec.scheduling_gates.iter().next();
+    let gate = old.spec.scheduling_gates.first();
     gate.map(|gate| format!("on {} in spite of the gate {gate}", new.node_name))
         .or_else(|| old.meta.is_terminating().then(|| format!("on {}, though it is being deleted", new.node_name)))
 }

@@ -141,7 +141,10 @@ fn broken(cluster: &Cluster) -> Vec<(&'static str, Case)> {
             binding(cluster, "web", &node, |pod| pod.meta.deletion_timestamp = Some(stamp(60)))
         }),
         ("the-unscheduled-go-at-once", {
-            changed!(cluster, Pod, "far", |pod| pod.meta.deletion_timestamp = Some(stamp(60)))
+            changed!(cluster, Pod, "far", |pod| {
+                pod.meta.deletion_timestamp = Some(stamp(60));
+                pod.meta.deletion_grace_period = Some(30);
+            })
         }),
         ("writes-change-something", changed!(cluster, Pod, "web", |pod| pod.meta.generation += 0)),
         ("generations-count-specs", changed!(cluster, Pod, "web", |pod| pod.meta.generation += 1)),

@@ -5,9 +5,10 @@
 //!
 //! Two sets, each law with a name; `podsim check --list` prints all. Those of the cluster
 //! ([`INVARIANTS`](crate::simulation::INVARIANTS), watched by a [`Watchdog`](crate::simulation::Watchdog)) look at
-//! every write to the API server; those of a kubelet ([`invariants`], watched by a [`Checker`](invariants::Checker)) also
-//! at what it asks of its runtime and at what it keeps to itself. Both are a [`Trace`](crate::simulation::Trace), as are
-//! your own: whoever looks on is given every message, every write and the whole cluster.
+//! every write to the API server; those of a kubelet ([`invariants`], watched by a [`Checker`](invariants::Checker))
+//! also at what it asks of its runtime and at what it keeps to itself. Both are a
+//! [`Trace`](crate::simulation::Trace), as are your own: whoever looks on is given every message, every write and the
+//! whole cluster.
 //!
 //! ```
 //! use podsim::api::{Change, Object};

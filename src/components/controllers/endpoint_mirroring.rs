@@ -54,10 +54,10 @@ impl Controller for EndpointMirroringController {
 
     fn observe(&mut self, seen: &Seen<'_>, desk: &mut Desk<Key>) {
         match seen.new {
-            Object::Service(service) => {
-                if seen.informers.store().endpoints.find(service.meta.namespace, service.meta.name).is_some() {
-                    desk.queue.add(Key::of(&service.meta));
-                }
+            Object::Service(service)
+                if seen.informers.store().endpoints.find(service.meta.namespace, service.meta.name).is_some() =>
+            {
+                desk.queue.add(Key::of(&service.meta));
             }
             Object::Endpoints(endpoints) if !endpoints.is_made_by_controller() => {
                 desk.queue.add(Key::of(&endpoints.meta));

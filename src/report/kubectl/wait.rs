@@ -90,7 +90,7 @@ impl Wanted {
                     ([], _) => false,
                     (_, None) => true,
                     ([Value::String(text)], Some(wanted)) => text == wanted,
-                    ([one], Some(wanted)) => one.to_string() == *wanted,
+                    ([one], Some(wanted)) => *wanted == format!("{one}"),
                     (_, Some(_)) => false,
                 }
             }

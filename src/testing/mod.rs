@@ -44,10 +44,10 @@
 //!
 //! # Strategies
 //!
-//! With the feature `proptest`, [`strategies`] draws small scenarios: a few pods of every make on one or two nodes, and
+//! With the feature `proptest`, `strategies` draws small scenarios: a few pods of every make on one or two nodes, and
 //! what users and fate do to them. A scenario is drawn as data, so it shrinks, and it prints as the RON file that
-//! `podsim run FILE --seed N --check` repeats it from. Start from [`strategies::scenario`], or put one together from
-//! [`strategies::pod`], [`strategies::container`], [`strategies::probe`] and [`strategies::step`].
+//! `podsim run FILE --seed N --check` repeats it from. Start from `strategies::scenario`, or put one together from
+//! `strategies::pod`, `strategies::container`, `strategies::probe` and `strategies::step`.
 //!
 //! ```
 //! # #[cfg(feature = "proptest")] {

@@ -87,7 +87,7 @@ impl Kubelet {
     ) {
         if let Some(problem) = invalid_image_name(&image) {
             let text = format!("Failed to apply default image tag {:?}: {problem}", image.as_str());
-            self.tell_of_image(now, key, container, EventType::Warning, "InspectFailed", &text, out);
+            self.tell_container(now, key, container, EventType::Warning, "InspectFailed", &text, out);
             let outcome = ImageOutcome::Failed { reason: *INVALID_IMAGE_NAME, message: text.into() };
             return self.image_ensured(now, key, outcome, out);
         }
@@ -115,41 +115,22 @@ impl Kubelet {
                     "Container image {:?} already present on machine and can be accessed by the pod",
                     image.as_str()
                 );
-                self.tell_of_image(now, key, container, EventType::Normal, "Pulled", text, out);
+                self.tell_container(now, key, container, EventType::Normal, "Pulled", text, out);
                 self.image_ensured(now, key, ImageOutcome::There, out);
             }
             Ok(CriReply::NoImage) if policy == ImagePullPolicy::Never => {
                 let text = format!("Container image {:?} is not present with pull policy of Never", image.as_str());
-                self.tell_of_image(now, key, container, EventType::Warning, "ErrImageNeverPull", &text, out);
+                self.tell_container(now, key, container, EventType::Warning, "ErrImageNeverPull", &text, out);
                 let outcome = ImageOutcome::Failed { reason: *ERR_IMAGE_NEVER_PULL, message: text.into() };
                 self.image_ensured(now, key, outcome, out);
             }
             Err(error) => {
                 let text = format!("Failed to inspect image {:?}: {}", image.as_str(), error.rpc_text());
-                self.tell_of_image(now, key, container, EventType::Warning, "InspectFailed", &text, out);
+                self.tell_container(now, key, container, EventType::Warning, "InspectFailed", &text, out);
                 let outcome = ImageOutcome::Failed { reason: *IMAGE_INSPECT_ERROR, message: text.into() };
                 self.image_ensured(now, key, outcome, out);
             }
             Ok(_) => self.pull_unless_backing_off(now, key, container, image, out),
-        }
-    }
-
-    /// Tells people something about an image: about the container that it is for, or about the pod.
-    #[allow(clippy::too_many_arguments, reason = "what, about whom, how grave, and when")]
-    fn tell_of_image(
-        &mut self,
-        now: SimTime,
-        key: PodKey,
-        container: Name,
-        kind: EventType,
-        reason: &str,
-        message: impl AsRef<str>,
-        out: &mut Outbox<Message>,
-    ) {
-        if container.is_empty() {
-            self.tell_pod(now, key, kind, reason, message, out);
-        } else {
-            self.tell_container(now, key, container, kind, reason, message, out);
         }
     }
 
@@ -166,12 +147,12 @@ impl Kubelet {
         {
             let text = format!("Back-off pulling image {:?}", image.as_str());
             let message = format!("{text}: {}", failed.error);
-            self.tell_of_image(now, key, container, EventType::Normal, "BackOff", text, out);
+            self.tell_container(now, key, container, EventType::Normal, "BackOff", text, out);
             let outcome = ImageOutcome::Failed { reason: *IMAGE_PULL_BACK_OFF, message: message.into() };
             return self.image_ensured(now, key, outcome, out);
         }
         let text = format!("Pulling image {:?}", image.as_str());
-        self.tell_of_image(now, key, container, EventType::Normal, "Pulling", text, out);
+        self.tell_container(now, key, container, EventType::Normal, "Pulling", text, out);
         let pull = Pull { key, turn: self.turn(key), image, asked_at: now, began_at: now };
         self.images.queue.push_back(pull);
         self.pull_next(now, out);
@@ -228,7 +209,7 @@ impl Kubelet {
             short_duration(took),
             short_duration(waited)
         );
-        self.tell_of_image(now, pull.key, container, EventType::Normal, "Pulled", text, out);
+        self.tell_container(now, pull.key, container, EventType::Normal, "Pulled", text, out);
         self.image_ensured(now, pull.key, ImageOutcome::There, out);
     }
 
@@ -244,7 +225,7 @@ impl Kubelet {
         }
         let Some((container, image, _)) = self.starting(pull.key) else { return };
         let text = format!("Failed to pull image {:?}: {error}", image.as_str());
-        self.tell_of_image(now, pull.key, container, EventType::Warning, "Failed", text, out);
+        self.tell_container(now, pull.key, container, EventType::Warning, "Failed", text, out);
         let outcome = ImageOutcome::Failed { reason, message: message.into() };
         self.image_ensured(now, pull.key, outcome, out);
     }

@@ -800,7 +800,7 @@ impl Kubelet {
         self.tell_part(now, key, Name::default(), kind, reason, message, out);
     }
 
-    /// Tells people something about a container.
+    /// Tells people something about a container; about the pod, if the name is empty.
     #[allow(clippy::too_many_arguments, reason = "what, about whom, how grave, and when")]
     fn tell_container(
         &mut self,
@@ -812,6 +812,9 @@ impl Kubelet {
         message: impl AsRef<str>,
         out: &mut Outbox<Message>,
     ) {
+        if container.is_empty() {
+            return self.tell_pod(now, key, kind, reason, message, out);
+        }
         let Some(state) = self.pods.get(&key) else { return };
         let spec = &state.pod.spec;
         let group = if spec.containers.iter().any(|c| c.name == container) {

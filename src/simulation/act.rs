@@ -106,7 +106,7 @@ impl Cluster {
     }
 
     /// The objects that an action is about, as they are now; of those that a pattern matches, the ones that nobody has
-    /// deleted yet.
+    /// deleted yet. A creation is known to the second, as the server stores it; of one second the first by name.
     pub(super) fn find(&self, target: &ActionTarget) -> Vec<Target> {
         let mut found: Vec<Object> = self
             .server
@@ -120,7 +120,7 @@ impl Cluster {
                 named && live && on_node(object, target.node)
             })
             .collect();
-        found.sort_by_key(|object| object.meta().index);
+        found.sort_by_key(|object| (object.meta().creation_timestamp, object.meta().name));
         let picked: Vec<Object> = match target.pick {
             Pick::Oldest => found.into_iter().take(1).collect(),
             Pick::Newest => found.into_iter().next_back().into_iter().collect(),

@@ -324,6 +324,9 @@ impl Runtimes {
             CriCall::StopContainer { key, container, timeout } => {
                 self.begin_stop(now, node, id, *key, *container, *timeout, out)
             }
+            CriCall::StopPodSandbox { key, sandbox } if !self.machines[node.index()].has_ready(*key, *sandbox) => {
+                Step::Takes(SimDuration::ZERO) // What has stopped need not be stopped.
+            }
             CriCall::StopPodSandbox { key, .. } => {
                 let rule = self.machines[node.index()].pods.get(key).and_then(|pod| pod.rule);
                 let scripted = rule.and_then(|rule| self.world.pods[rule].sandbox_stop.as_ref());

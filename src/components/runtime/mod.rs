@@ -25,6 +25,7 @@ mod query;
 mod script;
 mod services;
 pub mod shell;
+mod stale;
 mod traffic;
 mod usage;
 mod volumes;
@@ -172,6 +173,8 @@ pub struct Runtimes {
     disturbances: Vec<Disturbance>,
     /// Machines that are cut off from the pods of others.
     cut_off: BTreeSet<NodeIndex>,
+    /// What is remembered for too long.
+    remembered: stale::Remembered,
     /// Whoever sends requests.
     roads: traffic::Roads,
 }
@@ -201,6 +204,7 @@ impl Runtimes {
             models: Vec::new(),
             disturbances: Vec::new(),
             cut_off: BTreeSet::new(),
+            remembered: stale::Remembered::default(),
             roads,
         }
     }

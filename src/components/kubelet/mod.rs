@@ -460,6 +460,11 @@ impl PodState {
         }
     }
 
+    /// Whether the runtime would say something else now than when it was last listed.
+    fn has_news(&self) -> bool {
+        !Arc::ptr_eq(&self.runtime, &self.listed)
+    }
+
     fn probed_pod(&self) -> Arc<Pod> {
         self.probed.clone().unwrap_or_else(|| self.pod.clone())
     }
@@ -640,6 +645,7 @@ impl Kubelet {
         let key = pod.key;
         let Some(state) = self.pods.get_mut(&key) else { return self.unclaimed_changed(&pod) };
         state.runtime = pod;
+        self.pleg.changed.insert(key);
         self.wake_probes(now, key, out);
         self.want_relist(now, out);
     }

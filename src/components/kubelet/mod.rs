@@ -362,7 +362,8 @@ pub struct Kubelet {
     tick_phase: SimTime,
     /// Whether every probe is run, also those that are sure to change nothing.
     every_probe: bool,
-    pods: BTreeMap<PodKey, PodState>,
+    /// Boxed, so that a look-up goes through few pages.
+    pods: BTreeMap<PodKey, Box<PodState>>,
     /// Pods whose resize is not allocated, in the order in which they are looked at.
     pending_resizes: Vec<PodKey>,
     /// When the main loop is done with the pods that it was given.

@@ -5,7 +5,7 @@
 //! find nothing new, and for which nobody waits, is skipped; the phase of the next one is kept.
 
 use super::config::RELIST_PERIOD;
-use super::{Kubelet, KubeletMessage, PodState};
+use super::{Kubelet, KubeletMessage};
 use crate::api::ContainerId;
 use crate::components::cri::{InstanceState, PodKey, RuntimePod};
 use crate::components::message::Message;
@@ -85,10 +85,9 @@ impl Kubelet {
         // A process that hung begins late.
         self.pleg.planned = Some(now);
         let Self { pleg, pods, .. } = self;
-        pleg.changed.retain(|key| pods.get(key).is_some_and(PodState::has_news));
+        pleg.changed.retain(|key| pods.get(key).is_some_and(|state| state.has_news()));
         let changed = pleg.changed.iter().filter_map(|key| pods.get(key));
-        pleg.found =
-            changed.filter(|state| state.runtime != state.listed).map(|state| state.runtime.clone()).collect();
+        pleg.found = changed.filter(|state| state.runtime != state.listed).map(|state| state.runtime.clone()).collect();
         let each = self.latency(|profile| &profile.relist, now, self.stream.part("relist"));
         let took = each + each * self.pleg.found.len() as u64 / 4;
         out.after(took, self.message(KubeletMessage::Relisted { began: now }));
@@ -112,7 +111,7 @@ impl Kubelet {
         }
         self.pleg.relisted_at = Some(began);
         self.resume_fresh_workers(now, None, out);
-        let more = self.pleg.changed.iter().any(|key| self.pods.get(key).is_some_and(PodState::has_news));
+        let more = self.pleg.changed.iter().any(|key| self.pods.get(key).is_some_and(|state| state.has_news()));
         if more || self.any_worker_waits() {
             self.want_relist(now, out);
         }
@@ -242,7 +241,7 @@ fn seen(pod: &RuntimePod, id: ContainerId) -> Seen {
 
 #[cfg(test)]
 mod tests {
-    use super::super::KubeletSetup;
+    use super::super::{KubeletSetup, PodState};
     use super::*;
     use crate::api::{Name, Node, Pod, WallClock, WallTime};
     use crate::components::cri::SandboxStatus;
@@ -273,7 +272,7 @@ mod tests {
             node_name: Name::new("node-1"),
             status: Arc::default(),
         };
-        kubelet.pods.insert(key, PodState::new(key, Arc::new(pod)));
+        kubelet.pods.insert(key, Box::new(PodState::new(key, Arc::new(pod))));
         let sandbox = |ready| SandboxStatus {
             id: ContainerId::from_bits(7),
             attempt: 0,

@@ -156,7 +156,7 @@ impl Kubelet {
         let mut state = PodState::new(key, pod.clone());
         state.added_at = now;
         self.claim(key, &mut state);
-        self.pods.insert(key, state);
+        self.pods.insert(key, Box::new(state));
         if !pod.meta.is_terminating() && !pod.is_terminal() && !self.admit(now, key, out) {
             return;
         }
@@ -175,7 +175,7 @@ impl Kubelet {
         state.configured = false;
         if state.worker.is_none() {
             if let Some(state) = self.pods.remove(&key) {
-                self.leave_to_gc(now, key, state, out);
+                self.leave_to_gc(now, key, *state, out);
             }
             return;
         }
@@ -309,7 +309,7 @@ impl Kubelet {
     pub(super) fn resume_fresh_workers(&mut self, now: SimTime, only: Option<PodKey>, out: &mut Outbox<Message>) {
         let relisted_at = self.pleg.relisted_at(now);
         let Self { pleg, pods, .. } = self;
-        pleg.awaited.retain(|key| pods.get(key).is_some_and(PodState::awaits_relist));
+        pleg.awaited.retain(|key| pods.get(key).is_some_and(|state| state.awaits_relist()));
         let awaited = pleg.awaited.iter().filter(|key| only.is_none_or(|only| only == **key));
         let waiting: Vec<(PodKey, u32)> = awaited
             .filter_map(|key| {
@@ -325,7 +325,7 @@ impl Kubelet {
 
     /// Whether some worker waits for a look at the runtime.
     pub(super) fn any_worker_waits(&self) -> bool {
-        self.pleg.awaited.iter().any(|key| self.pods.get(key).is_some_and(PodState::awaits_relist))
+        self.pleg.awaited.iter().any(|key| self.pods.get(key).is_some_and(|state| state.awaits_relist()))
     }
 
     /// A sync is over.
@@ -425,7 +425,7 @@ impl Kubelet {
             .collect();
         for key in done {
             if let Some(state) = self.pods.remove(&key) {
-                self.leave_to_gc(now, key, state, out);
+                self.leave_to_gc(now, key, *state, out);
             }
         }
         // Pods that are gone have no status, so their probes have nothing to go by (`RemoveOrphanedStatuses`).

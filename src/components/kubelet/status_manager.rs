@@ -214,7 +214,7 @@ impl Kubelet {
             return;
         }
         let Self { statuses, pods, .. } = self;
-        statuses.unwritten.retain(|key| pods.get(key).is_some_and(PodState::is_unwritten));
+        statuses.unwritten.retain(|key| pods.get(key).is_some_and(|state| state.is_unwritten()));
         let unwritten = self.statuses.unwritten.iter().filter(|key| !key.is_static()).copied();
         let statics = self.pods.range(PodKey::of_static(0)..).map(|(key, _)| *key);
         let some: Vec<PodKey> = unwritten.chain(statics).collect();

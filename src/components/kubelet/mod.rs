@@ -849,8 +849,8 @@ impl Kubelet {
         let Some(state) = self.pods.get(&key) else { return };
         let meta = &state.pod.meta;
         let about = ObjectReference {
-            kind: Name::new("Pod"),
-            api_version: Name::new("v1"),
+            kind: Kind::Pod.name(),
+            api_version: Kind::Pod.api_version(),
             namespace: meta.namespace,
             name: meta.name,
             uid: meta.uid,

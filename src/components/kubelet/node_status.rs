@@ -327,7 +327,7 @@ impl Kubelet {
     fn about_node(&self, kind: EventType, reason: &str, text: &str) -> Told {
         let about = ObjectReference {
             kind: Kind::Node.name(),
-            api_version: Name::new("v1"),
+            api_version: Kind::Node.api_version(),
             name: self.name,
             ..ObjectReference::default()
         };

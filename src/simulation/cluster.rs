@@ -122,9 +122,21 @@ impl Cluster {
         &self.plan
     }
 
+    /// Whether anything was written since the trace last looked.
+    pub(super) const fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
     /// Takes the writes since the last call, oldest first.
     pub(super) fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
+    }
+
+    /// Gives back what the writes were in.
+    pub(super) fn reuse(&mut self, changes: Vec<Change>) {
+        if self.changes.capacity() == 0 {
+            self.changes = changes;
+        }
     }
 
     /// How long a message is under way.
@@ -252,7 +264,8 @@ impl Cluster {
 
     /// Tells the watchers of what was just written.
     pub(super) fn publish(&mut self, now: SimTime, out: &mut Outbox<Message>) {
-        for change in self.server.take_changes() {
+        let mut written = self.server.take_changes();
+        for change in written.drain(..) {
             let others: Vec<Client> = self.extensions.watchers(change.object.kind()).collect();
             for client in self.watchers(&change).into_iter().flatten().chain(others) {
                 self.notify(now, client, &change, out);
@@ -262,6 +275,7 @@ impl Cluster {
             self.conditions_note(&change, out);
             self.changes.push(change);
         }
+        self.server.reuse(written);
     }
 
     /// Sends a watcher word of a change.

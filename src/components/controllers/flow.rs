@@ -116,6 +116,11 @@ pub struct Desk<K> {
 }
 
 impl<K: QueueKey> Desk<K> {
+    /// Whether nothing lies on it: no key waits, and no event.
+    pub(super) fn is_clear(&self) -> bool {
+        self.queue.is_idle() && self.events.is_empty()
+    }
+
     /// The wall-clock time.
     pub fn wall(&self) -> WallTime {
         self.clock.at(self.now)

@@ -258,7 +258,8 @@ impl Kubelet {
         }
         let env = self.environment(key, pod, container)?;
         let mounts = Self::mounts(key, pod, container, &env)?;
-        let expanded = |words: &[Text]| words.iter().map(|word| expand(word, &env)).collect();
+        let one = |word: &Text| if word.contains('$') { expand(word, &env) } else { word.clone() };
+        let expanded = |words: &[Text]| words.iter().map(one).collect();
         Ok(ContainerConfig {
             name: container.name,
             attempt,

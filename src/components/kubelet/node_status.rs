@@ -236,12 +236,16 @@ impl Kubelet {
         self.reporter.beat = self.started_at.uptime(now);
     }
 
-    /// The node's images, as its status lists them: the biggest fifty (`nodeStatusMaxImages`).
-    pub fn set_images(&mut self, images: impl IntoIterator<Item = ImageStats>) {
+    /// The node's images, as its status lists them: the biggest fifty (`nodeStatusMaxImages`). Returns whether they are
+    /// others than before.
+    pub fn set_images(&mut self, images: impl IntoIterator<Item = ImageStats>) -> bool {
         let mut images: Vec<ImageStats> = images.into_iter().collect();
         images.sort_by_key(|image| (std::cmp::Reverse(image.size), image.name));
         let one = |image: ImageStats| NodeImage { names: [image.name].into_iter().collect(), size: image.size };
-        self.reporter.images = images.into_iter().take(MOST_IMAGES).map(one).collect();
+        let images: List<NodeImage> = images.into_iter().take(MOST_IMAGES).map(one).collect();
+        let differs = self.reporter.images != images;
+        self.reporter.images = images;
+        differs
     }
 
     /// The node's images, as its status lists them.
@@ -333,7 +337,7 @@ impl Kubelet {
     fn about_node(&self, kind: EventType, reason: &str, text: &str) -> Told {
         let about = ObjectReference {
             kind: Kind::Node.name(),
-            api_version: Name::new("v1"),
+            api_version: Kind::Node.api_version(),
             name: self.name,
             ..ObjectReference::default()
         };

@@ -41,7 +41,7 @@ pub use behavior::*;
 pub use custom::{ProcessModel, ProcessRun};
 pub use disturbance::{Disturbance, mount_disturbed};
 use exec::ExecCall;
-use filesystem::{FileSystem, VolumeId, Volumes};
+use filesystem::{Directory, FileSystem, VolumeId, Volumes};
 pub use image_table::{ImageModel, ImageShell, MadeSecret, ProgramModel, Served};
 pub use log::LogLine;
 use machine::Machine;
@@ -159,6 +159,8 @@ pub struct Runtimes {
     /// The files that containers share.
     volumes: Volumes,
     volume_ids: FastMap<(Option<NodeIndex>, VolumeKey), VolumeId>,
+    /// What volumes with tokens hold, by namespace.
+    credentials: FastMap<Name, Arc<Directory>>,
     services: Services,
     proxies: Proxies,
     /// Requests that scripts wait for, by number.
@@ -195,6 +197,7 @@ impl Runtimes {
             addresses: FastMap::default(),
             volumes: Volumes::default(),
             volume_ids: FastMap::default(),
+            credentials: FastMap::default(),
             services: Services::default(),
             proxies,
             asked: FastMap::default(),

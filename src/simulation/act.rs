@@ -106,7 +106,8 @@ impl Cluster {
     }
 
     /// The objects that an action is about, as they are now; of those that a pattern matches, the live ones: not
-    /// deleted yet and, of pods, not ended. A creation is known to the second, as the server stores it; of one second the first by name.
+    /// deleted yet and, of pods, not ended. A creation is known to the second, as the server stores it; of one second
+    /// the first by name.
     pub(super) fn find(&self, target: &ActionTarget) -> Vec<Target> {
         let mut found: Vec<Object> = self
             .server

@@ -312,10 +312,9 @@ impl Kubelet {
                 }
                 return self.write_next_status(now, out);
             }
-            Err(error) => {
-                if error.code != 404 {
-                    self.want_reconcile(now, out);
-                }
+            Err(_) => {
+                // Whoever is not found is asked for again too: the answer may have been an old one.
+                self.want_reconcile(now, out);
                 return self.write_next_status(now, out);
             }
         };

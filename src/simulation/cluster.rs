@@ -112,6 +112,11 @@ impl Cluster {
         self.runtimes.proxies()
     }
 
+    /// The controllers.
+    pub(super) const fn controllers(&self) -> &ControllerManager {
+        &self.controllers
+    }
+
     /// What the controllers know of the cluster.
     pub(super) const fn informers(&self) -> &Informers {
         self.controllers.informers()
@@ -232,6 +237,7 @@ impl Cluster {
         }
         let response = match request {
             Request::PodMetrics { namespace, selector } => self.pod_metrics(now, namespace, &selector),
+            Request::Metric { namespace, metric, of } => self.told_metric(now, namespace, &metric, &of),
             request => self.server.serve(now, request),
         };
         out.now(Message::Reply { client, id, response });

@@ -112,6 +112,11 @@ impl Cluster {
         self.runtimes.proxies()
     }
 
+    /// The controllers.
+    pub(super) const fn controllers(&self) -> &ControllerManager {
+        &self.controllers
+    }
+
     /// What the controllers know of the cluster.
     pub(super) const fn informers(&self) -> &Informers {
         self.controllers.informers()
@@ -246,6 +251,7 @@ impl Cluster {
         let response = match (stale, request) {
             (Some(stale), _) => stale,
             (None, Request::PodMetrics { namespace, selector }) => self.pod_metrics(now, namespace, &selector),
+            (None, Request::Metric { namespace, metric, of }) => self.told_metric(now, namespace, &metric, &of),
             (None, request) => self.server.serve(now, request),
         };
         out.now(Message::Reply { client, id, response });

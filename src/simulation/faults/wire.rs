@@ -378,6 +378,7 @@ impl Cluster {
             | Request::Bind { .. }
             | Request::Evict { .. }
             | Request::PodMetrics { .. }
+            | Request::Metric { .. }
             | Request::Delete { .. } => false,
         };
         if !admitted || is_event(request) {

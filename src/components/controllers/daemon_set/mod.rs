@@ -107,7 +107,7 @@ impl Controller for DaemonSetController {
         if view.settled && view.rolling.is_none() {
             let rolls = matches!(view.set.spec.update_strategy, DaemonSetUpdateStrategy::RollingUpdate { .. });
             let goes_on = rolls && desk.expectations.are_met(desk.now, key);
-            view.rolling = Some(if goes_on { update::plan(&placement) } else { Plan::default() });
+            view.rolling = Some(if goes_on { update::plan(&placement, desk.draws, desk.now) } else { Plan::default() });
         } else {
             view.counts = Some(status::count(&placement));
         }

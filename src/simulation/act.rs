@@ -126,7 +126,11 @@ impl Cluster {
         let picked: Vec<Object> = match target.pick {
             Pick::Oldest => found.into_iter().take(1).collect(),
             Pick::Newest => found.into_iter().next_back().into_iter().collect(),
-            Pick::All => found,
+            Pick::All => {
+                // A client that lists them does so in the order of their keys.
+                found.sort_by_key(|object| (object.meta().namespace, object.meta().name));
+                found
+            }
         };
         if picked.is_empty() && target.kind != Kind::Pod {
             return Vec::new();

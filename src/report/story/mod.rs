@@ -8,10 +8,12 @@
 mod container;
 mod milestones;
 mod pod;
+mod traffic;
 
 pub use container::{ContainerLife, Look, Mark, MarkKind};
 pub use milestones::Milestones;
 pub use pod::{PodLife, Said};
+pub use traffic::{PodTraffic, Requests, TrafficLife};
 
 use crate::api::Name;
 use crate::engine::{SimDuration, SimTime};
@@ -93,6 +95,8 @@ pub struct Story {
     pub pods: Vec<PodLife>,
     /// What users and fate did: the fact, when, and in words.
     pub actions: Vec<(FactId, SimTime, String)>,
+    /// Whoever sent requests, and what became of them.
+    pub traffic: Vec<TrafficLife>,
     /// When the record ends.
     pub end: SimTime,
 }
@@ -137,6 +141,7 @@ struct Reader {
     /// The newest pod of each name, for events.
     newest: BTreeMap<(Name, Name), usize>,
     actions: Vec<(FactId, SimTime, String)>,
+    traffic: traffic::Reader,
 }
 
 struct NodeTracks {
@@ -175,6 +180,8 @@ impl Reader {
             let there = !fact.is_deleted();
             node.ready.set(fact.time, there.then(|| view.is_ready()), id);
             node.cordoned.set(fact.time, (there && view.unschedulable).then_some(()), id);
+        } else if record.subject(subject).kind == "Traffic" {
+            self.traffic.changed(record.subject(subject), fact);
         }
     }
 
@@ -185,12 +192,8 @@ impl Reader {
             ready: node.ready.finish(end),
             cordoned: node.cordoned.finish(end),
         });
-        Story {
-            nodes: nodes.collect(),
-            pods: self.pods.into_iter().map(|pod| pod.finish(end)).collect(),
-            actions: self.actions,
-            end,
-        }
+        let pods: Vec<PodLife> = self.pods.into_iter().map(|pod| pod.finish(end)).collect();
+        Story { nodes: nodes.collect(), traffic: self.traffic.finish(&pods, end), pods, actions: self.actions, end }
     }
 }
 

@@ -30,6 +30,11 @@ pub(super) struct Decisions {
 }
 
 impl Decisions {
+    /// A decision was made that cannot be looked at any more.
+    pub(super) const fn miss(&mut self) {
+        self.next = None;
+    }
+
     pub(super) fn made(&mut self, term: u32, queue: &Queue, decision: &DecisionInsight) -> Vec<Broken> {
         if self.term != term {
             *self = Self { term, next: None };

@@ -10,7 +10,7 @@ use crate::components::message::{Client, Message, NodeIndex};
 use crate::engine::{SimDuration, SimTime};
 use crate::faults::Leader;
 use crate::simulation::Cluster;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub(super) const LAWS: &[HistoryLaw] = &[
@@ -61,10 +61,13 @@ pub(super) struct Nodes {
     serving: Option<SimTime>,
     /// Since when all zones are lost.
     lost_since: Option<SimTime>,
+    /// The nodes whose leases are not renewed, and when others began to renew theirs again.
+    silent: BTreeSet<NodeIndex>,
+    heard: BTreeMap<NodeIndex, SimTime>,
 }
 
 impl Nodes {
-    pub(super) fn delivered(&mut self, message: &Message, cluster: &Cluster) -> Option<Broken> {
+    pub(super) fn delivered(&mut self, now: SimTime, message: &Message, cluster: &Cluster) -> Option<Broken> {
         self.serving = None;
         let Message::Call { client: Client::ControllerManager, id, request } = message else { return None };
         let sync = cluster.controllers().caller(*id)?.sync;
@@ -81,7 +84,9 @@ impl Nodes {
         } else {
             let place = cluster.kubelets().iter().position(|kubelet| kubelet.name() == node.meta.name)?;
             let index = NodeIndex(u16::try_from(place).expect("machines are counted in 16 bits"));
-            rash(began, cluster.lease_renewed(sync.began, index)?, GRACE)
+            let again = self.heard.get(&index).map(|heard| clock.at(*heard));
+            let renewed = cluster.lease_renewed(now, index)?;
+            rash(began, again.map_or(renewed, |again| again.max(renewed)), GRACE)
         };
         seen.map(|seen| (LAWS[0].name, format!("Node/{}", node.meta.name), seen))
     }
@@ -107,6 +112,11 @@ impl Nodes {
     }
 
     pub(super) fn stepped(&mut self, now: SimTime, cluster: &Cluster) -> Option<Broken> {
+        let silent = cluster.silent_nodes();
+        if *silent != self.silent {
+            self.heard.extend(self.silent.difference(silent).map(|node| (*node, now)));
+            self.silent.clone_from(silent);
+        }
         let since = self.lost_since?;
         if cluster.is_down(Leader::ControllerManager) || !cluster.reaches_server(Client::ControllerManager) {
             self.lost_since = Some(now);

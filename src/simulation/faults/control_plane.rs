@@ -368,6 +368,11 @@ impl Cluster {
         self.faults.lapsed.get(&node).copied().or_else(going_on)
     }
 
+    /// The nodes whose leases are not renewed, though their kubelets may run.
+    pub(in crate::simulation) const fn silent_nodes(&self) -> &BTreeSet<NodeIndex> {
+        &self.faults.silent
+    }
+
     /// A kubelet whose lease lapsed tries again before long.
     pub(super) fn renew_soon(&self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
         if self.faults.silent.contains(&node) && self.kubelets[node.index()].is_up() {

@@ -353,14 +353,12 @@ impl HorizontalController {
                     format!("unable to get metric {name}: {kind} on {namespace} {described}/{why}")
                 });
                 let value = told.map(|told| told.first().map_or(0, |(_, value)| *value));
-                let found = value.and_then(|value| of_all(&by_spec, &by_status, value, metric.target));
-                found.map_err(|why| format!("failed to get {name} object metric: {why}"))
+                value.and_then(|value| of_all(&by_spec, &by_status, value, metric.target))
             }
             (MetricSource::External(_), MetricTarget::Value(_) | MetricTarget::AverageValue(_)) => {
                 let told = metrics::told(&answer, "external")
                     .map_err(|why| format!("unable to get external metric {namespace}/{name}/{}: {why}", wanted.said));
-                let found = told.and_then(|told| of_all(&by_spec, &by_status, sum(told), metric.target));
-                found.map_err(|why| format!("failed to get {name} external metric: {why}"))
+                told.and_then(|told| of_all(&by_spec, &by_status, sum(told), metric.target))
             }
             (source, _) => {
                 let kind = match source {
@@ -459,7 +457,11 @@ fn prefix(source: &MetricSource) -> String {
             format!("failed to get {resource} container metric value")
         }
         MetricSource::Pods(_) => "failed to get pods metric value".to_owned(),
-        MetricSource::Object { .. } => "failed to get object metric value".to_owned(),
-        MetricSource::External(metric) => format!("failed to get {} external metric value", metric.name),
+        MetricSource::Object { metric, .. } => {
+            format!("failed to get object metric value: failed to get {} object metric", metric.name)
+        }
+        MetricSource::External(metric) => {
+            format!("failed to get {0} external metric value: failed to get {0} external metric", metric.name)
+        }
     }
 }

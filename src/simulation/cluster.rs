@@ -242,9 +242,11 @@ impl Cluster {
         if !self.plan.faults.is_empty() {
             self.call_served(client, &request, out);
         }
-        let response = match request {
-            Request::PodMetrics { namespace, selector } => self.pod_metrics(now, namespace, &selector),
-            request => self.server.serve(now, request),
+        let stale = if let Request::Get(target) = &request { self.stale_answer(*target) } else { None };
+        let response = match (stale, request) {
+            (Some(stale), _) => stale,
+            (None, Request::PodMetrics { namespace, selector }) => self.pod_metrics(now, namespace, &selector),
+            (None, request) => self.server.serve(now, request),
         };
         out.now(Message::Reply { client, id, response });
         self.publish(now, out);

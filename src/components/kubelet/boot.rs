@@ -58,6 +58,7 @@ impl Kubelet {
             boots: self.boots,
             reported_boot: self.reported_boot,
             static_pods: self.static_pods.on_disk(),
+            reporter: self.reporter.of_next_process(),
             ..Self::new(setup)
         };
         *self = blank;

@@ -100,7 +100,10 @@ impl Kubelet {
         let Some(sync) = self.sync(key) else { return };
         let (pod, runtime) = (sync.pod.clone(), sync.runtime.clone());
         let container = item.container(&pod);
-        if let Some((until, delay)) = self.crash_back_off(now, key, container, &runtime) {
+        // Between the answer that the sync waited for and this look at the clock there is the kubelet's own step: what
+        // is killed every ten seconds is not found to have ended less than ten seconds after the one before.
+        let looks_at = now + self.latency(|profile| &profile.sync_step, now, self.pods[&key].stream.part("back-off"));
+        if let Some((until, delay)) = self.crash_back_off(looks_at, key, container, &runtime) {
             let meta = &pod.meta;
             let who = format!("{}_{}({})", meta.name, meta.namespace, meta.uid);
             let text = format!("Back-off restarting failed container {} in pod {who}", container.name);
@@ -216,7 +219,11 @@ impl Kubelet {
         match self.container_config(key, &pod, item.container(&pod), attempt) {
             Ok(config) => {
                 let config = Arc::new(config);
-                self.call_for_step(now, key, CriCall::CreateContainer { key, sandbox, config }, out);
+                let turn = self.turn(key);
+                let stream = self.pods[&key].stream.part(&name);
+                let delay = self.loaded(now, self.latency(|profile| &profile.prepare_container, now, stream));
+                let call = CriCall::CreateContainer { key, sandbox, config };
+                self.call_runtime(delay, call, PendingCri::Step { key, turn }, out);
             }
             Err(message) => {
                 let text = format!("Error: {message}");

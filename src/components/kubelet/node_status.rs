@@ -42,6 +42,8 @@ pub(super) struct NodeReporter {
     pub(super) images: List<NodeImage>,
     /// The volumes that are, or are to be, attached and mounted.
     volumes_in_use: List<Name>,
+    /// Amounts of resources that are told whatever the machine has, because of a fault.
+    pub(super) told: Vec<(Name, i64)>,
     /// Pressures that the eviction manager has observed.
     pub(super) pressures: Pressures,
 }
@@ -69,6 +71,11 @@ struct PressureWords {
 }
 
 impl NodeReporter {
+    /// What a process begins with that follows this one.
+    pub(super) fn of_next_process(&self) -> Self {
+        Self { told: self.told.clone(), ..Self::default() }
+    }
+
     /// The conditions that are this kubelet's, as they should be, in the order in which they are set.
     fn conditions(&self, ready: bool, stamp: Timestamp) -> Vec<(Condition, &'static str)> {
         let pressures = [
@@ -131,6 +138,9 @@ impl NodeReporter {
         let mut renewed = status.clone();
         renewed.images.clone_from(&self.images);
         renewed.volumes_in_use.clone_from(&self.volumes_in_use);
+        for (resource, amount) in &self.told {
+            renewed.allocatable = renewed.allocatable.with(*resource, *amount);
+        }
         let mut events = Vec::new();
         for (mut wanted, event) in self.conditions(ready, stamp) {
             match renewed.conditions.iter_mut().find(|have| have.kind == wanted.kind) {
@@ -345,13 +355,6 @@ impl Kubelet {
     ) {
         let told = self.about_node(kind, reason, text);
         self.tell(now, told, out);
-    }
-
-    /// The kernel has killed somebody for want of memory (`pkg/kubelet/oom/oom_watcher_linux.go`).
-    pub fn notices_system_oom(&mut self, now: SimTime, text: &str, out: &mut Outbox<Message>) {
-        if self.is_up() {
-            self.tell_node(now, EventType::Warning, "SystemOOM", text, out);
-        }
     }
 
     /// Calls the server where the pace of other calls does not matter: heartbeats have a client of their own.

@@ -276,6 +276,12 @@ impl Machine {
         (id, ip)
     }
 
+    /// Whether a sandbox is there and has not stopped.
+    pub(super) fn has_ready(&self, key: PodKey, id: ContainerId) -> bool {
+        let record = self.pods.get(&key);
+        record.is_some_and(|record| record.sandboxes.iter().any(|sandbox| sandbox.id == id && sandbox.ready))
+    }
+
     pub(super) fn stop_sandbox(&mut self, now: SimTime, key: PodKey, id: ContainerId, out: &mut Outbox<Message>) {
         let Some(record) = self.pods.get_mut(&key) else { return };
         let running: Vec<ContainerId> = record

@@ -25,6 +25,7 @@ mod query;
 mod script;
 mod services;
 pub mod shell;
+mod stale;
 mod traffic;
 mod usage;
 mod volumes;
@@ -174,6 +175,8 @@ pub struct Runtimes {
     disturbances: Vec<Disturbance>,
     /// Machines that are cut off from the pods of others.
     cut_off: BTreeSet<NodeIndex>,
+    /// What is remembered for too long.
+    remembered: stale::Remembered,
     /// Whoever sends requests.
     roads: traffic::Roads,
 }
@@ -204,6 +207,7 @@ impl Runtimes {
             models: Vec::new(),
             disturbances: Vec::new(),
             cut_off: BTreeSet::new(),
+            remembered: stale::Remembered::default(),
             roads,
         }
     }
@@ -326,6 +330,9 @@ impl Runtimes {
             CriCall::StartContainer { key, container } => self.begin_start(node, *key, *container),
             CriCall::StopContainer { key, container, timeout } => {
                 self.begin_stop(now, node, id, *key, *container, *timeout, out)
+            }
+            CriCall::StopPodSandbox { key, sandbox } if !self.machines[node.index()].has_ready(*key, *sandbox) => {
+                Step::Takes(SimDuration::ZERO) // What has stopped need not be stopped.
             }
             CriCall::StopPodSandbox { key, .. } => {
                 let rule = self.machines[node.index()].pods.get(key).and_then(|pod| pod.rule);

@@ -414,9 +414,12 @@ impl Kubelet {
     }
 
     /// The environment of a container, resolved (`makeEnvironmentVariables`).
-    pub(super) fn environment(&self, key: PodKey, pod: &Pod, container: &Container) -> Result<Vec<(Name, Text)>, Text> {
+    pub(super) fn environment(&self, key: PodKey, pod: &Pod, container: &Container) -> Result<List<(Name, Text)>, Text> {
+        if container.env_from.is_empty() && container.env.is_empty() {
+            return Ok(SERVICE_ENVIRONMENT.clone());
+        }
         let namespace = pod.meta.namespace;
-        let mut env = SERVICE_ENVIRONMENT.clone();
+        let mut env = SERVICE_ENVIRONMENT.to_vec();
         for from in &container.env_from {
             let kind = if from.secret { Kind::Secret } else { Kind::ConfigMap };
             let data = self.object_data(kind, namespace, from.name);
@@ -442,7 +445,7 @@ impl Kubelet {
                 set(&mut env, variable.name, value);
             }
         }
-        Ok(env)
+        Ok(env.into())
     }
 
     fn key_value(
@@ -475,7 +478,7 @@ impl Kubelet {
 }
 
 /// How containers find the API server (`pkg/kubelet/envvars`). Other Services are found by DNS.
-static SERVICE_ENVIRONMENT: LazyLock<Vec<(Name, Text)>> = LazyLock::new(|| {
+static SERVICE_ENVIRONMENT: LazyLock<List<(Name, Text)>> = LazyLock::new(|| {
     let variable = |name: &str, value: &str| (Name::new(name), Text::from(value));
     vec![
         variable("KUBERNETES_SERVICE_HOST", "10.96.0.1"),
@@ -487,6 +490,7 @@ static SERVICE_ENVIRONMENT: LazyLock<Vec<(Name, Text)>> = LazyLock::new(|| {
         variable("KUBERNETES_PORT_443_TCP_PORT", "443"),
         variable("KUBERNETES_PORT_443_TCP_ADDR", "10.96.0.1"),
     ]
+    .into()
 });
 
 fn not_found(kind: Kind, name: Name) -> Text {

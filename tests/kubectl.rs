@@ -104,15 +104,17 @@ fn every_kind_is_printed_as_kubectl_prints_it() {
     let now = simulation.cluster().server().clock().at(simulation.now()).unix_nanos();
     let now = Timestamp::from_nanosecond(i128::from(now)).expect("an instant");
     let there: Vec<_> = simulation.objects().collect();
-    let objects = Objects::new(there.iter().map(render));
+    let objects = Objects::new(there.iter().map(render).chain(simulation.leases()));
     let mut told = String::new();
-    for kind in Kind::ALL.iter().filter(|kind| !matches!(kind, Kind::Other | Kind::Event)) {
+    let kinds = Kind::ALL.iter().filter(|kind| !matches!(kind, Kind::Other | Kind::Event));
+    let lease = [("leases.coordination.k8s.io".to_owned(), true)];
+    for (resource, is_namespaced) in kinds.map(|kind| (kind.resource(), kind.is_namespaced())).chain(lease) {
         for verb in VERBS {
             let all = ["-A".to_owned()];
             let args: Vec<String> = verb.iter().map(|word| (*word).to_owned()).collect();
             let (verb, flags) = args.split_first().expect("a verb");
-            let named = [verb.clone(), kind.resource()];
-            let scope = if kind.is_namespaced() { all.as_slice() } else { &[] };
+            let named = [verb.clone(), resource.clone()];
+            let scope = if is_namespaced { all.as_slice() } else { &[] };
             let args: Vec<String> = named.iter().chain(flags).chain(scope).cloned().collect();
             let printed = run(&args, &objects, now);
             assert_eq!(printed.exit_code, 0, "{args:?}: {}", printed.stderr);

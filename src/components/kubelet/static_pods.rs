@@ -171,10 +171,9 @@ impl Kubelet {
 
     /// The static pod of a name that is configured.
     fn static_pod(&self, name: FullName) -> Option<PodKey> {
-        let found = |(key, state): &(&PodKey, &Box<super::PodState>)| {
-            key.is_static() && state.configured && full_name(&state.pod) == name
-        };
-        self.pods.iter().find(found).map(|(key, _)| *key)
+        let mut pods = self.pods.iter();
+        let found = pods.find(|(key, state)| key.is_static() && state.configured && full_name(&state.pod) == name);
+        found.map(|(key, _)| *key)
     }
 
     /// The mirror of a static pod, as the kubelet's watch has it.

@@ -31,7 +31,7 @@ const UPTIME: Purpose = Purpose::new("recorded case: age of the cluster");
 /// The wall clock of recorded cases starts within this second: 2026-01-01T00:00:00Z.
 const EPOCH_SECONDS: i64 = 1_767_225_600;
 /// The last kubelet of an exclusive case started about so long before the case did, …
-const FRESH: (SimDuration, SimDuration) = (SimDuration::from_millis(3_120), SimDuration::from_millis(3_360));
+const FRESH: (SimDuration, SimDuration) = (SimDuration::from_millis(3_220), SimDuration::from_millis(3_430));
 /// … one in so many of them up to so many milliseconds longer, …
 const LATE: (u64, u64) = (5, 1_000);
 /// … and each of the others so long before the next.

@@ -41,8 +41,8 @@ spec:
         resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {memory: 256Mi}}
         readinessProbe: {httpGet: {path: /ready, port: 8080}, periodSeconds: 2, failureThreshold: 1}
         livenessProbe: {exec: {command: [check]}, periodSeconds: 5, failureThreshold: 2}
-        volumeMounts: [{name: settings, mountPath: /etc/settings}]
-      volumes: [{name: settings, configMap: {name: settings}}]
+        volumeMounts: [{name: settings, mountPath: /etc/settings}, {name: scratch, mountPath: /scratch}]
+      volumes: [{name: settings, configMap: {name: settings}}, {name: scratch, emptyDir: {sizeLimit: 1Gi}}]
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -82,6 +82,7 @@ const SCENARIO: &str = r#"Scenario(
         "shop:typo": Image(pulls: [(result: NotFound)]),
         "shop:*": Image(pull: Some("1s")),
     },
+    traffic: [(service: "web", rate: Constant(10))],
     actions: [ACTIONS],
     faults: [FAULTS],
     expect: [EXPECT],
@@ -297,7 +298,7 @@ const EFFECTS: [(&str, &str); 57] = [
 ];
 
 /// The same, of those that need not be long.
-const MORE_EFFECTS: [(&str, &str); 18] = [
+const MORE_EFFECTS: &[(&str, &str)] = &[
     // Scaled after the backup was taken, it is as before when that is restored.
     (
         r#"EtcdRestore, at: "1m", lasts: "1m"), (fault: ScaleTo(object: "deployment/web", replicas: 5), at: "70s",
@@ -365,30 +366,69 @@ const MORE_EFFECTS: [(&str, &str); 18] = [
     ),
     (r#"CronJobBomb(pods: 2), at: "30s", lasts: "4m""#, "eventually count(jobs(*)) >= 3 from 2m until 5m"),
     (r#"CpuBurst(by: "500m"), on: (pods: "web-*"), at: "1m", lasts: "2m""#, CPU_IS_MEASURED),
+    // What is created is not found by a kubelet that reads before it writes.
+    (r#"StaleReads, at: "1m", lasts: "1m""#, "always deployment(web).readyReplicas < 3 from 75s until 2m"),
+    (
+        r#"SlowLeader(of: ControllerManager, by: "5s"), lasts: "1m""#,
+        "never any(pods(app=web) where phase == Running) until 9s",
+    ),
+    (
+        r#"WrongAllocatable(resources: {"cpu": "50m"}), on: (nodes: "*"), at: "50s", lasts: "1m""#,
+        "eventually event(pod(web-*), FailedScheduling, '*Insufficient cpu*') from 70s until 2m",
+    ),
+    (
+        r#"Deadlock(requests: 20), on: (pods: "web-*"), at: "1m", lasts: "4m""#,
+        "eventually any(pods(app=web) where restarts > 0) from 1m until 5m",
+    ),
+    (
+        r#"DiskFill(into: EmptyDir("scratch"), per_minute: "6Gi"), on: (pods: "web-*"), at: "1m", lasts: "1m""#,
+        "eventually event(pod(web-*), Evicted, '*EmptyDir volume*exceeds the limit*')",
+    ),
+    (
+        r#"TrafficDenied, on: (pods: "web-*"), at: "1m", lasts: "1m""#,
+        "eventually deployment(customer).readyReplicas == 0 from 1m until 2m",
+    ),
+    // All whom connections led to are replaced; their successors are never asked.
+    (
+        r#"StaleConnections, on: (nodes: "*"), at: "20s", lasts: "3m"), (fault: PodKill(force: true),
+           on: (labels: {"app": "web"}, share: 100), at: "1m""#,
+        "always deployment(customer).readyReplicas == 0 from 90s until 3m20s",
+    ),
+    // That there is no such name is told for long after there is one again.
+    (
+        r#"StaleNames(ttl: "2m"), at: "40s", lasts: "4m"), (fault: ObjectLoss(object: "service/web"), at: "30s",
+           lasts: "30s""#,
+        "always deployment(customer).readyReplicas == 0 from 75s until 2m30s",
+    ),
+    (
+        r#"WrongOwner(object: "configmap/settings"), at: "1m", lasts: "1m""#,
+        "eventually not configmap(settings) from 1m until 3m",
+    ),
+    (
+        r#"ConfigChange(object: "configmap/settings", key: "colour", value: Some("red")), at: "1m", lasts: "1m""#,
+        "eventually configmap(settings).data.colour == 'red' from 1m until 2m",
+    ),
+    (r#"RolloutRestart(object: "deployment/web"), at: "1m""#, "deployment(web).metadata.generation == 2"),
+    (
+        r#"StrictLimits(memory: "16Mi"), at: "1m", lasts: "1m""#,
+        "eventually event(replicaset(web-*), FailedCreate, '*maximum memory usage per Container is 16Mi*') within 2m",
+    ),
+    (
+        r#"PodSecurity(), at: "1m", lasts: "1m""#,
+        "eventually event(replicaset(web-*), FailedCreate, '*violates PodSecurity*') within 2m",
+    ),
+    (r#"LoadSurge(percent: 1000), at: "1m", lasts: "1m""#, "eventually traffic(web).requests == 100 from 1m until 2m"),
 ];
 
 /// That a program uses more CPU shows in an autoscaler's eyes only: see below.
 const CPU_IS_MEASURED: &str = "deployment(web).readyReplicas == 3";
 
+/// A class of disks, and a claim for one.
+const DISK: &str = include_str!("manifests/disk.yaml");
+
 /// A database with a disk, a calculator that is scaled by its CPU, a site in a namespace of its own, and something for
 /// which the cloud has to give a machine.
 const STORE: &str = r#"
-apiVersion: storage.k8s.io/v1
-kind: CSIDriver
-metadata: {name: disks.example.com}
-spec: {attachRequired: true}
----
-apiVersion: storage.k8s.io/v1
-kind: StorageClass
-metadata: {name: fast}
-provisioner: disks.example.com
-volumeBindingMode: WaitForFirstConsumer
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: data}
-spec: {accessModes: [ReadWriteOnce], storageClassName: fast, resources: {requests: {storage: 1Gi}}}
----
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: db}
@@ -458,7 +498,7 @@ const STORE_SCENARIO: &str = r#"Scenario(
         Pool(count: 3),
         Pool(name: "cloud-{}", count: 0, labels: {"pool": "cloud"}, autoscale: (max: 1, provision: "20s")),
     ],
-    manifests: [File("store.yaml")],
+    manifests: [File("disk.yaml"), File("store.yaml")],
     behaviors: [(pods: "calc-*", containers: [(name: "calc", process: (usage: [(milli_cpu: 20)]))])],
     faults: [FAULTS],
     expect: [EXPECT],
@@ -472,7 +512,7 @@ const STORE_HEALED: [&str; 4] = [
 ];
 
 /// Kinds that need the store to show what they do.
-const STORE_EFFECTS: [(&str, &str); 9] = [
+const STORE_EFFECTS: &[(&str, &str)] = &[
     (
         r#"ProvisionFailure(), lasts: "2m""#,
         "eventually event(persistentvolumeclaim(data), ProvisioningFailed, '*storage backend*') within 1m",
@@ -504,11 +544,14 @@ const STORE_EFFECTS: [(&str, &str); 9] = [
         r#"NamespaceLoss(namespace: "site"), at: "1m", lasts: "2m""#,
         "eventually not deployment(site/site) from 1m until 3m",
     ),
+    (r#"ProvisionDelay(by: "2m"), lasts: "4m""#, "never any(pods(app=db) where phase == Running) until 2m"),
+    (r#"AttachDelay(by: "2m"), lasts: "4m""#, "never any(pods(app=db) where phase == Running) until 2m"),
+    (r#"AutoscalerHang, lasts: "3m""#, "never any(pods(app=big) where phase == Running) until 3m"),
     (r#"NoCapacity, lasts: "3m""#, "never any(pods(app=big) where phase == Running) until 3m"),
 ];
 
 fn effects() -> Vec<(&'static str, &'static str)> {
-    EFFECTS.into_iter().chain(MORE_EFFECTS).collect()
+    EFFECTS.iter().chain(MORE_EFFECTS).copied().collect()
 }
 
 fn kind_of(fault: &str) -> &str {
@@ -532,7 +575,7 @@ fn run(scenario: &Scenario, seed: u64) -> Simulation {
 
 #[test]
 fn every_kind_has_an_effect_and_heals() {
-    let covered = effects().into_iter().chain(STORE_EFFECTS).map(|(fault, _)| kind_of(fault));
+    let covered = effects().into_iter().chain(STORE_EFFECTS.iter().copied()).map(|(fault, _)| kind_of(fault));
     let covered: BTreeSet<&str> = covered.collect();
     let all: BTreeSet<&str> = KINDS.iter().map(|info| info.name).collect();
     assert_eq!(covered, all, "each kind is tried");
@@ -550,7 +593,7 @@ fn every_kind_has_an_effect_and_heals() {
 fn store(faults: &str, expect: &[&str]) -> Vec<String> {
     let expect: Vec<String> = expect.iter().chain(&STORE_HEALED).map(|text| format!("{text:?}")).collect();
     let text = STORE_SCENARIO.replace("FAULTS", faults).replace("EXPECT", &expect.join(", "));
-    let files = BTreeMap::from([("store.ron", text.as_str()), ("store.yaml", STORE)]);
+    let files = BTreeMap::from([("store.ron", text.as_str()), ("store.yaml", STORE), ("disk.yaml", DISK)]);
     let scenario = Scenario::load("store.ron", &files).unwrap_or_else(|problems| panic!("{problems}\n{faults}"));
     let verdicts = run(&scenario, 1).verdicts();
     let failed = verdicts.iter().filter(|verdict| !verdict.met);
@@ -559,7 +602,7 @@ fn store(faults: &str, expect: &[&str]) -> Vec<String> {
 
 #[test]
 fn kinds_about_disks_metrics_and_namespaces_have_an_effect_and_heal() {
-    let failures = parallel(&STORE_EFFECTS, |(fault, effect)| store(&format!("(fault: {fault})"), &[effect])).concat();
+    let failures = parallel(STORE_EFFECTS, |(fault, effect)| store(&format!("(fault: {fault})"), &[effect])).concat();
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
     let unseen: Vec<String> = STORE_EFFECTS.iter().flat_map(|(_, effect)| store("", &[effect])).collect();
     assert_eq!(unseen.len(), STORE_EFFECTS.len(), "without faults none of the effects is seen: {unseen:#?}");

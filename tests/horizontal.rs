@@ -62,8 +62,8 @@ fn the_metric_that_asks_for_most_counts_and_a_missing_one_stops_the_way_down() {
         let metrics = format!("{}, {}", external("a", &value(100)), external("b", &value(100)));
         let all = [("a", a), ("b", b)].map(|(name, rate)| rate.map_or(String::new(), |rate| of(name, rate)));
         let mut simulation = simulation(&metrics, AT_ONCE, &all.concat());
-        // The way up goes on for as long as the value does not fall with it.
-        simulation.run_until(SimTime::from_secs(40));
+        // After one look: the way up goes on for as long as the value does not fall with it.
+        simulation.run_until(SimTime::from_secs(25));
         assert_eq!(replicas(&simulation), pods, "{a:?} {b:?}");
         let failed = told(&simulation, "FailedComputeMetricsReplicas").is_some();
         assert_eq!(failed, pods == 4 && (a, b) != (Some(100), Some(100)), "{a:?} {b:?}");

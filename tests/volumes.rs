@@ -7,18 +7,8 @@ use podsim::simulation::Simulation;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const OBJECTS: &str = r"
-apiVersion: storage.k8s.io/v1
-kind: StorageClass
-metadata: {name: fast}
-provisioner: disks.example.com
-volumeBindingMode: WaitForFirstConsumer
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: data}
-spec: {storageClassName: fast, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
-";
+/// A driver, a class whose claims wait for their first pod, and a claim.
+const OBJECTS: &str = include_str!("manifests/disk.yaml");
 
 const POD: &str = r"
 apiVersion: v1
@@ -83,22 +73,10 @@ fn a_claim_waits_for_its_first_pod_and_gets_a_volume_where_that_is() {
     assert_eq!(find(&simulation, Kind::PersistentVolume, &claim.volume_name), None);
 }
 
-const DISK: &str = r"
-apiVersion: storage.k8s.io/v1
-kind: CSIDriver
-metadata: {name: disks.example.com}
-spec: {attachRequired: true}
----
-apiVersion: storage.k8s.io/v1
-kind: StorageClass
-metadata: {name: fast}
-provisioner: disks.example.com
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: data}
-spec: {storageClassName: fast, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
-";
+/// The same with claims that wait for nobody.
+fn disk() -> String {
+    OBJECTS.replace("WaitForFirstConsumer", "Immediate")
+}
 
 fn pod_on(name: &str, node: &str) -> String {
     POD.replace("name: web", &format!("name: {name}")).replace("spec:", &format!("spec:\n  nodeName: {node}"))
@@ -106,14 +84,14 @@ fn pod_on(name: &str, node: &str) -> String {
 
 /// A cluster of two nodes with a disk, a pod that has it on the first, and from 1 m on one on the second.
 fn two_pods(actions: &str) -> Simulation {
-    let (one, two) = (pod_on("one", "node-1"), pod_on("two", "node-2"));
+    let (disk, one, two) = (disk(), pod_on("one", "node-1"), pod_on("two", "node-2"));
     let scenario = format!(
         r#"(duration: "20m", nodes: [Pool(count: 2)], manifests: [File("disk.yaml")], actions: [
             (at: "30s", do: Apply(File("one.yaml"))), (at: "1m", do: Apply(File("two.yaml"))), {actions}])"#
     );
     let files = BTreeMap::from([
         ("s.ron", scenario.as_str()),
-        ("disk.yaml", DISK),
+        ("disk.yaml", disk.as_str()),
         ("one.yaml", one.as_str()),
         ("two.yaml", two.as_str()),
     ]);

@@ -1,6 +1,7 @@
 //! Quantities and byte counts as scenario files write them: `"2Gi"`, `"500m"`, or a plain number.
 
 use super::Quantity;
+use super::lower::is_in_thousandths;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
@@ -20,6 +21,11 @@ impl Amount {
     /// Thousandths; amounts beyond `i64` become its limits.
     pub fn milli_value(&self) -> i64 {
         self.0.saturating_milli_value()
+    }
+
+    /// As amounts of a resource are kept: CPU in thousandths.
+    pub fn of(&self, resource: &str) -> i64 {
+        if is_in_thousandths(resource) { self.milli_value() } else { self.value() }
     }
 
     /// Reads a quantity that is not negative.

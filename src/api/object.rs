@@ -11,7 +11,7 @@ use super::{
     StatefulSet, StorageClass, Store, Table, VolumeAttachment,
 };
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// A type of object that the store keeps in a table of its own.
 pub trait ApiObject: Clone + PartialEq + Sized + 'static {
@@ -207,16 +207,25 @@ kinds! {
     Other, others, "", "", "", "", namespaced, shared;
 }
 
+/// The name of each kind, and its group and version, interned.
+static NAMES: LazyLock<Vec<(Name, Name)>> = LazyLock::new(|| {
+    let names = |kind: &Kind| {
+        let (group, version) = (kind.group(), kind.version());
+        let version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+        (Name::new(kind.as_str()), Name::new(&version))
+    };
+    Kind::ALL.iter().map(names).collect()
+});
+
 impl Kind {
     /// Group and version as manifests write them, such as `apps/v1`.
     pub fn api_version(self) -> Name {
-        let (group, version) = (self.group(), self.version());
-        if group.is_empty() { Name::new(version) } else { Name::new(&format!("{group}/{version}")) }
+        NAMES[self as usize].1
     }
 
     /// The kind's name, interned.
     pub fn name(self) -> Name {
-        Name::new(self.as_str())
+        NAMES[self as usize].0
     }
 
     /// The resource with its group, such as `deployments.apps`.

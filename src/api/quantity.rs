@@ -140,6 +140,14 @@ impl Quantity {
     }
 
     fn saturating_at(&self, exponent: i32) -> i64 {
+        if let Amount::Small { value, exponent: own } = self.amount {
+            return if own < exponent {
+                divided_up(value, exponent - own).0
+            } else {
+                let limit = if value < 0 { i64::MIN } else { i64::MAX };
+                multiplied(value, own - exponent).unwrap_or(limit)
+            };
+        }
         let (most, least) = (Decimal::new(i64::MAX, exponent), Decimal::new(i64::MIN, exponent));
         let amount = self.decimal();
         if amount.compare(&most) != Ordering::Less {

@@ -270,6 +270,8 @@ pub enum ErrorReason {
     AlreadyExists,
     /// 409 on update or delete.
     Conflict,
+    /// 413.
+    RequestEntityTooLarge,
     /// 422.
     Invalid,
     /// 429.
@@ -292,6 +294,7 @@ impl ApiError {
             ErrorReason::Forbidden | ErrorReason::NamespaceTerminating => 403,
             ErrorReason::NotFound => 404,
             ErrorReason::AlreadyExists | ErrorReason::Conflict => 409,
+            ErrorReason::RequestEntityTooLarge => 413,
             ErrorReason::Invalid => 422,
             ErrorReason::TooManyRequests | ErrorReason::DisruptionBudget => 429,
             ErrorReason::InternalError => 500,

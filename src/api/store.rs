@@ -147,6 +147,14 @@ impl Store {
         std::mem::take(&mut self.changes)
     }
 
+    /// Gives room back that the next writes are remembered in.
+    pub fn reuse(&mut self, mut changes: Vec<Change>) {
+        if self.changes.capacity() == 0 {
+            changes.clear();
+            self.changes = changes;
+        }
+    }
+
     /// The object of a kind and name.
     pub fn find(&self, kind: Kind, namespace: Name, name: Name) -> Option<Object> {
         object::with_kind!(kind, T => T::table(self).find(namespace, name).map(|version| T::wrap(version.clone())))

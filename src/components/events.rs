@@ -5,10 +5,15 @@
 
 use super::token_bucket::TokenBucket;
 use crate::api::{
-    Event, EventType, FastMap, Kind, Metadata, Name, Object, ObjectReference, Part, Request, Text, Timestamp, WallTime,
+    Event, EventType, FastMap, Kind, Metadata, Name, Object, ObjectReference, Part, Request, Text, Timestamp, Uid,
+    WallTime, names,
 };
 use crate::engine::{SimDuration, SimTime};
 use std::sync::Arc;
+
+names! {
+    DEFAULT = "default";
+}
 
 /// So many different messages of one kind are told apart; the next are told as one.
 const SIMILAR_EVENTS: usize = 10;
@@ -32,10 +37,14 @@ pub struct Told {
     pub message: Text,
 }
 
-/// Everything but the message: what makes events similar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What events are about, but for the part: kind, namespace, name and identity. A name without its identity is not
+/// enough, nor an identity without its name (`getSpamKey`).
+type Source = (Name, Name, Name, Uid);
+
+/// Of events about one object, everything else but the message: what makes them similar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Similar {
-    about: (Name, Name, Name, crate::api::Uid, Name),
+    part: Name,
     kind: EventType,
     reason: Name,
 }
@@ -45,23 +54,35 @@ struct Similar {
 pub struct EventRecorder {
     component: Name,
     host: Name,
-    similar: FastMap<Similar, Aggregate>,
-    seen: FastMap<(Similar, Option<Text>), Seen>,
-    spam: FastMap<(Name, Name, Name, crate::api::Uid, EventType), SpamBucket>,
+    /// What was told of each object.
+    objects: FastMap<Source, ToldOf>,
     /// How many events were told, so that names differ.
     told: u64,
 }
 
+/// What was told of one object: a handful of events, as a rule.
+#[derive(Debug, Clone, Default)]
+struct ToldOf {
+    similar: Vec<Aggregate>,
+    /// When the next event of a type may be told, by type.
+    spam: [SpamBucket; 2],
+}
+
+/// Similar events (`aggregateRecord`) and what was made of them.
 #[derive(Debug, Clone)]
 struct Aggregate {
-    /// Different ones, by letter.
-    messages: Vec<Text>,
+    similar: Similar,
     last: SimTime,
+    seen: Vec<Seen>,
 }
 
 /// An event that the server has, and how often it was told (`eventLog`).
 #[derive(Debug, Clone)]
 struct Seen {
+    /// What it says; `None` where it stands for many.
+    message: Option<Text>,
+    /// Whether the message is among those that are told apart.
+    counts: bool,
     name: Name,
     first: Timestamp,
     count: u32,
@@ -69,7 +90,7 @@ struct Seen {
 }
 
 /// A token bucket that refills slower than once a second.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct SpamBucket {
     due: SimTime,
 }
@@ -77,35 +98,25 @@ struct SpamBucket {
 impl EventRecorder {
     /// A recorder that signs as a component, on a host or (empty) on none.
     pub fn new(component: Name, host: Name) -> Self {
-        Self {
-            component,
-            host,
-            similar: FastMap::default(),
-            seen: FastMap::default(),
-            spam: FastMap::default(),
-            told: 0,
-        }
+        Self { component, host, objects: FastMap::default(), told: 0 }
     }
 
     /// The call that tells people, unless they have been told too much already.
     pub fn tell(&mut self, now: SimTime, wall: WallTime, told: Told) -> Option<Request> {
         let about = &told.about;
-        let object = (about.kind, about.namespace, about.name, about.uid, about.field_path);
-        let similar = Similar { about: object, kind: told.kind, reason: told.reason };
-        let (key, message) = self.aggregate(now, similar, told.message);
         let stamp = wall.truncated();
         self.told += 1;
         let unique = wall.unix_nanos() as u64 + self.told % 1_000;
-        let seen = self.seen.entry(key).or_insert_with(|| {
-            let name = Name::new(&format!("{}.{unique:x}", about.name));
-            Seen { name, first: stamp, count: 0, created: false }
-        });
+        let object = self.objects.entry((about.kind, about.namespace, about.name, about.uid)).or_default();
+        let may_tell = object.spam[told.kind as usize].take(now);
+        let similar = Similar { part: about.field_path, kind: told.kind, reason: told.reason };
+        let name = || (Name::new(&format!("{}.{unique:x}", about.name)), stamp);
+        let (seen, message) = object.aggregate(now, similar).seen(told.message, name);
         seen.count += 1;
-        let source = (about.kind, about.namespace, about.name, about.uid, told.kind);
-        if !self.spam.entry(source).or_insert(SpamBucket { due: SimTime::ZERO }).take(now) {
+        if !may_tell {
             return None;
         }
-        let namespace = if about.namespace.is_empty() { Name::new("default") } else { about.namespace };
+        let namespace = if about.namespace.is_empty() { *DEFAULT } else { about.namespace };
         let event = Event {
             meta: Metadata { name: seen.name, namespace, ..Metadata::default() },
             involved: *about,
@@ -132,25 +143,74 @@ impl EventRecorder {
     /// Counts what was told before the run began: whoever hears of it again hears how often it was told.
     pub fn was_told(&mut self, wall: WallTime, told: Told) {
         if let Some(Request::Create(_)) = self.tell(SimTime::ZERO, wall, told) {
-            self.seen.values_mut().for_each(|seen| seen.created = false);
+            let all = self.objects.values_mut().flat_map(|object| &mut object.similar);
+            all.flat_map(|record| &mut record.seen).for_each(|seen| seen.created = false);
+        }
+    }
+}
+
+impl ToldOf {
+    /// The record of events that are similar to one that is told now.
+    fn aggregate(&mut self, now: SimTime, similar: Similar) -> &mut Aggregate {
+        let place = self.similar.iter().position(|record| record.similar == similar).unwrap_or_else(|| {
+            self.similar.push(Aggregate { similar, last: now, seen: Vec::new() });
+            self.similar.len() - 1
+        });
+        let record = &mut self.similar[place];
+        if now.since(record.last) > SIMILAR_WITHIN {
+            record.seen.iter_mut().for_each(|seen| seen.counts = false);
+        }
+        record.last = now;
+        record
+    }
+}
+
+impl Aggregate {
+    /// The event of a message, with what it says. Up to nine messages are told apart; from the tenth on they are one.
+    fn seen(&mut self, message: Text, fresh: impl FnOnce() -> (Name, Timestamp)) -> (&mut Seen, Text) {
+        let known = self.seen.iter().position(|seen| seen.message.as_ref() == Some(&message));
+        let place = known.unwrap_or_else(|| self.add(Seen::unknown(Some(message.clone()))));
+        let apart = self.seen.iter().filter(|seen| seen.counts).count();
+        if self.seen[place].counts || apart + 1 < SIMILAR_EVENTS {
+            self.seen[place].counts = true;
+            return (self.seen[place].or_else(fresh), message);
+        }
+        self.seen[place].counts = true;
+        self.forget_first();
+        let combined = self.seen.iter().position(|seen| seen.message.is_none());
+        let place = combined.unwrap_or_else(|| self.add(Seen::unknown(None)));
+        (self.seen[place].or_else(fresh), format!("(combined from similar events): {message}").into())
+    }
+
+    /// The first message, by letter, is not told apart any more.
+    fn forget_first(&mut self) {
+        let all = self.seen.iter().enumerate().filter(|(_, seen)| seen.counts);
+        let Some((place, _)) = all.min_by(|(_, one), (_, other)| one.message.cmp(&other.message)) else { return };
+        self.seen[place].counts = false;
+        if self.seen[place].count == 0 {
+            self.seen.swap_remove(place);
         }
     }
 
-    /// Tells apart up to nine messages of a kind; from the tenth on they are one.
-    fn aggregate(&mut self, now: SimTime, similar: Similar, message: Text) -> ((Similar, Option<Text>), Text) {
-        let record = self.similar.entry(similar).or_insert_with(|| Aggregate { messages: Vec::new(), last: now });
-        if now.since(record.last) > SIMILAR_WITHIN {
-            record.messages.clear();
+    fn add(&mut self, seen: Seen) -> usize {
+        self.seen.reserve_exact(1); // As a rule there is one.
+        self.seen.push(seen);
+        self.seen.len() - 1
+    }
+}
+
+impl Seen {
+    /// An event that nobody was told of.
+    fn unknown(message: Option<Text>) -> Self {
+        Self { message, counts: false, name: Name::default(), first: Timestamp::default(), count: 0, created: false }
+    }
+
+    /// The event, with a name and a first time if it was never told.
+    fn or_else(&mut self, fresh: impl FnOnce() -> (Name, Timestamp)) -> &mut Self {
+        if self.count == 0 {
+            (self.name, self.first) = fresh();
         }
-        record.last = now;
-        if let Err(place) = record.messages.binary_search(&message) {
-            record.messages.insert(place, message.clone());
-        }
-        if record.messages.len() < SIMILAR_EVENTS {
-            return ((similar, Some(message.clone())), message);
-        }
-        record.messages.remove(0);
-        ((similar, None), format!("(combined from similar events): {message}").into())
+        self
     }
 }
 

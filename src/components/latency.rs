@@ -37,6 +37,9 @@ pub struct LatencyProfile {
     pub main_loop_step: Distribution,
     /// What a kubelet computes between two calls to its runtime.
     pub sync_step: Distribution,
+    /// What a kubelet does for a container before it is created: its directories and files, and what it is made from.
+    #[serde(default = "usual_prepare_container")]
+    pub prepare_container: Distribution,
     /// A relist of the runtime: listing, and inspecting what changed.
     pub relist: Distribution,
     /// A volume operation of a kubelet: token, ConfigMap or Secret fetched and mounted.
@@ -132,7 +135,7 @@ impl LatencyProfile {
     }
 
     /// Every latency with its name.
-    pub fn named(&self) -> [(&'static str, &Distribution); 28] {
+    pub fn named(&self) -> [(&'static str, &Distribution); 29] {
         [
             ("api_read", &self.api_read),
             ("api_write", &self.api_write),
@@ -146,6 +149,7 @@ impl LatencyProfile {
             ("worker_wake", &self.worker_wake),
             ("main_loop_step", &self.main_loop_step),
             ("sync_step", &self.sync_step),
+            ("prepare_container", &self.prepare_container),
             ("relist", &self.relist),
             ("mount", &self.mount),
             ("unmount", &self.unmount),
@@ -178,6 +182,7 @@ impl LatencyProfile {
             "worker_wake" => &mut self.worker_wake,
             "main_loop_step" => &mut self.main_loop_step,
             "sync_step" => &mut self.sync_step,
+            "prepare_container" => &mut self.prepare_container,
             "relist" => &mut self.relist,
             "mount" => &mut self.mount,
             "unmount" => &mut self.unmount,
@@ -199,6 +204,11 @@ impl LatencyProfile {
             _ => return None,
         })
     }
+}
+
+/// Of profiles that say nothing about the preparing of containers.
+fn usual_prepare_container() -> Distribution {
+    LatencyProfile::kubernetes_1_36().prepare_container
 }
 
 /// Of profiles that say nothing about proxies: a partial `iptables-restore`.

@@ -136,6 +136,8 @@ pub enum ApiFailure {
     Forbidden,
     /// 504, although the write was done.
     Timeout,
+    /// 413: what is sent is larger than the store takes.
+    TooLarge,
 }
 
 /// Events that get lost.
@@ -186,6 +188,16 @@ pub struct LeaderChange {
     /// How long nobody leads; until the lease expires, 15 seconds, if nothing is said.
     #[serde(default)]
     pub gap: Option<SimDuration>,
+}
+
+/// A component that needs longer for each thing that it does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SlowLeader {
+    /// `Scheduler` or `ControllerManager`.
+    pub of: Leader,
+    /// How much longer.
+    pub by: SimDuration,
 }
 
 /// A metrics server that tells another use of CPU.

@@ -34,6 +34,8 @@ pub enum Group {
     Volume,
     /// What people do.
     Operation,
+    /// Requests.
+    Load,
 }
 
 /// What a kind of fault strikes.
@@ -120,9 +122,13 @@ kinds! {
     /// The store has no leader: writes fail after seven seconds, reads go on.
     ApiServer Cluster false EtcdLeaderLoss =
         r#"(fault: EtcdLeaderLoss, at: "1m", lasts: "20s")"#;
-    /// A backup of the store is taken; healed, the store is what it was then, and whatever came after never was.
+    /// A backup of the store is taken; healed, the store is what it was then, whatever came after never was, and
+    /// scheduler and controllers start anew.
     ApiServer Cluster false EtcdRestore =
         r#"(fault: EtcdRestore, at: "1m", lasts: "5m")"#;
+    /// Reads are answered with what was stored when this began.
+    ApiServer Cluster false StaleReads =
+        r#"(fault: StaleReads, at: "1m", lasts: "1m")"#;
     /// Events do not arrive.
     ApiServer Cluster false EventLoss(EventLoss) =
         r#"(fault: EventLoss(percent: 50), lasts: "5m")"#;
@@ -141,6 +147,9 @@ kinds! {
     /// Two controller managers lead at once, and both act; healed, the second is gone.
     Controllers Cluster false TwoLeaders =
         r#"(fault: TwoLeaders, at: "1m", lasts: "2m")"#;
+    /// The scheduler, or the controllers, take longer for each thing that they do.
+    Controllers Cluster false SlowLeader(SlowLeader) =
+        r#"(fault: SlowLeader(of: ControllerManager, by: "2s"), at: "1m", lasts: "2m")"#;
     /// The metrics server does not answer: autoscalers do not know what pods use.
     Controllers Cluster false MetricsDown =
         r#"(fault: MetricsDown, at: "1m", lasts: "5m")"#;
@@ -153,6 +162,9 @@ kinds! {
     /// The cloud has no machine for a cluster autoscaler that asks for one, until it is over.
     Controllers Cluster false NoCapacity =
         r#"(fault: NoCapacity, at: "1m", lasts: "10m")"#;
+    /// A cluster autoscaler hangs: no machine is asked for, and none is given back.
+    Controllers Cluster false AutoscalerHang =
+        r#"(fault: AutoscalerHang, at: "1m", lasts: "5m")"#;
     /// Machines lose power; healed, they start again.
     Node Nodes false PowerLoss =
         r#"(fault: PowerLoss, on: (zone: "a"), at: "2m", lasts: "90s")"#;
@@ -210,6 +222,9 @@ kinds! {
     /// Nodes lose a label, and get it back.
     Node Nodes false NodeLabelLoss(NodeLabelLoss) =
         r#"(fault: NodeLabelLoss(label: "disktype"), on: (nodes: "node-1"), at: "1m", lasts: "1m")"#;
+    /// Kubelets tell other resources than their machines have for pods.
+    Node Nodes false WrongAllocatable(WrongAllocatable) =
+        r#"(fault: WrongAllocatable(resources: {"cpu": "100m"}), on: (nodes: "node-1"), at: "1m", lasts: "2m")"#;
     /// So much is left of a node's memory, disks, inodes or processes.
     Pressure Nodes false NodePressure(NodePressure) =
         r#"(fault: NodePressure(memory: "50Mi"), on: (nodes: "node-1"), at: "1m", lasts: "2m")"#;
@@ -243,6 +258,9 @@ kinds! {
     /// Processes stop for garbage collection: nobody is answered until it is over.
     Process Scope false GcPause(GcPause) =
         r#"(fault: GcPause(pause: "3s", every: "20s"), on: (pods: "web-*"), at: "1m", lasts: "5m")"#;
+    /// Processes that have served so many requests serve no more: listeners and commands hang.
+    Process Scope false Deadlock(Deadlock) =
+        r#"(fault: Deadlock(requests: 50), on: (pods: "web-*"), at: "1m", lasts: "10m")"#;
     /// Processes open ever more files, and accept no connection when they may open no more.
     Process Scope false DescriptorLeak(DescriptorLeak) =
         r#"(fault: DescriptorLeak(per_minute: 600, limit: 1024), on: (pods: "web-*"), at: "1m", lasts: "10m")"#;
@@ -264,7 +282,7 @@ kinds! {
     /// Processes use more memory at once.
     Process Scope false MemoryStep(MemoryStep) =
         r#"(fault: MemoryStep(by: "1Gi"), on: (pods: "web-*"), at: "1m", lasts: "1m")"#;
-    /// Processes write too much to their logs, or their container.
+    /// Processes write too much to their logs, their container, or an `emptyDir`.
     Process Scope false DiskFill(DiskFill) =
         r#"(fault: DiskFill(into: Logs, per_minute: "20Gi"), on: (pods: "web-*"), lasts: "5m")"#;
     /// Containers cannot be started: a wrong binary.
@@ -291,12 +309,21 @@ kinds! {
     /// Nodes are cut off from the pods of other nodes; their kubelets still probe their own.
     Sandbox Nodes false PodNetworkPartition =
         r#"(fault: PodNetworkPartition, on: (nodes: "node-1"), at: "1m", lasts: "1m")"#;
+    /// Pods get nothing from other pods, as under a NetworkPolicy that allows nobody; their kubelets still probe them.
+    Sandbox Scope false TrafficDenied =
+        r#"(fault: TrafficDenied, on: (pods: "web-*"), at: "1m", lasts: "1m")"#;
+    /// Connections from a node to a Service go on leading where they first led, also when nobody is there any more.
+    Sandbox Nodes false StaleConnections =
+        r#"(fault: StaleConnections, on: (nodes: "node-1"), at: "1m", lasts: "2m")"#;
     /// No name is found, by the programs in pods.
     Sandbox Scope false DnsFailure =
         r#"(fault: DnsFailure, on: (pods: "web-*"), at: "10s", lasts: "1m")"#;
     /// Names are found, by the programs in pods, but lead elsewhere.
     Sandbox Scope false DnsWrong(DnsWrong) =
         r#"(fault: DnsWrong(address: "192.0.2.1"), on: (pods: "web-*"), at: "10s", lasts: "1m")"#;
+    /// Names lead, for the programs in pods, where they led when somebody last asked, until the answer is too old.
+    Sandbox Scope false StaleNames(StaleNames) =
+        r#"(fault: StaleNames(ttl: "30s"), at: "10s", lasts: "5m")"#;
     /// Volumes cannot be mounted.
     Volume Scope false MountFailure(MountFailure) =
         r#"(fault: MountFailure(volumes: "data"), on: (pods: "db-*"), lasts: "2m")"#;
@@ -312,6 +339,12 @@ kinds! {
     /// Drivers detach no volumes from nodes: nobody else gets them.
     Volume Cluster false DetachFailure(DriverFailure) =
         r#"(fault: DetachFailure(), at: "1m", lasts: "2m")"#;
+    /// Drivers take longer to make volumes for claims.
+    Volume Cluster false ProvisionDelay(DriverDelay) =
+        r#"(fault: ProvisionDelay(by: "1m"), lasts: "5m")"#;
+    /// Drivers take longer to attach volumes to nodes.
+    Volume Cluster false AttachDelay(DriverDelay) =
+        r#"(fault: AttachDelay(by: "1m"), lasts: "5m")"#;
     /// Pods are deleted.
     Operation Pods true PodKill(PodKill) =
         r#"(fault: PodKill(force: true), on: (labels: {"app": "web"}, count: 1), at: "1m", every: "30s", times: 5)"#;
@@ -327,6 +360,15 @@ kinds! {
     /// An object is deleted, and created again.
     Operation Cluster false ObjectLoss(ObjectLoss) =
         r#"(fault: ObjectLoss(object: "configmap/settings"), at: "1m", lasts: "1m")"#;
+    /// An object gets an owner that there is not, and the garbage collector deletes it; healed, it is created again.
+    Operation Cluster false WrongOwner(WrongOwner) =
+        r#"(fault: WrongOwner(object: "deployment/web"), at: "1m", lasts: "1m")"#;
+    /// A ConfigMap says something else, or lacks a key; healed, it says what it said.
+    Operation Cluster false ConfigChange(ConfigChange) =
+        r#"(fault: ConfigChange(object: "configmap/settings", key: "colour"), at: "1m", lasts: "1m")"#;
+    /// A workload is rolled out anew for no reason.
+    Operation Cluster true RolloutRestart(RolloutRestart) =
+        r#"(fault: RolloutRestart(object: "deployment/web"), at: "1m", every: "5m")"#;
     /// A namespace is deleted with all that is in it; healed, everything is created again.
     Operation Cluster false NamespaceLoss(NamespaceLoss) =
         r#"(fault: NamespaceLoss(namespace: "shop"), at: "1m", lasts: "2m")"#;
@@ -342,6 +384,15 @@ kinds! {
     /// A quota allows no further pod in a namespace.
     Operation Cluster false QuotaExhausted(QuotaExhausted) =
         r#"(fault: QuotaExhausted(namespace: "default"), at: "1m", lasts: "2m")"#;
+    /// A LimitRange allows a namespace's containers less than they ask for.
+    Operation Cluster false StrictLimits(StrictLimits) =
+        r#"(fault: StrictLimits(memory: "16Mi"), at: "1m", lasts: "2m")"#;
+    /// A namespace enforces a Pod Security Standard that its pods do not meet.
+    Operation Cluster false PodSecurity(PodSecurity) =
+        r#"(fault: PodSecurity(enforce: Restricted), at: "1m", lasts: "2m")"#;
+    /// Those who send requests send more, as when a page becomes known, or less.
+    Load Cluster false LoadSurge(LoadSurge) =
+        r#"(fault: LoadSurge(percent: 1000), at: "1m", lasts: "2m")"#;
 }
 
 impl FaultKind {
@@ -349,6 +400,30 @@ impl FaultKind {
     pub fn info(&self) -> &'static KindInfo {
         let name: &str = self.into();
         KINDS.iter().find(|info| info.name == name).expect("every kind is listed")
+    }
+
+    /// Whether it changes what is stored, and its heal changes that back.
+    pub const fn is_written(&self) -> bool {
+        matches!(
+            self,
+            Self::NodeTaint(_)
+                | Self::Cordon
+                | Self::Drain(_)
+                | Self::SpotReclaim(_)
+                | Self::NodeLabelLoss(_)
+                | Self::LabelChange(_)
+                | Self::BadImage(_)
+                | Self::ScaleTo(_)
+                | Self::ObjectLoss(_)
+                | Self::WrongOwner(_)
+                | Self::ConfigChange(_)
+                | Self::NamespaceLoss(_)
+                | Self::CronJobBomb(_)
+                | Self::StrictBudget(_)
+                | Self::QuotaExhausted(_)
+                | Self::StrictLimits(_)
+                | Self::PodSecurity(_)
+        )
     }
 
     /// How much longer something takes, where that is what it does.

@@ -1,9 +1,11 @@
 //! Faults of nodes: machines, kubelets, runtimes, and what operators and clouds do to them.
 
+use crate::api::Amount;
 use crate::engine::{Distribution, SimDuration};
 use crate::scenario::Placed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A machine that starts anew.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -80,6 +82,14 @@ impl Default for SpotReclaim {
 pub struct NodeLabelLoss {
     /// Its key.
     pub label: String,
+}
+
+/// Nodes of which other resources are told than they have for pods.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct WrongAllocatable {
+    /// What is told: `{"cpu": "1", "pods": 5}`.
+    pub resources: BTreeMap<String, Amount>,
 }
 
 /// Machines that break by their age, and are repaired.

@@ -2,7 +2,7 @@
 
 use crate::api::Text;
 use crate::components::runtime::{ExecResult, Glob, ListenAnswer};
-use crate::engine::Distribution;
+use crate::engine::{Distribution, SimDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -113,6 +113,29 @@ impl Default for DnsWrong {
     fn default() -> Self {
         Self { address: Ipv4Addr::new(192, 0, 2, 1) }
     }
+}
+
+/// Answers of DNS that are kept where somebody asked, and told again while they are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StaleNames {
+    /// How long each answer is kept.
+    pub ttl: SimDuration,
+}
+
+impl Default for StaleNames {
+    /// What CoreDNS tells of the names of Services (`ttl 30` of its `kubernetes` plug-in).
+    fn default() -> Self {
+        Self { ttl: SimDuration::from_secs(30) }
+    }
+}
+
+/// Drivers of volumes that take longer.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DriverDelay {
+    /// How much longer.
+    pub by: SimDuration,
 }
 
 /// Drivers of volumes that fail.

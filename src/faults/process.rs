@@ -85,6 +85,8 @@ pub enum Written {
     Logs,
     /// The writable layer of their container.
     Layer,
+    /// An `emptyDir` of their pod, by its name.
+    EmptyDir(Name),
 }
 
 /// Containers that cannot be started: a wrong binary.
@@ -134,6 +136,20 @@ pub struct DescriptorLeak {
 impl Default for DescriptorLeak {
     fn default() -> Self {
         Self { per_minute: 600, limit: 1_024 }
+    }
+}
+
+/// Processes that stop for good once they have served so many requests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Deadlock {
+    /// How many, since they were started.
+    pub requests: u32,
+}
+
+impl Default for Deadlock {
+    fn default() -> Self {
+        Self { requests: 100 }
     }
 }
 

@@ -21,6 +21,12 @@ pub struct SwarmTargets {
     pub objects: Vec<(&'static str, String, String)>,
 }
 
+impl SwarmTargets {
+    fn deployment(&self, draw: &mut Draw) -> Option<&(String, String, String)> {
+        self.deployments.get(draw.below(self.deployments.len() as u64) as usize)
+    }
+}
+
 /// The faults of a seed, as a scenario writes them, which begin and are healed before an end.
 ///
 /// ```
@@ -88,7 +94,8 @@ fn kind(name: &str, targets: &SwarmTargets, draw: &mut Draw) -> Option<String> {
         "WatchLag" => format!("WatchLag({of}by: \"{seconds}s\")"),
         "WatchLoss" => format!("WatchLoss({of})"),
         "ApiErrors" => {
-            let error = one_of(draw, &["TooManyRequests", "InternalError", "Conflict", "Forbidden", "Timeout"]);
+            let error =
+                one_of(draw, &["TooManyRequests", "InternalError", "Conflict", "Forbidden", "Timeout", "TooLarge"]);
             format!("ApiErrors({of}percent: Some({percent}), error: {error})")
         }
         "EventLoss" => format!("EventLoss(percent: Some({percent}))"),
@@ -125,7 +132,7 @@ fn kind(name: &str, targets: &SwarmTargets, draw: &mut Draw) -> Option<String> {
         "MemoryLeak" => format!("MemoryLeak(per_minute: \"{}Mi\")", seconds * 64),
         "MemoryStep" => format!("MemoryStep(by: \"{}Mi\")", seconds * 64),
         "DiskFill" => {
-            let into = one_of(draw, &["Logs", "Layer"]);
+            let into = one_of(draw, &["Logs", "Layer", "EmptyDir(\"scratch\")"]);
             format!("DiskFill(into: {into}, per_minute: \"{seconds}Gi\")")
         }
         "ListenerFailure" => {
@@ -142,8 +149,7 @@ fn kind(name: &str, targets: &SwarmTargets, draw: &mut Draw) -> Option<String> {
         "MountDelay" => format!("MountDelay(by: \"{seconds}s\")"),
         "PodKill" => format!("PodKill(force: {})", draw.below(2) == 0),
         "BadImage" | "ScaleTo" => {
-            let (namespace, deployment, container) =
-                targets.deployments.get(draw.below(targets.deployments.len() as u64) as usize)?;
+            let (namespace, deployment, container) = targets.deployment(draw)?;
             let object = format!("object: \"deployment/{deployment}\", namespace: Some(\"{namespace}\")");
             match name {
                 "BadImage" => format!("BadImage({object}, container: \"{container}\", image: \"no.such/image:typo\")"),
@@ -171,9 +177,27 @@ fn kind(name: &str, targets: &SwarmTargets, draw: &mut Draw) -> Option<String> {
             let namespace = all.into_iter().find(|namespace| !own.contains(&namespace.as_str()))?;
             format!("NamespaceLoss(namespace: \"{namespace}\")")
         }
+        "WrongOwner" | "RolloutRestart" => {
+            let (namespace, deployment, _) = targets.deployment(draw)?;
+            format!("{name}(object: \"deployment/{deployment}\", namespace: Some(\"{namespace}\"))")
+        }
+        "ConfigChange" => {
+            let (_, namespace, object) = targets.objects.iter().find(|(kind, ..)| *kind == "configmap")?;
+            format!(
+                "ConfigChange(object: \"configmap/{object}\", namespace: Some(\"{namespace}\"), key: \"swarm\", \
+                 value: Some(\"{percent}\"))"
+            )
+        }
+        "SlowLeader" => {
+            let of = one_of(draw, &["Scheduler", "ControllerManager"]);
+            format!("SlowLeader(of: {of}, by: \"{}ms\")", seconds * 50)
+        }
+        "WrongAllocatable" => format!("WrongAllocatable(resources: {{\"cpu\": \"{}m\"}})", percent * 10),
+        "Deadlock" => format!("Deadlock(requests: {})", seconds * 5),
+        "StaleNames" => format!("StaleNames(ttl: \"{seconds}s\")"),
+        "ProvisionDelay" | "AttachDelay" => format!("{name}(by: \"{seconds}s\")"),
+        "LoadSurge" => format!("LoadSurge(percent: {})", percent * 10),
         "LabelChange" => "LabelChange(label: \"app\", value: \"swarm\")".to_owned(),
-        // What was written after a backup was taken never was: laws about what follows what do not hold across it.
-        "EtcdRestore" => return None,
         // Needs two images that go together.
         "TagMoved" => return None,
         plain => {
@@ -205,6 +229,6 @@ mod tests {
             }
         }
         let missing: Vec<&str> = KINDS.iter().map(|info| info.name).filter(|name| !seen.contains(*name)).collect();
-        assert_eq!(missing, ["EtcdRestore", "TagMoved"]);
+        assert_eq!(missing, ["TagMoved"]);
     }
 }

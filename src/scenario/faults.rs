@@ -12,13 +12,15 @@ use crate::components::runtime::Glob;
 use crate::components::scope::Scope;
 use crate::engine::{SimDuration, SimTime, StreamKey};
 use crate::faults::{
-    BadImage, Fault, FaultKind, FaultPlan, NodeTaint, ObjectLoss, PlannedTrigger, ScaleTo, SlowNode, Subject, Targets,
-    Trigger,
+    BadImage, ConfigChange, Fault, FaultKind, FaultPlan, NodeTaint, ObjectLoss, PlannedTrigger, RolloutRestart,
+    ScaleTo, SlowNode, Subject, Targets, Trigger, WrongOwner,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most times that a fault strikes.
 const MOST_TIMES: usize = 100_000;
+/// Workloads with rollouts.
+const ROLLED_OUT: [Kind; 3] = [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet];
 /// The verbs of calls.
 const VERBS: [&str; 8] = ["get", "create", "update", "patch", "amend", "bind", "evict", "delete"];
 
@@ -114,15 +116,21 @@ impl FaultContext<'_, '_, '_> {
                     self.loader.problems.add(taint.place, found, remedy);
                 }
             }
-            FaultKind::BadImage(BadImage { object, namespace, .. }) => {
-                self.object_is_known(object, namespace, &[Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet]);
+            FaultKind::BadImage(BadImage { object, namespace, .. })
+            | FaultKind::RolloutRestart(RolloutRestart { object, namespace }) => {
+                self.object_is_known(object, namespace, &ROLLED_OUT);
             }
             FaultKind::ScaleTo(ScaleTo { object, namespace, .. }) => {
                 let scaled = [Kind::Deployment, Kind::ReplicaSet, Kind::ReplicationController, Kind::StatefulSet];
                 self.object_is_known(object, namespace, &scaled);
             }
-            FaultKind::ObjectLoss(ObjectLoss { object, namespace }) => {
-                self.object_is_known(object, namespace, &[Kind::ConfigMap, Kind::Secret, Kind::Service]);
+            FaultKind::ObjectLoss(ObjectLoss { object, namespace })
+            | FaultKind::WrongOwner(WrongOwner { object, namespace }) => {
+                let lost = [Kind::ConfigMap, Kind::Secret, Kind::Service];
+                self.object_is_known(object, namespace, &[lost.as_slice(), &ROLLED_OUT].concat());
+            }
+            FaultKind::ConfigChange(ConfigChange { object, namespace, .. }) => {
+                self.object_is_known(object, namespace, &[Kind::ConfigMap]);
             }
             _ => {}
         }

@@ -56,8 +56,7 @@ impl ManifestReader {
             *used |= setting.apply_to_object(&mut value);
         }
         let place = moved(from, positions.here());
-        let length = value.to_string().len();
-        let lowered = if length > LONGEST_REQUEST {
+        let lowered = if most_length(&value) > LONGEST_REQUEST && value.to_string().len() > LONGEST_REQUEST {
             let message = format!("Request entity too large: limit is {LONGEST_REQUEST}");
             Err(ApiError::new(ErrorReason::BadRequest, message))
         } else {
@@ -110,15 +109,33 @@ fn path_of(value: &Value) -> String {
 
 /// A number of pods that nobody means.
 fn too_many(value: &Value) -> Option<(&'static str, i64)> {
+    let spec = value.get("spec")?;
+    let of_template = || spec.get("jobTemplate")?.get("spec")?.get("parallelism");
     let fields = [
-        ("spec.replicas", "/spec/replicas"),
-        ("spec.parallelism", "/spec/parallelism"),
-        ("spec.jobTemplate.spec.parallelism", "/spec/jobTemplate/spec/parallelism"),
+        ("spec.replicas", spec.get("replicas")),
+        ("spec.parallelism", spec.get("parallelism")),
+        ("spec.jobTemplate.spec.parallelism", of_template()),
     ];
-    fields.into_iter().find_map(|(field, pointer)| {
-        let number = value.pointer(pointer)?.as_i64().filter(|number| *number > MOST_REPLICAS)?;
+    fields.into_iter().find_map(|(field, number)| {
+        let number = number?.as_i64().filter(|number| *number > MOST_REPLICAS)?;
         Some((field, number))
     })
+}
+
+/// A length that the text of a value does not exceed.
+fn most_length(value: &Value) -> usize {
+    /// What a number takes at most, or a word.
+    const SCALAR: usize = 26;
+    // Each byte may be written as an escape; and there are quotes.
+    let text = |text: &str| text.len() * 6 + 2;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => SCALAR,
+        Value::String(words) => text(words),
+        Value::Array(elements) => 2 + elements.iter().map(|element| most_length(element) + 1).sum::<usize>(),
+        Value::Object(fields) => {
+            2 + fields.iter().map(|(name, value)| text(name) + most_length(value) + 2).sum::<usize>()
+        }
+    }
 }
 
 /// The namespace of an object, or the one that it makes.

@@ -105,8 +105,9 @@ impl Cluster {
         }
     }
 
-    /// The objects that an action is about, as they are now; of those that a pattern matches, the ones that nobody has
-    /// deleted yet.
+    /// The objects that an action is about, as they are now; of those that a pattern matches, the live ones: not
+    /// deleted yet and, of pods, not ended. A creation is known to the second, as the server stores it; of one second
+    /// the first by name.
     pub(super) fn find(&self, target: &ActionTarget) -> Vec<Target> {
         let mut found: Vec<Object> = self
             .server
@@ -115,12 +116,13 @@ impl Cluster {
             .into_iter()
             .filter(|object| {
                 let meta = object.meta();
-                let live = !target.name.as_str().contains('*') || !meta.is_terminating();
+                let ended = object.pod().is_some_and(|pod| pod.is_terminal());
+                let live = !target.name.as_str().contains('*') || !meta.is_terminating() && !ended;
                 let named = meta.namespace == target.namespace && target.name.matches(&meta.name);
                 named && live && on_node(object, target.node)
             })
             .collect();
-        found.sort_by_key(|object| object.meta().index);
+        found.sort_by_key(|object| (object.meta().creation_timestamp, object.meta().name));
         let picked: Vec<Object> = match target.pick {
             Pick::Oldest => found.into_iter().take(1).collect(),
             Pick::Newest => found.into_iter().next_back().into_iter().collect(),

@@ -127,9 +127,21 @@ impl Cluster {
         &self.plan
     }
 
+    /// Whether anything was written since the trace last looked.
+    pub(super) const fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
     /// Takes the writes since the last call, oldest first.
     pub(super) fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
+    }
+
+    /// Gives back what the writes were in.
+    pub(super) fn reuse(&mut self, changes: Vec<Change>) {
+        if self.changes.capacity() == 0 {
+            self.changes = changes;
+        }
     }
 
     /// How long a message is under way.
@@ -235,10 +247,12 @@ impl Cluster {
         if !self.plan.faults.is_empty() {
             self.call_served(client, &request, out);
         }
-        let response = match request {
-            Request::PodMetrics { namespace, selector } => self.pod_metrics(now, namespace, &selector),
-            Request::Metric { namespace, metric, of } => self.told_metric(now, namespace, &metric, &of),
-            request => self.server.serve(now, request),
+        let stale = if let Request::Get(target) = &request { self.stale_answer(*target) } else { None };
+        let response = match (stale, request) {
+            (Some(stale), _) => stale,
+            (None, Request::PodMetrics { namespace, selector }) => self.pod_metrics(now, namespace, &selector),
+            (None, Request::Metric { namespace, metric, of }) => self.told_metric(now, namespace, &metric, &of),
+            (None, request) => self.server.serve(now, request),
         };
         out.now(Message::Reply { client, id, response });
         self.publish(now, out);
@@ -256,7 +270,8 @@ impl Cluster {
 
     /// Tells the watchers of what was just written.
     pub(super) fn publish(&mut self, now: SimTime, out: &mut Outbox<Message>) {
-        for change in self.server.take_changes() {
+        let mut written = self.server.take_changes();
+        for change in written.drain(..) {
             let others: Vec<Client> = self.extensions.watchers(change.object.kind()).collect();
             for client in self.watchers(&change).into_iter().flatten().chain(others) {
                 self.notify(now, client, &change, out);
@@ -266,6 +281,7 @@ impl Cluster {
             self.conditions_note(&change, out);
             self.changes.push(change);
         }
+        self.server.reuse(written);
     }
 
     /// Sends a watcher word of a change.

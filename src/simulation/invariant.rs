@@ -296,6 +296,9 @@ fn overcommitted(write: &Write<'_>, pod: &Pod) -> Option<String> {
     }
     let store = write.cluster.server().store();
     let node = store.nodes.find(Name::default(), pod.node_name)?;
+    if write.cluster.allocatable_is_told_wrong() {
+        return None; // What the scheduler was told is not what there is.
+    }
     let mut used = Resources::default();
     for other in store.pods.iter().filter(|other| other.node_name == pod.node_name && !other.is_terminal()) {
         used.add(&Resources::from(&requests_with_status(&other.spec, &other.status)));
@@ -357,7 +360,7 @@ impl Trace for Watchdog {
             ChangeKind::Modified | ChangeKind::Deleted => self.newest.get(&key),
         };
         let write = Write { now, kind: change.kind, before, object: &change.object, cluster };
-        if self.violation.is_none() {
+        if self.violation.is_none() && !cluster.is_being_restored(now) {
             let broken = INVARIANTS.iter().find_map(|law| Some((law.name, (law.check)(&write)?)));
             self.violation = broken.map(|(name, seen)| Violation { name, at: now, object: change.object.path(), seen });
         }

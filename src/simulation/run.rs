@@ -151,8 +151,12 @@ impl Run {
         self.now = now;
         trace.delivered(now, seq, &message, &self.cluster);
         self.cluster.handle(now, message, &mut self.outbox);
-        for change in self.cluster.take_changes() {
-            trace.changed(now, seq, &change, &self.cluster);
+        if self.cluster.has_changes() {
+            let mut changes = self.cluster.take_changes();
+            for change in changes.drain(..) {
+                trace.changed(now, seq, &change, &self.cluster);
+            }
+            self.cluster.reuse(changes);
         }
         self.send(seq, trace);
         trace.stepped(now, &self.cluster);

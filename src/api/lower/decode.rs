@@ -189,12 +189,16 @@ impl Cursor<'_, '_> {
 /// Whether a quantity is one of the common forms that are their own canonical form, such as `250m` or `64Mi`.
 fn is_plain_quantity(text: &str) -> bool {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let number = &text[..digits];
-    (1..=4).contains(&digits)
-        && !number.starts_with('0')
-        && !number.ends_with("000")
-        && matches!(&text[digits..], "m" | "" | "k" | "M" | "G")
-        || (1..=3).contains(&digits) && !number.starts_with('0') && matches!(&text[digits..], "Ki" | "Mi" | "Gi")
+    let (number, suffix) = text.split_at(digits);
+    // So many digits fit, whatever the suffix.
+    if !(1..=9).contains(&digits) || number.starts_with('0') {
+        return false;
+    }
+    match suffix {
+        "m" | "" | "k" | "M" | "G" => !number.ends_with("000"),
+        "Ki" | "Mi" | "Gi" => number.parse::<u64>().is_ok_and(|number| number % 1024 != 0),
+        _ => false,
+    }
 }
 
 impl<'v, 'p> Deserializer<'v> for Cursor<'v, 'p> {

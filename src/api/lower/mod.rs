@@ -20,7 +20,7 @@ mod status;
 mod storage;
 mod workload;
 
-pub(crate) use common::amount;
+pub(crate) use common::{amount, is_in_thousandths};
 pub(crate) use decode::number;
 pub(crate) use defaults::{aggregate_requests, pod as default_pod, pod_spec as default_pod_spec};
 pub use kinds::{CustomKind, CustomKinds, INERT_KINDS, InertKind, ServedKind, served_kind};

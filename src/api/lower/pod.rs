@@ -72,8 +72,11 @@ pub(crate) fn pod_spec(mut pod: v1::PodSpec) -> PodSpec {
     let lower = |container: v1::Container| container::container(container, &security, &is_token);
     let resources =
         pod.resources.as_ref().map(|resources| pair(resources.requests.as_ref(), resources.limits.as_ref()));
+    // Collected in place, they would keep the room of what they were made from.
+    let mut containers: Vec<_> = pod.containers.into_iter().map(lower).collect();
+    containers.shrink_to_fit();
     let mut spec = PodSpec {
-        containers: pod.containers.into_iter().map(lower).collect(),
+        containers,
         init_containers: pod.init_containers.into_iter().flatten().map(lower).collect(),
         ephemeral_containers: pod
             .ephemeral_containers

@@ -89,6 +89,11 @@ impl Server {
         self.store.take_changes()
     }
 
+    /// Gives back what the changes were in.
+    pub fn reuse(&mut self, changes: Vec<super::Change>) {
+        self.store.reuse(changes);
+    }
+
     /// Serves one call.
     ///
     /// # Errors

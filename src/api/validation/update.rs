@@ -97,6 +97,8 @@ fn wants_the_same(old: &Object, new: &Object) -> bool {
         (Object::Pod(old), Object::Pod(new)) => {
             (Arc::ptr_eq(&old.spec, &new.spec) || old.spec == new.spec) && old.node_name == new.node_name
         }
+        // Taints and cordons are free to change.
+        (Object::Node(old), Object::Node(new)) => old.provider_id == new.provider_id && old.source == new.source,
         (Object::ReplicaSet(old), Object::ReplicaSet(new)) => old.spec == new.spec,
         (Object::Deployment(old), Object::Deployment(new)) => old.spec == new.spec,
         (Object::StatefulSet(old), Object::StatefulSet(new)) => old.spec == new.spec,

@@ -12,9 +12,11 @@ use crate::api::{
     WallClock, WallTime,
 };
 use crate::components::events::{EventRecorder, Told};
-use crate::engine::{Draws, SimDuration, SimTime};
+use crate::engine::{Draws, Purpose, SimDuration, SimTime, StreamKey};
 use std::collections::VecDeque;
 use std::fmt;
+
+const MAP_ORDER: Purpose = Purpose::new("order of a map");
 
 /// Why a sync goes no further.
 #[derive(Debug, Clone)]
@@ -114,6 +116,11 @@ pub struct Desk<K> {
 }
 
 impl<K: QueueKey> Desk<K> {
+    /// Whether nothing lies on it: no key waits, and no event.
+    pub(super) fn is_clear(&self) -> bool {
+        self.queue.is_idle() && self.events.is_empty()
+    }
+
     /// The wall-clock time.
     pub fn wall(&self) -> WallTime {
         self.clock.at(self.now)
@@ -122,6 +129,15 @@ impl<K: QueueKey> Desk<K> {
     /// The time as objects store it.
     pub fn stamp(&self) -> Timestamp {
         self.wall().truncated()
+    }
+
+    /// Where something of this name comes when a map of Go's is walked now: the order is another each time.
+    pub(super) fn map_order(&self, map: StreamKey) -> impl Fn(Name) -> u64 + use<K> {
+        let salt = self.draws.draw(MAP_ORDER, map, self.now.as_nanos()).bits();
+        move |name| {
+            let mixed = (StreamKey::new(name.as_str()).bits() ^ salt).wrapping_mul(0xd6e8_feb8_6659_fd93);
+            (mixed ^ mixed >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93)
+        }
     }
 
     /// Tells people.

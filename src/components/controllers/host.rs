@@ -375,6 +375,9 @@ impl<C: Controller> Host<C> {
 
     /// Sends workers to their keys, the next event on its way, and sets the queue's timer.
     fn settle(&mut self, now: SimTime, shared: &mut Shared, out: Out<'_>) {
+        if self.desk.is_clear() {
+            return; // Most changes are none of a controller's business.
+        }
         let free = self.tasks.iter().filter(|task| task.is_none()).count();
         while self.starting < free && self.starting < self.desk.queue.len() {
             self.starting += 1;

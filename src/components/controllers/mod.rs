@@ -94,7 +94,7 @@ struct Shared {
     pending: FastMap<u32, Pending>,
 }
 
-/// What drivers of volumes say where they do not do what they are asked.
+/// What drivers of volumes say where they do not do what they are asked, or do it late.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DriverFailures {
     /// To make a volume.
@@ -103,6 +103,10 @@ pub struct DriverFailures {
     pub attach: Option<Text>,
     /// To detach one.
     pub detach: Option<Text>,
+    /// How much longer they need to make one.
+    pub provision_later: SimDuration,
+    /// How much longer they need to attach one.
+    pub attach_later: SimDuration,
 }
 
 /// What a controller manager is made from.
@@ -295,8 +299,8 @@ impl ControllerManager {
 
     /// Drivers of volumes fail from now on, or work.
     pub fn drivers_fail(&mut self, failures: DriverFailures) {
-        self.provisioners.controller.fail(failures.provision);
-        self.attachers.controller.fail(failures.attach, failures.detach);
+        self.provisioners.controller.fail(failures.provision, failures.provision_later);
+        self.attachers.controller.fail((failures.attach, failures.detach), failures.attach_later);
     }
 
     /// The same as a process that started in place of another.

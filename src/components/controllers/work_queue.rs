@@ -199,6 +199,11 @@ impl<K: QueueKey> WorkQueue<K> {
         self.ready.len()
     }
 
+    /// Whether no key waits: neither for a worker nor for its time.
+    pub fn is_idle(&self) -> bool {
+        self.ready.is_empty() && self.waiting.is_empty()
+    }
+
     /// Whether no key waits for a worker.
     pub fn is_empty(&self) -> bool {
         self.ready.is_empty()

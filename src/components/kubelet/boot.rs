@@ -58,6 +58,7 @@ impl Kubelet {
             boots: self.boots,
             reported_boot: self.reported_boot,
             static_pods: self.static_pods.on_disk(),
+            reporter: self.reporter.of_next_process(),
             ..Self::new(setup)
         };
         *self = blank;
@@ -149,8 +150,7 @@ impl Kubelet {
 
     /// The node's images changed: its status says so at the next beat.
     pub fn images_changed(&mut self, now: SimTime, images: Vec<ImageStats>, out: &mut Outbox<Message>) {
-        if self.up {
-            self.set_images(images);
+        if self.up && self.set_images(images) {
             self.want_node_report(now, out);
         }
     }

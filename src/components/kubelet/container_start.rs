@@ -100,7 +100,11 @@ impl Kubelet {
         let Some(sync) = self.sync(key) else { return };
         let (pod, runtime) = (sync.pod.clone(), sync.runtime.clone());
         let container = item.container(&pod);
-        if let Some((until, delay)) = self.crash_back_off(now, key, container, &runtime) {
+        // Between the answer that the sync waited for and this look at the clock there is the kubelet's own step, that
+        // before the image is looked for: what is killed every ten seconds is not found to have ended less than ten
+        // seconds after the one before.
+        let looks_at = now + self.latency(|profile| &profile.sync_step, now, self.pods[&key].stream.part("image"));
+        if let Some((until, delay)) = self.crash_back_off(looks_at, key, container, &runtime) {
             let meta = &pod.meta;
             let who = format!("{}_{}({})", meta.name, meta.namespace, meta.uid);
             let text = format!("Back-off restarting failed container {} in pod {who}", container.name);
@@ -216,7 +220,11 @@ impl Kubelet {
         match self.container_config(key, &pod, item.container(&pod), attempt) {
             Ok(config) => {
                 let config = Arc::new(config);
-                self.call_for_step(now, key, CriCall::CreateContainer { key, sandbox, config }, out);
+                let turn = self.turn(key);
+                let stream = self.pods[&key].stream.part(&name);
+                let delay = self.loaded(now, self.latency(|profile| &profile.prepare_container, now, stream));
+                let call = CriCall::CreateContainer { key, sandbox, config };
+                self.call_runtime(delay, call, PendingCri::Step { key, turn }, out);
             }
             Err(message) => {
                 let text = format!("Error: {message}");
@@ -251,7 +259,8 @@ impl Kubelet {
         }
         let env = self.environment(key, pod, container)?;
         let mounts = Self::mounts(key, pod, container, &env)?;
-        let expanded = |words: &[Text]| words.iter().map(|word| expand(word, &env)).collect();
+        let one = |word: &Text| if word.contains('$') { expand(word, &env) } else { word.clone() };
+        let expanded = |words: &[Text]| words.iter().map(one).collect();
         Ok(ContainerConfig {
             name: container.name,
             attempt,

@@ -92,6 +92,16 @@ impl Kubelet {
         self.want_node_report(now, out);
     }
 
+    /// Its node's status tells these amounts as allocatable from now on, and of others the true ones.
+    pub fn tell_allocatable(&mut self, now: SimTime, wrong: Vec<(Name, i64)>, out: &mut Outbox<Message>) {
+        let told = std::mem::take(&mut self.reporter.told).into_iter();
+        let right = told.filter(|(resource, _)| !wrong.iter().any(|(other, _)| other == resource));
+        let truly = |resource: Name| self.template.status.allocatable.get(resource).unwrap_or_default();
+        let right: Vec<(Name, i64)> = right.map(|(resource, _)| (resource, truly(resource))).collect();
+        self.reporter.told = right.into_iter().chain(wrong).collect();
+        self.want_node_report(now, out);
+    }
+
     /// Why pods get no network, since the runtime was last asked for its status.
     pub(super) fn network_error(&self, now: SimTime) -> Option<&'static str> {
         let since = self.hindrances.without_network?;

@@ -362,7 +362,8 @@ pub struct Kubelet {
     tick_phase: SimTime,
     /// Whether every probe is run, also those that are sure to change nothing.
     every_probe: bool,
-    pods: BTreeMap<PodKey, PodState>,
+    /// Boxed, so that a look-up goes through few pages.
+    pods: BTreeMap<PodKey, Box<PodState>>,
     /// Pods whose resize is not allocated, in the order in which they are looked at.
     pending_resizes: Vec<PodKey>,
     /// When the main loop is done with the pods that it was given.
@@ -458,6 +459,11 @@ impl PodState {
             crash_back_off: Vec::new(),
             added_at: SimTime::ZERO,
         }
+    }
+
+    /// Whether the runtime would say something else now than when it was last listed.
+    fn has_news(&self) -> bool {
+        !Arc::ptr_eq(&self.runtime, &self.listed)
     }
 
     fn probed_pod(&self) -> Arc<Pod> {
@@ -640,6 +646,7 @@ impl Kubelet {
         let key = pod.key;
         let Some(state) = self.pods.get_mut(&key) else { return self.unclaimed_changed(&pod) };
         state.runtime = pod;
+        self.pleg.changed.insert(key);
         self.wake_probes(now, key, out);
         self.want_relist(now, out);
     }
@@ -842,8 +849,8 @@ impl Kubelet {
         let Some(state) = self.pods.get(&key) else { return };
         let meta = &state.pod.meta;
         let about = ObjectReference {
-            kind: Name::new("Pod"),
-            api_version: Name::new("v1"),
+            kind: Kind::Pod.name(),
+            api_version: Kind::Pod.api_version(),
             namespace: meta.namespace,
             name: meta.name,
             uid: meta.uid,

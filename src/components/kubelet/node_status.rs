@@ -42,6 +42,8 @@ pub(super) struct NodeReporter {
     pub(super) images: List<NodeImage>,
     /// The volumes that are, or are to be, attached and mounted.
     volumes_in_use: List<Name>,
+    /// Amounts of resources that are told whatever the machine has, because of a fault.
+    pub(super) told: Vec<(Name, i64)>,
     /// Pressures that the eviction manager has observed.
     pub(super) pressures: Pressures,
 }
@@ -69,6 +71,11 @@ struct PressureWords {
 }
 
 impl NodeReporter {
+    /// What a process begins with that follows this one.
+    pub(super) fn of_next_process(&self) -> Self {
+        Self { told: self.told.clone(), ..Self::default() }
+    }
+
     /// The conditions that are this kubelet's, as they should be, in the order in which they are set.
     fn conditions(&self, ready: bool, stamp: Timestamp) -> Vec<(Condition, &'static str)> {
         let pressures = [
@@ -131,6 +138,9 @@ impl NodeReporter {
         let mut renewed = status.clone();
         renewed.images.clone_from(&self.images);
         renewed.volumes_in_use.clone_from(&self.volumes_in_use);
+        for (resource, amount) in &self.told {
+            renewed.allocatable = renewed.allocatable.with(*resource, *amount);
+        }
         let mut events = Vec::new();
         for (mut wanted, event) in self.conditions(ready, stamp) {
             match renewed.conditions.iter_mut().find(|have| have.kind == wanted.kind) {
@@ -226,12 +236,16 @@ impl Kubelet {
         self.reporter.beat = self.started_at.uptime(now);
     }
 
-    /// The node's images, as its status lists them: the biggest fifty (`nodeStatusMaxImages`).
-    pub fn set_images(&mut self, images: impl IntoIterator<Item = ImageStats>) {
+    /// The node's images, as its status lists them: the biggest fifty (`nodeStatusMaxImages`). Returns whether they are
+    /// others than before.
+    pub fn set_images(&mut self, images: impl IntoIterator<Item = ImageStats>) -> bool {
         let mut images: Vec<ImageStats> = images.into_iter().collect();
         images.sort_by_key(|image| (std::cmp::Reverse(image.size), image.name));
         let one = |image: ImageStats| NodeImage { names: [image.name].into_iter().collect(), size: image.size };
-        self.reporter.images = images.into_iter().take(MOST_IMAGES).map(one).collect();
+        let images: List<NodeImage> = images.into_iter().take(MOST_IMAGES).map(one).collect();
+        let differs = self.reporter.images != images;
+        self.reporter.images = images;
+        differs
     }
 
     /// The node's images, as its status lists them.
@@ -323,7 +337,7 @@ impl Kubelet {
     fn about_node(&self, kind: EventType, reason: &str, text: &str) -> Told {
         let about = ObjectReference {
             kind: Kind::Node.name(),
-            api_version: Name::new("v1"),
+            api_version: Kind::Node.api_version(),
             name: self.name,
             ..ObjectReference::default()
         };
@@ -341,13 +355,6 @@ impl Kubelet {
     ) {
         let told = self.about_node(kind, reason, text);
         self.tell(now, told, out);
-    }
-
-    /// The kernel has killed somebody for want of memory (`pkg/kubelet/oom/oom_watcher_linux.go`).
-    pub fn notices_system_oom(&mut self, now: SimTime, text: &str, out: &mut Outbox<Message>) {
-        if self.is_up() {
-            self.tell_node(now, EventType::Warning, "SystemOOM", text, out);
-        }
     }
 
     /// Calls the server where the pace of other calls does not matter: heartbeats have a client of their own.

@@ -10,6 +10,7 @@ use crate::api::ContainerId;
 use crate::components::cri::{InstanceState, PodKey, RuntimePod};
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What an idle relist takes: it lengthens the period.
@@ -26,6 +27,10 @@ pub(super) struct Pleg {
     planned: Option<SimTime>,
     /// What the relist under way has found.
     found: Vec<Arc<RuntimePod>>,
+    /// The pods of which the runtime may have news, so that nobody looks at all the others.
+    pub(super) changed: BTreeSet<PodKey>,
+    /// The pods whose workers may wait for a look at the runtime.
+    pub(super) awaited: BTreeSet<PodKey>,
 }
 
 impl Pleg {
@@ -35,12 +40,17 @@ impl Pleg {
     }
 
     pub(super) fn start(&mut self, phase: SimTime) {
-        *self = Self { phase, relisted_at: Some(SimTime::ZERO), planned: None, found: Vec::new() };
+        self.begin(phase, SimTime::ZERO);
     }
 
     /// The loop of a process that has just started begins with a relist.
     pub(super) fn start_at(&mut self, now: SimTime) {
-        *self = Self { phase: now + RELIST_PERIOD, relisted_at: Some(now), planned: None, found: Vec::new() };
+        self.begin(now + RELIST_PERIOD, now);
+    }
+
+    fn begin(&mut self, phase: SimTime, relisted_at: SimTime) {
+        (self.phase, self.relisted_at) = (phase, Some(relisted_at));
+        (self.planned, self.found) = (None, Vec::new());
     }
 
     /// When the last relist began: one that was run, or one that was skipped because it would have found nothing.
@@ -74,12 +84,10 @@ impl Kubelet {
         }
         // A process that hung begins late.
         self.pleg.planned = Some(now);
-        self.pleg.found = self
-            .pods
-            .values()
-            .filter(|state| !Arc::ptr_eq(&state.runtime, &state.listed) && state.runtime != state.listed)
-            .map(|state| state.runtime.clone())
-            .collect();
+        let Self { pleg, pods, .. } = self;
+        pleg.changed.retain(|key| pods.get(key).is_some_and(|state| state.has_news()));
+        let changed = pleg.changed.iter().filter_map(|key| pods.get(key));
+        pleg.found = changed.filter(|state| state.runtime != state.listed).map(|state| state.runtime.clone()).collect();
         let each = self.latency(|profile| &profile.relist, now, self.stream.part("relist"));
         let took = each + each * self.pleg.found.len() as u64 / 4;
         out.after(took, self.message(KubeletMessage::Relisted { began: now }));
@@ -103,7 +111,7 @@ impl Kubelet {
         }
         self.pleg.relisted_at = Some(began);
         self.resume_fresh_workers(now, None, out);
-        let more = self.pods.values().any(|state| !Arc::ptr_eq(&state.runtime, &state.listed));
+        let more = self.pleg.changed.iter().any(|key| self.pods.get(key).is_some_and(|state| state.has_news()));
         if more || self.any_worker_waits() {
             self.want_relist(now, out);
         }
@@ -233,8 +241,7 @@ fn seen(pod: &RuntimePod, id: ContainerId) -> Seen {
 
 #[cfg(test)]
 mod tests {
-    use super::super::KubeletSetup;
-    use super::super::PodState;
+    use super::super::{KubeletSetup, PodState};
     use super::*;
     use crate::api::{Name, Node, Pod, WallClock, WallTime};
     use crate::components::cri::SandboxStatus;
@@ -265,7 +272,7 @@ mod tests {
             node_name: Name::new("node-1"),
             status: Arc::default(),
         };
-        kubelet.pods.insert(key, PodState::new(key, Arc::new(pod)));
+        kubelet.pods.insert(key, Box::new(PodState::new(key, Arc::new(pod))));
         let sandbox = |ready| SandboxStatus {
             id: ContainerId::from_bits(7),
             attempt: 0,

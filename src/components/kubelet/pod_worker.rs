@@ -143,13 +143,20 @@ impl Worker {
     }
 }
 
+impl PodState {
+    /// Whether its worker waits for a look at the runtime.
+    fn awaits_relist(&self) -> bool {
+        self.worker.as_ref().is_some_and(|worker| matches!(worker.activity, Activity::AwaitingRelist(_)))
+    }
+}
+
 impl Kubelet {
     /// A pod is new: it is admitted, or refused for good.
     pub(super) fn pod_added(&mut self, now: SimTime, key: PodKey, pod: Arc<Pod>, out: &mut Outbox<Message>) {
         let mut state = PodState::new(key, pod.clone());
         state.added_at = now;
         self.claim(key, &mut state);
-        self.pods.insert(key, state);
+        self.pods.insert(key, Box::new(state));
         if !pod.meta.is_terminating() && !pod.is_terminal() && !self.admit(now, key, out) {
             return;
         }
@@ -168,7 +175,7 @@ impl Kubelet {
         state.configured = false;
         if state.worker.is_none() {
             if let Some(state) = self.pods.remove(&key) {
-                self.leave_to_gc(now, key, state, out);
+                self.leave_to_gc(now, key, *state, out);
             }
             return;
         }
@@ -286,6 +293,7 @@ impl Kubelet {
         };
         if !worker.is_fresh(relisted_at, state.observed_at) {
             worker.activity = Activity::AwaitingRelist(assignment);
+            self.pleg.awaited.insert(key);
             self.want_relist(now, out);
             return;
         }
@@ -300,14 +308,14 @@ impl Kubelet {
     /// Workers that waited for a look at the runtime go on.
     pub(super) fn resume_fresh_workers(&mut self, now: SimTime, only: Option<PodKey>, out: &mut Outbox<Message>) {
         let relisted_at = self.pleg.relisted_at(now);
-        let waiting: Vec<(PodKey, u32)> = self
-            .pods
-            .iter()
-            .filter(|(key, _)| only.is_none_or(|only| only == **key))
-            .filter_map(|(key, state)| {
+        let Self { pleg, pods, .. } = self;
+        pleg.awaited.retain(|key| pods.get(key).is_some_and(|state| state.awaits_relist()));
+        let awaited = pleg.awaited.iter().filter(|key| only.is_none_or(|only| only == **key));
+        let waiting: Vec<(PodKey, u32)> = awaited
+            .filter_map(|key| {
+                let state = pods.get(key)?;
                 let worker = state.worker.as_ref()?;
-                let waits = matches!(worker.activity, Activity::AwaitingRelist(_));
-                (waits && worker.is_fresh(relisted_at, state.observed_at)).then_some((*key, worker.turn))
+                worker.is_fresh(relisted_at, state.observed_at).then_some((*key, worker.turn))
             })
             .collect();
         for (key, turn) in waiting {
@@ -317,9 +325,7 @@ impl Kubelet {
 
     /// Whether some worker waits for a look at the runtime.
     pub(super) fn any_worker_waits(&self) -> bool {
-        self.pods
-            .values()
-            .any(|state| state.worker.as_ref().is_some_and(|w| matches!(w.activity, Activity::AwaitingRelist(_))))
+        self.pleg.awaited.iter().any(|key| self.pods.get(key).is_some_and(|state| state.awaits_relist()))
     }
 
     /// A sync is over.
@@ -419,7 +425,7 @@ impl Kubelet {
             .collect();
         for key in done {
             if let Some(state) = self.pods.remove(&key) {
-                self.leave_to_gc(now, key, state, out);
+                self.leave_to_gc(now, key, *state, out);
             }
         }
         // Pods that are gone have no status, so their probes have nothing to go by (`RemoveOrphanedStatuses`).

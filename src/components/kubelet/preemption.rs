@@ -108,7 +108,7 @@ impl Kubelet {
                 quantity: short.requested - (short.capacity - short.used),
             })
             .collect();
-        let yields = |(other, state): &(&PodKey, &PodState)| {
+        let yields = |(other, state): &(&PodKey, &Box<PodState>)| {
             let lower = state.pod.spec.priority < pod.spec.priority;
             **other != key && state.is_active() && (!is_critical(**other, &state.pod) || lower)
         };

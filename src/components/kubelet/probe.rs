@@ -166,12 +166,12 @@ impl PodProbes {
 
     /// Sets `started` and `ready` of every container (`prober_manager.go`, `UpdatePodStatus`).
     pub fn mark(&self, spec: &PodSpec, before: KnownBefore<'_>, status: &mut PodStatus) {
-        for container in &mut status.containers {
-            self.mark_one(&before.status.containers, before, container);
+        for (container, status) in spec.containers.iter().zip(&mut status.containers) {
+            self.mark_one(&before.status.containers, container, before, status);
         }
         for (container, status) in spec.init_containers.iter().zip(&mut status.init_containers) {
             if container.is_sidecar() {
-                self.mark_one(&before.status.init_containers, before, status);
+                self.mark_one(&before.status.init_containers, container, before, status);
                 continue;
             }
             status.started = Some(self.is_started(&before.status.init_containers, status));
@@ -181,10 +181,16 @@ impl PodProbes {
         }
     }
 
-    fn mark_one(&self, old: &[ContainerStatus], before: KnownBefore<'_>, status: &mut ContainerStatus) {
+    fn mark_one(
+        &self,
+        old: &[ContainerStatus],
+        container: &Container,
+        before: KnownBefore<'_>,
+        status: &mut ContainerStatus,
+    ) {
         let started = self.is_started(old, status);
         status.started = Some(started);
-        status.ready = started && self.is_ready(before, status);
+        status.ready = started && self.is_ready(container, before, status);
     }
 
     /// Until its own startup probe has a verdict, an instance counts as started if the container did before: also
@@ -200,17 +206,19 @@ impl PodProbes {
         was_started || !self.has_worker(status.name, ProbeKind::Startup)
     }
 
-    fn is_ready(&self, before: KnownBefore<'_>, status: &ContainerStatus) -> bool {
+    /// What was found running keeps what its pod said of itself until its probe has a verdict
+    /// (`setReadyStateOnKubeletRestart`).
+    fn is_ready(&self, container: &Container, before: KnownBefore<'_>, status: &ContainerStatus) -> bool {
         let ContainerState::Running { started_at } = status.state else { return false };
         let verdict = self.verdict(status.container_id, ProbeKind::Readiness);
         if verdict == Some(Verdict::Success) || planted::is(Bug::ReadinessIgnored) {
             return true;
         }
-        match (self.has_worker(status.name, ProbeKind::Readiness), started_at.wall() < before.found_before) {
-            (false, _) => true,
-            (true, true) => verdict.is_none() && before.pod_ready,
-            (true, false) => false,
+        let unprobed = !self.has_worker(status.name, ProbeKind::Readiness);
+        if started_at.wall() >= before.found_before {
+            return unprobed;
         }
+        (unprobed || verdict.is_none()) && (container.readiness.is_none() || before.pod_ready)
     }
 
     /// The readiness workers to be poked: those of running, started containers that are not known to be ready.
@@ -385,7 +393,13 @@ impl Kubelet {
             worker.on_hold = false;
             worker.stands_until = SimTime::ZERO;
             state.probes.forget(before, kind);
-            if !matches!(container.state, ContainerState::Running { started_at } if started_at.wall() < found_before) {
+            let found =
+                matches!(container.state, ContainerState::Running { started_at } if started_at.wall() < found_before);
+            if found && kind == ProbeKind::Startup && container.started == Some(true) {
+                // What counts as started after a restart of the kubelet is not probed again: what waits for the verdict
+                // goes on (seen in the recordings: the next container starts at the worker's first turn).
+                self.publish(now, key, id, kind, Verdict::Success, out);
+            } else if !found {
                 let first = match kind {
                     ProbeKind::Liveness => Verdict::Success,
                     ProbeKind::Readiness => Verdict::Failure,

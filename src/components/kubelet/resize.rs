@@ -45,6 +45,7 @@ impl Resizing {
     /// The resources of a container are in force.
     pub(super) fn actuate(&mut self, container: Name, amounts: Amounts) {
         self.actuated.retain(|(name, _)| *name != container);
+        self.actuated.reserve_exact(1);
         self.actuated.push((container, amounts));
     }
 
@@ -219,7 +220,7 @@ impl Kubelet {
         }
         if !self.pending_resizes.contains(&key) {
             self.pending_resizes.push(key);
-            self.pending_resizes.sort_by_cached_key(|key| self.pods.get(key).map(resize_rank));
+            self.pending_resizes.sort_by_cached_key(|key| self.pods.get(key).map(|state| resize_rank(state)));
         }
         self.retry_resizes(now, out);
     }
@@ -303,7 +304,7 @@ impl Kubelet {
     /// The calls that bring a pod's resources into force: its cgroup grows before its containers, and shrinks after.
     pub(super) fn resize_steps(&self, key: PodKey, sandbox: ContainerId, runtime: &RuntimePod) -> VecDeque<ResizeStep> {
         let mut steps = VecDeque::new();
-        let Some(PodState { pod, resizing, .. }) = self.pods.get(&key) else { return steps };
+        let Some(PodState { pod, resizing, .. }) = self.pods.get(&key).map(Box::as_ref) else { return steps };
         let spec = &*pod.spec;
         let restarted = |container: &Container| {
             resizing.actuated_of(container.name).is_some_and(|before| parts(before) != parts(&amounts(container)))

@@ -172,7 +172,7 @@ impl Kubelet {
 
     /// The static pod of a name that is configured.
     fn static_pod(&self, name: FullName) -> Option<PodKey> {
-        let found = |(key, state): &(&PodKey, &super::PodState)| {
+        let found = |(key, state): &(&PodKey, &Box<super::PodState>)| {
             key.is_static() && state.configured && full_name(&state.pod) == name
         };
         self.pods.iter().find(found).map(|(key, _)| *key)

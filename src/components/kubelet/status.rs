@@ -561,17 +561,15 @@ pub fn containers_ready_condition(spec: &PodSpec, status: &PodStatus, now: Times
         PodPhase::Failed => return not(*POD_FAILED, String::new()),
         _ => {}
     }
-    let mut messages = Vec::new();
-    if !unknown.is_empty() {
-        messages.push(format!("containers with unknown status: [{}]", unknown.join(" ")));
+    let mut message = String::new();
+    for (names, what) in [(unknown, "unknown"), (unready, "unready")].iter().filter(|(names, _)| !names.is_empty()) {
+        let separator = if message.is_empty() { "" } else { ", " };
+        message += &format!("{separator}containers with {what} status: [{}]", names.join(" "));
     }
-    if !unready.is_empty() {
-        messages.push(format!("containers with unready status: [{}]", unready.join(" ")));
-    }
-    if messages.is_empty() {
+    if message.is_empty() {
         return Condition::new(kind, ConditionStatus::True, now);
     }
-    not(*CONTAINERS_NOT_READY, messages.join(", "))
+    not(*CONTAINERS_NOT_READY, message)
 }
 
 /// The Ready condition (`GeneratePodReadyCondition`).

@@ -6,7 +6,7 @@
 use super::actions::restarts_after;
 use super::config::STATUS_SYNC_PERIOD;
 use super::status::{self, containers_ready_condition, is_kubelets, ready_condition};
-use super::{Kubelet, KubeletMessage, PendingCall};
+use super::{Kubelet, KubeletMessage, PendingCall, PodState};
 use crate::api::{
     Condition, ContainerId, ContainerState, ContainerStatus, DISRUPTION_TARGET, DeleteOptions, Kind, Object, Part, Pod,
     PodPhase, PodSpec, PodStatus, Request, Response, Target,
@@ -14,7 +14,7 @@ use crate::api::{
 use crate::components::cri::PodKey;
 use crate::components::message::Message;
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 const ORDER: Purpose = Purpose::new("status batch order");
@@ -42,6 +42,8 @@ pub(super) struct StatusManager {
     writing: Option<(PodKey, TrackedStatus)>,
     reconcile_planned: Option<SimTime>,
     batches: u64,
+    /// The pods whose newest status may not be written yet, so that nobody looks at all the others.
+    unwritten: BTreeSet<PodKey>,
 }
 
 impl TrackedStatus {
@@ -54,6 +56,13 @@ impl TrackedStatus {
     fn is_disputed(&self, pod: &Pod) -> bool {
         let mut own = self.status.conditions.iter().filter(|condition| is_kubelets(condition.kind));
         own.any(|own| pod.status.condition(own.kind).is_some_and(|there| there.status != own.status))
+    }
+}
+
+impl PodState {
+    /// Whether the newest status is not written yet.
+    fn is_unwritten(&self) -> bool {
+        self.status.as_ref().is_some_and(|tracked| tracked.version > tracked.written)
     }
 }
 
@@ -108,6 +117,7 @@ impl Kubelet {
         let (version, written) = state.status.as_ref().map_or((0, 0), |tracked| (tracked.version, tracked.written));
         let woke = state.status.as_ref().is_none_or(|tracked| woke_probes(&tracked.status, &status));
         state.status = Some(TrackedStatus { status: Arc::new(status), version: version + 1, written, finished });
+        self.statuses.unwritten.insert(key);
         if woke {
             self.wake_probes(now, key, out);
         }
@@ -203,8 +213,12 @@ impl Kubelet {
         if self.statuses.writing.is_some() || !std::mem::take(&mut self.statuses.signalled) {
             return;
         }
-        let wanted = |tracked: &TrackedStatus, _: &Pod| tracked.version > tracked.written;
-        self.take_batch(now, wanted, out);
+        let Self { statuses, pods, .. } = self;
+        statuses.unwritten.retain(|key| pods.get(key).is_some_and(|state| state.is_unwritten()));
+        let unwritten = self.statuses.unwritten.iter().filter(|key| !key.is_static()).copied();
+        let statics = self.pods.range(PodKey::of_static(0)..).map(|(key, _)| *key);
+        let some: Vec<PodKey> = unwritten.chain(statics).collect();
+        self.take_batch(now, some, |tracked, _| tracked.version > tracked.written, out);
     }
 
     /// Every ten seconds the writer also takes pods that were not deleted, or whose last write failed.
@@ -219,7 +233,8 @@ impl Kubelet {
         let wanted = |tracked: &TrackedStatus, pod: &Pod| {
             tracked.version > tracked.written || tracked.finished || tracked.is_disputed(pod)
         };
-        self.take_batch(now, wanted, out);
+        let all = self.pods.keys().copied().collect();
+        self.take_batch(now, all, wanted, out);
     }
 
     /// Whether somebody else has changed what this kubelet said of a pod (`needsReconcile`).
@@ -231,18 +246,25 @@ impl Kubelet {
             .is_some_and(|tracked| tracked.version == tracked.written && tracked.is_disputed(&state.pod))
     }
 
-    fn take_batch(&mut self, now: SimTime, wanted: impl Fn(&TrackedStatus, &Pod) -> bool, out: &mut Outbox<Message>) {
-        let mut batch: Vec<(PodKey, TrackedStatus)> = self
-            .pods
-            .iter()
-            .filter_map(|(key, state)| {
+    /// Takes those of some pods, in order of their keys, whose status is to be written.
+    fn take_batch(
+        &mut self,
+        now: SimTime,
+        among: Vec<PodKey>,
+        wanted: impl Fn(&TrackedStatus, &Pod) -> bool,
+        out: &mut Outbox<Message>,
+    ) {
+        let mut batch: Vec<(PodKey, TrackedStatus)> = among
+            .into_iter()
+            .filter_map(|key| {
+                let state = self.pods.get(&key)?;
                 let tracked = state.status.as_ref()?;
                 // A status without a home waits for one; one whose home is new is written once more.
-                self.status_home(*key)?;
-                if !wanted(tracked, &state.pod) && self.reported_to_mirror(*key) {
+                self.status_home(key)?;
+                if !wanted(tracked, &state.pod) && self.reported_to_mirror(key) {
                     return None;
                 }
-                Some((*key, tracked.clone()))
+                Some((key, tracked.clone()))
             })
             .collect();
         self.statuses.batches += 1;
@@ -290,10 +312,9 @@ impl Kubelet {
                 }
                 return self.write_next_status(now, out);
             }
-            Err(error) => {
-                if error.code != 404 {
-                    self.want_reconcile(now, out);
-                }
+            Err(_) => {
+                // Whoever is not found is asked for again too: the answer may have been an old one.
+                self.want_reconcile(now, out);
                 return self.write_next_status(now, out);
             }
         };

@@ -16,6 +16,7 @@ use crate::components::cri::{ContainerMount, PodKey, TOKEN_VOLUME, VolumeKey};
 use crate::components::message::Message;
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 /// Where containers find the token of their service account.
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -415,7 +416,7 @@ impl Kubelet {
     /// The environment of a container, resolved (`makeEnvironmentVariables`).
     pub(super) fn environment(&self, key: PodKey, pod: &Pod, container: &Container) -> Result<Vec<(Name, Text)>, Text> {
         let namespace = pod.meta.namespace;
-        let mut env = service_environment();
+        let mut env = SERVICE_ENVIRONMENT.clone();
         for from in &container.env_from {
             let kind = if from.secret { Kind::Secret } else { Kind::ConfigMap };
             let data = self.object_data(kind, namespace, from.name);
@@ -474,7 +475,7 @@ impl Kubelet {
 }
 
 /// How containers find the API server (`pkg/kubelet/envvars`). Other Services are found by DNS.
-fn service_environment() -> Vec<(Name, Text)> {
+static SERVICE_ENVIRONMENT: LazyLock<Vec<(Name, Text)>> = LazyLock::new(|| {
     let variable = |name: &str, value: &str| (Name::new(name), Text::from(value));
     vec![
         variable("KUBERNETES_SERVICE_HOST", "10.96.0.1"),
@@ -486,7 +487,7 @@ fn service_environment() -> Vec<(Name, Text)> {
         variable("KUBERNETES_PORT_443_TCP_PORT", "443"),
         variable("KUBERNETES_PORT_443_TCP_ADDR", "10.96.0.1"),
     ]
-}
+});
 
 fn not_found(kind: Kind, name: Name) -> Text {
     format!("{} {:?} not found", kind.as_str().to_lowercase(), name.as_str()).into()
@@ -585,12 +586,9 @@ fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
         back_off: SimDuration::ZERO,
         content: List::EMPTY,
     };
-    let mut volumes: Vec<VolumeState> = spec
-        .volumes
-        .iter()
-        .filter(|volume| used(volume.name))
-        .map(|volume| state(volume.name, needs(&volume.source)))
-        .collect();
+    let mut volumes = Vec::with_capacity(spec.volumes.len() + usize::from(spec.token_volume));
+    let needed = spec.volumes.iter().filter(|volume| used(volume.name));
+    volumes.extend(needed.map(|volume| state(volume.name, needs(&volume.source))));
     if spec.token_volume {
         volumes.push(state(*TOKEN_VOLUME, Vec::new()));
     }

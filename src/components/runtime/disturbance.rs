@@ -7,13 +7,13 @@ use super::machine::{Instance, PodRecord};
 use super::program::Place;
 use super::usage::Usage;
 use super::{Exit, ListenAnswer, PullResult, RuntimeMessage, Runtimes};
-use crate::api::{ContainerId, MEMORY, Name, Pod, Text, Uid};
+use crate::api::{ContainerId, Name, Pod, Text, Uid, Volume, VolumeSource};
 use crate::components::cri::{CriCall, InstanceState, PodKey};
 use crate::components::message::{Message, NodeIndex};
 use crate::components::scope::Scope;
 use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use crate::faults::{
-    CpuBurst, CrashLoop, CreateFailure, DescriptorLeak, DiskFill, DnsWrong, ExecFailure, FaultKind, GcPause,
+    CpuBurst, CrashLoop, CreateFailure, Deadlock, DescriptorLeak, DiskFill, DnsWrong, ExecFailure, FaultKind, GcPause,
     ListenerDelay, ListenerFailure, MemoryLeak, MemoryStep, MountDelay, MountFailure, NodePressure, PullDelay,
     PullFailure, SandboxDelay, SandboxFailure, SlowStop, StartFailure, TagMoved, UnreapedChildren, Written,
 };
@@ -144,9 +144,19 @@ impl Excess {
             Used::Disk { into: Written::Layer, per_minute } => {
                 usage.writable = usage.writable.saturating_add(self.grown(now, per_minute));
             }
+            Used::Disk { into: Written::EmptyDir(volume), per_minute } => {
+                usage.write_to(volume, self.grown(now, per_minute));
+            }
             Used::Processes { per_minute } => usage.pids = usage.pids.saturating_add(self.grown(now, per_minute)),
             Used::Cpu { .. } => {}
         }
+    }
+
+    /// Whether a pod has what is written to.
+    fn fits(&self, pod: &Pod) -> bool {
+        let Used::Disk { into: Written::EmptyDir(volume), .. } = self.what else { return true };
+        let is = |have: &Volume| have.name == volume && matches!(have.source, VolumeSource::EmptyDir { .. });
+        pod.spec.volumes.iter().any(is)
     }
 
     /// Bytes of memory by which it grows in a minute.
@@ -197,6 +207,7 @@ impl Runtimes {
     /// A fault is healed.
     pub fn relieve(&mut self, now: SimTime, id: u32, out: &mut Outbox<Message>) {
         self.disturbances.retain(|disturbance| disturbance.id != id);
+        self.remembered.forget(id);
         for record in self.machines.iter_mut().flat_map(|machine| machine.pods.values_mut()) {
             for instance in record.instances_mut() {
                 // A leak that was mended has still leaked; what was taken or written at once is given back.
@@ -278,7 +289,9 @@ impl Runtimes {
             let after = found.delay(self.draws, after, stream, now.as_nanos());
             out.after(after, crash(found.id, Exit { code: *code, ..Exit::default() }));
         }
-        let Some(excess) = Excess::of(&found.kind, found.id, now) else { return };
+        let Some(excess) = Excess::of(&found.kind, found.id, now).filter(|excess| excess.fits(&record.pod)) else {
+            return;
+        };
         let limit = instance.status.resources.1.memory();
         if limit > 0
             && let Some(at) = excess.exceeds(instance.memory(now), limit)
@@ -301,7 +314,7 @@ impl Runtimes {
     }
 
     /// What strikes a pod.
-    fn striking(&self, node: NodeIndex, key: PodKey) -> impl Iterator<Item = (&Disturbance, &PodRecord)> {
+    pub(super) fn striking(&self, node: NodeIndex, key: PodKey) -> impl Iterator<Item = (&Disturbance, &PodRecord)> {
         let machine = &self.machines[node.index()];
         let record = machine.pods.get(&key).filter(|_| !self.disturbances.is_empty());
         record.into_iter().flat_map(move |record| {
@@ -416,6 +429,7 @@ impl Runtimes {
     pub(super) fn exec_disturbed(&self, place: Place, command: &str, n: u64) -> Option<super::ExecResult> {
         self.striking_in(place).find_map(|(found, instance)| match &found.kind {
             FaultKind::ProcessHang => Some(super::ExecResult::Hang),
+            FaultKind::Deadlock(deadlock) if is_locked(deadlock, instance) => Some(super::ExecResult::Hang),
             FaultKind::ExecFailure(ExecFailure { command: pattern, result, percent }) if pattern.matches(command) => {
                 let stream = StreamKey::new(&instance.status.name);
                 found.happens(self.draws, *percent, stream, n).then(|| result.clone())
@@ -438,6 +452,7 @@ impl Runtimes {
             let (answer, later) = disturbed.get_or_insert((None, SimDuration::ZERO));
             match &found.kind {
                 FaultKind::ProcessHang => *answer = Some(ListenAnswer::Hang),
+                FaultKind::Deadlock(deadlock) if is_locked(deadlock, instance) => *answer = Some(ListenAnswer::Hang),
                 FaultKind::ChildDeath => *answer = Some(ListenAnswer::Refused),
                 FaultKind::DescriptorLeak(leak) if found.is_exhausted(leak, instance, now) => {
                     *answer = Some(ListenAnswer::Hang);
@@ -471,6 +486,7 @@ impl Runtimes {
         for (found, instance) in self.striking_in(place) {
             match &found.kind {
                 FaultKind::ProcessHang => hangs = true,
+                FaultKind::Deadlock(deadlock) => hangs |= is_locked(deadlock, instance),
                 FaultKind::ChildDeath => good = 0,
                 FaultKind::DescriptorLeak(leak) => hangs |= found.is_exhausted(leak, instance, now),
                 FaultKind::GcPause(pause) => {
@@ -498,40 +514,14 @@ impl Runtimes {
         })
     }
 
-    /// The kernel of a machine kills the containers that count least, by their scores; returns what they ran.
-    pub fn kill_least(
-        &mut self,
-        now: SimTime,
-        node: NodeIndex,
-        victims: usize,
-        out: &mut Outbox<Message>,
-    ) -> Vec<String> {
-        let machine = &self.machines[node.index()];
-        let capacity = machine.capacity.get(*MEMORY).unwrap_or(i64::MAX).max(1);
-        let mut scores = Vec::new();
-        for (key, record) in &machine.pods {
-            for instance in record.instances().filter(|one| one.status.state == InstanceState::Running) {
-                let share = i128::from(instance.memory(now)) * 1_000 / i128::from(capacity);
-                let score = i64::from(instance.config.oom_score_adj) + share as i64;
-                scores.push((std::cmp::Reverse((score, instance.memory(now))), *key, instance.status.id));
-            }
-        }
-        scores.sort_unstable();
-        let exit = Exit { code: 137, reason: *super::OOM_KILLED, ..Exit::default() };
-        let mut killed = Vec::new();
-        for (_, key, container) in scores.into_iter().take(victims) {
-            let machine = &mut self.machines[node.index()];
-            let instance = machine.pods.get(&key).and_then(|record| record.instance(container));
-            let name = instance.map(|instance| instance.status.name).unwrap_or_default();
-            killed.push(format!("{name}, pid: {}", 1_000 + killed.len()));
-            machine.process_ends(now, key, container, &exit, out);
-        }
-        killed
-    }
-
     /// Whether a pod's programs find no names.
     pub(super) fn without_names(&self, node: NodeIndex, key: PodKey) -> bool {
         self.striking(node, key).any(|(found, _)| matches!(found.kind, FaultKind::DnsFailure))
+    }
+
+    /// Whether a pod gets nothing from others.
+    pub(super) fn without_traffic(&self, node: NodeIndex, key: PodKey) -> bool {
+        self.striking(node, key).any(|(found, _)| matches!(found.kind, FaultKind::TrafficDenied))
     }
 
     /// Whether nothing gets from one machine's pods to another's.
@@ -626,6 +616,11 @@ impl Runtimes {
         let pattern = super::Glob::any();
         self.lose_images(node, &pattern);
     }
+}
+
+/// Whether a process has served so many requests that it serves no more.
+fn is_locked(deadlock: &Deadlock, instance: &Instance) -> bool {
+    instance.served() >= u64::from(deadlock.requests)
 }
 
 /// How a kubelet's mount of a volume is disturbed: why it fails, and how much longer it takes.

@@ -158,6 +158,7 @@ impl PodRecord {
 
     pub(super) fn counters(&mut self, name: Name) -> &mut Counters {
         let place = self.counters.iter().position(|(n, _)| *n == name).unwrap_or_else(|| {
+            self.counters.reserve_exact(1);
             self.counters.push((name, Counters::default()));
             self.counters.len() - 1
         });
@@ -269,9 +270,16 @@ impl Machine {
         let ip = (!pod.spec.host_network).then(|| self.next_address());
         let record = self.pods.get_mut(&key).expect("a record was made when the call began");
         let id = identity(record.stream.part("sandbox"), record.sandboxes_begun);
+        record.sandboxes.reserve_exact(1); // Most pods have one.
         record.sandboxes.insert(0, SandboxStatus { id, attempt, ready: true, ip, created_at: now });
         self.publish(key, out);
         (id, ip)
+    }
+
+    /// Whether a sandbox is there and has not stopped.
+    pub(super) fn has_ready(&self, key: PodKey, id: ContainerId) -> bool {
+        let record = self.pods.get(&key);
+        record.is_some_and(|record| record.sandboxes.iter().any(|sandbox| sandbox.id == id && sandbox.ready))
     }
 
     pub(super) fn stop_sandbox(&mut self, now: SimTime, key: PodKey, id: ContainerId, out: &mut Outbox<Message>) {
@@ -356,6 +364,7 @@ impl Machine {
             excess: Vec::new(),
             serving: None,
         };
+        record.instances.reserve_exact(1);
         record.instances.insert(0, instance);
         self.publish(key, out);
         id

@@ -44,15 +44,20 @@ impl Runtimes {
             return;
         }
         machine.out_of_memory = None;
-        if machine.lacks_memory(now)
-            && let Some((key, container, process)) = machine.worst(now)
-        {
-            let pid = self.draws.draw(PID, StreamKey::from_bits(container.bits()), 0).below(30_000) as u32 + 2_000;
-            out.now(Message::system_oom(node, &process, pid));
-            let exit = Exit { code: 137, reason: *OOM_KILLED, ..Exit::default() };
-            self.machines[node.index()].process_ends(now, key, container, &exit, out);
+        if machine.lacks_memory(now) {
+            self.kill_worst(now, node, out);
         }
         self.watch_memory(now, node, out);
+    }
+
+    /// The kernel kills the container that has the highest score, and says so in its log; whether there was one.
+    pub fn kill_worst(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) -> bool {
+        let Some((key, container, process)) = self.machines[node.index()].worst(now) else { return false };
+        let pid = self.draws.draw(PID, StreamKey::from_bits(container.bits()), 0).below(30_000) as u32 + 2_000;
+        out.now(Message::system_oom(node, &process, pid));
+        let exit = Exit { code: 137, reason: *OOM_KILLED, ..Exit::default() };
+        self.machines[node.index()].process_ends(now, key, container, &exit, out);
+        true
     }
 }
 

@@ -26,6 +26,7 @@ mod script;
 mod series;
 mod services;
 pub mod shell;
+mod stale;
 mod traffic;
 mod usage;
 mod volumes;
@@ -41,7 +42,7 @@ pub use behavior::*;
 pub use custom::{ProcessModel, ProcessRun};
 pub use disturbance::{Disturbance, mount_disturbed};
 use exec::ExecCall;
-use filesystem::{FileSystem, VolumeId, Volumes};
+use filesystem::{Directory, FileSystem, VolumeId, Volumes};
 pub use image_table::{ImageModel, ImageShell, MadeSecret, ProgramModel, Served};
 pub use log::LogLine;
 use machine::Machine;
@@ -160,6 +161,8 @@ pub struct Runtimes {
     /// The files that containers share.
     volumes: Volumes,
     volume_ids: FastMap<(Option<NodeIndex>, VolumeKey), VolumeId>,
+    /// What volumes with tokens hold, by namespace.
+    credentials: FastMap<Name, Arc<Directory>>,
     services: Services,
     proxies: Proxies,
     /// Requests that scripts wait for, by number.
@@ -174,6 +177,8 @@ pub struct Runtimes {
     disturbances: Vec<Disturbance>,
     /// Machines that are cut off from the pods of others.
     cut_off: BTreeSet<NodeIndex>,
+    /// What is remembered for too long.
+    remembered: stale::Remembered,
     /// Whoever sends requests.
     roads: traffic::Roads,
 }
@@ -194,6 +199,7 @@ impl Runtimes {
             addresses: FastMap::default(),
             volumes: Volumes::default(),
             volume_ids: FastMap::default(),
+            credentials: FastMap::default(),
             services: Services::default(),
             proxies,
             asked: FastMap::default(),
@@ -203,6 +209,7 @@ impl Runtimes {
             models: Vec::new(),
             disturbances: Vec::new(),
             cut_off: BTreeSet::new(),
+            remembered: stale::Remembered::default(),
             roads,
         }
     }
@@ -325,6 +332,9 @@ impl Runtimes {
             CriCall::StartContainer { key, container } => self.begin_start(node, *key, *container),
             CriCall::StopContainer { key, container, timeout } => {
                 self.begin_stop(now, node, id, *key, *container, *timeout, out)
+            }
+            CriCall::StopPodSandbox { key, sandbox } if !self.machines[node.index()].has_ready(*key, *sandbox) => {
+                Step::Takes(SimDuration::ZERO) // What has stopped need not be stopped.
             }
             CriCall::StopPodSandbox { key, .. } => {
                 let rule = self.machines[node.index()].pods.get(key).and_then(|pod| pod.rule);

@@ -80,7 +80,8 @@ impl Runtimes {
         let stream = self.machines[client.node().index()].stream.part("endpoints");
         let pick = |n| self.draws.draw(ENDPOINT, stream, now.as_nanos() ^ u64::from(id)).below(n);
         let to = (request.address, request.port);
-        let (address, port) = match self.services.route(&self.proxies, (now, client.node()), to, pick) {
+        let route = self.services.route(&self.proxies, (now, client.node()), to, pick);
+        let (address, port) = match self.kept_route(client, to, route) {
             Route::To(address, port) => (address, port),
             Route::Nobody => {
                 let reply = NetReply { answer: NetAnswer::Refused, stands_until: SimTime::ZERO };
@@ -100,6 +101,11 @@ impl Runtimes {
         let place = self.namespace_of(client.node(), address);
         if let Some(Namespace::Pod(there, _) | Namespace::Host(there)) = place
             && self.is_cut_off(client.node(), there)
+        {
+            return Self::nobody_answers(now, client, id, request, out);
+        }
+        if let Some(Namespace::Pod(there, key)) = place
+            && self.is_denied(client, id, (there, key))
         {
             return Self::nobody_answers(now, client, id, request, out);
         }
@@ -195,6 +201,12 @@ impl Runtimes {
         let reply = NetReply { answer: NetAnswer::TimedOut, stands_until: SimTime::ZERO };
         let wait = if request.deadline < SimTime::MAX { request.deadline.since(now) } else { SYN_RETRIES };
         out.after(wait, Message::NetDone { client, id, reply: Box::new(reply) });
+    }
+
+    /// Whether what a program sends does not get to a pod, which is not its own.
+    fn is_denied(&self, client: NetClient, id: u32, (node, key): (NodeIndex, PodKey)) -> bool {
+        let own = || self.asked.get(&id).is_some_and(|asked| asked.is_of(node, key));
+        matches!(client, NetClient::Containers(_)) && self.without_traffic(node, key) && !own()
     }
 
     /// What a web server answers that serves the files of a directory.

@@ -6,6 +6,7 @@ use super::program::Place;
 use super::script::Session;
 use super::services::DNS;
 use super::shell::{Answer, CallId, NetworkError, Query, Reply};
+use crate::components::cri::PodKey;
 use crate::components::message::{Message, NodeIndex};
 use crate::components::net::{Ask, HttpRequest, NetAnswer, NetClient, NetReply, NetRequest};
 use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
@@ -21,6 +22,13 @@ pub(super) struct Asked {
     reply: Reply,
 }
 
+impl Asked {
+    /// Whether a container of a pod asked.
+    pub(super) fn is_of(&self, node: NodeIndex, key: PodKey) -> bool {
+        self.place.node == node && self.place.key == key
+    }
+}
+
 impl Runtimes {
     /// A script asks the network.
     pub(super) fn ask_network(
@@ -34,7 +42,7 @@ impl Runtimes {
     ) {
         let stream = StreamKey::from_bits(place.container.bits());
         let wire = self.draws.sample(&self.profile.pod_network, WIRE, stream, now.as_nanos());
-        let (reply, port) = match self.look_up(place, query) {
+        let (reply, port) = match self.look_up(now, place, query) {
             Ok((reply, Some(port))) => (reply, port),
             Ok((reply, None)) => {
                 return self.answer_script(place, session, call, Answer::Network(Ok(reply)), wire * 2, out);
@@ -62,7 +70,7 @@ impl Runtimes {
     }
 
     /// The address behind a question, and the port if it is to be connected to.
-    fn look_up(&self, place: Place, query: &Query) -> Result<(Reply, Option<u16>), NetworkError> {
+    fn look_up(&mut self, now: SimTime, place: Place, query: &Query) -> Result<(Reply, Option<u16>), NetworkError> {
         let (host, port) = match query {
             Query::Resolve { host } | Query::Ping { host } => (host, None),
             Query::Connect { host, port } | Query::Http { host, port, .. } => (host, Some(*port)),
@@ -90,7 +98,8 @@ impl Runtimes {
         if let Some(address) = self.wrong_names(place.node, place.key) {
             return Ok((plain(address), port));
         }
-        let found = self.services.resolve(host, &record.pod.meta.namespace).ok_or(NetworkError::NameNotFound)?;
+        let namespace = record.pod.meta.namespace;
+        let found = self.resolve_for(now, place, host, namespace).ok_or(NetworkError::NameNotFound)?;
         let addresses = found.addresses.iter().map(ToString::to_string).collect();
         Ok((Reply { name: found.name, addresses, server, ..Reply::default() }, port))
     }

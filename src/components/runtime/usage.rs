@@ -102,6 +102,14 @@ impl Usage {
         usage
     }
 
+    /// Adds bytes to a volume.
+    pub(super) fn write_to(&mut self, volume: Name, bytes: i64) {
+        match self.volumes.iter_mut().find(|(have, _)| *have == volume) {
+            Some((_, have)) => *have = have.saturating_add(bytes),
+            None => self.volumes.push((volume, bytes)),
+        }
+    }
+
     fn take(&mut self, step: &UsageStep) {
         let set = |value: &mut i64, new: Option<i64>| *value = new.unwrap_or(*value);
         set(&mut self.memory, step.memory);

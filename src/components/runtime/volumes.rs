@@ -2,7 +2,7 @@
 
 use super::Runtimes;
 use super::filesystem::{Directory, File, FileSystem, Mount, Node, VolumeId};
-use crate::api::Text;
+use crate::api::{Name, Text};
 use crate::components::cri::{ContainerConfig, ContainerMount, PodKey, TOKEN_VOLUME, VolumeKey};
 use crate::components::message::NodeIndex;
 use std::sync::{Arc, LazyLock};
@@ -42,12 +42,7 @@ impl Runtimes {
     }
 
     /// The pod is gone from the node, and its own volumes with it.
-    pub(super) fn forget_volumes(
-        &mut self,
-        node: NodeIndex,
-        pod: PodKey,
-        names: impl Iterator<Item = crate::api::Name>,
-    ) {
+    pub(super) fn forget_volumes(&mut self, node: NodeIndex, pod: PodKey, names: impl Iterator<Item = Name>) {
         for name in names.chain([*TOKEN_VOLUME]) {
             if let Some(id) = self.volume_ids.remove(&(Some(node), VolumeKey::Pod { pod, name })) {
                 self.volumes.remove(id);
@@ -55,22 +50,36 @@ impl Runtimes {
         }
     }
 
+    /// What a volume with a token holds: one tree for all pods of a namespace.
+    fn credentials(&mut self, namespace: Name) -> Arc<Directory> {
+        let made = || {
+            let [token, authority] = &*CREDENTIALS;
+            let mut tree = Directory::default();
+            tree.insert("/token", token.clone());
+            tree.insert("/ca.crt", authority.clone());
+            tree.insert_file("/namespace", File::new(namespace.as_bytes()));
+            Arc::new(tree)
+        };
+        self.credentials.entry(namespace).or_insert_with(made).clone()
+    }
+
     /// Mounts the volumes of a container.
     pub(super) fn mount_volumes(&mut self, node: NodeIndex, config: &ContainerConfig, files: &mut FileSystem) {
         for mount in &config.mounts {
             let ContainerMount { path, sub_path, read_only, volume } = mount;
             let id = self.volume(node, *volume);
-            let Some(tree) = self.volumes.get_mut(id) else { continue };
+            let Some(tree) = self.volumes.get(id) else { continue };
             if matches!(volume, VolumeKey::Pod { name, .. } if *name == *TOKEN_VOLUME)
                 && tree.entries().next().is_none()
             {
-                let [token, authority] = &*CREDENTIALS;
-                tree.insert("/token", token.clone());
-                tree.insert("/ca.crt", authority.clone());
-                tree.insert_file("/namespace", File::new(config.namespace.as_bytes()));
+                let credentials = self.credentials(config.namespace);
+                self.volumes.put(id, credentials);
             }
             // The kubelet makes a sub-path that is missing (`doSafeMakeDir`).
-            if !sub_path.is_empty() && tree.get(sub_path).is_none() {
+            if !sub_path.is_empty()
+                && self.volumes.get(id).is_some_and(|tree| tree.get(sub_path).is_none())
+                && let Some(tree) = self.volumes.get_mut(id)
+            {
                 tree.insert(sub_path, Node::Directory(Arc::default()));
             }
             let mount = Mount::new(path, id).sub_path(sub_path);

@@ -108,6 +108,9 @@ impl Cluster {
                     self.power_on(name, out);
                 }
             }
+            AutoscalerMessage::Scan if self.autoscaler_hangs() => {
+                out.after(SCAN, Message::Autoscaler(AutoscalerMessage::Scan));
+            }
             AutoscalerMessage::Scan => {
                 let mut snapshot = self.foreseen();
                 let left = self.pods_that_fit_nowhere(now, &mut snapshot);

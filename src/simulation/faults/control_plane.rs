@@ -1,11 +1,11 @@
 //! Processes of the control plane that die and start again, and what mending a wire sets going.
 
 use super::{Cluster, FaultMessage, Memory, Strike};
-use crate::api::{Change, ChangeKind, Kind, Object, WallTime};
+use crate::api::{ApiError, Change, ChangeKind, Kind, Object, Response, Store, Target, WallTime};
 use crate::components::controllers::{ControllerManager, ControllerSetup, DriverFailures, Heartbeat};
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
-use crate::faults::{DriverFailure, FaultKind, Leader, LeaderChange, MetricsSpike};
+use crate::faults::{DriverDelay, DriverFailure, FaultKind, Leader, LeaderChange, LoadSurge, MetricsSpike, SlowLeader};
 use crate::simulation::cluster::scheduler_watches;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,13 +43,20 @@ impl Cluster {
             }
             FaultKind::EtcdRestore => {
                 let backup = Box::new(self.server.store().clone());
-                self.remember(id, Memory::Backup(backup));
+                self.remember(id, Memory::Backup(now, backup));
             }
+            FaultKind::StaleReads => {
+                let then = Box::new(self.server.store().clone());
+                self.remember(id, Memory::Backup(now, then));
+            }
+            FaultKind::LoadSurge(_) => self.load_surges(out),
             FaultKind::MetricsStale => self.remember(id, Memory::Since(now)),
             FaultKind::TwoLeaders => self.rival_starts(now, out),
-            FaultKind::ProvisionFailure(_) | FaultKind::AttachFailure(_) | FaultKind::DetachFailure(_) => {
-                self.drivers_fail();
-            }
+            FaultKind::ProvisionFailure(_)
+            | FaultKind::AttachFailure(_)
+            | FaultKind::DetachFailure(_)
+            | FaultKind::ProvisionDelay(_)
+            | FaultKind::AttachDelay(_) => self.drivers_fail(),
             FaultKind::Partition(_) | FaultKind::ApiUnavailable | FaultKind::EtcdLeaderLoss => {
                 for node in self.every_node() {
                     if !self.writes_get_through(Client::Kubelet(node)) {
@@ -74,14 +81,17 @@ impl Cluster {
             FaultKind::SchedulerCrash => self.leads_again(now, Leader::Scheduler, id, out),
             FaultKind::TwoLeaders => self.rival_ends(),
             FaultKind::EtcdRestore => {
-                if let Memory::Backup(backup) = &strike.memory {
-                    self.server.restore(backup);
-                    self.publish_restored(now, out);
+                if let Memory::Backup(since, backup) = &strike.memory {
+                    self.restore(now, id, backup, out);
+                    self.mend_again(now, id, *since, out);
                 }
             }
-            FaultKind::ProvisionFailure(_) | FaultKind::AttachFailure(_) | FaultKind::DetachFailure(_) => {
-                self.drivers_fail();
-            }
+            FaultKind::ProvisionFailure(_)
+            | FaultKind::AttachFailure(_)
+            | FaultKind::DetachFailure(_)
+            | FaultKind::ProvisionDelay(_)
+            | FaultKind::AttachDelay(_) => self.drivers_fail(),
+            FaultKind::LoadSurge(_) => self.load_surges(out),
             FaultKind::Partition(_)
             | FaultKind::ApiUnavailable
             | FaultKind::EtcdLeaderLoss
@@ -93,6 +103,64 @@ impl Cluster {
             }
             _ => {}
         }
+    }
+
+    /// The store becomes what it was in a backup. Versions go on (`etcdutl snapshot restore --bump-revision
+    /// --mark-compacted`), so whoever watches lists everything again; scheduler, controllers and kubelets, which acted
+    /// on what never was, start anew, as the guide to operating etcd advises.
+    fn restore(&mut self, now: SimTime, id: u32, backup: &Store, out: &mut Outbox<Message>) {
+        self.faults.restored = Some(now);
+        self.server.restore(backup);
+        self.publish_restored(now, out);
+        for leader in [Leader::Scheduler, Leader::ControllerManager] {
+            self.leader_dies(leader, id);
+            out.after(LEASE, Message::Fault(FaultMessage::Elected { leader, strike: id }));
+        }
+        for node in self.every_node() {
+            if self.kubelets[node.index()].is_up() {
+                let name = self.node_name(node);
+                self.kill_kubelet(now, name, out);
+                self.start_kubelet(name, SimDuration::ZERO, out);
+            }
+        }
+    }
+
+    /// The store as it was when reads began to be answered from there.
+    pub(in crate::simulation) fn stale_answer(&self, target: Target) -> Option<Response> {
+        let then = self.blows().find_map(|(kind, strike)| match (kind, &strike.memory) {
+            (FaultKind::StaleReads, Memory::Backup(_, then)) => Some(then),
+            _ => None,
+        })?;
+        let found = then.find(target.kind, target.namespace, target.name);
+        Some(found.ok_or_else(|| ApiError::not_found(target.kind, &target.name)))
+    }
+
+    /// Whether a cluster autoscaler does nothing.
+    pub(in crate::simulation) fn autoscaler_hangs(&self) -> bool {
+        self.blows().any(|(kind, _)| matches!(kind, FaultKind::AutoscalerHang))
+    }
+
+    /// How much longer a component of the control plane takes for each thing that it does.
+    pub(super) fn leader_lags(&self, leader: Leader) -> SimDuration {
+        let lag = |(kind, _): (&FaultKind, &Strike)| match kind {
+            FaultKind::SlowLeader(SlowLeader { of, by }) if *of == leader => *by,
+            _ => SimDuration::ZERO,
+        };
+        self.blows().map(lag).sum()
+    }
+
+    fn load_surges(&mut self, out: &mut Outbox<Message>) {
+        let factors = self.blows().filter_map(|(kind, _)| match kind {
+            FaultKind::LoadSurge(LoadSurge { percent }) => Some(i64::from(*percent)),
+            _ => None,
+        });
+        let percent = factors.fold(100_i64, |product, percent| product.saturating_mul(percent) / 100);
+        self.runtimes.surge(percent, out);
+    }
+
+    /// Whether what is written now comes from a backup: what was there before it has no bearing on it.
+    pub(in crate::simulation) fn is_being_restored(&self, now: SimTime) -> bool {
+        self.faults.restored == Some(now)
     }
 
     pub(super) fn every_node(&self) -> Vec<NodeIndex> {
@@ -177,7 +245,9 @@ impl Cluster {
         objects.retain(|object| object.kind() != Kind::Event);
         let profile = self.plan.profile.clone();
         let setup = ControllerSetup { clock: self.server.clock(), draws: self.draws, profile: profile.clone() };
-        let fresh = ControllerManager::new(setup).provisioning(profile.provision.clone());
+        let fresh = ControllerManager::new(setup)
+            .provisioning(profile.provision.clone())
+            .attaching(profile.attach.clone(), profile.detach.clone());
         self.controllers = fresh.succeeding(&self.controllers);
         self.drivers_fail();
         self.controllers.listed(now, objects, out);
@@ -254,7 +324,7 @@ impl Cluster {
         }
     }
 
-    /// What drivers of volumes say instead of doing what they are asked.
+    /// What drivers of volumes say instead of doing what they are asked, and how late they do it.
     fn drivers_fail(&mut self) {
         let mut failures = DriverFailures::default();
         for (kind, _) in self.blows() {
@@ -262,6 +332,8 @@ impl Cluster {
                 FaultKind::ProvisionFailure(DriverFailure { error }) => failures.provision = Some(error.clone()),
                 FaultKind::AttachFailure(DriverFailure { error }) => failures.attach = Some(error.clone()),
                 FaultKind::DetachFailure(DriverFailure { error }) => failures.detach = Some(error.clone()),
+                FaultKind::ProvisionDelay(DriverDelay { by }) => failures.provision_later += *by,
+                FaultKind::AttachDelay(DriverDelay { by }) => failures.attach_later += *by,
                 _ => {}
             }
         }

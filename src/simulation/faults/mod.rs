@@ -141,7 +141,7 @@ enum Memory {
     Objects(Vec<Object>),
     Label(Name),
     Since(SimTime),
-    Backup(Box<Store>),
+    Backup(SimTime, Box<Store>),
 }
 
 /// A runtime that does not answer.
@@ -191,6 +191,10 @@ pub(super) struct Faults {
     /// A controller manager that acts beside the one that leads, and how many there were.
     rival: Option<Box<Rival>>,
     rivals: u32,
+    /// When the store was last restored from a backup.
+    restored: Option<SimTime>,
+    /// What was put right, and when, while there was a backup that does not know of it.
+    mended: Vec<(SimTime, Strike)>,
 }
 
 impl Faults {
@@ -322,7 +326,7 @@ impl Cluster {
         let plan = self.plan.clone();
         let fault = &plan.faults[strike.fault as usize];
         match fault.kind.info().subject {
-            Subject::Cluster if self.strike_operation(id, &fault.kind, out) => {}
+            Subject::Cluster if self.strike_operation(now, id, &fault.kind, out) => {}
             Subject::Cluster | Subject::Wires => self.strike_control_plane(now, id, &fault.kind, out),
             Subject::Nodes => {
                 if let Target::Node(node) = strike.target {
@@ -344,22 +348,49 @@ impl Cluster {
     /// A target is well again, as far as this strike goes.
     fn heal(&mut self, now: SimTime, id: u32, out: &mut Outbox<Message>) {
         let Some(strike) = self.faults.strikes.remove(&id) else { return };
+        self.note_mended(now, &strike);
+        self.put_right(now, id, &strike, out);
+        self.occasion_over(strike.fault, out);
+    }
+
+    /// What a strike has done is undone.
+    fn put_right(&mut self, now: SimTime, id: u32, strike: &Strike, out: &mut Outbox<Message>) {
         let plan = self.plan.clone();
         let fault = &plan.faults[strike.fault as usize];
         // Whoever puts something right does so until it is.
         self.user.insists = true;
         match fault.kind.info().subject {
-            Subject::Cluster if self.heal_operation(&strike, &fault.kind, out) => {}
-            Subject::Cluster | Subject::Wires => self.heal_control_plane(now, id, &strike, &fault.kind, out),
+            Subject::Cluster if self.heal_operation(strike, &fault.kind, out) => {}
+            Subject::Cluster | Subject::Wires => self.heal_control_plane(now, id, strike, &fault.kind, out),
             Subject::Nodes => {
                 if let Target::Node(node) = strike.target {
                     self.heal_node(now, id, node, (&strike.memory, &fault.kind), out);
                 }
             }
-            Subject::Pods | Subject::Scope => self.heal_pods(now, id, &strike, &fault.kind, out),
+            Subject::Pods | Subject::Scope => self.heal_pods(now, id, strike, &fault.kind, out),
         }
         self.user.insists = false;
-        self.occasion_over(strike.fault, out);
+    }
+
+    /// What people put right is remembered for as long as there is a backup that does not know of it.
+    fn note_mended(&mut self, now: SimTime, strike: &Strike) {
+        let backed_up = self.blows().any(|(kind, _)| matches!(kind, FaultKind::EtcdRestore));
+        let plan = self.plan.clone();
+        if backed_up && plan.faults[strike.fault as usize].kind.is_written() {
+            self.faults.mended.push((now, strike.clone()));
+        }
+    }
+
+    /// A backup was restored that was taken at the beginning of a strike: what was put right since then is put right
+    /// again.
+    fn mend_again(&mut self, now: SimTime, id: u32, since: SimTime, out: &mut Outbox<Message>) {
+        let mended: Vec<(SimTime, Strike)> = self.faults.mended.clone();
+        for (_, strike) in mended.into_iter().filter(|(at, _)| *at >= since) {
+            self.put_right(now, id, &strike, out);
+        }
+        if !self.blows().any(|(kind, _)| matches!(kind, FaultKind::EtcdRestore)) {
+            self.faults.mended.clear();
+        }
     }
 
     /// The name by which a target's chance is keyed.

@@ -1,7 +1,7 @@
 //! What strikes machines, their kubelets and their runtimes, and what operators and clouds do to nodes.
 
 use super::{Cluster, FaultMessage, Memory};
-use crate::api::{DeleteOptions, Kind, Name, Part, PatchKind, Request, Target};
+use crate::api::{Amount, DeleteOptions, Kind, Name, Part, PatchKind, Request, Target};
 use crate::components::cri::{CriCall, CriError};
 use crate::components::kubelet::KubeletMessage;
 use crate::components::message::{Client, Message, NodeIndex};
@@ -10,11 +10,12 @@ use crate::components::runtime::RuntimeMessage;
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 use crate::faults::{
     ClockSkew, Disk, FaultKind, HardwareFailure, ImageLoss, NodeDrain, NodeLabelLoss, NodeOutOfMemory, NodeTaint,
-    Reboot, SlowNode, SpotReclaim,
+    Reboot, SlowNode, SpotReclaim, WrongAllocatable,
 };
 use crate::scenario::plan::{Action, ActionTarget, Drain, Pick};
 use crate::scenario::taint_of;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 const AGE: Purpose = Purpose::new("age of hardware");
 const REPAIR: Purpose = Purpose::new("repair of hardware");
@@ -58,11 +59,11 @@ impl Cluster {
             FaultKind::LeaseLoss | FaultKind::CertificateExpired => self.lease_lapses(now, node, out),
             FaultKind::HardwareFailure(_) => self.breaks_some_day(now, id, node, out),
             FaultKind::NodeOutOfMemory(NodeOutOfMemory { victims }) => {
-                for victim in self.runtimes.kill_least(now, node, *victims as usize, out) {
-                    let text = format!("System OOM encountered, victim process: {victim}");
-                    self.kubelets[node.index()].notices_system_oom(now, &text, out);
-                }
+                let mut left = 0..*victims;
+                while left.next().is_some() && self.runtimes.kill_worst(now, node, out) {}
             }
+            FaultKind::WrongAllocatable(_) => self.set_allocatable(now, node, out),
+            FaultKind::StaleConnections => self.runtimes.keep_connections(node, true),
             FaultKind::ClockSkew(_) => self.set_clock(node),
             FaultKind::NodeTaint(NodeTaint { taint }) => {
                 if let Ok(taint) = taint_of(taint) {
@@ -150,6 +151,10 @@ impl Cluster {
             }
             FaultKind::SlowNode(_) => self.set_pace(node, out),
             FaultKind::LeaseLoss => self.renew_soon(now, node, out),
+            FaultKind::WrongAllocatable(_) => self.set_allocatable(now, node, out),
+            FaultKind::StaleConnections if !others(self, |kind| matches!(kind, FaultKind::StaleConnections)) => {
+                self.runtimes.keep_connections(node, false);
+            }
             FaultKind::ClockSkew(_) => self.set_clock(node),
             FaultKind::NodeTaint(NodeTaint { taint }) => {
                 if let Ok(taint) = taint_of(taint) {
@@ -270,6 +275,22 @@ impl Cluster {
         let factor = factors.max().unwrap_or(1);
         self.kubelets[node.index()].slow_down(factor);
         self.runtimes.slow_down(node, factor, out);
+    }
+
+    /// Whether a fault makes kubelets tell other resources than there are.
+    pub(in crate::simulation) fn allocatable_is_told_wrong(&self) -> bool {
+        self.plan.faults.iter().any(|fault| matches!(fault.kind, FaultKind::WrongAllocatable(_)))
+    }
+
+    fn set_allocatable(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
+        let mut told = BTreeMap::new();
+        for kind in self.blows_on(node) {
+            if let FaultKind::WrongAllocatable(WrongAllocatable { resources }) = kind {
+                let amount = |(name, amount): (&String, &Amount)| (Name::new(name), amount.of(name));
+                told.extend(resources.iter().map(amount));
+            }
+        }
+        self.kubelets[node.index()].tell_allocatable(now, told.into_iter().collect(), out);
     }
 
     fn set_clock(&mut self, node: NodeIndex) {

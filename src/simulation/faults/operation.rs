@@ -3,18 +3,25 @@
 use super::{Cluster, Memory, Strike};
 use crate::api::{DeleteOptions, Kind, Metadata, Name, Object, Part, PatchKind, Request, Target, lower, render};
 use crate::components::message::Message;
-use crate::engine::Outbox;
+use crate::engine::{Outbox, SimTime};
 use crate::faults::{
-    BadImage, CronJobBomb, FaultKind, NamespaceLoss, ObjectLoss, QuotaExhausted, ScaleTo, StrictBudget,
+    BadImage, ConfigChange, CronJobBomb, FaultKind, NamespaceLoss, ObjectLoss, PodSecurity, QuotaExhausted,
+    RolloutRestart, ScaleTo, StrictBudget, StrictLimits, WrongOwner,
 };
 use crate::scenario::object_named;
+use crate::scenario::plan::RolloutVerb;
 use serde_json::{Value, json};
 
 /// The name of the quota that is used up.
 const QUOTA: &str = "exhausted";
-/// The names of the budget that allows nothing, and of the CronJob that never ends.
+/// The names of the budget and the limits that allow nothing, and of the CronJob that never ends.
 const BUDGET: &str = "strict";
+const STRICT: &str = "strict";
 const BOMB: &str = "bomb";
+/// The label of a namespace that names a Pod Security Standard.
+const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
+/// The UID of an owner that never was.
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 
 /// The object that an operation is about.
 fn target(object: &str, namespace: Option<&str>) -> Option<Target> {
@@ -44,13 +51,34 @@ fn patch(target: Target, part: Part, kind: PatchKind, patch: Value) -> Request {
     Request::Patch { target, part, kind, patch }
 }
 
+/// An object gets these owners, or none.
+fn owned_by(target: Target, owners: Value) -> Request {
+    patch(target, Part::Main, PatchKind::Merge, json!({"metadata": {"ownerReferences": owners}}))
+}
+
+/// A ConfigMap says something, or has no such key.
+fn says(target: Target, key: &str, value: Value) -> Request {
+    patch(target, Part::Main, PatchKind::Merge, json!({"data": {key: value}}))
+}
+
+/// A namespace enforces a Pod Security Standard, or none.
+fn enforces(target: Target, level: Value) -> Request {
+    patch(target, Part::Main, PatchKind::Merge, json!({"metadata": {"labels": {ENFORCE: level}}}))
+}
+
 fn scale(target: Target, replicas: i64) -> Request {
     patch(target, Part::Scale, PatchKind::Merge, json!({"spec": {"replicas": replicas}}))
 }
 
 impl Cluster {
     /// Does it, if it is an operation.
-    pub(super) fn strike_operation(&mut self, id: u32, kind: &FaultKind, out: &mut Outbox<Message>) -> bool {
+    pub(super) fn strike_operation(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        kind: &FaultKind,
+        out: &mut Outbox<Message>,
+    ) -> bool {
         let request = match kind {
             FaultKind::BadImage(BadImage { object, namespace, container, image }) => {
                 target(object, namespace.as_deref()).map(|target| {
@@ -73,6 +101,39 @@ impl Cluster {
                     self.remember(id, Memory::Object(Box::new(stored)));
                 }
                 found.map(|target| Request::Delete { target, options: DeleteOptions::default() })
+            }
+            FaultKind::WrongOwner(WrongOwner { object, namespace }) => {
+                let found = target(object, namespace.as_deref());
+                if let Some(stored) = found.and_then(|found| self.stored(found)) {
+                    self.remember(id, Memory::Object(Box::new(stored)));
+                }
+                let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "never-was", "uid": NOBODY});
+                found.map(|found| owned_by(found, json!([owner])))
+            }
+            FaultKind::ConfigChange(ConfigChange { object, namespace, key, value }) => {
+                let found = target(object, namespace.as_deref());
+                if let Some(stored) = found.and_then(|found| self.stored(found)) {
+                    self.remember(id, Memory::Object(Box::new(stored)));
+                }
+                found.map(|found| says(found, key, json!(value)))
+            }
+            FaultKind::RolloutRestart(RolloutRestart { object, namespace }) => {
+                let found = target(object, namespace.as_deref());
+                found.and_then(|found| self.rollout(now, found, RolloutVerb::Restart).ok())
+            }
+            FaultKind::PodSecurity(PodSecurity { namespace, enforce }) => {
+                let found = namespace_target(namespace.as_deref().unwrap_or("default"));
+                if let Some(stored) = self.stored(found) {
+                    self.remember(id, Memory::Object(Box::new(stored)));
+                }
+                let level: &str = enforce.into();
+                Some(enforces(found, json!(level)))
+            }
+            FaultKind::StrictLimits(StrictLimits { namespace, memory }) => {
+                let namespace = namespace.as_deref().unwrap_or("default");
+                let limit = json!({"type": "Container", "max": {"memory": memory.0.to_string()}});
+                Some(create(&json!({"apiVersion": "v1", "kind": "LimitRange",
+                    "metadata": {"name": STRICT, "namespace": namespace}, "spec": {"limits": [limit]}})))
             }
             FaultKind::QuotaExhausted(QuotaExhausted { namespace }) => {
                 let target = quota(namespace.as_deref());
@@ -132,6 +193,25 @@ impl Cluster {
                 target(object, namespace.as_deref()).map(|target| scale(target, *before))
             }
             (FaultKind::ObjectLoss(_), Memory::Object(lost)) => Some(Request::Create(anew(lost))),
+            (FaultKind::WrongOwner(WrongOwner { object, namespace }), Memory::Object(lost)) => {
+                let own = target(object, namespace.as_deref()).map(|found| owned_by(found, Value::Null));
+                self.user_calls(own.into_iter().chain([Request::Create(anew(lost))]), out);
+                None
+            }
+            (FaultKind::ConfigChange(ConfigChange { object, namespace, key, .. }), Memory::Object(before)) => {
+                let said = render(before)["data"][key].clone();
+                target(object, namespace.as_deref()).map(|found| says(found, key, said))
+            }
+            (FaultKind::PodSecurity(PodSecurity { namespace, .. }), memory) => {
+                let before = if let Memory::Object(before) = memory { render(before) } else { Value::Null };
+                let level = before["metadata"]["labels"][ENFORCE].clone();
+                Some(enforces(namespace_target(namespace.as_deref().unwrap_or("default")), level))
+            }
+            (FaultKind::StrictLimits(StrictLimits { namespace, .. }), _) => {
+                let target = ours(Kind::LimitRange, namespace.as_deref(), STRICT);
+                Some(Request::Delete { target, options: DeleteOptions::default() })
+            }
+            (FaultKind::RolloutRestart(_), _) => None,
             (FaultKind::QuotaExhausted(QuotaExhausted { namespace }), _) => {
                 let target = quota(namespace.as_deref());
                 Some(Request::Delete { target, options: DeleteOptions::default() })
@@ -152,7 +232,14 @@ impl Cluster {
                 let target = ours(Kind::PodDisruptionBudget, namespace.as_deref(), BUDGET);
                 Some(Request::Delete { target, options: DeleteOptions::default() })
             }
-            (FaultKind::ScaleTo(_) | FaultKind::ObjectLoss(_) | FaultKind::NamespaceLoss(_), _) => None,
+            (
+                FaultKind::ScaleTo(_)
+                | FaultKind::ObjectLoss(_)
+                | FaultKind::WrongOwner(_)
+                | FaultKind::ConfigChange(_)
+                | FaultKind::NamespaceLoss(_),
+                _,
+            ) => None,
             _ => return false,
         };
         self.user_calls(request, out);

@@ -11,7 +11,7 @@ use crate::components::message::{Client, Message};
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use crate::faults::{
     ApiErrors, ApiFailure, ApiLatency, Calls, Component, Direction, DuplicateCalls, EventLoss, FailurePolicy,
-    FaultKind, PacketLoss, Partition, WatchLag, WatchLoss, WebhookDown,
+    FaultKind, Leader, PacketLoss, Partition, WatchLag, WatchLoss, WebhookDown,
 };
 
 const LATENCY: Purpose = Purpose::new("fault api latency");
@@ -175,6 +175,8 @@ impl Cluster {
         let (client, way, stream, request) = match message {
             Message::Call { client, id, request } => (*client, Direction::ToServer, *id, Some(request)),
             Message::Reply { client, id, .. } => (*client, Direction::FromServer, *id, None),
+            Message::Scheduler(..) => return self.leader_lags(Leader::Scheduler),
+            Message::Controller(..) => return self.leader_lags(Leader::ControllerManager),
             _ => return SimDuration::ZERO,
         };
         let mut sum = SimDuration::ZERO;
@@ -314,6 +316,7 @@ impl Cluster {
                         && calls.has(request)
                         && (fault.kinds.is_empty() || fault.kinds.contains(&request.about().0))
                         && (*error != ApiFailure::Conflict || matches!(request, Request::Update { .. }))
+                        && (*error != ApiFailure::TooLarge || Calls::Writes.has(request))
                         && happens(*percent) =>
                 {
                     Some(*error)
@@ -354,6 +357,10 @@ impl Cluster {
                 ApiError::forbidden(kind, &name, why)
             }
             ApiFailure::Timeout => ApiError::new(ErrorReason::Timeout, "Timeout"),
+            ApiFailure::TooLarge => {
+                let text = "Request entity too large: limit is 3145728";
+                ApiError::new(ErrorReason::RequestEntityTooLarge, text)
+            }
         };
         out.now(Message::Reply { client, id, response: Err(error) });
     }

@@ -1,12 +1,13 @@
 //! Admission: what the server adds to a pod, and what it refuses, in the order of its plug-ins.
 //!
-//! LimitRanger, ServiceAccount, Priority, DefaultTolerationSeconds, RuntimeClass, and ResourceQuota last
+//! LimitRanger, ServiceAccount, PodSecurity, Priority, DefaultTolerationSeconds, RuntimeClass, and ResourceQuota last
 //! (`pkg/kubeapiserver/options/plugins.go`). What a plug-in does to a pod depends on the pod's spec and namespace only,
 //! so pods that share a template's spec share the admitted one too.
 //!
 //! Off as by default: AlwaysPullImages, PodNodeSelector, PodTolerationRestriction, NodeRestriction, EventRateLimit.
 
 mod limit_ranger;
+mod pod_security;
 mod quota;
 
 pub use quota::pod_usage;
@@ -72,6 +73,7 @@ impl Server {
         if !mirror {
             self.set_service_account(pod.meta.namespace, &mut spec).map_err(forbidden)?;
         }
+        self.check_pod_security(pod.meta.namespace, &spec).map_err(forbidden)?;
         self.set_priority(&mut spec).map_err(forbidden)?;
         add_default_tolerations(&mut spec);
         self.apply_runtime_class(&mut spec).map_err(forbidden)?;

@@ -8,7 +8,7 @@ use super::super::host::{Controller, Seen, Settings};
 use super::super::informers::Informers;
 use super::super::work_queue::{Key, QueueKey};
 use crate::api::{Amendment, ApiError, ErrorReason, Kind, Name, Object, Part, Request, Target, Text, VolumeAttachment};
-use crate::engine::{Distribution, Purpose, SimTime};
+use crate::engine::{Distribution, Purpose, SimDuration, SimTime};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -24,6 +24,8 @@ pub struct AttacherController {
     due: BTreeMap<(Key, Wish), SimTime>,
     /// What drivers say instead of attaching and detaching.
     failures: (Option<Text>, Option<Text>),
+    /// How much longer they need to attach.
+    later: SimDuration,
 }
 
 /// What is to become of an attachment.
@@ -45,12 +47,13 @@ pub struct View {
 impl AttacherController {
     /// An attacher that needs so long for each.
     pub const fn new(attach: Distribution, detach: Distribution) -> Self {
-        Self { attach, detach, due: BTreeMap::new(), failures: (None, None) }
+        Self { attach, detach, due: BTreeMap::new(), failures: (None, None), later: SimDuration::ZERO }
     }
 
-    /// Drivers fail to attach and to detach from now on, or work.
-    pub fn fail(&mut self, attach: Option<Text>, detach: Option<Text>) {
-        self.failures = (attach, detach);
+    /// Drivers fail to attach and to detach from now on, or work; they attach so much later than usual.
+    pub fn fail(&mut self, failures: (Option<Text>, Option<Text>), later: SimDuration) {
+        self.failures = failures;
+        self.later = later;
     }
 }
 
@@ -99,7 +102,8 @@ impl Controller for AttacherController {
                 Wish::Attach => (&self.attach, ATTACH),
                 Wish::Detach => (&self.detach, DETACH),
             };
-            let due = desk.now + desk.draws.sample(takes, purpose, key.stream(), desk.now.as_nanos());
+            let later = if wish == Wish::Attach { self.later } else { SimDuration::ZERO };
+            let due = desk.now + later + desk.draws.sample(takes, purpose, key.stream(), desk.now.as_nanos());
             self.due.insert((key, wish), due);
             desk.queue.add_at(due, key);
         }

@@ -96,18 +96,18 @@ impl Controller for DaemonSetController {
             counts: None,
         };
         if settled {
-            let placement = Placement::new(set, hash, informers, desk.wall());
+            let placement = Placement::new(set, hash, informers, desk);
             view.plan = placement.plan(key, &mut self.failures, desk);
         }
         Some(view)
     }
 
     fn look_again(&mut self, key: Key, view: &mut View, informers: &Informers, desk: &mut Desk<Key>) {
-        let placement = Placement::new(&view.set, view.hash, informers, desk.wall());
+        let placement = Placement::new(&view.set, view.hash, informers, desk);
         if view.settled && view.rolling.is_none() {
             let rolls = matches!(view.set.spec.update_strategy, DaemonSetUpdateStrategy::RollingUpdate { .. });
             let goes_on = rolls && desk.expectations.are_met(desk.now, key);
-            view.rolling = Some(if goes_on { update::plan(&placement, desk.draws, desk.now) } else { Plan::default() });
+            view.rolling = Some(if goes_on { update::plan(&placement) } else { Plan::default() });
         } else {
             view.counts = Some(status::count(&placement));
         }

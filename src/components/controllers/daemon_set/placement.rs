@@ -11,7 +11,8 @@ use crate::components::controllers::history::REVISION_HASH;
 use crate::components::controllers::informers::Informers;
 use crate::components::controllers::pod_control::{Owner, is_available};
 use crate::components::controllers::work_queue::Key;
-use crate::engine::{SimDuration, SimTime};
+use crate::engine::{SimDuration, SimTime, StreamKey};
+use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -143,15 +144,18 @@ pub(super) struct Placement<'a> {
     pub(super) set: &'a DaemonSet,
     pub(super) hash: Name,
     pub(super) now: WallTime,
-    /// Every node with how it fits, by name.
-    pub(super) nodes: BTreeMap<Name, Fit>,
+    /// Every node with how it fits, in the order in which the controller comes to them: that of a map, any.
+    pub(super) nodes: IndexMap<Name, Fit>,
     /// The pods on, or meant for, each node; best first.
     pub(super) pods: BTreeMap<Name, Vec<Arc<Pod>>>,
 }
 
 impl<'a> Placement<'a> {
-    pub(super) fn new(set: &'a DaemonSet, hash: Name, informers: &Informers, now: WallTime) -> Self {
-        let nodes = informers.store().nodes.iter().map(|node| (node.meta.name, fit(set, node))).collect();
+    pub(super) fn new(set: &'a DaemonSet, hash: Name, informers: &Informers, desk: &Desk<Key>) -> Self {
+        let mut nodes: IndexMap<Name, Fit> =
+            informers.store().nodes.iter().map(|node| (node.meta.name, fit(set, node))).collect();
+        let place = desk.map_order(StreamKey::new(set.meta.name.as_str()));
+        nodes.sort_by_cached_key(|node, _| place(*node));
         let mut pods: BTreeMap<Name, Vec<Arc<Pod>>> = BTreeMap::new();
         for pod in informers.list_pods_of(set.meta.uid) {
             // A pod that has ended and is on its way out is as good as gone.
@@ -162,7 +166,7 @@ impl<'a> Placement<'a> {
         for on_node in pods.values_mut() {
             on_node.sort_by_key(|pod| (pod.node_name.is_empty(), pod.meta.creation_timestamp, pod.meta.name));
         }
-        Self { set, hash, now, nodes, pods }
+        Self { set, hash, now: desk.wall(), nodes, pods }
     }
 
     pub(super) fn on(&self, node: Name) -> &[Arc<Pod>] {

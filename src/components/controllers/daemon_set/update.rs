@@ -2,11 +2,8 @@
 
 use super::placement::{Placement, Plan};
 use crate::api::{DaemonSetUpdateStrategy, Name, Pod};
-use crate::engine::{Draws, Purpose, SimTime};
-use std::collections::BTreeSet;
+use indexmap::IndexSet;
 use std::sync::Arc;
-
-const ORDER: Purpose = Purpose::new("daemon update");
 
 /// The pods of a node: the one of the newest template and the one of an older; `None` if there are several of one sort.
 type Pair = Option<(Option<Arc<Pod>>, Option<Arc<Pod>>)>;
@@ -34,20 +31,16 @@ fn limits(placement: &Placement<'_>) -> (usize, usize) {
     (surge.max(0) as usize, unavailable.max(0) as usize)
 }
 
-/// What the update does now (`rollingUpdate`). Nodes are taken in an order that changes with each look: the real
-/// controller walks a map.
-pub(super) fn plan(placement: &Placement<'_>, draws: Draws, now: SimTime) -> Plan {
+/// What the update does now (`rollingUpdate`).
+pub(super) fn plan(placement: &Placement<'_>) -> Plan {
     let wanted = placement.nodes.iter().filter(|(_, fit)| fit.run).map(|(node, _)| *node);
-    let nodes: BTreeSet<Name> = wanted.chain(placement.pods.keys().copied()).collect();
-    let mut nodes: Vec<Name> = nodes.into_iter().collect();
-    let set = placement.set.meta.uid.stream();
-    nodes.sort_by_cached_key(|node| draws.draw(ORDER, set.part(node), now.as_nanos()).bits());
+    let nodes: IndexSet<Name> = wanted.chain(placement.pods.keys().copied()).collect();
     let (surge, unavailable) = limits(placement);
     if surge == 0 { replace(placement, &nodes, unavailable) } else { surge_plan(placement, &nodes, surge) }
 }
 
 /// Old pods go, as many as may be away at once; those that are not available go in any case.
-fn replace(placement: &Placement<'_>, nodes: &[Name], most: usize) -> Plan {
+fn replace(placement: &Placement<'_>, nodes: &IndexSet<Name>, most: usize) -> Plan {
     let mut away = 0;
     let (mut delete, mut candidates) = (Vec::new(), Vec::new());
     for node in nodes {
@@ -67,7 +60,7 @@ fn replace(placement: &Placement<'_>, nodes: &[Name], most: usize) -> Plan {
 }
 
 /// New pods come beside the old ones, which go once the new ones are available.
-fn surge_plan(placement: &Placement<'_>, nodes: &[Name], most: usize) -> Plan {
+fn surge_plan(placement: &Placement<'_>, nodes: &IndexSet<Name>, most: usize) -> Plan {
     let mut surging = 0;
     let (mut delete, mut create, mut candidates) = (Vec::new(), Vec::new(), Vec::new());
     for node in nodes {

@@ -14,7 +14,7 @@ use crate::components::controllers::flow::{Desk, Flow, Step};
 use crate::components::controllers::host::{Controller, Seen, Settings};
 use crate::components::controllers::informers::Informers;
 use crate::components::volume_match::{SELECTED_NODE, class_of_claim, reference_to};
-use crate::engine::{Distribution, Purpose, SimTime};
+use crate::engine::{Distribution, Purpose, SimDuration, SimTime};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -29,17 +29,20 @@ pub struct ProvisionerController {
     due: BTreeMap<VolumeKey, SimTime>,
     /// What the driver says instead of making a volume.
     failure: Option<Text>,
+    /// How much longer it needs to make one.
+    later: SimDuration,
 }
 
 impl ProvisionerController {
     /// A provisioner that needs so long for each volume.
     pub const fn new(takes: Distribution) -> Self {
-        Self { takes, due: BTreeMap::new(), failure: None }
+        Self { takes, due: BTreeMap::new(), failure: None, later: SimDuration::ZERO }
     }
 
-    /// The driver fails from now on, or works.
-    pub fn fail(&mut self, failure: Option<Text>) {
+    /// The driver fails from now on, or works; so much later than usual.
+    pub fn fail(&mut self, failure: Option<Text>, later: SimDuration) {
         self.failure = failure;
+        self.later = later;
     }
 }
 
@@ -133,6 +136,7 @@ impl Controller for ProvisionerController {
         if due.is_none() {
             let stream = crate::components::controllers::work_queue::QueueKey::stream(&key);
             let takes = desk.draws.sample(&self.takes, PROVISION, stream, desk.now.as_nanos());
+            let takes = if matches!(view, View::Wanted { .. }) { takes + self.later } else { takes };
             self.due.insert(key, desk.now + takes);
             desk.queue.add_at(desk.now + takes, key);
         }

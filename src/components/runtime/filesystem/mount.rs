@@ -32,6 +32,11 @@ impl Volumes {
         id
     }
 
+    /// Gives a volume a content that others may share.
+    pub fn put(&mut self, id: VolumeId, content: Arc<Directory>) {
+        self.trees.insert(id, content);
+    }
+
     /// The content of a volume.
     pub fn get(&self, id: VolumeId) -> Option<&Directory> {
         self.trees.get(&id).map(|tree| &**tree)
@@ -109,6 +114,7 @@ impl FileSystem {
     /// Mounts a volume. A later mount at the same place hides an earlier one; a deeper one wins.
     pub fn mount(&mut self, mount: Mount) {
         self.mounts.retain(|other| other.path != mount.path);
+        self.mounts.reserve_exact(1);
         self.mounts.push(mount);
         self.mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
     }

@@ -125,7 +125,7 @@ pub(super) struct Kernel {
 pub(super) struct System<'a> {
     pub world: &'a mut dyn World,
     pub kernel: &'a mut Kernel,
-    pub others: &'a BTreeMap<u32, Process>,
+    pub others: &'a BTreeMap<u32, Box<Process>>,
     pub spawned: Vec<Process>,
     pub signals: Vec<(u32, Signal)>,
 }

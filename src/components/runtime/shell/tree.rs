@@ -71,7 +71,7 @@ const STEPS_PER_TURN: usize = 20_000;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Shell {
-    processes: BTreeMap<u32, Process>,
+    processes: BTreeMap<u32, Box<Process>>,
     kernel: Kernel,
     main: u32,
     started: bool,
@@ -112,7 +112,7 @@ impl Shell {
             full_pipe: None,
         };
         let program = Running::Command(command, setup.dialect);
-        let process = Process { own, wait: Wait::Ready, program };
+        let process = Box::new(Process { own, wait: Wait::Ready, program });
         Self { processes: BTreeMap::from([(main, process)]), kernel, main, started: false, end: None }
     }
 
@@ -141,7 +141,7 @@ impl Shell {
     /// Hands over the answer to a call; it takes effect when the shell is resumed. An answer that nobody waits for any
     /// more is dropped.
     pub fn answer(&mut self, call: CallId, answer: Answer) {
-        let waits = |process: &Process| matches!(process.wait, Wait::Answer(id, _) if id == call);
+        let waits = |process: &Box<Process>| matches!(process.wait, Wait::Answer(id, _) if id == call);
         if self.processes.values().any(waits) {
             self.kernel.answers.insert(call, answer);
         }
@@ -273,7 +273,7 @@ impl Shell {
             Step::Unsupported(what) => self.end = Some(State::Unsupported(Unsupported::new(what))),
         }
         for child in spawned {
-            self.processes.insert(child.own.pid, child);
+            self.processes.insert(child.own.pid, Box::new(child));
         }
         if self.processes.len() > MAX_PROCESSES {
             self.end = Some(State::Unsupported(Unsupported::new("more than 512 processes")));

@@ -88,23 +88,26 @@ pub(super) struct Sender {
     waiting: Vec<VecDeque<i64>>,
     /// What of this interval's requests was tried how often.
     due: Vec<i64>,
+    /// Per cent of what it would send from outside.
+    pub(super) percent: i64,
     pub(super) flow: Flow,
 }
 
 impl Sender {
     pub(super) fn new(source: Source, timeout: SimDuration, retries: Retries) -> Self {
         let waiting = vec![VecDeque::new(); retries.most as usize];
-        Self { source, timeout, retries, waiting, due: Vec::new(), flow: Flow::default() }
+        Self { source, timeout, retries, waiting, due: Vec::new(), percent: 100, flow: Flow::default() }
     }
 
     /// What it sends in the interval that begins now.
     pub(super) fn send(&mut self, now: SimTime) -> i64 {
         let fresh = match &mut self.source {
-            Source::Open(rate) => in_interval(rate.at(now)),
+            Source::Open(rate) => in_interval(rate.at(now)).share(self.percent, 100),
             Source::Closed(users, think) => {
                 // Little's law: each user sends a request in the time of an answer and a thought.
                 let round = (*think + self.flow.outcome.latency).max(SimDuration::from_millis(1));
-                (i128::from(users.at(now)) * i128::from(INTERVAL.as_nanos()) / i128::from(round.as_nanos())) as i64
+                (i128::from(users.at(now).share(self.percent, 100)) * i128::from(INTERVAL.as_nanos())
+                    / i128::from(round.as_nanos())) as i64
             }
             Source::Servers(due) => std::mem::take(due),
         };

@@ -85,6 +85,12 @@ impl Runtimes {
         }
     }
 
+    /// Whoever sends from outside sends so many per cent of what it would.
+    pub fn surge(&mut self, percent: i64, out: &mut Outbox<Message>) {
+        self.roads.surge(percent);
+        self.traffic_changes(out);
+    }
+
     /// Something about load. Returns what is to be seen of it.
     pub fn traffic_handles(&mut self, now: SimTime, message: TrafficMessage, out: &mut Outbox<Message>) -> Vec<Change> {
         match message {
@@ -162,6 +168,9 @@ impl Runtimes {
         let answerer = |(address, port): &(std::net::Ipv4Addr, u16)| {
             let Some((node, key)) = self.addresses.get(address) else { return Answerer::Nobody };
             let Some(record) = self.machines[node.index()].pods.get(key) else { return Answerer::Nobody };
+            if self.without_traffic(*node, *key) {
+                return Answerer::Nobody;
+            }
             record.answerer(now, *node, *port)
         };
         backends.iter().map(answerer).collect()
@@ -238,6 +247,7 @@ impl Runtimes {
         serving.line = line;
         serving.milli_cpu = milli_cpu;
         serving.note(now, line.milli_cpu);
+        serving.served = serving.served.saturating_add(line.served);
         if let Some(each) = &work.memory {
             let in_flight = line.waiting + line.in_hand();
             serving.memory = each.value().share(in_flight, WHOLE);
@@ -429,6 +439,11 @@ impl Instance {
     /// What requests cost its main program.
     pub(in crate::components::runtime) fn work(&self) -> Option<Arc<Work>> {
         self.main_model().and_then(|program| program.model.work.clone())
+    }
+
+    /// How many requests it has served.
+    pub(in crate::components::runtime) fn served(&self) -> u64 {
+        u64::from(self.requests) + self.serving.as_ref().map_or(0, Serving::served)
     }
 
     /// The port at which requests come.

@@ -123,6 +123,8 @@ pub(super) struct Serving {
     milli_cpu: i64,
     /// Thousandths of a CPU that requests used, from each moment on.
     used: VecDeque<(SimTime, i64)>,
+    /// How many requests were served, in millionths.
+    served: i64,
     /// Bytes of memory that requests take.
     pub(super) memory: i64,
 }
@@ -135,6 +137,11 @@ impl Serving {
         while self.used.get(1).is_some_and(|(at, _)| *at + MEMORY < now) {
             self.used.pop_front();
         }
+    }
+
+    /// How many requests were served.
+    pub(super) const fn served(&self) -> u64 {
+        (self.served / rate::WHOLE).unsigned_abs()
     }
 
     /// Thousandths of a CPU that requests used, from each moment on.
@@ -167,6 +174,11 @@ impl Roads {
 
     fn is_empty(&self) -> bool {
         self.senders.is_empty()
+    }
+
+    /// Whoever sends from outside sends so many per cent of what it would.
+    pub(super) fn surge(&mut self, percent: i64) {
+        self.senders.iter_mut().for_each(|(_, sender)| sender.percent = percent);
     }
 
     /// An interval is begun soon, whatever was planned.

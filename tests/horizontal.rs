@@ -28,12 +28,12 @@ fn external(name: &str, target: &str) -> String {
 
 fn replicas(simulation: &Simulation) -> i32 {
     let deployments = &simulation.cluster().server().store().deployments;
-    deployments.iter().next().expect("the Deployment is there").spec.replicas
+    deployments.iter().next().map_or(0, |deployment| deployment.spec.replicas)
 }
 
 fn current(simulation: &Simulation) -> Vec<Option<MetricStatus>> {
     let found = simulation.objects().find(|object| object.kind() == Kind::HorizontalPodAutoscaler);
-    let Some(Object::HorizontalPodAutoscaler(scaler)) = found else { panic!("the autoscaler is there") };
+    let Some(Object::HorizontalPodAutoscaler(scaler)) = found else { return Vec::new() };
     Arc::unwrap_or_clone(scaler).status.current_metrics
 }
 
@@ -62,8 +62,10 @@ fn the_metric_that_asks_for_most_counts_and_a_missing_one_stops_the_way_down() {
         let metrics = format!("{}, {}", external("a", &value(100)), external("b", &value(100)));
         let all = [("a", a), ("b", b)].map(|(name, rate)| rate.map_or(String::new(), |rate| of(name, rate)));
         let mut simulation = simulation(&metrics, AT_ONCE, &all.concat());
-        // After one look: the way up goes on for as long as the value does not fall with it.
-        simulation.run_until(SimTime::from_secs(25));
+        // The way up goes on for as long as the value does not fall with it: only the first step counts.
+        while simulation.now() < SimTime::from_secs(40) && [0, 4].contains(&replicas(&simulation)) {
+            simulation.step().expect("the autoscaler looks");
+        }
         assert_eq!(replicas(&simulation), pods, "{a:?} {b:?}");
         let failed = told(&simulation, "FailedComputeMetricsReplicas").is_some();
         assert_eq!(failed, pods == 4 && (a, b) != (Some(100), Some(100)), "{a:?} {b:?}");

@@ -224,7 +224,7 @@ pub struct ContainerConfig {
     /// Where the process starts; empty for the image's choice.
     pub working_dir: Name,
     /// The environment, resolved.
-    pub env: Vec<(Name, Text)>,
+    pub env: List<(Name, Text)>,
     /// The pod's namespace.
     pub namespace: Name,
     /// The volumes in its file system.

@@ -5,8 +5,8 @@
 
 use super::yaml;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::fmt;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// One object of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,8 +46,33 @@ pub(super) enum Parts {
     None,
     /// Of a list, in order.
     Elements(Vec<Positions>),
-    /// Of an object: where the key stands, and the value.
-    Fields(BTreeMap<String, (Position, Positions)>),
+    /// Of an object.
+    Fields(FieldPlaces),
+}
+
+/// Where the fields of an object stand, key and value: by hashes of their names, of which there are many in a large
+/// file and which are asked for only when something is wrong.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct FieldPlaces(Vec<(u64, (Position, Positions))>);
+
+impl FieldPlaces {
+    /// Adds a field that is not there yet.
+    pub(super) fn insert(&mut self, name: &str, place: (Position, Positions)) {
+        self.0.push((xxh3_64(name.as_bytes()), place));
+    }
+
+    /// A field's place, if it is there.
+    pub(super) fn get(&self, name: &str) -> Option<&(Position, Positions)> {
+        let hash = xxh3_64(name.as_bytes());
+        self.0.iter().find(|(of, _)| *of == hash).map(|(_, place)| place)
+    }
+
+    /// Takes a field's place out, if it is there.
+    pub(super) fn remove(&mut self, name: &str) -> Option<(Position, Positions)> {
+        let hash = xxh3_64(name.as_bytes());
+        let at = self.0.iter().position(|(of, _)| *of == hash)?;
+        Some(self.0.swap_remove(at).1)
+    }
 }
 
 impl Positions {

@@ -1,6 +1,6 @@
 //! YAML events and JSON text to values with positions.
 
-use super::manifest::{Document, ManifestError, Parts, Position, Positions};
+use super::manifest::{Document, FieldPlaces, ManifestError, Parts, Position, Positions};
 use crate::api::number;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::{Map, Value};
@@ -165,16 +165,8 @@ struct Open {
 }
 
 enum Content {
-    List {
-        elements: Vec<Value>,
-        places: Vec<Positions>,
-    },
-    Object {
-        fields: Map<String, Value>,
-        places: BTreeMap<String, (Position, Positions)>,
-        key: Option<Key>,
-        merged: Vec<Node>,
-    },
+    List { elements: Vec<Value>, places: Vec<Positions> },
+    Object { fields: Map<String, Value>, places: FieldPlaces, key: Option<Key>, merged: Vec<Node> },
 }
 
 enum Key {
@@ -227,7 +219,7 @@ impl Builder<'_> {
                 self.begin(here, anchor, content)
             }
             Event::MappingStart(anchor, _) => {
-                let (fields, places) = (Map::new(), BTreeMap::new());
+                let (fields, places) = (Map::new(), FieldPlaces::default());
                 let content = Content::Object { fields, places, key: None, merged: Vec::new() };
                 self.begin(here, anchor, content)
             }
@@ -298,7 +290,7 @@ impl Builder<'_> {
                     if fields.contains_key(&name) {
                         self.errors.push(duplicate(&name, at, node.positions.here));
                     } else {
-                        places.insert(name.clone(), (at, node.positions));
+                        places.insert(&name, (at, node.positions));
                         fields.insert(name, node.value);
                     }
                 }
@@ -351,7 +343,7 @@ fn close(open: Open) -> Node {
                 for (name, value) in more {
                     if !fields.contains_key(&name) {
                         if let Some(place) = more_places.remove(&name) {
-                            places.insert(name.clone(), place);
+                            places.insert(&name, place);
                         }
                         fields.insert(name, value);
                     }
@@ -534,7 +526,7 @@ impl Json<'_> {
     }
 
     fn object(&mut self, here: Position, depth: usize) -> Result<(Value, Positions), ManifestError> {
-        let (mut fields, mut places) = (Map::new(), BTreeMap::new());
+        let (mut fields, mut places) = (Map::new(), FieldPlaces::default());
         let mut more = self.opened(b'}');
         while more {
             let at = self.here();
@@ -546,7 +538,7 @@ impl Json<'_> {
             if fields.contains_key(&name) {
                 return Err(duplicate(&name, at, positions.here));
             }
-            places.insert(name.clone(), (at, positions));
+            places.insert(&name, (at, positions));
             fields.insert(name, value);
             more = self.continued(b'}')?;
         }
@@ -604,7 +596,12 @@ impl Json<'_> {
             end += if bytes[end] == b'\\' { 2 } else { 1 };
         }
         let inside = self.text.get(self.at..=end).ok_or_else(|| self.error())?;
-        let read = serde_json::from_str(inside).map_err(|_| self.error())?;
+        let plain = inside.bytes().all(|byte| byte >= b' ' && byte != b'\\');
+        let read = if plain && inside.len() > 1 {
+            inside[1..inside.len() - 1].to_owned()
+        } else {
+            serde_json::from_str(inside).map_err(|_| self.error())?
+        };
         self.at = end + 1;
         Ok(read)
     }

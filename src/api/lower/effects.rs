@@ -3,7 +3,9 @@
 //! To give a field an effect, delete its line. What is not listed here has one, or only describes (names, versions,
 //! timestamps). Kinds without effect are those that become [`Object::Other`](crate::api::Object::Other).
 
+use crate::api::FastMap;
 use serde_json::Value;
+use std::sync::LazyLock;
 
 /// `Struct.field` as in the Go types, with the value at which it asks for nothing; in order.
 const WITHOUT_EFFECT: &[(&str, &str)] = &[
@@ -109,12 +111,16 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("VolumeProjection.podCertificate", ""),
 ];
 
+/// A part of the list.
+type Part = &'static [(&'static str, &'static str)];
+
 /// The part of the list that is about one struct.
-pub(super) fn without(of: &str) -> &'static [(&'static str, &'static str)] {
-    let is_before = |(field, _): &(&str, &str)| struct_of(field) < of;
-    let is_not_after = |(field, _): &(&str, &str)| struct_of(field) <= of;
-    let (from, to) = (WITHOUT_EFFECT.partition_point(is_before), WITHOUT_EFFECT.partition_point(is_not_after));
-    &WITHOUT_EFFECT[from..to]
+pub(super) fn without(of: &str) -> Part {
+    static PARTS: LazyLock<FastMap<&str, Part>> = LazyLock::new(|| {
+        let parts = WITHOUT_EFFECT.chunk_by(|(one, _), (other, _)| struct_of(one) == struct_of(other));
+        parts.map(|part| (struct_of(part[0].0), part)).collect()
+    });
+    PARTS.get(of).copied().unwrap_or_default()
 }
 
 fn struct_of(field: &str) -> &str {

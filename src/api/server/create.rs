@@ -54,8 +54,11 @@ impl Server {
         meta.deletion_timestamp = None;
         meta.deletion_grace_period = None;
         meta.generation = i64::from(has_generation(T::KIND));
-        let object = T::unwrap(&self.prepare(now, T::wrap(Arc::new(object)))?).expect("the kind stays").clone();
-        let created = self.store.insert(Arc::unwrap_or_clone(object));
+        if is_prepared(T::KIND) {
+            let prepared = T::unwrap(&self.prepare(now, T::wrap(Arc::new(object)))?).expect("the kind stays").clone();
+            object = Arc::unwrap_or_clone(prepared);
+        }
+        let created = self.store.insert(object);
         self.furnish(now, &T::wrap(created.clone()));
         Ok(created)
     }
@@ -229,6 +232,20 @@ impl Server {
         self.create_one(now, namespace).expect("the name was free");
         self.note_policy(Kind::Namespace);
     }
+}
+
+/// Whether admission, or the kind's own strategy, changes objects of the kind: see [`Server::prepare`].
+const fn is_prepared(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Pod
+            | Kind::Node
+            | Kind::Service
+            | Kind::Namespace
+            | Kind::PersistentVolumeClaim
+            | Kind::PersistentVolume
+            | Kind::Job
+    )
 }
 
 /// A node starts tainted until its readiness is known (admission plug-in TaintNodesByCondition).

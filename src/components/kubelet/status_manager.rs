@@ -313,7 +313,7 @@ impl Kubelet {
                 return self.write_next_status(now, out);
             }
             Err(_) => {
-                // Whoever is not found is asked for again too: the answer may have been an old one.
+                // Also of a pod that is not found: its status waits until the pod is gone here, too.
                 self.want_reconcile(now, out);
                 return self.write_next_status(now, out);
             }

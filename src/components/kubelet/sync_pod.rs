@@ -91,7 +91,7 @@ pub(super) enum SyncEnd {
 }
 
 impl Kubelet {
-    /// Generates a pod's status and stores it; returns it.
+    /// Generates a pod's status and stores it.
     pub(super) fn refresh_status(
         &mut self,
         now: SimTime,
@@ -99,11 +99,11 @@ impl Kubelet {
         runtime: &RuntimePod,
         terminal: bool,
         out: &mut Outbox<Message>,
-    ) -> Option<PodStatus> {
-        let pod = self.pods.get(&key)?.pod.clone();
-        let status = self.generate_status(now, key, &pod, runtime, terminal, out)?;
-        self.set_pod_status(now, key, status.clone(), out);
-        Some(status)
+    ) {
+        let Some(pod) = self.pods.get(&key).map(|state| state.pod.clone()) else { return };
+        if let Some(status) = self.generate_status(now, key, &pod, runtime, terminal, out) {
+            self.set_pod_status(now, key, status, out);
+        }
     }
 
     /// Generates a pod's status, and pokes the readiness probes of what is not ready.

@@ -297,6 +297,18 @@ impl Kubelet {
         response: Response,
         out: &mut Outbox<Message>,
     ) {
+        if response.as_ref().is_err_and(|error| error.code != 404) {
+            // The cache that is kept of objects has not heard whether there is such a one
+            // (`pkg/kubelet/util/manager/watch_based_manager.go`).
+            let name = self.pods.get(&key).and_then(|state| state.volumes.volumes.get(volume)).map(|found| found.name);
+            let (name, kind) = (name.unwrap_or_default(), target.kind.as_str().to_lowercase());
+            let text = format!(
+                "MountVolume.SetUp failed for volume {:?} : failed to sync {kind} cache: timed out waiting for the \
+                 condition",
+                name.as_str()
+            );
+            return self.mount_failed(now, key, volume, &text, out);
+        }
         self.objects.insert((target.kind, target.namespace, target.name), response.ok());
         self.mounted(now, key, volume, out);
     }
@@ -414,9 +426,17 @@ impl Kubelet {
     }
 
     /// The environment of a container, resolved (`makeEnvironmentVariables`).
-    pub(super) fn environment(&self, key: PodKey, pod: &Pod, container: &Container) -> Result<Vec<(Name, Text)>, Text> {
+    pub(super) fn environment(
+        &self,
+        key: PodKey,
+        pod: &Pod,
+        container: &Container,
+    ) -> Result<List<(Name, Text)>, Text> {
+        if container.env_from.is_empty() && container.env.is_empty() {
+            return Ok(SERVICE_ENVIRONMENT.clone());
+        }
         let namespace = pod.meta.namespace;
-        let mut env = SERVICE_ENVIRONMENT.clone();
+        let mut env = SERVICE_ENVIRONMENT.to_vec();
         for from in &container.env_from {
             let kind = if from.secret { Kind::Secret } else { Kind::ConfigMap };
             let data = self.object_data(kind, namespace, from.name);
@@ -442,7 +462,7 @@ impl Kubelet {
                 set(&mut env, variable.name, value);
             }
         }
-        Ok(env)
+        Ok(env.into())
     }
 
     fn key_value(
@@ -475,7 +495,7 @@ impl Kubelet {
 }
 
 /// How containers find the API server (`pkg/kubelet/envvars`). Other Services are found by DNS.
-static SERVICE_ENVIRONMENT: LazyLock<Vec<(Name, Text)>> = LazyLock::new(|| {
+static SERVICE_ENVIRONMENT: LazyLock<List<(Name, Text)>> = LazyLock::new(|| {
     let variable = |name: &str, value: &str| (Name::new(name), Text::from(value));
     vec![
         variable("KUBERNETES_SERVICE_HOST", "10.96.0.1"),
@@ -487,6 +507,7 @@ static SERVICE_ENVIRONMENT: LazyLock<Vec<(Name, Text)>> = LazyLock::new(|| {
         variable("KUBERNETES_PORT_443_TCP_PORT", "443"),
         variable("KUBERNETES_PORT_443_TCP_ADDR", "10.96.0.1"),
     ]
+    .into()
 });
 
 fn not_found(kind: Kind, name: Name) -> Text {

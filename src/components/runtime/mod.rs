@@ -286,7 +286,8 @@ impl Runtimes {
         }
     }
 
-    /// A kubelet dies: its calls are cancelled. What they have begun in containers goes on, a stop signal included.
+    /// A kubelet dies, or its runtime: its calls are cancelled. What they have begun in containers goes on, a stop
+    /// signal included, and so does what others ask programs.
     pub fn cancel_calls(&mut self, node: NodeIndex, out: &mut Outbox<Message>) {
         self.machines[node.index()].cancel_calls(out);
     }

@@ -92,9 +92,12 @@ impl Scheduler {
     }
 
     /// The decision that is about to take effect. To be asked in the step in which it was made: later the cluster that
-    /// it was made for is another.
+    /// it was made for is another, and nothing is told if nodes came or went since.
     pub fn decision_insight(&self, now: SimTime) -> Option<DecisionInsight> {
         let Some(Cycle::Deciding(decided)) = &self.cycle else { return None };
+        if self.cache.is_stale() {
+            return None;
+        }
         let (queued, decision) = (decided.queued(), decided.decision());
         let profile = &self.parts.setup.profiles[usize::from(queued.profile)];
         let cx = around!(self, now).cx;

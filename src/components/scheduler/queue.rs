@@ -267,6 +267,9 @@ impl Queue {
 
     /// Offers an event to the rejected pods that `wanted` names (`MoveAllToActiveOrBackoffQueue`).
     pub fn offer(&mut self, around: &Surroundings<'_>, event: ClusterEvent, wanted: impl Fn(&Pod) -> bool) {
+        if self.unschedulable.is_empty() && self.in_flight.is_empty() {
+            return; // Nobody waits for anything.
+        }
         let interested: Vec<PluginSet> = around.profiles.iter().map(|profile| profile.interested_in(&event)).collect();
         if interested.iter().all(|plugins| *plugins == 0) {
             return;

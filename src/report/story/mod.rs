@@ -6,11 +6,13 @@
 //! others act on.
 
 mod container;
+mod faults;
 mod milestones;
 mod pod;
 mod traffic;
 
 pub use container::{ContainerLife, Look, Mark, MarkKind};
+pub use faults::FaultLife;
 pub use milestones::Milestones;
 pub use pod::{PodLife, Said};
 pub use traffic::{PodTraffic, Requests, TrafficLife};
@@ -95,6 +97,8 @@ pub struct Story {
     pub pods: Vec<PodLife>,
     /// What users and fate did: the fact, when, and in words.
     pub actions: Vec<(FactId, SimTime, String)>,
+    /// What was broken, in the order in which it first was.
+    pub faults: Vec<FaultLife>,
     /// Whoever sent requests, and what became of them.
     pub traffic: Vec<TrafficLife>,
     /// When the record ends.
@@ -108,6 +112,7 @@ impl Story {
         for (id, fact) in record.iter() {
             match fact.kind {
                 FactKind::Action if fact.cause().is_none() => reader.actions.push((id, fact.time, action(record, id))),
+                FactKind::Action => reader.faults.saw(record, id, fact),
                 FactKind::Change => reader.changed(record, id),
                 _ => {
                     if let Some(pod) = fact.subject().and_then(|subject| reader.places.get(&subject.index())) {
@@ -141,6 +146,7 @@ struct Reader {
     /// The newest pod of each name, for events.
     newest: BTreeMap<(Name, Name), usize>,
     actions: Vec<(FactId, SimTime, String)>,
+    faults: faults::Reader,
     traffic: traffic::Reader,
 }
 
@@ -193,7 +199,8 @@ impl Reader {
             cordoned: node.cordoned.finish(end),
         });
         let pods: Vec<PodLife> = self.pods.into_iter().map(|pod| pod.finish(end)).collect();
-        Story { nodes: nodes.collect(), traffic: self.traffic.finish(&pods, end), pods, actions: self.actions, end }
+        let (traffic, faults) = (self.traffic.finish(&pods, end), self.faults.finish(end));
+        Story { nodes: nodes.collect(), traffic, pods, faults, actions: self.actions, end }
     }
 }
 

@@ -125,8 +125,11 @@ impl Cluster {
         }
     }
 
-    /// The store as it was when reads began to be answered from there.
+    /// What a read is answered with while reads are answered with what was.
     pub(in crate::simulation) fn stale_answer(&self, target: Target) -> Option<Response> {
+        if target.kind == Kind::Node {
+            return None; // A kubelet's first read of its node stands for a create, which finds what there is.
+        }
         let then = self.blows().find_map(|(kind, strike)| match (kind, &strike.memory) {
             (FaultKind::StaleReads, Memory::Backup(_, then)) => Some(then),
             _ => None,

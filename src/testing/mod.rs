@@ -3,10 +3,11 @@
 //!
 //! # Laws
 //!
-//! Two sets, each law with a name; `podsim check --list` prints all. Those of the cluster
-//! ([`INVARIANTS`](crate::simulation::INVARIANTS), watched by a [`Watchdog`](crate::simulation::Watchdog)) look at
-//! every write to the API server; those of a kubelet ([`invariants`], watched by a [`Checker`](invariants::Checker))
-//! also at what it asks of its runtime and at what it keeps to itself. Both are a
+//! Each law has a name; `podsim check --list` prints all. Those of the cluster, watched by a
+//! [`Watchdog`](crate::simulation::Watchdog), look at every write to the API server
+//! ([`INVARIANTS`](crate::simulation::INVARIANTS)) and at what the scheduler, the controllers and the nodes did before
+//! ([`HISTORY_LAWS`](crate::simulation::HISTORY_LAWS)); those of a kubelet ([`invariants`], watched by a
+//! [`Checker`](invariants::Checker)) also at what it asks of its runtime and at what it keeps to itself. Both are a
 //! [`Trace`](crate::simulation::Trace), as are your own: whoever looks on is given every message, every write and the
 //! whole cluster.
 //!

@@ -98,8 +98,11 @@ impl Subjects {
         }
     }
 
-    /// An incarnation of an object that there is, or was.
+    /// An incarnation of an object that there is, or was. One that is in no store has no identity but its name.
     pub(super) fn seen(&mut self, kind: Name, namespace: Name, name: Name, uid: Uid) -> SubjectId {
+        if uid.is_empty() {
+            return self.named(kind, namespace, name);
+        }
         if let Some(id) = self.by_uid.get(&uid) {
             return *id;
         }

@@ -126,3 +126,41 @@ fn terminating(pods: &[PodLife], namespace: Name, name: Name, from: SimTime, unt
     let parts = spans.map(|span| until.min(span.to).since(from.max(span.from).min(until.min(span.to))));
     parts.fold(SimDuration::ZERO, |sum, part| sum + part)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::story::Story;
+    use crate::scenario::Scenario;
+
+    #[test]
+    fn requests_add_up_and_pods_on_their_way_out_are_named() {
+        let manifest = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {replicas: 2, selector: \
+                        {matchLabels: {a: web}}, template: {metadata: {labels: {a: web}}, spec: {containers: [{name: c, \
+                        image: web, ports: [{containerPort: 80}]}]}}}}\n---\n{apiVersion: v1, kind: Service, metadata: \
+                        {name: web}, spec: {selector: {a: web}, ports: [{port: 80}]}}";
+        let scenario = r#"(manifests: [File("web.yaml")], duration: "3m", nodes: [Pool(count: 2)],
+            behaviors: [(pods: "*", containers: [(name: "c", process: (
+                listen: [(port: 80)], work: (cpu: "1ms"), on_sigterm: Exit(after: "20ms", code: 0)))])],
+            traffic: [(service: "web", rate: Steps([(from: "30s", rate: 100)])),
+                      (name: "other", service: "web", rate: Steps([(from: "2m", rate: 10)]))],
+            actions: [(at: "1m", do: RolloutRestart(object: "deployment/web"))])"#;
+        let files = BTreeMap::from([("web.ron", scenario), ("web.yaml", manifest)]);
+        let scenario = Scenario::load("web.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+        let mut simulation = scenario.simulate(1).recorded();
+        simulation.run();
+        let story = Story::of(&simulation.into_record().expect("it is kept"));
+        let senders: Vec<(&str, f64)> =
+            story.traffic.iter().map(|life| (life.name.as_str(), life.total.sent.round())).collect();
+        assert_eq!(senders, [("other", 600.0), ("web", 15_000.0)]);
+        let web = &story.traffic[1];
+        let (total, to_pods) = (web.total, web.pods.values().map(|pod| pod.requests).sum::<f64>());
+        assert!((total.served + total.failed() - total.sent).abs() < 50.0, "{total:?}");
+        assert!((to_pods - total.sent).abs() < 50.0, "{to_pods} of {total:?}");
+        assert_eq!(web.pods.len(), 4, "two pods before, two after");
+        // Proxies hear of an endpoint's end within a second or two; the processes end before.
+        let dying: f64 = web.pods.values().map(|pod| pod.while_terminating).sum();
+        assert!((1.0..400.0).contains(&dying), "{dying}");
+        assert!(total.failed() > 0.0, "{total:?}");
+    }
+}

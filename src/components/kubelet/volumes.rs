@@ -414,7 +414,12 @@ impl Kubelet {
     }
 
     /// The environment of a container, resolved (`makeEnvironmentVariables`).
-    pub(super) fn environment(&self, key: PodKey, pod: &Pod, container: &Container) -> Result<List<(Name, Text)>, Text> {
+    pub(super) fn environment(
+        &self,
+        key: PodKey,
+        pod: &Pod,
+        container: &Container,
+    ) -> Result<List<(Name, Text)>, Text> {
         if container.env_from.is_empty() && container.env.is_empty() {
             return Ok(SERVICE_ENVIRONMENT.clone());
         }

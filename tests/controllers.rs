@@ -194,3 +194,55 @@ fn quotas_budgets_and_history_come_to_rest() {
         assert_eq!((used("pods"), used("count/replicasets.apps")), (Some(2), Some(2)));
     }
 }
+
+#[test]
+fn a_namespace_is_emptied_pods_first_and_says_what_it_waits_for() {
+    // control-plane.md 3.16, `OrderedNamespaceDeletion`: nothing else goes while a pod is left, and a finalizer is named.
+    let manifest = "apiVersion: v1\nkind: Namespace\nmetadata: {name: team}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: \
+                    {name: settings, namespace: team, finalizers: [example.com/hold]}\n---\napiVersion: v1\nkind: Pod\n\
+                    metadata: {name: slow, namespace: team}\nspec:\n  terminationGracePeriodSeconds: 8\n  containers: [{name: \
+                    c, image: 'registry.test/app:1'}]\n";
+    let script = script(1, 60, "- {at_ms: 10000, do: delete, kind: Namespace, name: team}\n");
+    for seed in SEEDS {
+        let case = RecordedCase::parse(manifest.as_bytes(), script.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+        let mut run = Run::new(Arc::new(case.plan(seed)), seed);
+        let mut order = Order::default();
+        run.run(&mut order);
+        let gone = |kind: Kind| order.marked.iter().position(|(_, marked)| *marked == kind);
+        let (pod, settings) = (gone(Kind::Pod), gone(Kind::ConfigMap));
+        assert!(pod.is_some() && pod < settings, "seed {seed}: {:?}", order.marked);
+        let store = run.cluster().server().store();
+        let team = store.namespaces.find(Name::default(), Name::new("team")).expect("something holds it");
+        let says = |kind: &str| {
+            let condition = team.conditions.iter().find(|condition| condition.kind == kind).expect("it is told");
+            (condition.status.to_string(), condition.message.to_string())
+        };
+        assert_eq!(
+            says("NamespaceFinalizersRemaining"),
+            (
+                "True".to_owned(),
+                "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances"
+                    .to_owned()
+            )
+        );
+        let (remains, message) = says("NamespaceContentRemaining");
+        assert_eq!((remains.as_str(), message.contains("configmaps. has 1 resource instances")), ("True", true));
+        assert_eq!(says("NamespaceDeletionContentFailure").0, "False");
+    }
+}
+
+/// Which objects of the namespace `team` were marked as going, or went, in which order.
+#[derive(Debug, Default)]
+struct Order {
+    marked: Vec<(SimTime, Kind)>,
+}
+
+impl Trace for Order {
+    fn changed(&mut self, now: SimTime, _cause: u64, change: &Change, _cluster: &Cluster) {
+        let (meta, kind) = (change.object.meta(), change.object.kind());
+        let goes = meta.is_terminating() || change.kind == ChangeKind::Deleted;
+        if meta.namespace == "team" && kind != Kind::Event && goes && self.marked.iter().all(|(_, had)| *had != kind) {
+            self.marked.push((now, kind));
+        }
+    }
+}

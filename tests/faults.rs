@@ -678,6 +678,66 @@ fn a_pod_that_is_evicted_ends_once_and_in_one_way() {
 }
 
 #[test]
+fn what_the_swarm_has_shown_does_not_come_back() {
+    // (what strikes, what holds besides all that is well in the end).
+    let stories = [
+        // Probes that wait for their answers when the runtime dies get them: it is the program that answers.
+        (
+            r#"(fault: ListenerDelay(by: "900ms"), on: (pods: "web-*"), at: "40s", lasts: "21s"),
+               (fault: RuntimeCrash, on: (nodes: "*"), at: "60s", lasts: "20s")"#,
+            "deployment(web).readyReplicas == 3 at 3m",
+        ),
+        // After a power cut no port is taken: each container starts again, once.
+        (
+            r#"(fault: PowerLoss, on: (nodes: "node-2"), at: "1m", lasts: "15s")"#,
+            "all(pods(app=web) where restarts <= 1)",
+        ),
+        // That an object may not be read does not mean that there is none.
+        (
+            r#"(fault: ApiErrors(of: [Kubelet], kinds: ["configmaps"], error: Forbidden), lasts: "30s")"#,
+            "eventually event(pod(web-*), FailedMount, '*failed to sync configmap cache*') within 30s",
+        ),
+        // What others have said of a pod is contradicted also when something else about it has changed.
+        (
+            r#"(fault: LabelChange(label: "app", value: "debug"), on: (pods: "web-*"), at: "90s", lasts: "60s"),
+               (fault: CertificateExpired, on: (nodes: "*"), at: "1m", lasts: "3m")"#,
+            "deployment(web).readyReplicas == 3 at 8m",
+        ),
+        // What was mended after a backup was taken is mended again when that is restored.
+        (
+            r#"(fault: Cordon, on: (nodes: "node-2"), at: "50s", lasts: "30s"),
+               (fault: StrictLimits(), at: "50s", lasts: "40s"),
+               (fault: EtcdRestore, at: "1m", lasts: "2m")"#,
+            "eventually not node(node-2).schedulable from 2m50s",
+        ),
+        // Whoever calls twice is answered after both: a status is not followed by an older one.
+        (
+            r#"(fault: DuplicateCalls(of: [Kubelet], percent: 100), lasts: "5m"),
+               (fault: PodEviction, on: (pods: "web-*", count: 2), at: "1m")"#,
+            "count(pods(app=web)) == 3",
+        ),
+        // A timer of the scheduler that is late is no timer that is lost.
+        (
+            r#"(fault: SlowLeader(of: Scheduler, by: "850ms"), at: "10s", lasts: "3m"),
+               (fault: Cordon, on: (nodes: "*"), at: "40s", lasts: "90s"),
+               (fault: PodKill(force: true), on: (pods: "customer-*"), at: "1m")"#,
+            "deployment(customer).readyReplicas == 1 at 8m",
+        ),
+    ];
+    let shown = parallel(&stories, |(faults, effect)| {
+        let expect: Vec<&str> = std::iter::once(*effect).chain(HEALED).collect();
+        let struck = scenario(faults, "", &expect);
+        let verdicts = run(&struck, 1).verdicts();
+        let failed = verdicts.iter().filter(|verdict| !verdict.met);
+        let failed = failed.map(|verdict| format!("{faults}\n    {}: {}", verdict.text, verdict.seen));
+        let law = examine_recovery(&struck, &scenario("", "", &[]), 1);
+        failed.chain(law.map(|found| format!("{faults}\n    {:?}: {}", found.broken, found.seen))).collect::<Vec<_>>()
+    });
+    let shown = shown.concat();
+    assert!(shown.is_empty(), "\n{}", shown.join("\n"));
+}
+
+#[test]
 fn whoever_mends_does_so_until_the_server_listens() {
     // The server cannot be reached when the maintenance is over: the node is uncordoned all the same, later.
     let faults = r#"(fault: Cordon, on: (nodes: "node-2"), at: "1m", lasts: "1m"),

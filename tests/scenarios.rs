@@ -1,9 +1,11 @@
 //! Every scenario that comes with podsim holds what it promises, and shows it again when it is run again.
 
 use podsim::engine::SimTime;
+use podsim::report::timeline;
 use podsim::scenario::{FileError, Files, Scenario};
 use podsim::simulation::{Run, Simulation, Watchdog, parallel};
 use podsim::testing::invariants::Checker;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -93,6 +95,61 @@ fn a_scenario_run_again_has_the_same_digest_and_a_fork_ends_like_its_parent() {
         fork.run();
         assert_eq!(whole.digest(), fork.digest(), "{path}");
     }
+}
+
+/// The name of a scenario's file, without its end.
+fn stem(path: &str) -> String {
+    Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// What strikes in a scenario, each kind once.
+fn kinds(scenario: &Scenario) -> Vec<&'static str> {
+    let kinds: BTreeSet<&str> = scenario.plan(1).faults.iter().map(|fault| fault.kind.info().name).collect();
+    kinds.into_iter().collect()
+}
+
+/// The gallery's part about a scenario.
+fn exhibit(path: &str, scenario: &Scenario) -> String {
+    let (name, kinds) = (stem(path), kinds(scenario).join("`, `"));
+    let expected: Vec<String> =
+        scenario.expectations.iter().map(|expectation| format!("- `{}`\n", expectation.text)).collect();
+    let description = &scenario.description;
+    format!(
+        "## {name}\n\n{description} (`{kinds}`). [The scenario](../../scenarios/{name}.ron) expects:\n\n{}\n\
+         ![{description}]({name}.svg)\n",
+        expected.concat()
+    )
+}
+
+#[test]
+fn every_scenario_with_faults_has_its_picture() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/faults");
+    let all: Vec<(String, Scenario)> = scenarios().into_iter().map(|path| (path.clone(), load(&path))).collect();
+    let struck: Vec<&(String, Scenario)> = all.iter().filter(|(_, scenario)| !kinds(scenario).is_empty()).collect();
+    assert!(struck.len() >= 12, "{} scenarios show faults", struck.len());
+    let exhibits: Vec<String> = struck.iter().map(|(path, scenario)| exhibit(path, scenario)).collect();
+    let intro = "# Faults, and what becomes of them\n\nWritten by `UPDATE_GOLDEN=1 cargo test --test scenarios \
+                 every_scenario_with_faults`: each picture is the `timeline.svg` of a run.\n\n";
+    let gallery = format!("{intro}{}", exhibits.join("\n"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::create_dir_all(&folder).expect("a folder for pictures");
+        for (path, scenario) in &struck {
+            let mut simulation = scenario.simulate(scenario.seed.unwrap_or(1)).recorded();
+            simulation.run();
+            let record = simulation.into_record().expect("a record");
+            fs::write(folder.join(stem(path) + ".svg"), timeline(&record, &stem(path))).expect("a picture");
+        }
+        fs::write(folder.join("README.md"), gallery).expect("the gallery");
+        return;
+    }
+    let wanted = fs::read_to_string(folder.join("README.md")).expect("the gallery");
+    assert_eq!(
+        wanted, gallery,
+        "UPDATE_GOLDEN=1 cargo test --test scenarios every_scenario_with_faults writes it anew"
+    );
+    let bare: Vec<&String> =
+        struck.iter().map(|(path, _)| path).filter(|path| !folder.join(stem(path) + ".svg").is_file()).collect();
+    assert!(bare.is_empty(), "without a picture: {bare:?}");
 }
 
 #[test]

@@ -195,3 +195,48 @@ fn a_claim_that_cannot_be_used_is_told_of() {
                persistentvolumeclaims \"data\" not found";
     assert!(told.ends_with(why), "{told}");
 }
+
+#[test]
+fn classes_say_when_a_volume_is_made_and_what_becomes_of_it() {
+    // control-plane.md 3.15. (the class's binding mode and reclaim policy, whether the claim is bound before there is a
+    // pod, the phase of the volume when the claim is gone: nothing if it is gone, too)
+    for (mode, policy, bound, left) in [
+        ("Immediate", "Delete", true, None),
+        ("Immediate", "Retain", true, Some("Released")),
+        ("WaitForFirstConsumer", "Delete", false, None),
+        ("WaitForFirstConsumer", "Retain", false, Some("Released")),
+    ] {
+        let objects = OBJECTS.replace(
+            "volumeBindingMode: WaitForFirstConsumer",
+            &format!("volumeBindingMode: {mode}\nreclaimPolicy: {policy}"),
+        );
+        let scenario = r#"(duration: "6m", manifests: [File("objects.yaml")], actions: [
+            (at: "1m", do: Apply(File("pod.yaml"))), (at: "2m", do: Delete(object: "pvc/data")),
+            (at: "3m", do: Delete(object: "pod/web"))])"#;
+        let files = BTreeMap::from([("s.ron", scenario), ("objects.yaml", objects.as_str()), ("pod.yaml", POD)]);
+        let scenario = Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+        let mut simulation = Simulation::new(Arc::new(scenario.plan(1)), 1, &[]);
+        let claim = |simulation: &Simulation| match find(simulation, Kind::PersistentVolumeClaim, "data") {
+            Some(Object::PersistentVolumeClaim(claim)) => Some(claim),
+            _ => None,
+        };
+        simulation.run_until(SimTime::from_secs(59));
+        let early = claim(&simulation).expect("the claim is there");
+        assert_eq!(early.phase == "Bound", bound, "{mode} {policy}");
+        let first = if bound { "ExternalProvisioning" } else { "WaitForFirstConsumer" };
+        assert!(reasons(&simulation, "data").contains(&Name::new(first)), "{mode} {policy}");
+        simulation.run_until(SimTime::from_secs(119));
+        let late = claim(&simulation).expect("the claim is there");
+        assert_eq!((late.phase.as_str(), is_ready(&simulation, "web")), ("Bound", true), "{mode} {policy}");
+        // A claim in use is protected: it goes with its last pod.
+        simulation.run_until(SimTime::from_secs(179));
+        assert!(claim(&simulation).is_some_and(|claim| claim.meta.is_terminating()), "{mode} {policy}");
+        simulation.run();
+        assert_eq!(claim(&simulation), None, "{mode} {policy}");
+        let phase = match find(&simulation, Kind::PersistentVolume, &late.volume_name) {
+            Some(Object::PersistentVolume(volume)) => Some(volume.phase.as_str()),
+            _ => None,
+        };
+        assert_eq!(phase, left, "{mode} {policy}");
+    }
+}

@@ -2,7 +2,8 @@
 
 use super::object::with_object;
 use super::{
-    ApiObject, Condition, Kind, List, Name, Object, OwnerReference, PodPhase, Selector, Taint, TaintEffect, Text, Uid,
+    ApiObject, Condition, DescribedObject, Kind, List, MetricIdentifier, Name, Object, OwnerReference, PodPhase,
+    Selector, Taint, TaintEffect, Text, Uid,
 };
 use std::fmt;
 
@@ -68,6 +69,15 @@ pub enum Request {
         /// Which of them.
         selector: Selector,
     },
+    /// What an adapter tells of a metric (`custom.metrics.k8s.io`, `external.metrics.k8s.io`).
+    Metric {
+        /// The namespace.
+        namespace: Name,
+        /// The metric.
+        metric: MetricIdentifier,
+        /// Whose.
+        of: MetricSubject,
+    },
     /// Delete an object.
     Delete {
         /// The object.
@@ -91,6 +101,7 @@ impl Request {
                 (object.kind(), meta.namespace, name)
             }
             Self::PodMetrics { namespace, .. } => (Kind::Pod, *namespace, Name::default()),
+            Self::Metric { namespace, metric, .. } => (Kind::Other, *namespace, metric.name),
             Self::Bind { namespace, name, .. } | Self::Evict { namespace, name, .. } => (Kind::Pod, *namespace, *name),
         }
     }
@@ -104,6 +115,17 @@ impl Request {
         };
         if namespace.is_empty() { format!("{kind}/{name}") } else { format!("{kind}/{namespace}/{name}") }
     }
+}
+
+/// Whose metric is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetricSubject {
+    /// Those of pods, by their labels.
+    Pods(Selector),
+    /// An object's.
+    Object(DescribedObject),
+    /// The world's outside of the cluster.
+    External,
 }
 
 /// An object by kind and name.

@@ -9,7 +9,7 @@ use podsim::engine::SimTime;
 use podsim::report::why;
 use podsim::scenario::expect::Expectation;
 use podsim::scenario::{Parts, Scenario};
-use podsim::simulation::{Broken, Finding, INVARIANTS, Simulation, Smallest, explore, shrink};
+use podsim::simulation::{Broken, Finding, HISTORY_LAWS, INVARIANTS, Simulation, Smallest, explore, shrink};
 use podsim::testing::invariants;
 use podsim::trace::Fact;
 use serde_json::json;
@@ -263,14 +263,15 @@ fn about(scenario: &Scenario, simulation: &Simulation, finding: &Finding) -> Vec
     }
 }
 
-/// Every law by name, and what it says: of the cluster, then of a kubelet.
+/// Every law by name, and what it says: of the cluster, by write and by what happened before, then of a kubelet.
 fn laws() -> Vec<(&'static str, String)> {
     let cluster = INVARIANTS.iter().map(|law| (law.name, law.says.to_owned()));
     let kubelet = invariants::all().into_iter().map(|law| {
         let says = law.sentence.trim_end_matches('.');
         (law.name, says[..1].to_lowercase() + &says[1..])
     });
-    cluster.chain(kubelet).collect()
+    let history = HISTORY_LAWS.concat().into_iter().map(|law| (law.name, law.says.to_owned()));
+    cluster.chain(history).chain(kubelet).collect()
 }
 
 fn told(broken: &Broken) -> String {

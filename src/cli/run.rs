@@ -12,7 +12,7 @@ use podsim::report::outcome::{Assumed, Outcome, RefusedLine};
 use podsim::report::{Check, Input, RunFacts, artifacts};
 use podsim::scenario::expect::Verdict;
 use podsim::scenario::{ManifestOptions, Place, Problem, Problems, Scenario};
-use podsim::simulation::Simulation;
+use podsim::simulation::{Simulation, Violation};
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -170,7 +170,11 @@ impl Run {
         for breach in simulation.breaches() {
             eprintln!("{}broken law{:#} {breach}", tell::WRONG, tell::WRONG);
         }
-        let lawful = simulation.breaches().is_empty();
+        if let Some(Violation { name, at, object, seen }) = simulation.violation() {
+            let at = at.since(SimTime::ZERO);
+            eprintln!("{}broken law{:#} {name} at {at}: {object}: {seen}", tell::WRONG, tell::WRONG);
+        }
+        let lawful = simulation.breaches().is_empty() && simulation.violation().is_none();
         let verdicts = simulation.verdicts();
         let refused = simulation.refused();
         let nothing = scenario.does_nothing_but_create() && simulation.witness().accepted == 0;

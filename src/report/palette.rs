@@ -125,7 +125,7 @@ pub fn style() -> String {
          .thread{stroke:#d4d8dd}.act{stroke:#5f6a75;stroke-dasharray:2 3}.band{fill:#f6f7f9}\
          .hatch{fill:url(#hatch)}.pulls{fill:url(#pulls)}\
          .liveness,.startup,.oom{fill:#a3250b}.readiness{fill:#fff;stroke:#a3250b;stroke-width:1.4}\
-         .error{stroke:#a3250b;stroke-width:1.6}.cordon{fill:url(#hatch)}\n",
+         .error{stroke:#a3250b;stroke-width:1.6}.cordon{fill:url(#hatch)}.fault{fill:#24292f}\n",
     );
     for tone in <Tone as strum::VariantArray>::VARIANTS {
         writeln!(css, ".{}{{fill:{}}}", tone.class(), tone.colours()[0]).expect("memory takes everything");
@@ -133,7 +133,7 @@ pub fn style() -> String {
     css.push_str(
         "@media(prefers-color-scheme:dark){text{fill:#e3e7eb}.in,.on{fill:#fff}.paper{fill:#15181c}.grid{stroke:#272c32}\
          .axis{stroke:#59626c}.sub{fill:#98a2ad}.thread{stroke:#39414a}.act{stroke:#98a2ad}.band{fill:#1b1f24}\
-         .liveness,.startup,.oom{fill:#ff8a5c}.readiness{fill:#15181c;stroke:#ff8a5c}.error{stroke:#ff8a5c}\n",
+         .liveness,.startup,.oom{fill:#ff8a5c}.readiness{fill:#15181c;stroke:#ff8a5c}.error{stroke:#ff8a5c}.fault{fill:#e3e7eb}\n",
     );
     for tone in <Tone as strum::VariantArray>::VARIANTS {
         writeln!(css, ".{}{{fill:{}}}", tone.class(), tone.colours()[1]).expect("memory takes everything");

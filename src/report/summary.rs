@@ -1,7 +1,7 @@
 //! `summary.json`: what was run, from what, and what it came to.
 
 use super::artifacts::RunFacts;
-use super::story::Story;
+use super::story::{PodTraffic, Story, TrafficLife};
 use crate::trace::{FactKind, TraceRecord};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -29,6 +29,8 @@ struct Summary<'a> {
     outcomes: BTreeMap<&'static str, usize>,
     events: BTreeMap<&'static str, u32>,
     checks: Vec<CheckLine<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    traffic: Vec<TrafficLine>,
     notes: &'a [String],
 }
 
@@ -44,6 +46,49 @@ struct CheckLine<'a> {
     held: bool,
     #[serde(skip_serializing_if = "str::is_empty")]
     note: &'a str,
+}
+
+/// What became of a sender's requests; numbers are whole requests.
+#[derive(Serialize)]
+struct TrafficLine {
+    namespace: &'static str,
+    name: &'static str,
+    service: &'static str,
+    requests: u64,
+    retries: u64,
+    served: u64,
+    failed: u64,
+    late: u64,
+    refused: u64,
+    pods: BTreeMap<&'static str, PodLine>,
+}
+
+#[derive(Serialize)]
+struct PodLine {
+    requests: u64,
+    while_terminating: u64,
+}
+
+impl TrafficLine {
+    fn of(life: &TrafficLife) -> Self {
+        let whole = |requests: f64| requests.round() as u64;
+        let (total, pod) = (&life.total, |part: &PodTraffic| PodLine {
+            requests: whole(part.requests),
+            while_terminating: whole(part.while_terminating),
+        });
+        Self {
+            namespace: life.namespace.as_str(),
+            name: life.name.as_str(),
+            service: life.service.as_str(),
+            requests: whole(total.sent),
+            retries: whole(total.again),
+            served: whole(total.served),
+            failed: whole(total.failed()),
+            late: whole(total.late),
+            refused: whole(total.refused),
+            pods: life.pods.iter().map(|(name, part)| (name.as_str(), pod(part))).collect(),
+        }
+    }
 }
 
 #[derive(Serialize, Default)]
@@ -100,6 +145,7 @@ pub fn json(record: &TraceRecord, story: &Story, facts: &RunFacts) -> Vec<u8> {
             .iter()
             .map(|check| CheckLine { what: &check.what, held: check.held, note: &check.note })
             .collect(),
+        traffic: story.traffic.iter().map(TrafficLine::of).collect(),
         notes: &facts.notes,
     };
     let mut bytes = serde_json::to_vec_pretty(&summary).expect("plain data");

@@ -28,6 +28,8 @@ const LANES: usize = 40;
 /// So many pods are worth a band of counts.
 const CROWD: usize = 8;
 const BAND: f64 = 84.0;
+/// So many faults have lines of their own.
+const FAULTS: usize = 12;
 
 /// What stands over the picture.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,6 +62,7 @@ pub fn svg(story: &Story, head: &Head<'_>) -> String {
     if story.pods.len() >= CROWD {
         body.crowd(story);
     }
+    body.faults(story);
     body.nodes(story, &lanes);
     let bottom = body.y + 4.0;
     page.seen = std::mem::take(&mut body.seen);
@@ -212,6 +215,47 @@ impl Page {
         self.y = bottom + 18.0;
     }
 
+    /// What was broken, a line for each fault.
+    fn faults(&mut self, story: &Story) {
+        if story.faults.is_empty() {
+            return;
+        }
+        self.header("faults");
+        for fault in story.faults.iter().take(FAULTS) {
+            self.svg.text("name", [MARGIN, self.y + 9.0], &fitted(fault.name.as_str(), 11.6, LEFT - MARGIN - 12.0));
+            let middle = self.y + CONTAINER / 2.0;
+            self.svg.line("thread", [LEFT, middle, RIGHT, middle]);
+            for strike in &fault.strikes {
+                let on = strike.what.map_or_else(String::new, |node| format!(" on {node}"));
+                self.stretch("fault", strike, self.y, CONTAINER, &format!("{}{on}", fault.name));
+            }
+            let mut nodes: Vec<&str> = fault.strikes.iter().filter_map(|strike| strike.what.as_deref()).collect();
+            nodes.sort_unstable();
+            nodes.dedup();
+            let says = match (fault.strikes.len(), nodes.as_slice()) {
+                (1, []) => String::new(),
+                (many, []) => format!("{many} times"),
+                (_, [node]) => (*node).to_owned(),
+                (_, nodes) => format!("{} nodes", nodes.len()),
+            };
+            self.svg.text("small sub", [RIGHT + 8.0, self.y + 9.0], &fitted(&says, 10.0, WIDTH - RIGHT - 12.0));
+            self.y += CONTAINER + GAP;
+        }
+        if story.faults.len() > FAULTS {
+            let text = format!("and {} more", story.faults.len() - FAULTS);
+            self.svg.text("small sub", [MARGIN, self.y + 9.0], &text);
+            self.y += CONTAINER + GAP;
+        }
+        self.y += 9.0;
+    }
+
+    /// The title of a group of lanes.
+    fn header(&mut self, title: &str) {
+        self.svg.rect("band", [MARGIN - 8.0, self.y, WIDTH - 2.0 * MARGIN + 16.0, 18.0], "");
+        self.svg.text("h2", [MARGIN, self.y + 13.5], &fitted(title, 13.0, LEFT - MARGIN - 8.0));
+        self.y += 24.0;
+    }
+
     fn nodes(&mut self, story: &Story, lanes: &[&PodLife]) {
         let known = story.nodes.iter().map(|node| node.name);
         for name in known.chain([Name::default()]) {
@@ -224,8 +268,7 @@ impl Page {
             }
             let title = if name.is_empty() { "not bound to a node" } else { name.as_str() };
             let top = self.y;
-            self.svg.rect("band", [MARGIN - 8.0, top, WIDTH - 2.0 * MARGIN + 16.0, 18.0], "");
-            self.svg.text("h2", [MARGIN, top + 13.5], &fitted(title, 13.0, LEFT - MARGIN - 8.0));
+            self.header(title);
             if let Some(node) = node {
                 let all = story.pods_on(name).count();
                 if all > pods.len() {
@@ -239,7 +282,6 @@ impl Page {
                     self.stretch("cordon", span, top + 5.0, 8.0, "cordoned");
                 }
             }
-            self.y += 24.0;
             for pod in pods {
                 self.pod(pod);
             }

@@ -7,7 +7,7 @@ use super::step::TimedStep;
 use crate::api::Amount;
 use crate::components::kubelet::KubeletConfig;
 use crate::components::latency::Load;
-use crate::components::runtime::{PodBehavior, Process, PullBehavior, Traffic};
+use crate::components::runtime::{MetricSeries, PodBehavior, Process, PullBehavior, Traffic};
 use crate::engine::{Distribution, SimDuration};
 use crate::faults::Fault;
 use indexmap::IndexMap;
@@ -47,6 +47,8 @@ pub struct ScenarioFile {
     pub images: IndexMap<String, Placed<Image>>,
     /// Whoever sends requests to Services whose programs say what `work` they are.
     pub traffic: Vec<Placed<Traffic>>,
+    /// Metrics that an adapter serves to autoscalers, by name.
+    pub metrics: Vec<Placed<MetricSeries>>,
     /// What users and fate do, at their times.
     pub actions: Vec<Placed<TimedStep>>,
     /// What goes wrong for a while.

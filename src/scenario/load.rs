@@ -18,7 +18,8 @@ use super::verbs::VerbContext;
 use crate::api::{Kind, Metadata, Name, Namespace, Object, WallTime};
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{
-    ContainerBehavior, Glob, ImageBehavior, PodBehavior, Process, PullBehavior, Rate, Traffic, World,
+    ContainerBehavior, Glob, ImageBehavior, MetricOwner, MetricSeries, PodBehavior, Process, PullBehavior, Rate,
+    Traffic, World,
 };
 use crate::components::scheduler::SchedulerSetup;
 use crate::engine::{Distribution, Draws, SimDuration, SimTime};
@@ -620,7 +621,8 @@ impl<'f> Loader<'f> {
             pods.push(PodBehavior { containers: by_image, ..PodBehavior::default() });
         }
         let traffic = file.traffic.iter().map(|traffic| self.traffic(traffic)).collect();
-        World { pods, images, traffic, ..World::default() }
+        let metrics = file.metrics.iter().map(|metric| self.metric(metric)).collect();
+        World { pods, images, traffic, metrics, ..World::default() }
     }
 
     /// Whoever sends requests, if what is said of them goes together.
@@ -650,6 +652,34 @@ impl<'f> Loader<'f> {
         self.makeable.add_traffic(Name::new(&namespace), Name::new(name));
         self.named.push((place, Kind::Service, Some(namespace), traffic.service.clone()));
         traffic.value.clone()
+    }
+
+    /// A metric, if what is said of it goes together.
+    fn metric(&mut self, metric: &Placed<MetricSeries>) -> MetricSeries {
+        let (place, series) = (metric.place, &metric.value);
+        if series.name.is_empty() {
+            self.problems.add(place, "a metric without a name", "say what autoscalers call it: name: \"queue_length\"");
+        }
+        match &series.value {
+            None => {
+                let remedy = "say how it goes: value: Constant(100), or Steps([(from: \"1m\", rate: 50)])";
+                self.problems.add(place, "a metric without a value", remedy);
+            }
+            Some(Rate::Daily { period, .. }) if period.is_zero() => {
+                self.problems.add(place, "days of no length", "say how long a day is, such as period: \"24h\"");
+            }
+            Some(_) => {}
+        }
+        if let MetricOwner::Object(object) = &series.of
+            && object.split_once('/').is_none_or(|(kind, name)| kind.is_empty() || name.is_empty())
+        {
+            self.problems.add(
+                place,
+                format!("the object {object:?}"),
+                "write its kind and name, such as \"service/web\"",
+            );
+        }
+        series.clone()
     }
 
     fn image(&mut self, name: Glob, image: &Placed<Image>) -> ImageBehavior {
@@ -788,6 +818,7 @@ fn merged(first: ScenarioFile, second: ScenarioFile) -> ScenarioFile {
         behaviors: joined(first.behaviors, second.behaviors),
         images,
         traffic: joined(first.traffic, second.traffic),
+        metrics: joined(first.metrics, second.metrics),
         actions: joined(first.actions, second.actions),
         faults: joined(first.faults, second.faults),
         expect: joined(first.expect, second.expect),

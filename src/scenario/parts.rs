@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::fmt::Write;
 
 /// The lists whose elements can be left out.
-const LISTS: [&str; 6] = ["manifests", "actions", "faults", "behaviors", "nodes", "expect"];
+const LISTS: [&str; 7] = ["manifests", "actions", "faults", "behaviors", "metrics", "nodes", "expect"];
 
 /// Where an object says how many it wants.
 const REPLICAS: &str = "/spec/replicas";

@@ -106,7 +106,8 @@ impl Cluster {
     }
 
     /// The objects that an action is about, as they are now; of those that a pattern matches, the live ones: not
-    /// deleted yet and, of pods, not ended. A creation is known to the second, as the server stores it; of one second the first by name.
+    /// deleted yet and, of pods, not ended. A creation is known to the second, as the server stores it; of one second
+    /// the first by name.
     pub(super) fn find(&self, target: &ActionTarget) -> Vec<Target> {
         let mut found: Vec<Object> = self
             .server
@@ -125,7 +126,11 @@ impl Cluster {
         let picked: Vec<Object> = match target.pick {
             Pick::Oldest => found.into_iter().take(1).collect(),
             Pick::Newest => found.into_iter().next_back().into_iter().collect(),
-            Pick::All => found,
+            Pick::All => {
+                // A client that lists them does so in the order of their keys.
+                found.sort_by_key(|object| (object.meta().namespace, object.meta().name));
+                found
+            }
         };
         if picked.is_empty() && target.kind != Kind::Pod {
             return Vec::new();

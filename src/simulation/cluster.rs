@@ -112,6 +112,11 @@ impl Cluster {
         self.runtimes.proxies()
     }
 
+    /// The controllers.
+    pub(super) const fn controllers(&self) -> &ControllerManager {
+        &self.controllers
+    }
+
     /// What the controllers know of the cluster.
     pub(super) const fn informers(&self) -> &Informers {
         self.controllers.informers()
@@ -231,6 +236,19 @@ impl Cluster {
     }
 
     pub(super) fn serve(&mut self, now: SimTime, client: Client, id: u32, request: Request, out: &mut Outbox<Message>) {
+        let response = self.response_to(now, client, request, out);
+        out.now(Message::Reply { client, id, response });
+        self.publish(now, out);
+    }
+
+    /// What the server, or whoever stands behind it, answers to a call.
+    pub(super) fn response_to(
+        &mut self,
+        now: SimTime,
+        client: Client,
+        request: Request,
+        out: &mut Outbox<Message>,
+    ) -> Response {
         if let (Client::Kubelet(node), Request::Get(target)) = (client, &request)
             && matches!(target.kind, Kind::ConfigMap | Kind::Secret)
         {
@@ -243,13 +261,12 @@ impl Cluster {
             self.call_served(client, &request, out);
         }
         let stale = if let Request::Get(target) = &request { self.stale_answer(*target) } else { None };
-        let response = match (stale, request) {
+        match (stale, request) {
             (Some(stale), _) => stale,
             (None, Request::PodMetrics { namespace, selector }) => self.pod_metrics(now, namespace, &selector),
+            (None, Request::Metric { namespace, metric, of }) => self.told_metric(now, namespace, &metric, &of),
             (None, request) => self.server.serve(now, request),
-        };
-        out.now(Message::Reply { client, id, response });
-        self.publish(now, out);
+        }
     }
 
     /// Tells the watchers of what a backup has brought back. To whoever keeps the books it is new: what was said of it

@@ -109,6 +109,36 @@ pub(super) fn the_unscheduled_go_at_once((before, object, _): Seen<'_>) -> Optio
         .then(|| "it is still there".to_owned())
 }
 
+/// A pod that has a node and has not ended is gone only after its last second was taken from it
+/// (`TestCheckGracefulDelete`).
+pub(super) fn nobody_vanishes(write: &Write<'_>) -> Option<String> {
+    let pod = write.before.filter(|_| write.kind == ChangeKind::Deleted)?.pod()?;
+    let grace = pod.meta.deletion_grace_period;
+    (!pod.node_name.is_empty() && !pod.is_terminal() && grace != Some(0)).then(|| match grace {
+        Some(left) => format!("it had {left} s left"),
+        None => "nobody had deleted it".to_owned(),
+    })
+}
+
+/// A pod that two budgets match is not evicted while it runs (`TestEviction`).
+pub(super) fn two_budgets_forbid((before, object, cluster): Seen<'_>) -> Option<String> {
+    let (old, new) = (before?.pod()?, object.pod()?);
+    let evicted = |pod: &Pod| {
+        let target = pod.status.condition(*DISRUPTION_TARGET);
+        target.is_some_and(|target| target.status == true.into() && target.reason == "EvictionByEvictionAPI")
+    };
+    let runs = new.status.phase == crate::api::PodPhase::Running && !old.meta.is_terminating();
+    if evicted(old) || !evicted(new) || !runs {
+        return None;
+    }
+    let matching = |budget: &&std::sync::Arc<crate::api::PodDisruptionBudget>| {
+        let selects = budget.selector.as_ref().is_some_and(|selector| selector.matches(&new.meta.labels));
+        budget.meta.namespace == new.meta.namespace && selects
+    };
+    let budgets = cluster.server().store().pod_disruption_budgets.iter().filter(matching).count();
+    (budgets > 1).then(|| format!("{budgets} budgets match it"))
+}
+
 /// A write that changes nothing is not told (`TestNoOpUpdates`).
 pub(super) fn writes_change_something(write: &Write<'_>) -> Option<String> {
     let (before, object) = (write.before.filter(|_| write.kind == ChangeKind::Modified)?, write.object);

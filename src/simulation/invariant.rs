@@ -3,6 +3,7 @@
 //! A law is a function of the version of an object before a write, the one after it, and the cluster. What a violation
 //! shows is a fault of the simulator, or of what was planted in it; what a scenario wants is said by its expectations.
 
+use super::chronicle::Chronicle;
 use super::control_plane_laws as laws;
 use super::workload_laws as workloads;
 use super::{Cluster, Trace};
@@ -10,6 +11,7 @@ use crate::api::{
     CONTAINERS_READY, Change, ChangeKind, ContainerState, ContainerStatus, DISRUPTION_TARGET, FastMap, Kind, Name,
     Object, Pod, PodPhase, READY, Resources, RestartPolicy, requests::requests_with_status,
 };
+use crate::components::message::Message;
 use crate::engine::SimTime;
 
 /// A law.
@@ -236,6 +238,9 @@ invariants! {
         |write| laws::bindings_are_for_those_who_wait(write.seen());
     "the-unscheduled-go-at-once", "a pod without a node and finalizers is gone when it is deleted",
         |write| laws::the_unscheduled_go_at_once(write.seen());
+    "nobody-vanishes", "a pod that runs is gone only after its grace is over", laws::nobody_vanishes;
+    "two-budgets-forbid", "a pod that runs and that two budgets match is not evicted",
+        |write| laws::two_budgets_forbid(write.seen());
     "writes-change-something", "a write that changes nothing is not told", laws::writes_change_something;
     "generations-count-specs", "neither status nor binding is a new generation of a pod",
         |write| laws::generations_count_specs(write.seen());
@@ -251,6 +256,8 @@ invariants! {
     "taints-are-borne-in-full", "a pod stays for as long as it tolerates its node's taints",
         laws::taints_are_borne_in_full;
     "rollouts-stay-within-surge", "a rollout adds no pods beyond its surge", workloads::rollouts_stay_within_surge;
+    "recreation-waits", "a Deployment that recreates makes no new pod beside an old one", workloads::recreation_waits;
+    "failures-are-limited", "a Job with more failures than it may have fails", workloads::failures_are_limited;
     "revisions-only-grow", "the revision of a ReplicaSet only grows", workloads::revisions_only_grow;
     "ordinals-keep-their-revision", "below the partition a StatefulSet makes pods of the old revision",
         workloads::ordinals_keep_their_revision;
@@ -326,17 +333,27 @@ fn replicas(object: &Object) -> Option<String> {
 pub struct Watchdog {
     newest: FastMap<(Kind, u32), Object>,
     violation: Option<Violation>,
+    chronicle: Chronicle,
 }
 
 impl Watchdog {
-    /// The first law that was broken.
-    pub const fn violation(&self) -> Option<&Violation> {
-        self.violation.as_ref()
+    /// The first law that was broken: by a write, or by what no write shows.
+    pub fn violation(&self) -> Option<&Violation> {
+        self.violation.iter().chain(self.chronicle.violation()).min_by_key(|violation| violation.at)
     }
 }
 
 impl Trace for Watchdog {
-    fn changed(&mut self, now: SimTime, _cause: u64, change: &Change, cluster: &Cluster) {
+    fn delivered(&mut self, now: SimTime, seq: u64, message: &Message, cluster: &Cluster) {
+        self.chronicle.delivered(now, seq, message, cluster);
+    }
+
+    fn stepped(&mut self, now: SimTime, cluster: &Cluster) {
+        self.chronicle.stepped(now, cluster);
+    }
+
+    fn changed(&mut self, now: SimTime, cause: u64, change: &Change, cluster: &Cluster) {
+        self.chronicle.changed(now, cause, change, cluster);
         let key = (change.object.kind(), change.object.meta().index);
         let before = match change.kind {
             ChangeKind::Added => None,

@@ -37,6 +37,14 @@ const MANIFEST: &str = "
 {apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: web}, spec: {minAvailable: 1,
   selector: {matchLabels: {a: web}}}}
 ---
+{apiVersion: v1, kind: Pod, metadata: {name: two, labels: {b: two}}, spec: {containers: [{name: c, image: far}]}}
+---
+{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: two-a}, spec: {minAvailable: 0,
+  selector: {matchLabels: {b: two}}}}
+---
+{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: two-b}, spec: {minAvailable: 0,
+  selector: {matchLabels: {b: two}}}}
+---
 {apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {a: web}, ports: [{port: 80}]}}
 ---
 {apiVersion: v1, kind: Pod, metadata: {name: far}, spec: {nodeSelector: {disk: ssd}, containers: [{name: c, image: far}]}}
@@ -146,6 +154,16 @@ fn broken(cluster: &Cluster) -> Vec<(&'static str, Case)> {
                 pod.meta.deletion_grace_period = Some(30);
             })
         }),
+        ("nobody-vanishes", {
+            let (_, _, before) = changed!(cluster, Pod, "web", |pod| {
+                (pod.meta.deletion_timestamp, pod.meta.deletion_grace_period) = (Some(stamp(90)), Some(30));
+            });
+            (ChangeKind::Deleted, Some(before.clone()), before)
+        }),
+        ("two-budgets-forbid", {
+            changed!(cluster, Pod, "two", |pod| status(pod, |s| s.conditions.push(disrupted("EvictionByEvictionAPI"))))
+        }),
+        ("failures-are-limited", changed!(cluster, Job, "work", |job| job.status.failed = 7)),
         ("writes-change-something", changed!(cluster, Pod, "web", |pod| pod.meta.generation += 0)),
         ("generations-count-specs", changed!(cluster, Pod, "web", |pod| pod.meta.generation += 1)),
         ("evictions-are-charged", {
@@ -236,4 +254,31 @@ fn taints_are_borne_for_as_long_as_pods_say() {
     let after = Pod { meta: Metadata { deletion_timestamp: Some(stamp), ..before.meta.clone() }, ..before.clone() };
     let write = (ChangeKind::Modified, Some(Object::Pod(Arc::new(before))), Object::Pod(Arc::new(after)));
     assert!(says(cluster, "taints-are-borne-in-full", &write).is_some());
+}
+
+#[test]
+fn recreation_waits() {
+    // A new revision that never becomes ready stands beside the old one when the strategy is changed.
+    let scenario = r#"(manifests: [File("all.yaml")], duration: "10m", actions: [
+        (at: "30s", do: Patch(object: "deployment/web", patch:
+            "{\"spec\": {\"template\": {\"spec\": {\"schedulingGates\": [{\"name\": \"never\"}]}}}}")),
+        (at: "60s", do: Patch(object: "deployment/web", patch:
+            "{\"spec\": {\"strategy\": {\"type\": \"Recreate\", \"rollingUpdate\": null}}}")),
+    ])"#;
+    let files = BTreeMap::from([("all.yaml", MANIFEST), ("all.ron", scenario)]);
+    let scenario = Scenario::load("all.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut simulation = scenario.simulate(1);
+    let changed = |simulation: &Simulation| {
+        let deployments = &simulation.cluster().server().store().deployments;
+        deployments.iter().any(|deployment| deployment.spec.strategy == DeploymentStrategy::Recreate)
+    };
+    while !changed(&simulation) {
+        simulation.step().expect("the strategy is changed");
+    }
+    let waits = |pod: &&Arc<Pod>| !pod.spec.scheduling_gates.is_empty();
+    let pod = simulation.pods().find(waits).expect("the new revision has a pod").clone();
+    let made = |pod: &Pod| (ChangeKind::Added, None, Object::Pod(Arc::new(pod.clone())));
+    assert!(says(simulation.cluster(), "recreation-waits", &made(&pod)).is_some());
+    let old = simulation.pods().find(|pod| !waits(pod) && pod.meta.name.starts_with("web")).expect("an old pod");
+    assert_eq!(says(simulation.cluster(), "recreation-waits", &made(old)), None, "it is none of a new revision");
 }

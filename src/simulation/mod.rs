@@ -1,9 +1,11 @@
 //! How it is joined: the cluster of all components, the queue between them, and the loop.
 
 mod act;
+mod adapter;
 mod autoscaler;
 mod boot;
 pub mod capacity;
+mod chronicle;
 mod cluster;
 mod control_plane_laws;
 mod explore;
@@ -28,6 +30,7 @@ mod user;
 mod workload_laws;
 
 pub use autoscaler::AutoscalerMessage;
+pub use chronicle::{HISTORY_LAWS, HistoryLaw};
 pub use cluster::Cluster;
 pub use explore::{Broken, Finding, examine, explore};
 pub use faults::FaultMessage;

@@ -65,7 +65,7 @@ impl Network {
         let (what, purpose, stream) = match message {
             Message::Call { request, .. } => {
                 let stream = stream_of(request);
-                let read = matches!(**request, Request::Get(_) | Request::PodMetrics { .. });
+                let read = matches!(**request, Request::Get(_) | Request::PodMetrics { .. } | Request::Metric { .. });
                 (if read { &self.profile.api_read } else { &self.profile.api_write }, CALL, stream)
             }
             Message::Reply { id, .. } => (&self.profile.api_reply, REPLY, StreamKey::from_bits(u64::from(*id))),
@@ -110,6 +110,7 @@ fn stream_of(request: &Request) -> StreamKey {
         }
         Request::Update { object, .. } => key(&object.meta().namespace, &object.meta().name),
         Request::PodMetrics { namespace, .. } => key(namespace, "metrics"),
+        Request::Metric { namespace, metric, .. } => key(namespace, &metric.name),
         Request::Bind { namespace, name, .. } | Request::Evict { namespace, name, .. } => key(namespace, name),
     }
 }

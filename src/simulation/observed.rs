@@ -1,6 +1,6 @@
 //! A run with everyone who usually looks on: what people and tests hold in their hands.
 
-use super::{Cluster, Complaint, Run, Trace};
+use super::{Cluster, Complaint, Run, Trace, Violation, Watchdog};
 use crate::api::{Change, Event, Name, Node, Object, Pod};
 use crate::components::extension::Extension;
 use crate::components::message::Message;
@@ -45,6 +45,7 @@ struct Onlookers {
     digest: Option<Digest>,
     record: Option<TraceRecord>,
     checker: Option<Checker>,
+    watchdog: Option<Watchdog>,
 }
 
 impl Simulation {
@@ -57,6 +58,7 @@ impl Simulation {
             digest: Some(Digest::of(run.cluster())),
             record: None,
             checker: None,
+            watchdog: None,
         };
         Self { run, onlookers }
     }
@@ -72,7 +74,8 @@ impl Simulation {
         self
     }
 
-    /// The same, with the laws of a kubelet checked after every step: see [`breaches`](Self::breaches).
+    /// The same, with all laws checked after every step: see [`breaches`](Self::breaches) for those of kubelets, and
+    /// [`violation`](Self::violation) for those of the cluster.
     ///
     /// # Panics
     /// After the first step: what the laws remember begins at the start.
@@ -80,6 +83,7 @@ impl Simulation {
     pub fn checked(mut self) -> Self {
         assert_eq!(self.onlookers.witness.messages, 0, "a check begins at the start");
         self.onlookers.checker = Some(Checker::default());
+        self.onlookers.watchdog = Some(Watchdog::default());
         self
     }
 
@@ -101,7 +105,12 @@ impl Simulation {
         self
     }
 
-    /// The laws that were broken so far, if they are checked.
+    /// The first law of the cluster that was broken, if they are checked.
+    pub fn violation(&self) -> Option<&Violation> {
+        self.onlookers.watchdog.as_ref().and_then(Watchdog::violation)
+    }
+
+    /// The laws of kubelets that were broken so far, if they are checked.
     pub fn breaches(&self) -> &[Breach] {
         self.onlookers.checker.as_ref().map_or(&[], Checker::breaches)
     }
@@ -237,10 +246,12 @@ impl Trace for Onlookers {
         self.judge.delivered(now, seq, message, cluster);
         self.record.delivered(now, seq, message, cluster);
         self.checker.delivered(now, seq, message, cluster);
+        self.watchdog.delivered(now, seq, message, cluster);
     }
 
     fn stepped(&mut self, now: SimTime, cluster: &Cluster) {
         self.checker.stepped(now, cluster);
+        self.watchdog.stepped(now, cluster);
     }
 
     fn sent(&mut self, seq: u64, cause: u64) {
@@ -253,5 +264,6 @@ impl Trace for Onlookers {
         self.digest.changed(now, cause, change, cluster);
         self.record.changed(now, cause, change, cluster);
         self.checker.changed(now, cause, change, cluster);
+        self.watchdog.changed(now, cause, change, cluster);
     }
 }

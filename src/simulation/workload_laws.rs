@@ -56,6 +56,33 @@ pub(super) fn rollouts_stay_within_surge(write: &Write<'_>) -> Option<String> {
     (all > most).then(|| format!("{all} replicas, at most {most}"))
 }
 
+/// A Deployment that recreates makes no pod of a new revision while one of an old revision may run
+/// (`TestOldPodsRunning`).
+pub(super) fn recreation_waits(write: &Write<'_>) -> Option<String> {
+    let pod = write.object.pod().filter(|_| write.kind == ChangeKind::Added)?;
+    let store = write.cluster.server().store();
+    let set = owner_of::<ReplicaSet>(write.object, store)?;
+    let deployment = owner_of::<crate::api::Deployment>(&Object::ReplicaSet(set.clone()), store)?;
+    if deployment.spec.strategy != DeploymentStrategy::Recreate {
+        return None;
+    }
+    let newer = |other: &Arc<ReplicaSet>| revision_of(&other.meta.annotations) > revision_of(&set.meta.annotations);
+    let siblings: Vec<&Arc<ReplicaSet>> = store
+        .replica_sets
+        .iter()
+        .filter(|other| other.meta.controller().is_some_and(|owner| owner.uid == deployment.meta.uid))
+        .collect();
+    // One of an old revision, made by a controller that has not heard of the new one, is no new pod.
+    if siblings.iter().any(|other| newer(other)) {
+        return None;
+    }
+    let old = siblings.into_iter().filter(|other| other.meta.uid != set.meta.uid);
+    let left = old
+        .flat_map(|other| pods_of(&Object::ReplicaSet(other.clone()), write.cluster).collect::<Vec<_>>())
+        .find(|other| !other.is_terminal())?;
+    Some(format!("{} is made while {} is there", pod.meta.name, left.meta.name))
+}
+
 /// The revision of a ReplicaSet only grows.
 pub(super) fn revisions_only_grow(write: &Write<'_>) -> Option<String> {
     let (Some(Object::ReplicaSet(old)), Object::ReplicaSet(new)) = (write.before, write.object) else { return None };
@@ -116,6 +143,15 @@ pub(super) fn indexes_are_not_shared(write: &Write<'_>) -> Option<String> {
         .filter(|pod| is_active(pod))
         .filter_map(|pod| Some((completion_index(&pod.meta)?, pod.meta.name)))
         .find_map(|(index, pod)| with_index.insert(index, pod).map(|first| format!("{first} and {pod} have {index}")))
+}
+
+/// A Job with more failures than it may have has failed, or is about to (`TestJobBackoffForOnFailure`).
+pub(super) fn failures_are_limited(write: &Write<'_>) -> Option<String> {
+    let (Some(Object::Job(old)), Object::Job(job)) = (write.before, write.object) else { return None };
+    let (failed, limit) = (job.status.failed, job.spec.backoff_limit);
+    let says = |kind: &str| job.status.true_condition(Name::new(kind)).is_some();
+    let over = ["Failed", "FailureTarget", "SuccessCriteriaMet", "Complete"].iter().any(|kind| says(kind));
+    (failed > limit && old.status.failed != failed && !over).then(|| format!("{failed} failures, at most {limit}"))
 }
 
 fn ended(job: &Job) -> bool {

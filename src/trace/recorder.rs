@@ -178,7 +178,7 @@ impl TraceRecord {
                 told.subject = self.known(*uid).unwrap_or_else(|| self.subjects.named(kind, *namespace, *name));
                 told.part = *node;
             }
-            Request::PodMetrics { namespace, .. } => {
+            Request::PodMetrics { namespace, .. } | Request::Metric { namespace, .. } => {
                 let kind = self.subjects.kind(Kind::Namespace);
                 told.subject = self.subjects.named(kind, Name::default(), *namespace);
             }

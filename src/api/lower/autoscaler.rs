@@ -1,15 +1,17 @@
 //! Autoscalers: `autoscaling/v2`, and v1 as the same.
 
 use super::Lower;
-use super::common::{condition, json, name, status, text, time};
+use super::common::{condition, json, name, selector, status, text, time};
 use super::defaults::set;
 use crate::api::validation::{self, Errors, NameRule};
 use crate::api::{
-    HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec, HorizontalPodAutoscalerStatus, Metadata, MetricSource,
-    MetricSpec, MetricStatus, MetricTarget, Name, Quantity, ScalingBehavior, ScalingPolicy, ScalingRules, SelectPolicy,
+    DescribedObject, HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec, HorizontalPodAutoscalerStatus, Metadata,
+    MetricIdentifier, MetricSource, MetricSpec, MetricStatus, MetricTarget, Name, Quantity, ScalingBehavior,
+    ScalingPolicy, ScalingRules, SelectPolicy,
 };
 use k8s_openapi::api::autoscaling::v2;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -106,14 +108,45 @@ fn metric(spec: &v2::MetricSpec) -> Option<MetricSpec> {
         let (resource, container) = (Name::from(&of.name), Name::from(&of.container));
         (MetricSource::ContainerResource { resource, container }, &of.target)
     } else if let Some(pods) = &spec.pods {
-        (MetricSource::Pods(Name::from(&pods.metric.name)), &pods.target)
+        (MetricSource::Pods(identifier(&pods.metric)), &pods.target)
     } else if let Some(object) = &spec.object {
-        (MetricSource::Object(Name::from(&object.metric.name)), &object.target)
+        let (metric, object_) = (identifier(&object.metric), described(&object.described_object));
+        (MetricSource::Object { metric, object: object_ }, &object.target)
     } else {
         let external = spec.external.as_ref()?;
-        (MetricSource::External(Name::from(&external.metric.name)), &external.target)
+        (MetricSource::External(identifier(&external.metric)), &external.target)
     };
     Some(MetricSpec { source, target: metric_target(target) })
+}
+
+fn identifier(metric: &v2::MetricIdentifier) -> MetricIdentifier {
+    let none = LabelSelector::default();
+    let wanted = metric.selector.as_ref();
+    MetricIdentifier {
+        name: Name::from(&metric.name),
+        selector: selector(wanted.unwrap_or(&none)),
+        said: wanted.map_or_else(|| "nil".to_owned(), go_text).into(),
+    }
+}
+
+fn described(object: &v2::CrossVersionObjectReference) -> DescribedObject {
+    let api_version = name(object.api_version.as_ref());
+    DescribedObject { api_version, kind: Name::from(&object.kind), name: Name::from(&object.name) }
+}
+
+/// A selector as the generated `String` of its Go type prints it.
+fn go_text(selector: &LabelSelector) -> String {
+    let labels: String =
+        selector.match_labels.iter().flatten().map(|(key, value)| format!("{key}: {value},")).collect();
+    let expression = |one: &LabelSelectorRequirement| {
+        let values = one.values.as_deref().unwrap_or_default().join(" ");
+        format!("LabelSelectorRequirement{{Key:{},Operator:{},Values:[{values}],}},", one.key, one.operator)
+    };
+    let expressions: String = selector.match_expressions.iter().flatten().map(expression).collect();
+    format!(
+        "&LabelSelector{{MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{\
+         {expressions}}},}}"
+    )
 }
 
 fn metric_target(target: &v2::MetricTarget) -> MetricTarget {
@@ -160,17 +193,26 @@ fn rules(rules: &v2::HPAScalingRules) -> ScalingRules {
 
 fn metric_status(status: &v2::MetricStatus) -> Option<MetricStatus> {
     let milli = |text: &Option<QuantityText>| {
-        text.as_ref().and_then(|text| text.0.parse::<Quantity>().ok()).map_or(0, |value| value.saturating_milli_value())
+        let amount = text.as_ref().and_then(|text| text.0.parse::<Quantity>().ok());
+        amount.map(|value| value.saturating_milli_value())
     };
     let (source, current) = if let Some(resource) = &status.resource {
         (MetricSource::Resource(Name::from(&resource.name)), &resource.current)
-    } else {
-        let of = status.container_resource.as_ref()?;
+    } else if let Some(of) = &status.container_resource {
         let (resource, container) = (Name::from(&of.name), Name::from(&of.container));
         (MetricSource::ContainerResource { resource, container }, &of.current)
+    } else if let Some(pods) = &status.pods {
+        (MetricSource::Pods(identifier(&pods.metric)), &pods.current)
+    } else if let Some(of) = &status.object {
+        let (metric, object) = (identifier(&of.metric), described(&of.described_object));
+        (MetricSource::Object { metric, object }, &of.current)
+    } else {
+        let external = status.external.as_ref()?;
+        (MetricSource::External(identifier(&external.metric)), &external.current)
     };
     let average_utilization = current.average_utilization;
-    Some(MetricStatus { source, average_utilization, average_value: milli(&current.average_value) })
+    let (average_value, value) = (milli(&current.average_value), milli(&current.value));
+    Some(MetricStatus { source, average_utilization, average_value, value })
 }
 
 fn condition_of(condition: &v2::HorizontalPodAutoscalerCondition) -> crate::api::Condition {

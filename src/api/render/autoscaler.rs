@@ -1,7 +1,10 @@
 //! Autoscalers.
 
 use super::fields::{ConditionStyle, Fields, conditions, list};
-use crate::api::{HorizontalPodAutoscaler, MetricSource, MetricStatus, Quantity, QuantityFormat};
+use super::spec::label_selector;
+use crate::api::{
+    DescribedObject, HorizontalPodAutoscaler, MetricIdentifier, MetricSource, MetricStatus, Quantity, QuantityFormat,
+};
 use serde_json::{Value, json};
 
 /// An autoscaler and what it last found.
@@ -23,7 +26,10 @@ pub(super) fn autoscaler(scaler: &HorizontalPodAutoscaler) -> Fields {
 fn current(metric: &MetricStatus) -> Value {
     let mut value = Fields::default();
     value.maybe("averageUtilization", metric.average_utilization);
-    value.put("averageValue", Quantity::from_milli(metric.average_value, QuantityFormat::DecimalSI).to_string());
+    let amount =
+        |milli: Option<i64>| milli.map(|milli| Quantity::from_milli(milli, QuantityFormat::DecimalSI).to_string());
+    value.maybe("averageValue", amount(metric.average_value));
+    value.maybe("value", amount(metric.value));
     let value = Value::from(value);
     match &metric.source {
         MetricSource::Resource(name) => json!({"type": "Resource", "resource": {"name": name, "current": value}}),
@@ -31,10 +37,26 @@ fn current(metric: &MetricStatus) -> Value {
             let source = json!({"name": resource, "container": container, "current": value});
             json!({"type": "ContainerResource", "containerResource": source})
         }
-        MetricSource::Pods(name) => json!({"type": "Pods", "pods": {"metric": {"name": name}, "current": value}}),
-        MetricSource::Object(name) => json!({"type": "Object", "object": {"metric": {"name": name}, "current": value}}),
-        MetricSource::External(name) => {
-            json!({"type": "External", "external": {"metric": {"name": name}, "current": value}})
+        MetricSource::Pods(of) => json!({"type": "Pods", "pods": {"metric": identifier(of), "current": value}}),
+        MetricSource::Object { metric, object } => {
+            let DescribedObject { api_version, kind, name } = object;
+            let mut described = json!({"kind": kind, "name": name});
+            if !api_version.is_empty() {
+                described["apiVersion"] = api_version.as_str().into();
+            }
+            let source = json!({"metric": identifier(metric), "describedObject": described, "current": value});
+            json!({"type": "Object", "object": source})
+        }
+        MetricSource::External(of) => {
+            json!({"type": "External", "external": {"metric": identifier(of), "current": value}})
         }
     }
+}
+
+fn identifier(metric: &MetricIdentifier) -> Value {
+    let mut value = json!({"name": metric.name});
+    if !metric.selector.is_empty() {
+        value["selector"] = json!(label_selector(&metric.selector));
+    }
+    value
 }

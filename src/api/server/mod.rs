@@ -111,6 +111,10 @@ impl Server {
                 let message = "the server could not find the requested resource (get pods.metrics.k8s.io)";
                 Err(ApiError::new(super::ErrorReason::NotFound, message)) // Another server's: the simulation answers it.
             }
+            Request::Metric { metric, .. } => {
+                let message = format!("the server could not find the requested resource (get {})", metric.name);
+                Err(ApiError::new(super::ErrorReason::NotFound, message)) // An adapter's, which the simulation plays.
+            }
             Request::Delete { target, options } => {
                 with_kind!(target.kind, T => self.delete::<T>(now, target.namespace, target.name, options))
             }

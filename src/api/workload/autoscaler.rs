@@ -1,6 +1,6 @@
 //! Autoscalers, of the number of pods.
 
-use crate::api::{Condition, Metadata, Name, Text, Timestamp};
+use crate::api::{Condition, Metadata, Name, Selector, Text, Timestamp};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -58,11 +58,38 @@ pub enum MetricSource {
         container: Name,
     },
     /// A metric of the pods.
-    Pods(Name),
+    Pods(MetricIdentifier),
     /// A metric of some object.
-    Object(Name),
+    Object {
+        /// The metric.
+        metric: MetricIdentifier,
+        /// The object.
+        object: DescribedObject,
+    },
     /// A metric from outside of the cluster.
-    External(Name),
+    External(MetricIdentifier),
+}
+
+/// `autoscaling/v2.MetricIdentifier`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MetricIdentifier {
+    /// Its name.
+    pub name: Name,
+    /// What its labels must be.
+    pub selector: Selector,
+    /// The same, as the controller prints it.
+    pub said: Text,
+}
+
+/// `autoscaling/v2.CrossVersionObjectReference`, of an object that a metric describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DescribedObject {
+    /// The group and version.
+    pub api_version: Name,
+    /// The kind.
+    pub kind: Name,
+    /// The name.
+    pub name: Name,
 }
 
 /// `autoscaling/v2.MetricTarget`; quantities in thousandths.
@@ -145,5 +172,7 @@ pub struct MetricStatus {
     /// Hundredths of what the pods request.
     pub average_utilization: Option<i32>,
     /// Thousandths, for each pod.
-    pub average_value: i64,
+    pub average_value: Option<i64>,
+    /// Thousandths, of all together.
+    pub value: Option<i64>,
 }

@@ -217,6 +217,11 @@ impl Script {
         Self { began, answers: Vec::new(), marks: 0, decisions: Vec::new(), looked: 0, round: None }
     }
 
+    /// When the sync began.
+    pub(super) const fn began(&self) -> SimTime {
+        self.began
+    }
+
     /// Whether anything was done since the view last looked.
     pub(super) const fn has_news(&self) -> bool {
         self.answers.len() > self.looked

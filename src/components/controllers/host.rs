@@ -9,7 +9,7 @@ use super::flow::{Desk, Flow, Halt, Script, Step};
 use super::informers::Informers;
 use super::work_queue::{QueueKey, Retry, WorkQueue};
 use super::{ControllerMessage, ControllerName, Pending, Shared};
-use crate::api::{ApiObject, ChangeKind, FastMap, Kind, Name, Object, Request, Response};
+use crate::api::{ApiObject, ChangeKind, FastMap, Kind, Name, Object, Pod, Request, Response};
 use crate::components::events::EventRecorder;
 use crate::components::message::{Client, Message};
 use crate::components::token_bucket::TokenBucket;
@@ -69,6 +69,28 @@ impl<'a> Seen<'a> {
     }
 }
 
+/// A sync that waits for an answer: whose it is, where it runs, and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sync {
+    /// The controller.
+    pub controller: ControllerName,
+    /// Which of its workers.
+    pub worker: u32,
+    /// When it looked at the cluster.
+    pub began: SimTime,
+}
+
+/// What a sync is about to do, for those who look on.
+#[derive(Debug, Clone)]
+pub struct SyncInsight {
+    /// Which sync.
+    pub sync: Sync,
+    /// The pods that it saw, if it had to tell them apart.
+    pub pods: Option<Vec<Arc<Pod>>>,
+    /// The pods that it deletes in this step.
+    pub deletes: Vec<Name>,
+}
+
 /// One controller: what wakes it, what it looks at, and what it does.
 pub trait Controller: Clone + Debug {
     /// What it works on.
@@ -94,6 +116,12 @@ pub trait Controller: Clone + Debug {
     /// A sync that has changed something looks again ([`Flow::look`]).
     fn look_again(&mut self, key: Self::Key, view: &mut Self::View, informers: &Informers, desk: &mut Desk<Self::Key>) {
         let _ = (key, view, informers, desk);
+    }
+
+    /// The pods that a sync sees, if it tells them apart: for those who look on.
+    fn pods_seen(view: &Self::View) -> Option<&[Arc<Pod>]> {
+        let _ = view;
+        None
     }
 
     /// Everything that was there at the start has been told of.
@@ -159,6 +187,21 @@ impl<C: Controller> Host<C> {
         self.desk.now = now;
         self.controller.started(informers, &mut self.desk);
         self.settle(now, shared, out);
+    }
+
+    /// The sync that a worker is at.
+    pub(super) fn insight(&self, worker: u32) -> Option<SyncInsight> {
+        let task = self.tasks[worker as usize].as_ref()?;
+        let deletes = |request: &Request| match request {
+            Request::Delete { target, .. } if target.kind == Kind::Pod => Some(target.name),
+            _ => None,
+        };
+        let calls = task.script.round.iter().flat_map(|round| &round.calls);
+        Some(SyncInsight {
+            sync: Sync { controller: self.name, worker, began: task.script.began() },
+            pods: C::pods_seen(&task.view).map(<[_]>::to_vec),
+            deletes: calls.filter_map(|call| deletes(&call.request)).collect(),
+        })
     }
 
     pub(super) fn observe(&mut self, now: SimTime, seen: &Seen<'_>, shared: &mut Shared, out: Out<'_>) {

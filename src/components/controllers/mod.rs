@@ -39,10 +39,11 @@ mod victims;
 mod work_queue;
 
 pub(crate) use cron_job::Schedule;
+pub(crate) use daemon_set::foreseen_daemon_pod;
 pub(crate) use deployment::revision_of;
 pub use expectations::{EXPECTATIONS_TIMEOUT, Expectations};
 pub use flow::{Call, Desk, Flow, Halt, Note, Step, first_error};
-pub use host::{Controller, Seen, Settings};
+pub use host::{Controller, Seen, Settings, Sync, SyncInsight};
 pub use informers::{Census, Informers, OwnedPods, Places, SelectedPods};
 pub(crate) use job::completion_index;
 pub use node_lifecycle::Heartbeat;
@@ -183,6 +184,14 @@ macro_rules! controllers {
                     $(ControllerMessage::Look(ControllerName::$name, task) => {
                         self.$field.look(now, task as usize, &self.informers, &mut self.shared, out);
                     })*
+                }
+            }
+
+            /// The sync that waits for the answer to a call, for those who look on.
+            pub fn caller(&self, id: u32) -> Option<SyncInsight> {
+                match self.shared.pending.get(&id)? {
+                    $(Pending::Task { controller: ControllerName::$name, task, .. } => self.$field.insight(*task),)*
+                    Pending::Event(_) => None,
                 }
             }
 

@@ -160,6 +160,10 @@ impl<T: Replicating> Controller for ReplicaSetController<T> {
         Some(view)
     }
 
+    fn pods_seen(view: &View<T>) -> Option<&[Arc<Pod>]> {
+        view.pods.as_deref()
+    }
+
     fn sync(&mut self, view: &View<T>, flow: &mut Flow<'_, Key>) -> Step {
         let owner = Owner::of(&view.set);
         let (spec, meta) = (view.set.spec(), view.set.meta());

@@ -12,7 +12,7 @@ pub struct BackOff {
     /// The present delay.
     pub delay: SimDuration,
     /// When it was last doubled.
-    updated_at: SimTime,
+    pub updated_at: SimTime,
 }
 
 impl BackOff {

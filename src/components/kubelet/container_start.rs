@@ -100,9 +100,10 @@ impl Kubelet {
         let Some(sync) = self.sync(key) else { return };
         let (pod, runtime) = (sync.pod.clone(), sync.runtime.clone());
         let container = item.container(&pod);
-        // Between the answer that the sync waited for and this look at the clock there is the kubelet's own step: what
-        // is killed every ten seconds is not found to have ended less than ten seconds after the one before.
-        let looks_at = now + self.latency(|profile| &profile.sync_step, now, self.pods[&key].stream.part("back-off"));
+        // Between the answer that the sync waited for and this look at the clock there is the kubelet's own step, that
+        // before the image is looked for: what is killed every ten seconds is not found to have ended less than ten
+        // seconds after the one before.
+        let looks_at = now + self.latency(|profile| &profile.sync_step, now, self.pods[&key].stream.part("image"));
         if let Some((until, delay)) = self.crash_back_off(looks_at, key, container, &runtime) {
             let meta = &pod.meta;
             let who = format!("{}_{}({})", meta.name, meta.namespace, meta.uid);

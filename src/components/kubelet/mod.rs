@@ -714,6 +714,10 @@ impl Kubelet {
                     if semantically_different(&before, &pod) {
                         self.push_resize(now, key, out);
                         self.update_pod(now, key, UpdateKind::Update, out);
+                        // Every ten seconds the writer looks at all pods, whatever it was that changed.
+                        if self.status_is_disputed(key) {
+                            self.want_reconcile(now, out);
+                        }
                     } else {
                         self.pod_reconciled(now, key, out);
                     }

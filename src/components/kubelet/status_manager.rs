@@ -312,10 +312,9 @@ impl Kubelet {
                 }
                 return self.write_next_status(now, out);
             }
-            Err(error) => {
-                if error.code != 404 {
-                    self.want_reconcile(now, out);
-                }
+            Err(_) => {
+                // Also of a pod that is not found: its status waits until the pod is gone here, too.
+                self.want_reconcile(now, out);
                 return self.write_next_status(now, out);
             }
         };

@@ -297,6 +297,18 @@ impl Kubelet {
         response: Response,
         out: &mut Outbox<Message>,
     ) {
+        if response.as_ref().is_err_and(|error| error.code != 404) {
+            // The cache that is kept of objects has not heard whether there is such a one
+            // (`pkg/kubelet/util/manager/watch_based_manager.go`).
+            let name = self.pods.get(&key).and_then(|state| state.volumes.volumes.get(volume)).map(|found| found.name);
+            let (name, kind) = (name.unwrap_or_default(), target.kind.as_str().to_lowercase());
+            let text = format!(
+                "MountVolume.SetUp failed for volume {:?} : failed to sync {kind} cache: timed out waiting for the \
+                 condition",
+                name.as_str()
+            );
+            return self.mount_failed(now, key, volume, &text, out);
+        }
         self.objects.insert((target.kind, target.namespace, target.name), response.ok());
         self.mounted(now, key, volume, out);
     }

@@ -3,7 +3,7 @@
 //!
 //! Lists are by count: the n-th sandbox, container or run takes the n-th entry, and the last entry repeats.
 
-use super::{ImageModel, Traffic, Work};
+use super::{ImageModel, MetricSeries, Traffic, Work};
 use crate::api::amount::{byte_count, byte_counts};
 use crate::api::{Amount, Name, Text};
 use crate::engine::{Distribution, SimDuration};
@@ -454,6 +454,8 @@ pub struct World {
     pub unruled: Unruled,
     /// Whoever sends requests.
     pub traffic: Vec<Traffic>,
+    /// Metrics that an adapter serves.
+    pub metrics: Vec<MetricSeries>,
 }
 
 /// What containers do that no rule names.

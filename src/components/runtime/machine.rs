@@ -475,11 +475,11 @@ impl Machine {
             let error = CriError { code: *CANCELED, message: "context canceled".into() };
             out.now(Message::CriDone { node: self.index, id, result: Err(Box::new(error)) });
         }
-        self.connections.clear();
     }
 
     pub(super) fn power_off(&mut self, now: SimTime, out: &mut Outbox<Message>) {
         self.cancel_calls(out);
+        self.connections.clear();
         let lost = Exit { code: 255, reason: *UNKNOWN_REASON, ..Exit::default() };
         let keys: Vec<PodKey> = self.pods.keys().copied().collect();
         for key in keys {
@@ -495,6 +495,9 @@ impl Machine {
                     status.exit_code = lost.code;
                     status.reason = lost.reason;
                 }
+                // Nobody listens any more, and no port is taken.
+                instance.programs.clear();
+                instance.script = None;
                 if instance.serving.take().is_some() {
                     out.now(Message::Traffic(TrafficMessage::Changed));
                 }

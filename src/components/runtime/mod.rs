@@ -23,6 +23,7 @@ mod program;
 mod python;
 mod query;
 mod script;
+mod series;
 mod services;
 pub mod shell;
 mod stale;
@@ -48,6 +49,7 @@ use machine::Machine;
 use program::{Launch, Place};
 use query::Asked;
 pub use script::Session;
+pub use series::{MetricGap, MetricOwner, MetricSeries};
 use services::Services;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -284,7 +286,8 @@ impl Runtimes {
         }
     }
 
-    /// A kubelet dies: its calls are cancelled. What they have begun in containers goes on, a stop signal included.
+    /// A kubelet dies, or its runtime: its calls are cancelled. What they have begun in containers goes on, a stop
+    /// signal included, and so does what others ask programs.
     pub fn cancel_calls(&mut self, node: NodeIndex, out: &mut Outbox<Message>) {
         self.machines[node.index()].cancel_calls(out);
     }

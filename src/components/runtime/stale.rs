@@ -1,8 +1,8 @@
 //! What is remembered for too long: where connections led, and what DNS answered.
 //!
 //! A connection that is open keeps its entry in the node's connection tracking: packets go on to the endpoint that was
-//! chosen first, whatever kube-proxy has written since. A resolver that keeps answers tells them again until they are as
-//! old as it lets them become, that a name does not exist included. Neither is so unless a fault says so.
+//! chosen first, whatever kube-proxy has written since. A resolver that keeps answers tells them again until they are
+//! as old as it lets them become, that a name does not exist included. Neither is so unless a fault says so.
 
 use super::Runtimes;
 use super::program::Place;

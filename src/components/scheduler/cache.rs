@@ -113,6 +113,11 @@ impl Cache {
         &self.order
     }
 
+    /// Whether nodes came or went since the order was brought up to date.
+    pub(super) const fn is_stale(&self) -> bool {
+        self.order_is_stale
+    }
+
     /// Brings the order of nodes up to date: the beginning of every cycle.
     pub fn refresh(&mut self) {
         if std::mem::replace(&mut self.order_is_stale, false) {

@@ -4,6 +4,7 @@
 //! 1.36. The decision is made on the cluster as it is known at the beginning of the cycle and takes effect at its end.
 
 use super::framework::{Code, PostFilterResult, Status};
+use super::preemption::Candidate;
 use super::queue::{PluginSet, QueuedPod};
 use super::schedule_one::{Decision, LEAST_NODES, Outcome};
 use super::{Context, Pending, Profile, Scheduler, SchedulerMessage, around};
@@ -32,6 +33,23 @@ pub(super) struct Decided {
     decision: Decision,
     /// What PostFilter came to, if no node fits, and the text of the failure.
     failure: Option<(Option<PostFilterResult>, Text)>,
+}
+
+impl Decided {
+    /// The pod.
+    pub(super) const fn queued(&self) -> &QueuedPod {
+        &self.queued
+    }
+
+    /// What was decided.
+    pub(super) const fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    /// The pods that are to be evicted for it, and where.
+    pub(super) fn candidate(&self) -> Option<&Candidate> {
+        self.failure.as_ref()?.0.as_ref()?.preemption.as_ref()
+    }
 }
 
 /// Why a pod was not placed.

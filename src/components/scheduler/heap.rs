@@ -61,6 +61,11 @@ impl<O: Ord + Copy> Heap<O> {
         true
     }
 
+    /// The keys, in no order that matters.
+    pub(super) fn keys(&self) -> impl Iterator<Item = u32> + '_ {
+        self.entries.iter().map(|(_, key)| *key)
+    }
+
     /// Whether an entry is there.
     pub(super) fn contains(&self, key: u32) -> bool {
         self.places.contains_key(&key)

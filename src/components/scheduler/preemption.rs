@@ -215,6 +215,32 @@ fn victims_on_node(
     Ok(Candidate { node: info.name(), victims, violations })
 }
 
+/// A victim that need not go: with it back on the node, the pod fits as well. Of pods that look at other pods, by
+/// affinity or spreading, nothing is said: to them one more pod may be a help.
+pub fn superfluous(
+    cx: &Context<'_>,
+    profile: &Profile,
+    state: &CycleState,
+    pod: &Pod,
+    node: Name,
+    victims: &[Arc<Pod>],
+) -> Option<Name> {
+    if pod.spec.affinity.is_some() || !pod.spec.topology_spread.is_empty() {
+        return None;
+    }
+    let info = cx.cache.node(cx.cache.find_node(node)?);
+    let fits_with = |back: &Pod| {
+        let (mut node, mut state) = (info.clone(), state.clone());
+        for gone in victims.iter().filter(|gone| gone.meta.uid != back.meta.uid) {
+            let place = node.pods().iter().position(|on| on.pod.meta.uid == gone.meta.uid);
+            node.remove_pod(place.expect("a victim is on the node"));
+            profile.remove_pod(cx, &mut state, pod, gone, &node);
+        }
+        profile.run_filters_with_nominated(cx, &state, pod, &node).fits()
+    };
+    victims.iter().find(|victim| fits_with(victim)).map(|victim| victim.meta.name)
+}
+
 /// More important pods come first: by priority, then by how long they run (`MoreImportantPod`).
 fn importance(pod: &Pod, now: i64) -> (Reverse<i32>, i64) {
     (Reverse(pod.spec.priority), started(pod, now))

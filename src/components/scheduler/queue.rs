@@ -8,6 +8,7 @@
 use super::events::ClusterEvent;
 use super::framework::{Context, Hint};
 use super::heap::Heap;
+use super::insight::Waiting;
 use super::profile::Profile;
 use crate::api::{FastMap, Pod, WallClock};
 use crate::engine::{SimDuration, SimTime};
@@ -425,6 +426,32 @@ impl Queue {
         for index in left {
             self.requeue(around, index, Strategy::AfterBackoff);
         }
+    }
+
+    /// Every pod that waits, place by place, as the heaps and sets have it.
+    pub fn waiting(&self) -> Vec<Waiting> {
+        let told = |place, after_error| {
+            move |index: u32| {
+                let queued = &self.pods[&index];
+                let over = || self.clock.when(crate::api::WallTime::from_unix_nanos((self.expiry(queued) + 1) * NANOS));
+                let released_at = (place == QueuePlace::Backoff).then(over);
+                let (priority, since) = (queued.pod.spec.priority, queued.timestamp);
+                Waiting { pod: queued.pod.clone(), place, after_error, priority, since, released_at }
+            }
+        };
+        let rejected = |index: &u32| {
+            let gated = self.pods[index].gated_by.is_some();
+            told(if gated { QueuePlace::Gated } else { QueuePlace::Unschedulable }, false)(*index)
+        };
+        let active = self.active.keys().map(told(QueuePlace::Active, false));
+        let backoff = self.backoff.keys().map(told(QueuePlace::Backoff, false));
+        let after_error = self.error_backoff.keys().map(told(QueuePlace::Backoff, true));
+        active.chain(backoff).chain(after_error).chain(self.unschedulable.iter().map(rejected)).collect()
+    }
+
+    /// The pods that are being tried or bound, as far as what happens is held for them.
+    pub fn in_flight(&self) -> impl Iterator<Item = u32> + '_ {
+        self.in_flight.keys().copied()
     }
 
     /// Where a pod waits; `None` if it does not, or is in flight.

@@ -79,6 +79,8 @@ pub struct Decision {
     pub evaluated: usize,
     /// How many of them fit.
     pub feasible: usize,
+    /// Among how many nodes it searched, and at which place it began; none if it knew where to look, or need not look.
+    pub searched: Option<(usize, usize)>,
     /// Whether the choice was left over from an identical pod just before.
     pub from_batch: bool,
     /// What plugins kept, for the steps that follow.
@@ -92,6 +94,8 @@ pub struct Search {
     pub next_start: usize,
     /// How many cycles there were.
     pub cycle: u64,
+    /// Among how many nodes the last search went on, and where it began.
+    searched: Option<(usize, usize)>,
     batch: Batch,
     block: Vec<NodeSlot>,
     verdicts: Vec<Verdict>,
@@ -102,6 +106,11 @@ pub struct Search {
 }
 
 impl Search {
+    /// The nodes that fit in the last decision.
+    pub fn feasible(&self) -> &[NodeSlot] {
+        &self.feasible
+    }
+
     /// Decides where a pod goes (`schedulePod`).
     pub fn schedule(
         &mut self,
@@ -113,11 +122,13 @@ impl Search {
         stamp: i64,
     ) -> Decision {
         self.cycle += 1;
+        self.searched = None;
         cache.refresh();
         let mut state = CycleState::default();
         let nodes = cache.order().len();
         if nodes == 0 {
-            return Decision { outcome: Outcome::NoNodes, evaluated: 0, feasible: 0, from_batch: false, state };
+            let outcome = Outcome::NoNodes;
+            return Decision { outcome, evaluated: 0, feasible: 0, searched: None, from_batch: false, state };
         }
         profile.prepare(cache, &mut state, pod);
         let cx = Context { cache, nominator, now: stamp };
@@ -147,7 +158,7 @@ impl Search {
             Outcome::Unfit(_) | Outcome::NoNodes | Outcome::Error(_) => false,
         };
         self.feasible = feasible;
-        Decision { outcome, evaluated, feasible: count, from_batch, state }
+        Decision { outcome, evaluated, feasible: count, searched: self.searched, from_batch, state }
     }
 
     /// Finds nodes that fit (`findNodesThatFitPod`).
@@ -201,6 +212,7 @@ impl Search {
             names.into_iter().filter_map(|name| cx.cache.find_node(name)).collect()
         });
         let nodes = narrowed.as_deref().unwrap_or(cx.cache.order());
+        self.searched = Some((nodes.len(), self.next_start));
         let result = self.filter(cx, state, profile, pod, nodes, diagnosis, feasible);
         let all = cx.cache.order().len();
         self.next_start = (self.next_start + feasible.len() + diagnosis.verdicts.len()) % all;

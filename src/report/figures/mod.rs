@@ -1,9 +1,10 @@
-//! Figures of a run: phases over time, start-up by stage, what nodes are asked for, restarts and back-offs.
+//! Figures of a run: phases over time, start-up by stage, what nodes are asked for, restarts and back-offs, requests.
 
 mod latency;
 mod nodes;
 mod phases;
 mod restarts;
+mod traffic;
 
 use super::axis::{TimeAxis, label};
 use super::chart;
@@ -25,8 +26,14 @@ pub fn figures(record: &TraceRecord, story: &Story) -> Vec<(&'static str, String
         ("latency.svg", latency::svg(story)),
         ("nodes.svg", nodes::svg(record)),
         ("restarts.svg", restarts::svg(story)),
+        ("traffic.svg", traffic::svg(story)),
     ];
     figures.into_iter().filter_map(|(name, svg)| Some((name, svg?))).collect()
+}
+
+/// What became of requests, if there were any: for the page.
+pub fn of_traffic(story: &Story) -> Option<String> {
+    traffic::svg(story)
 }
 
 /// A figure under a title.

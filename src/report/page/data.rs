@@ -1,9 +1,9 @@
 //! The story as the page's script reads it: short arrays, times in milliseconds, texts by number.
 
-use crate::api::FastMap;
+use crate::api::{FastMap, Name};
 use crate::engine::SimTime;
 use crate::report::palette::Tone;
-use crate::report::story::{ContainerLife, MarkKind, PodLife, Span, Story};
+use crate::report::story::{ContainerLife, FaultLife, MarkKind, PodLife, Span, Story};
 use crate::report::timeline::{split, words};
 use crate::report::why::Why;
 use crate::trace::{FactId, TraceRecord};
@@ -30,8 +30,9 @@ pub fn json(record: &TraceRecord, story: &Story) -> String {
             json!({"name": node.name.as_str(), "down": down, "cordoned": cordoned})
         })
         .collect();
+    let faults: Vec<Value> = story.faults.iter().map(|fault| writer.fault(fault)).collect();
     let Writer { texts, causes } = writer;
-    json!({"end": ms(story.end), "nodes": nodes, "pods": pods, "actions": actions, "texts": texts.list,
+    json!({"end": ms(story.end), "nodes": nodes, "faults": faults, "pods": pods, "actions": actions, "texts": texts.list,
         "why": causes.rows})
     .to_string()
 }
@@ -42,6 +43,16 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// A fault, its strikes as spans of no tone.
+    fn fault(&mut self, fault: &FaultLife) -> Value {
+        let strike = |strike: &Span<Option<Name>>| {
+            let on = strike.what.map_or_else(|| "strikes".to_owned(), |node| format!("strikes {node}"));
+            let (text, why) = (self.texts.put(&on), self.why(strike.fact));
+            json!([ms(strike.from), ms(strike.to), Value::Null, text, why])
+        };
+        json!({"name": fault.name.as_str(), "s": fault.strikes.iter().map(strike).collect::<Vec<_>>()})
+    }
+
     fn pod(&mut self, pod: &PodLife, story: &Story) -> Value {
         let node = story.nodes.iter().position(|node| node.name == pod.node);
         let mut phases = Vec::new();

@@ -5,6 +5,7 @@
 //! The page holds the story as compact JSON; `report.js` draws it, only as much of it as is seen.
 
 mod data;
+mod traffic;
 
 use super::artifacts::RunFacts;
 use super::axis::label;
@@ -57,6 +58,7 @@ pub fn html(record: &TraceRecord, story: &Story, facts: &RunFacts) -> Vec<u8> {
                     }
                     section #why hidden { h2 { "Why" } div #steps {} }
                     (latencies(story))
+                    (traffic::section(story))
                     section {
                         h2 { "Events" }
                         div .tools {

@@ -1,13 +1,13 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const { texts, pods, nodes, why, actions, end } = data;
+  const { texts, pods, nodes, faults, why, actions, end } = data;
   const tones = ["pending", "waiting", "pulling", "running", "ready", "stopping", "backoff", "done", "failed", "unknown"];
   // A text may leave a place for the name of what it is about.
   const say = (text, name) => (name === undefined ? texts[text] : texts[text].replaceAll("\u0001", name));
   const nameOf = (pod) => pod.k.slice(pod.k.indexOf("/") + 1);
   const $ = (id) => document.getElementById(id);
-  const LEFT = 230, RIGHT = 150, HEAD = 26, ROW = { node: 24, pod: 20, container: 15 };
+  const LEFT = 230, RIGHT = 150, HEAD = 26, ROW = { node: 24, pod: 20, container: 15, fault: 17 };
 
   // Times as people write them.
   const time = (ms) => {
@@ -19,7 +19,7 @@
     return (h ? h + "h" : "") + (m ? m + "m" : "") + (rest && !h ? rest + "s" : "");
   };
 
-  // Rows: nodes, their pods, the containers of those; of nodes that are closed, and pods that are not looked for, none.
+  // Rows: faults, nodes, their pods, the containers of those; of nodes that are closed, and what is not looked for, none.
   const groups = [...nodes.map((node, n) => ({ node, n })), { node: { name: "not bound to a node", down: [], cordoned: [] }, n: null }];
   for (const group of groups) group.pods = [];
   for (const pod of pods) groups[pod.n === null ? groups.length - 1 : pod.n].pods.push(pod);
@@ -36,6 +36,8 @@
       rows.push({ kind, y, h, ...what });
       y += h;
     };
+    for (const fault of faults) if (wanted.every((word) => fault.name.toLowerCase().includes(word))) put("fault", { fault });
+    if (rows.length) y += 6;
     for (const group of groups) {
       const { node } = group;
       const mine = wanted.length ? group.pods.filter((pod) => wanted.every((word) => (pod.k + " " + pod.s + " " + node.name).toLowerCase().includes(word))) : group.pods;
@@ -145,6 +147,13 @@
         pen.font = "11px system-ui, sans-serif"; pen.fillStyle = css.soft; pen.fillText(row.count + (row.count === 1 ? " pod" : " pods"), width - RIGHT + 8, mid - 1);
         bars(row.node.down.map(([a, b]) => [a, b, 8]), line + 6, 8);
         bars(row.node.cordoned.map(([a, b]) => [a, b, 6]), line + 6, 8);
+      } else if (row.kind === "fault") {
+        pen.fillStyle = css.ink; pen.font = "600 12px system-ui, sans-serif"; pen.fillText(clip("⚡ " + row.fault.name, LEFT - 16), 8, mid);
+        for (const [a, b] of row.fault.s) {
+          if (b < from || a > to) continue;
+          const l = Math.max(x(a), LEFT), r = Math.min(x(b), canvas.clientWidth - RIGHT);
+          pen.fillRect(l, line + 3, Math.max(r - l, 1.5), row.h - 6);
+        }
       } else if (row.kind === "pod") {
         pen.fillStyle = css.ink; pen.font = "600 12px system-ui, sans-serif"; pen.fillText(clip(row.pod.k.replace(/^default\//, ""), LEFT - 16), 8, mid);
         pen.font = "11px system-ui, sans-serif"; pen.fillStyle = css.soft;
@@ -186,8 +195,9 @@
     if (!row || px < LEFT || px > canvas.clientWidth - RIGHT) return row ? { row } : null;
     const t = at(px), near = 5 * (to - from) / canvas.clientWidth;
     const mark = row.container && row.container.m.find(([m]) => Math.abs(m - t) < near);
-    const spans = row.kind === "pod" ? row.pod.p : row.kind === "container" ? row.container.s : [];
-    return { row, t, mark, span: spans.find(([a, b]) => a <= t && t < b) };
+    const spans = { pod: () => row.pod.p, container: () => row.container.s, fault: () => row.fault.s }[row.kind]();
+    const about = (a, b) => a <= t && t < b || row.kind === "fault" && Math.abs(a - t) < near;
+    return { row, t, mark, span: spans.find(([a, b]) => about(a, b)) };
   };
   const tip = $("tip");
   canvas.addEventListener("mousemove", (event) => {
@@ -195,7 +205,7 @@
     const lines = [];
     if (found && (found.span || found.mark)) {
       const { row, span, mark } = found;
-      lines.push(row.pod.k + (row.container ? " · " + row.container.n : ""));
+      lines.push(row.fault ? row.fault.name : row.pod.k + (row.container ? " · " + row.container.n : ""));
       if (mark) lines.push(time(mark[0]) + ": " + texts[mark[2]]);
       if (span) lines.push(texts[span[3]], time(span[0]) + " – " + time(span[1]) + " (" + time(span[1] - span[0]) + ")");
     }
@@ -238,7 +248,7 @@
     const moved = drag && drag.moved; drag = null;
     const found = moved ? null : hit(event);
     if (found && found.row.kind === "node") { found.row.group.closed = !found.row.group.closed; lay(); redraw(); }
-    if (found && found.span) explain(found.span[4], found.row.pod.k + ": " + texts[found.span[3]]);
+    if (found && found.span) explain(found.span[4], (found.row.fault ? found.row.fault.name : found.row.pod.k) + ": " + texts[found.span[3]]);
   });
   box.addEventListener("scroll", redraw);
   window.addEventListener("resize", redraw);

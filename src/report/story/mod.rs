@@ -6,12 +6,16 @@
 //! others act on.
 
 mod container;
+mod faults;
 mod milestones;
 mod pod;
+mod traffic;
 
 pub use container::{ContainerLife, Look, Mark, MarkKind};
+pub use faults::FaultLife;
 pub use milestones::Milestones;
 pub use pod::{PodLife, Said};
+pub use traffic::{PodTraffic, Requests, TrafficLife};
 
 use crate::api::Name;
 use crate::engine::{SimDuration, SimTime};
@@ -93,6 +97,10 @@ pub struct Story {
     pub pods: Vec<PodLife>,
     /// What users and fate did: the fact, when, and in words.
     pub actions: Vec<(FactId, SimTime, String)>,
+    /// What was broken, in the order in which it first was.
+    pub faults: Vec<FaultLife>,
+    /// Whoever sent requests, and what became of them.
+    pub traffic: Vec<TrafficLife>,
     /// When the record ends.
     pub end: SimTime,
 }
@@ -104,6 +112,7 @@ impl Story {
         for (id, fact) in record.iter() {
             match fact.kind {
                 FactKind::Action if fact.cause().is_none() => reader.actions.push((id, fact.time, action(record, id))),
+                FactKind::Action => reader.faults.saw(record, id, fact),
                 FactKind::Change => reader.changed(record, id),
                 _ => {
                     if let Some(pod) = fact.subject().and_then(|subject| reader.places.get(&subject.index())) {
@@ -137,6 +146,8 @@ struct Reader {
     /// The newest pod of each name, for events.
     newest: BTreeMap<(Name, Name), usize>,
     actions: Vec<(FactId, SimTime, String)>,
+    faults: faults::Reader,
+    traffic: traffic::Reader,
 }
 
 struct NodeTracks {
@@ -175,6 +186,8 @@ impl Reader {
             let there = !fact.is_deleted();
             node.ready.set(fact.time, there.then(|| view.is_ready()), id);
             node.cordoned.set(fact.time, (there && view.unschedulable).then_some(()), id);
+        } else if record.subject(subject).kind == "Traffic" {
+            self.traffic.changed(record.subject(subject), fact);
         }
     }
 
@@ -185,12 +198,9 @@ impl Reader {
             ready: node.ready.finish(end),
             cordoned: node.cordoned.finish(end),
         });
-        Story {
-            nodes: nodes.collect(),
-            pods: self.pods.into_iter().map(|pod| pod.finish(end)).collect(),
-            actions: self.actions,
-            end,
-        }
+        let pods: Vec<PodLife> = self.pods.into_iter().map(|pod| pod.finish(end)).collect();
+        let (traffic, faults) = (self.traffic.finish(&pods, end), self.faults.finish(end));
+        Story { nodes: nodes.collect(), traffic, pods, faults, actions: self.actions, end }
     }
 }
 

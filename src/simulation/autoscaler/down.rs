@@ -2,8 +2,8 @@
 
 use super::{Cluster, is_local};
 use crate::api::{
-    Amendment, CPU, DeleteOptions, EventType, Kind, MEMORY, Name, Node, Object, Pod, PodPhase, Request, Taint,
-    TaintEffect, Target, VolumeSource, requests,
+    Amendment, CPU, DeleteOptions, EventType, Kind, MEMORY, Name, Node, Object, Pod, PodDisruptionBudget, PodPhase,
+    Request, Taint, TaintEffect, Target, VolumeSource, requests,
 };
 use crate::components::message::Message;
 use crate::components::scheduler::ClusterSnapshot;
@@ -66,7 +66,8 @@ impl Cluster {
     fn fits_elsewhere(&self, now: SimTime, snapshot: &mut ClusterSnapshot, node: &Arc<Node>) -> bool {
         let pods: Vec<Arc<Pod>> = self.pods_to_move(node.meta.name).cloned().collect();
         let disabled = Name::new("cluster-autoscaler.kubernetes.io/scale-down-disabled");
-        if node.meta.annotations.get(disabled).is_some_and(|value| value == "true") || pods.iter().any(|pod| stays(pod))
+        if node.meta.annotations.get(disabled).is_some_and(|value| value == "true")
+            || pods.iter().any(|pod| self.stays(pod))
         {
             return false;
         }
@@ -94,6 +95,23 @@ impl Cluster {
             *snapshot = without;
         }
         fits
+    }
+
+    /// Whether a pod keeps its machine: it says so, nobody would make it again, it would lose what it has written, the
+    /// system needs it and no budget guards it, or its budget allows no disruption.
+    fn stays(&self, pod: &Pod) -> bool {
+        let guards = |budget: &&Arc<PodDisruptionBudget>| {
+            let selects = budget.selector.as_ref().is_some_and(|selector| selector.matches(&pod.meta.labels));
+            budget.meta.namespace == pod.meta.namespace && selects
+        };
+        let mut budgets = self.server.store().pod_disruption_budgets.iter().filter(guards).peekable();
+        let unguarded = pod.meta.namespace == "kube-system" && budgets.peek().is_none();
+        let spent = budgets.any(|budget| budget.status.disruptions_allowed < 1);
+        match safe_to_evict(pod) {
+            Some(true) => spent,
+            Some(false) => true,
+            None => unguarded || spent || would_be_lost(pod),
+        }
     }
 
     fn begin_draining(&mut self, now: SimTime, node: &Arc<Node>, out: &mut Outbox<Message>) {
@@ -143,14 +161,14 @@ fn target(node: Name) -> Target {
     Target { kind: Kind::Node, namespace: Name::default(), name: node }
 }
 
-/// Whether a pod keeps its machine: it says so, nobody would make it again, or it would lose what it has written.
-fn stays(pod: &Pod) -> bool {
-    let says = pod.meta.annotations.get(Name::new("cluster-autoscaler.kubernetes.io/safe-to-evict"));
-    match says.map(|said| said.as_str()) {
-        Some("true") => return false,
-        Some("false") => return true,
-        _ => {}
-    }
+/// What a pod says of being moved.
+fn safe_to_evict(pod: &Pod) -> Option<bool> {
+    let says = pod.meta.annotations.get(Name::new("cluster-autoscaler.kubernetes.io/safe-to-evict"))?;
+    says.parse().ok()
+}
+
+/// Whether nobody would make a pod again, or what it has written would be gone.
+fn would_be_lost(pod: &Pod) -> bool {
     let local = |source: &VolumeSource| {
         matches!(source, VolumeSource::EmptyDir { in_memory: false, .. } | VolumeSource::HostPath { .. })
     };

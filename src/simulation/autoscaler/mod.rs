@@ -5,15 +5,18 @@
 //! (`least-waste`); the cloud boots those machines after a while, and the scheduler does the rest. Machines that are
 //! little used and whose pods fit elsewhere go after they have been unneeded for long enough ([`down`]).
 //!
-//! Follows the documentation of `cluster-autoscaler`. It sees the cluster without delay. Left out on purpose: copies of
-//! DaemonSet pods on machines that are not there yet, limits on cores and memory, machines that never come.
+//! Follows the documentation of `cluster-autoscaler`. It sees the cluster without delay. Machines that are not there yet
+//! are reckoned with the pods that DaemonSets will have there. Left out on purpose: limits on cores and memory, machines
+//! that never come.
 
 mod down;
 
 use super::Cluster;
 use crate::api::{
-    ApiObject, CPU, ConditionStatus, EventType, MEMORY, Name, Node, Object, POD_SCHEDULED, Pod, Request, requests,
+    ApiObject, CPU, ConditionStatus, EventType, MEMORY, Metadata, Name, Node, Object, POD_SCHEDULED, Pod, Request,
+    requests,
 };
+use crate::components::controllers::foreseen_daemon_pod;
 use crate::components::events::{EventRecorder, Told};
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::components::scheduler::ClusterSnapshot;
@@ -28,6 +31,10 @@ const PROVISION: Purpose = Purpose::new("machine from the cloud");
 const SCAN: SimDuration = SimDuration::from_secs(10);
 /// Pods of less priority make nobody add a machine (`--expendable-pods-priority-cutoff`).
 const EXPENDABLE: i32 = -10;
+
+/// The places in the store from which on pods are only foreseen, and how many DaemonSets a machine is reckoned with.
+const FORESEEN: u32 = 1 << 31;
+const MOST_DAEMONS: u32 = 1 << 12;
 
 /// Something for the autoscaler, or its cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
@@ -131,7 +138,7 @@ impl Cluster {
         for name in &self.autoscaler.wanted {
             let there = store.nodes.find(Name::default(), *name).is_some_and(|node| node.is_ready());
             if !there && let Some(node) = self.template(*name) {
-                snapshot.cache.set_node(&node);
+                self.add_template(&mut snapshot, &node);
             }
         }
         for pod in store.pods.iter().filter(|pod| !pod.node_name.is_empty() && !pod.is_terminal()) {
@@ -153,6 +160,24 @@ impl Cluster {
     fn template(&self, name: Name) -> Option<Arc<Node>> {
         let plan = self.plan.nodes.iter().find(|plan| plan.name == name)?;
         Some(Arc::new(self.node_template(plan, self.machine_named(name)?)))
+    }
+
+    /// Adds a machine that is not there yet, with the pods that DaemonSets will have on it; returns what those request of
+    /// CPU and memory.
+    fn add_template(&self, snapshot: &mut ClusterSnapshot, node: &Arc<Node>) -> [i64; 2] {
+        snapshot.cache.set_node(node);
+        let place = self.plan.nodes.iter().position(|plan| plan.name == node.meta.name).unwrap_or_default() as u32;
+        let mut taken = [0i64; 2];
+        let sets = self.server.store().daemon_sets.sorted();
+        for (n, pod) in sets.iter().filter_map(|set| foreseen_daemon_pod(set, node)).enumerate() {
+            let wanted = requests::requests(&pod.spec);
+            taken = [taken[0] + wanted.milli_cpu(), taken[1] + wanted.memory()];
+            // No pod of the store has such a place.
+            let index = FORESEEN + place * MOST_DAEMONS + (n as u32).min(MOST_DAEMONS - 1);
+            let meta = Metadata { index, ..pod.meta.clone() };
+            snapshot.cache.set_pod(&Arc::new(Pod { meta, ..pod }));
+        }
+        taken
     }
 
     /// Where the scheduler would place a pod, and places it there.
@@ -228,9 +253,8 @@ impl Cluster {
         let (mut idle, mut most) = ([0i64; 2], [0i64; 2]);
         for name in free {
             let Some(node) = self.template(*name).filter(|_| !left.is_empty()) else { break };
-            snapshot.cache.set_node(&node);
+            let mut here = self.add_template(&mut snapshot, &node);
             let before = left.len();
-            let mut here = [0i64; 2];
             left.retain(|pod| {
                 let fits = self.place(now, &mut snapshot, pod).is_some();
                 if fits {

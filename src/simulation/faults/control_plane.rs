@@ -125,8 +125,11 @@ impl Cluster {
         }
     }
 
-    /// The store as it was when reads began to be answered from there.
+    /// What a read is answered with while reads are answered with what was.
     pub(in crate::simulation) fn stale_answer(&self, target: Target) -> Option<Response> {
+        if target.kind == Kind::Node {
+            return None; // A kubelet's first read of its node stands for a create, which finds what there is.
+        }
         let then = self.blows().find_map(|(kind, strike)| match (kind, &strike.memory) {
             (FaultKind::StaleReads, Memory::Backup(_, then)) => Some(then),
             _ => None,
@@ -366,6 +369,11 @@ impl Cluster {
     pub(in crate::simulation) fn lease_renewed(&self, now: SimTime, node: NodeIndex) -> Option<WallTime> {
         let going_on = || Some(self.server.clock().at(now).earlier_by(self.kubelets[node.index()].lease_age(now)?));
         self.faults.lapsed.get(&node).copied().or_else(going_on)
+    }
+
+    /// The nodes whose leases are not renewed, though their kubelets may run.
+    pub(in crate::simulation) const fn silent_nodes(&self) -> &BTreeSet<NodeIndex> {
+        &self.faults.silent
     }
 
     /// A kubelet whose lease lapsed tries again before long.

@@ -14,7 +14,7 @@ mod trigger;
 mod wire;
 
 use super::Cluster;
-use crate::api::{FastMap, Name, Object, Request, Store, Uid, WallTime};
+use crate::api::{FastMap, Name, Object, Request, Response, Store, Uid, WallTime};
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 use crate::faults::{FaultKind, FaultPlan, Leader, PlannedTrigger, Subject};
@@ -77,10 +77,16 @@ pub enum FaultMessage {
         /// What is asked.
         request: Box<Request>,
     },
-    /// A call that has reached the server reaches it again.
+    /// A call that has reached the server reaches it again; then its caller is answered.
     Duplicate {
+        /// Who calls.
+        client: Client,
+        /// Its number for the call.
+        id: u32,
         /// What is asked.
         request: Box<Request>,
+        /// What was answered the first time.
+        response: Box<Response>,
     },
     /// A watcher whose watch broke lists everything again.
     Relist {
@@ -277,9 +283,10 @@ impl Cluster {
             FaultMessage::Repaired { strike } => self.repaired(now, strike, out),
             FaultMessage::Patience { client, id, since } => self.patience_ends((client, id), since, out),
             FaultMessage::Admitted { client, id, request } => self.call_admitted(now, (client, id), request, out),
-            FaultMessage::Duplicate { request } => {
-                // The answer goes to nobody: the first one was taken.
+            FaultMessage::Duplicate { client, id, request, response } => {
+                // The second answer goes to nobody.
                 let _ = self.server.serve(now, *request);
+                out.now(Message::Reply { client, id, response: *response });
                 self.publish(now, out);
             }
             FaultMessage::Relist { client } => self.relist(now, client, out),

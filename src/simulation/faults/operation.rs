@@ -253,7 +253,11 @@ impl Cluster {
 
 /// An object as it was, to be created once more.
 fn anew(lost: &Object) -> Object {
-    let mut object = lost.clone();
+    let mut manifest = render(lost);
+    if let Some(fields) = manifest.as_object_mut() {
+        fields.remove("status");
+    }
+    let mut object = lower(&manifest).map_or_else(|_| lost.clone(), |lowered| lowered.object);
     let meta = object.meta_mut();
     let (name, namespace) = (meta.name, meta.namespace);
     let (labels, annotations) = (meta.labels.clone(), meta.annotations.clone());

@@ -7,7 +7,9 @@
 
 use super::{Cluster, FaultMessage, Strike, Target};
 use crate::api::{ApiError, Change, ChangeKind, ErrorReason, FastMap, Kind, Name, Part, Request, Response};
+use crate::components::controllers::ControllerMessage;
 use crate::components::message::{Client, Message};
+use crate::components::scheduler::SchedulerMessage;
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use crate::faults::{
     ApiErrors, ApiFailure, ApiLatency, Calls, Component, Direction, DuplicateCalls, EventLoss, FailurePolicy,
@@ -175,8 +177,13 @@ impl Cluster {
         let (client, way, stream, request) = match message {
             Message::Call { client, id, request } => (*client, Direction::ToServer, *id, Some(request)),
             Message::Reply { client, id, .. } => (*client, Direction::FromServer, *id, None),
-            Message::Scheduler(..) => return self.leader_lags(Leader::Scheduler),
-            Message::Controller(..) => return self.leader_lags(Leader::ControllerManager),
+            // What they do takes longer; timers are not late.
+            Message::Scheduler(_, SchedulerMessage::CycleDone | SchedulerMessage::Bind { .. }) => {
+                return self.leader_lags(Leader::Scheduler);
+            }
+            Message::Controller(_, ControllerMessage::Work(_) | ControllerMessage::Look(..)) => {
+                return self.leader_lags(Leader::ControllerManager);
+            }
             _ => return SimDuration::ZERO,
         };
         let mut sum = SimDuration::ZERO;
@@ -284,8 +291,11 @@ impl Cluster {
         out: &mut Outbox<Message>,
     ) {
         if self.comes_twice(now, client, id, &request) {
-            let again = FaultMessage::Duplicate { request: request.clone() };
-            out.after(RETRANSMISSION, Message::Fault(again));
+            // Whoever calls hears nothing before both are done: it does not send what would come between them.
+            let response = Box::new(self.response_to(now, client, (*request).clone(), out));
+            self.publish(now, out);
+            let again = FaultMessage::Duplicate { client, id, request, response };
+            return out.after(RETRANSMISSION, Message::Fault(again));
         }
         self.serve(now, client, id, *request, out);
     }
@@ -378,6 +388,7 @@ impl Cluster {
             | Request::Bind { .. }
             | Request::Evict { .. }
             | Request::PodMetrics { .. }
+            | Request::Metric { .. }
             | Request::Delete { .. } => false,
         };
         if !admitted || is_event(request) {

@@ -19,6 +19,7 @@ use crate::api::{
     Object, OwnerReference, Part, Pod, Request, Target,
 };
 use crate::engine::SimDuration;
+pub(crate) use placement::foreseen as foreseen_daemon_pod;
 use placement::{Failures, Placement, Plan};
 use status::Counts;
 use std::collections::BTreeSet;

@@ -105,6 +105,13 @@ pub(super) fn pod(owner: &Owner, template: &PodTemplate, node: Name) -> Pod {
     pod
 }
 
+/// The pod that a node will have as soon as it is there, if it is to have one.
+pub(crate) fn foreseen(set: &Arc<DaemonSet>, node: &Node) -> Option<Pod> {
+    let (owner, name) = (Owner::of(set), node.meta.name);
+    let made = || Pod { node_name: name, ..pod(&owner, &template(set, Name::default()), name) };
+    fit(set, node).run.then(made)
+}
+
 /// The node that a pod is on, or is meant for.
 fn node_of(pod: &Pod) -> Name {
     if !pod.node_name.is_empty() {

@@ -1,7 +1,7 @@
 //! What the metrics API says of pods (`metrics.k8s.io/v1beta1`), read as the controller's client reads it.
 
 use super::replicas::{PodMetric, PodMetrics};
-use crate::api::{MetricSource, Name, Object, Quantity, Response, WallTime};
+use crate::api::{Name, Object, Quantity, Response, WallTime};
 use crate::engine::SimDuration;
 use serde::Deserialize;
 
@@ -27,6 +27,17 @@ struct Named {
 struct Container {
     name: String,
     usage: std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct MetricValueList {
+    items: Vec<MetricValue>,
+}
+
+#[derive(Deserialize)]
+struct MetricValue {
+    object: String,
+    value: String,
 }
 
 /// What pods use of a resource, in thousandths: of all their containers, or of one.
@@ -59,16 +70,22 @@ pub fn read(answer: &Response, resource: Name, container: Name) -> Result<PodMet
     Ok(items.iter().filter_map(read).collect())
 }
 
-/// Why a metric that only an adapter knows is not known: no adapter is simulated, as in a cluster without one.
-pub fn without_adapter(source: &MetricSource) -> Option<String> {
-    let custom = "unable to fetch metrics from custom metrics API: no custom metrics API (custom.metrics.k8s.io) \
-                  registered";
-    match source {
-        MetricSource::Resource(_) | MetricSource::ContainerResource { .. } => None,
-        MetricSource::Pods(name) | MetricSource::Object(name) => Some(format!("unable to get metric {name}: {custom}")),
-        MetricSource::External(name) => Some(format!(
-            "unable to get external metric {name}: unable to fetch metrics from external metrics API: the server could \
-             not find the requested resource (get {name}.external.metrics.k8s.io)"
-        )),
+/// What an adapter told of a metric, in thousandths: by object, or of the world outside.
+///
+/// # Errors
+/// Why nothing is known, in the words of the controller's client.
+pub fn told(answer: &Response, api: &str) -> Result<Vec<(Name, i64)>, String> {
+    let list = match answer {
+        Ok(Object::Other(list)) => serde_json::from_str::<MetricValueList>(&list.source).ok(),
+        Ok(_) => None,
+        Err(error) => return Err(format!("unable to fetch metrics from {api} metrics API: {error}")),
+    };
+    let items = list.map(|list| list.items).unwrap_or_default();
+    if items.is_empty() {
+        return Err(format!("no metrics returned from {api} metrics API"));
     }
+    let read = |item: &MetricValue| {
+        Some((Name::new(&item.object), item.value.parse::<Quantity>().ok()?.saturating_milli_value()))
+    };
+    Ok(items.iter().filter_map(read).collect())
 }

@@ -1,8 +1,8 @@
 //! HorizontalPodAutoscalers: the number of pods follows what they use.
 //!
 //! Follows `pkg/controller/podautoscaler/horizontal.go` of Kubernetes 1.36: the loop here, what a metric asks for in
-//! [`replicas`], how fast that is followed in [`pace`]. Metrics of pods, objects and the world outside need an adapter,
-//! and there is none: they fail as in a cluster without.
+//! [`replicas`], how fast that is followed in [`pace`]. Metrics of pods, objects and the world outside come from an
+//! adapter, which tells what the scenario says; without one they fail as in a cluster without.
 
 mod metrics;
 mod pace;
@@ -13,13 +13,13 @@ use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
 use super::work_queue::{Key, Retry};
 use crate::api::{
-    Amendment, Condition, ConditionStatus, EventType, FastMap, HorizontalPodAutoscaler, HorizontalPodAutoscalerStatus,
-    Kind, MetricSource, MetricSpec, MetricStatus, Name, Object, ObjectReference, Part, Pod, Request, Selector, Target,
-    names, set_condition,
+    Amendment, Condition, ConditionStatus, DescribedObject, EventType, FastMap, HorizontalPodAutoscaler,
+    HorizontalPodAutoscalerStatus, Kind, MetricSource, MetricSpec, MetricStatus, MetricSubject, MetricTarget, Name,
+    Object, ObjectReference, Part, Pod, Request, Selector, Target, names, set_condition,
 };
 use crate::engine::SimDuration;
 use pace::Memory;
-use replicas::{Proposal, Question, Tolerance};
+use replicas::{PodMetric, Proposal, Question, Tolerance};
 use std::sync::Arc;
 
 names! {
@@ -134,8 +134,40 @@ impl<'a> Work<'a> {
         set_condition(&mut self.status.conditions, condition.because(reason, message.into()));
     }
 
+    /// What is asked of a metric, of no pods in particular and of no resource.
+    fn question(&self, metric: &MetricSpec, flow: &Flow<'_, Key>) -> Question<'a> {
+        let behavior = self.view.scaler.spec.behavior.as_ref();
+        let tolerance = Tolerance {
+            up: behavior.and_then(|rules| rules.up.tolerance).unwrap_or(Tolerance::DEFAULT.up),
+            down: behavior.and_then(|rules| rules.down.tolerance).unwrap_or(Tolerance::DEFAULT.down),
+        };
+        Question {
+            pods: &self.view.pods,
+            current: 0,
+            resource: Name::default(),
+            container: Name::default(),
+            target: metric.target,
+            tolerance,
+            now: flow.wall(),
+        }
+    }
+
     fn warn(&self, reason: &str, message: &str, flow: &mut Flow<'_, Key>) {
         flow.tell(self.about, EventType::Warning, reason, message);
+    }
+}
+
+/// What one value of all together asks for: as it is, or shared among the pods.
+fn of_all(
+    by_spec: &Question<'_>,
+    by_status: &Question<'_>,
+    value: i64,
+    target: MetricTarget,
+) -> Result<Proposal, String> {
+    match target {
+        MetricTarget::AverageValue(target) => Ok(replicas::propose_share(by_status, value, target)),
+        MetricTarget::Value(target) => replicas::propose_total(by_spec, value, target),
+        MetricTarget::Utilization(_) | MetricTarget::Unset => unreachable!("such a target is told of before"),
     }
 }
 
@@ -223,8 +255,9 @@ impl HorizontalController {
             match self.measure(work, metric, scale, flow)? {
                 Ok(proposal) => {
                     let MetricSpec { source, .. } = metric.clone();
-                    let Proposal { replicas, utilization, average } = proposal;
-                    let status = MetricStatus { source, average_utilization: utilization, average_value: average };
+                    let Proposal { replicas, utilization, average, value } = proposal;
+                    let status =
+                        MetricStatus { source, average_utilization: utilization, average_value: average, value };
                     work.status.current_metrics[place] = Some(status);
                     if best.as_ref().is_none_or(|best| replicas > best.replicas) {
                         best = Some(Wish { replicas, metric: title(metric) });
@@ -266,33 +299,76 @@ impl HorizontalController {
         let (resource, container) = match &metric.source {
             MetricSource::Resource(resource) => (*resource, Name::default()),
             MetricSource::ContainerResource { resource, container } => (*resource, *container),
-            other => return Ok(Err(metrics::without_adapter(other).unwrap_or_default())),
+            MetricSource::Pods(_) | MetricSource::Object { .. } | MetricSource::External(_) => {
+                return self.measure_told(work, metric, scale, flow);
+            }
         };
         let (namespace, selector) = (work.view.scaler.meta.namespace, scale.selector.clone());
         let answer = flow.call(|| Request::PodMetrics { namespace, selector })?;
-        let behavior = work.view.scaler.spec.behavior.as_ref();
-        let tolerance = Tolerance {
-            up: behavior.and_then(|rules| rules.up.tolerance).unwrap_or(Tolerance::DEFAULT.up),
-            down: behavior.and_then(|rules| rules.down.tolerance).unwrap_or(Tolerance::DEFAULT.down),
-        };
         let current = match metric.target {
-            crate::api::MetricTarget::Utilization(_) => scale.replicas,
+            MetricTarget::Utilization(_) => scale.replicas,
             _ => scale.status_replicas,
         };
-        let question = Question {
-            pods: &work.view.pods,
-            current,
-            resource,
-            container,
-            target: metric.target,
-            tolerance,
-            now: flow.wall(),
-        };
+        let question = Question { current, resource, container, ..work.question(metric, flow) };
         let proposal =
             metrics::read(&answer, resource, container).and_then(|metrics| replicas::propose(&question, metrics));
-        let what =
-            if matches!(metric.target, crate::api::MetricTarget::Utilization(_)) { "utilization" } else { "usage" };
+        let what = if matches!(metric.target, MetricTarget::Utilization(_)) { "utilization" } else { "usage" };
         Ok(proposal.map_err(|why| format!("failed to get {resource} {what}: {why}")))
+    }
+
+    /// The same of a metric that an adapter tells (`computeStatusForPodsMetric`, `…ObjectMetric`, `…ExternalMetric`).
+    fn measure_told(
+        &self,
+        work: &Work<'_>,
+        metric: &MetricSpec,
+        scale: &Scale<'_>,
+        flow: &mut Flow<'_, Key>,
+    ) -> Step<Result<Proposal, String>> {
+        let namespace = work.view.scaler.meta.namespace;
+        let (wanted, of) = match &metric.source {
+            MetricSource::Pods(metric) => (metric, MetricSubject::Pods(scale.selector.clone())),
+            MetricSource::Object { metric, object } => (metric, MetricSubject::Object(*object)),
+            MetricSource::External(metric) => (metric, MetricSubject::External),
+            MetricSource::Resource(_) | MetricSource::ContainerResource { .. } => unreachable!("a server tells these"),
+        };
+        let whole = |current| Question { current, ..work.question(metric, flow) };
+        let (by_spec, by_status) = (whole(scale.replicas), whole(scale.status_replicas));
+        let sum = |told: Vec<(Name, i64)>| told.iter().map(|(_, value)| value).sum::<i64>();
+        let name = wanted.name;
+        let answer = flow.call(|| Request::Metric { namespace, metric: wanted.clone(), of })?;
+        Ok(match (&metric.source, metric.target) {
+            (MetricSource::Pods(_), MetricTarget::AverageValue(_)) => {
+                let told =
+                    metrics::told(&answer, "custom").map_err(|why| format!("unable to get metric {name}: {why}"));
+                told.and_then(|told| {
+                    let (at, window) = (by_spec.now, SimDuration::from_secs(60));
+                    let measured = told.into_iter().map(|(pod, value)| (pod, PodMetric { value, at, window }));
+                    replicas::propose(&by_spec, measured.collect())
+                })
+            }
+            (MetricSource::Object { object, .. }, MetricTarget::Value(_) | MetricTarget::AverageValue(_)) => {
+                // The real words come in this order.
+                let told = metrics::told(&answer, "custom").map_err(|why| {
+                    let DescribedObject { kind, name: described, .. } = object;
+                    format!("unable to get metric {name}: {kind} on {namespace} {described}/{why}")
+                });
+                let value = told.map(|told| told.first().map_or(0, |(_, value)| *value));
+                value.and_then(|value| of_all(&by_spec, &by_status, value, metric.target))
+            }
+            (MetricSource::External(_), MetricTarget::Value(_) | MetricTarget::AverageValue(_)) => {
+                let told = metrics::told(&answer, "external")
+                    .map_err(|why| format!("unable to get external metric {namespace}/{name}/{}: {why}", wanted.said));
+                told.and_then(|told| of_all(&by_spec, &by_status, sum(told), metric.target))
+            }
+            (source, _) => {
+                let kind = match source {
+                    MetricSource::Pods(_) => "pods",
+                    MetricSource::Object { .. } => "object",
+                    _ => "external",
+                };
+                Err(format!("invalid {kind} metric source: neither a value target nor an average value target was set"))
+            }
+        })
     }
 
     /// What pace makes of a wish, and what is told of that (`normalizeDesiredReplicas`).
@@ -345,16 +421,21 @@ fn group(api_version: Name) -> String {
 
 /// What a metric is called in events and conditions.
 fn title(metric: &MetricSpec) -> String {
-    let of_request = match metric.target {
-        crate::api::MetricTarget::Utilization(_) => " utilization (percentage of request)",
+    let metric_target = metric.target;
+    let of_request = match metric_target {
+        MetricTarget::Utilization(_) => " utilization (percentage of request)",
         _ => "",
     };
     match &metric.source {
         MetricSource::Resource(name) => format!("{name} resource{of_request}"),
         MetricSource::ContainerResource { resource, .. } => format!("{resource} container resource{of_request}"),
-        MetricSource::Pods(name) => format!("pods metric {name}"),
-        MetricSource::Object(name) => format!("object metric {name}"),
-        MetricSource::External(name) => format!("external metric {name}"),
+        MetricSource::Pods(metric) => format!("pods metric {}", metric.name),
+        // The real controller's word for a value that is shared is the same.
+        MetricSource::Object { metric, object } => match metric_target {
+            MetricTarget::AverageValue(_) => format!("external metric {}({})", metric.name, metric.said),
+            _ => format!("{} metric {}", object.kind, metric.name),
+        },
+        MetricSource::External(metric) => format!("external metric {}({})", metric.name, metric.said),
     }
 }
 
@@ -364,7 +445,7 @@ const fn failure(source: &MetricSource) -> &'static str {
         MetricSource::Resource(_) => "FailedGetResourceMetric",
         MetricSource::ContainerResource { .. } => "FailedGetContainerResourceMetric",
         MetricSource::Pods(_) => "FailedGetPodsMetric",
-        MetricSource::Object(_) => "FailedGetObjectMetric",
+        MetricSource::Object { .. } => "FailedGetObjectMetric",
         MetricSource::External(_) => "FailedGetExternalMetric",
     }
 }
@@ -376,7 +457,11 @@ fn prefix(source: &MetricSource) -> String {
             format!("failed to get {resource} container metric value")
         }
         MetricSource::Pods(_) => "failed to get pods metric value".to_owned(),
-        MetricSource::Object(_) => "failed to get object metric value".to_owned(),
-        MetricSource::External(name) => format!("failed to get {name} external metric value"),
+        MetricSource::Object { metric, .. } => {
+            format!("failed to get object metric value: failed to get {} object metric", metric.name)
+        }
+        MetricSource::External(metric) => {
+            format!("failed to get {0} external metric value: failed to get {0} external metric", metric.name)
+        }
     }
 }

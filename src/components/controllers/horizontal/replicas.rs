@@ -64,14 +64,16 @@ pub struct Question<'a> {
 }
 
 /// What a metric comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Proposal {
     /// So many pods.
     pub replicas: i32,
     /// Hundredths of what the pods request.
     pub utilization: Option<i32>,
     /// Thousandths, for each pod.
-    pub average: i64,
+    pub average: Option<i64>,
+    /// Thousandths, of all together.
+    pub value: Option<i64>,
 }
 
 /// How many pods the use of a resource asks for (`GetResourceReplicas`, `GetRawResourceReplicas`).
@@ -129,6 +131,37 @@ pub fn propose(question: &Question<'_>, mut metrics: PodMetrics) -> Result<Propo
     Ok(proposal)
 }
 
+/// How many pods one value of all together asks for (`GetObjectMetricReplicas`, `GetExternalMetricReplicas`): so many
+/// times as are ready.
+///
+/// # Errors
+/// Where there are no pods to be counted.
+pub fn propose_total(question: &Question<'_>, value: i64, target: i64) -> Result<Proposal, String> {
+    let ratio = value as f64 / target as f64;
+    let mut proposal = Proposal { replicas: question.current, value: Some(value), ..Proposal::default() };
+    if question.current == 0 {
+        proposal.replicas = ratio.ceil() as i32;
+    } else if !question.tolerance.holds(ratio) {
+        if question.pods.is_empty() {
+            let why = "no pods returned by selector while calculating replica count";
+            return Err(format!("unable to calculate ready pods: {why}"));
+        }
+        let ready = |pod: &&Arc<Pod>| pod.status.phase == PodPhase::Running && pod.status.is_ready();
+        proposal.replicas = (ratio * question.pods.iter().filter(ready).count() as f64).ceil() as i32;
+    }
+    Ok(proposal)
+}
+
+/// How many pods one value that is shared among them asks for (`GetObjectPerPodMetricReplicas`,
+/// `GetExternalPerPodMetricReplicas`).
+pub fn propose_share(question: &Question<'_>, value: i64, target: i64) -> Proposal {
+    let current = f64::from(question.current);
+    let ratio = value as f64 / (target as f64 * current);
+    let within = question.tolerance.holds(ratio);
+    let replicas = if within { question.current } else { (value as f64 / target as f64).ceil() as i32 };
+    Proposal { replicas, average: Some((value as f64 / current).ceil() as i64), ..Proposal::default() }
+}
+
 /// What a target comes to.
 enum Wanted {
     Utilization { percent: i32, requests: BTreeMap<Name, i64> },
@@ -149,11 +182,14 @@ impl Wanted {
                 let utilization = (used * 100 / requested) as i32;
                 let average = used / known().count() as i64;
                 let ratio = f64::from(utilization) / f64::from(*percent);
-                Ok((ratio, Proposal { replicas: 0, utilization: Some(utilization), average }))
+                let proposal =
+                    Proposal { utilization: Some(utilization), average: Some(average), ..Proposal::default() };
+                Ok((ratio, proposal))
             }
             Self::Average(target) => {
                 let average = metrics.values().map(|metric| metric.value).sum::<i64>() / metrics.len() as i64;
-                Ok((average as f64 / *target as f64, Proposal { replicas: 0, utilization: None, average }))
+                let proposal = Proposal { average: Some(average), ..Proposal::default() };
+                Ok((average as f64 / *target as f64, proposal))
             }
         }
     }
@@ -277,8 +313,8 @@ mod tests {
         values.iter().enumerate().filter_map(one).collect()
     }
 
-    fn asked(pods: &[Arc<Pod>], target: MetricTarget, values: &[Option<i64>]) -> Result<Proposal, String> {
-        let question = Question {
+    fn question(pods: &[Arc<Pod>], target: MetricTarget) -> Question<'_> {
+        Question {
             pods,
             current: pods.len() as i32,
             resource: *CPU,
@@ -286,8 +322,11 @@ mod tests {
             target,
             tolerance: Tolerance::DEFAULT,
             now: Timestamp::from_unix_secs(NOW).wall(),
-        };
-        propose(&question, metrics(values))
+        }
+    }
+
+    fn asked(pods: &[Arc<Pod>], target: MetricTarget, values: &[Option<i64>]) -> Result<Proposal, String> {
+        propose(&question(pods, target), metrics(values))
     }
 
     #[test]
@@ -350,6 +389,87 @@ mod tests {
     }
 
     #[test]
+    fn one_value_counts_for_all_pods() {
+        // control-plane.md 3.9: ceil(ratio · ready pods) of a value, ceil(total / target) of an average value;
+        // `TestReplicaCalcScaleUpCMObject`, `TestReplicaCalcScaleUpCMExternal`, `…PerPodCMExternal` and their kin.
+        let running = |n| pod(n, PodPhase::Running, true, 500, 600);
+        let unready = |n| pod(n, PodPhase::Running, false, 500, 600);
+        let pending = |n| pod(n, PodPhase::Pending, false, 500, 600);
+        let all = |count: usize| -> Vec<_> { (0..count).map(running).collect() };
+        let total = |pods: &[Arc<Pod>], current, value, target| {
+            let question = Question { current, ..question(pods, MetricTarget::Value(target)) };
+            propose_total(&question, value, target).map(|proposal| proposal.replicas)
+        };
+        for (pods, value, target, replicas) in [
+            (all(3), 20_000, 15_000, 4), // A third more than wanted: 4 for 3.
+            (all(3), 8_600, 4_400, 6),   // `TestReplicaCalcScaleUpCMExternal`.
+            (all(5), 8_600, 14_334, 3),  // `TestReplicaCalcScaleDownCMExternal`.
+            (all(3), 22_000, 20_000, 3), // Within a tenth: 1.1 is.
+            (all(3), 18_000, 20_000, 3), // 0.9 is, too.
+            (all(3), 22_001, 20_000, 4), // A little more is not.
+            (vec![running(0), running(1), unready(2), pending(3)], 20_000, 10_000, 4), // Of the two that are ready.
+        ] {
+            assert_eq!(total(&pods, pods.len() as i32, value, target), Ok(replicas), "{value} of {target}");
+        }
+        assert_eq!(total(&[], 0, 2_500, 1_000), Ok(3), "from nothing, pods are not counted");
+        let none = "unable to calculate ready pods: no pods returned by selector while calculating replica count";
+        assert_eq!(total(&[], 2, 2_500, 1_000), Err(none.to_owned()));
+        for (current, value, target, replicas, average) in [
+            (3, 8_600, 2_150, 4, 2_867), // `TestReplicaCalcScaleUpPerPodCMExternal`.
+            (5, 8_600, 2_867, 3, 1_720), // `TestReplicaCalcScaleDownPerPodCMExternal`.
+            (3, 30_000, 10_000, 3, 10_000),
+            (3, 33_000, 10_000, 3, 11_000), // Within a tenth.
+            (3, 33_100, 10_000, 4, 11_034),
+            (2, 12_000, 4_000, 3, 6_000),
+        ] {
+            let share = propose_share(
+                &Question { current, ..question(&[], MetricTarget::AverageValue(target)) },
+                value,
+                target,
+            );
+            assert_eq!((share.replicas, share.average), (replicas, Some(average)), "{value} of {target} for {current}");
+        }
+    }
+
+    #[test]
+    fn tolerances_go_their_own_ways() {
+        // control-plane.md 3.9: 0.1 each way, overridable per direction; both ends are within.
+        for (up, down, percent, holds) in [
+            (100, 100, 110, true),
+            (100, 100, 90, true),
+            (100, 100, 111, false),
+            (100, 100, 89, false),
+            (0, 500, 101, false),
+            (0, 500, 50, true),
+            (300, 0, 130, true),
+            (300, 0, 99, false),
+        ] {
+            assert_eq!(
+                Tolerance { up, down }.holds(f64::from(percent) / 100.0),
+                holds,
+                "{percent} % within {up}, {down}"
+            );
+        }
+    }
+
+    #[test]
+    fn plain_metrics_of_pods_do_not_look_at_readiness() {
+        // `TestReplicaCalcScaleUpCM`, `…UnreadyHotCpuNoLessScale` has no counterpart: only CPU looks at readiness.
+        let running = |n| pod(n, PodPhase::Running, true, 500, 600);
+        let starting = |n| pod(n, PodPhase::Running, false, 1, 2);
+        let target = MetricTarget::AverageValue(15_000);
+        for (pods, values, replicas) in [
+            (vec![running(0), running(1), running(2)], vec![Some(20_000), Some(10_000), Some(30_000)], 4),
+            (vec![running(0), starting(1), running(2)], vec![Some(50_000), Some(10_000), Some(30_000)], 6),
+            (vec![running(0), running(1), pod(2, PodPhase::Pending, false, 1, 1)], vec![Some(30_000), Some(30_000)], 4),
+        ] {
+            let values: Vec<Option<i64>> = values;
+            let asked = Question { resource: Name::default(), ..question(&pods, target) };
+            assert_eq!(propose(&asked, metrics(&values)).map(|found| found.replicas), Ok(replicas), "{values:?}");
+        }
+    }
+
+    #[test]
     fn every_container_must_request_what_is_measured() {
         let mut bare = Pod::clone(&pod(1, PodPhase::Running, true, 500, 600));
         Arc::make_mut(&mut bare.spec).containers[0].requests = ResourceList::default();
@@ -357,6 +477,6 @@ mod tests {
         let said = asked(&pods, MetricTarget::Utilization(50), &[Some(1), Some(1)]);
         assert_eq!(said, Err("missing request for cpu in container app of Pod p1".to_owned()));
         let plain = asked(&pods, MetricTarget::AverageValue(1), &[Some(1), Some(1)]);
-        assert_eq!(plain, Ok(Proposal { replicas: 2, utilization: None, average: 1 }));
+        assert_eq!(plain, Ok(Proposal { replicas: 2, average: Some(1), ..Proposal::default() }));
     }
 }

@@ -83,6 +83,10 @@ impl Controller for StatefulSetController {
         Some(View { set: set.clone(), pods, claims, revisions, volumes })
     }
 
+    fn pods_seen(view: &View) -> Option<&[Arc<Pod>]> {
+        Some(&view.pods)
+    }
+
     fn sync(&mut self, view: &View, flow: &mut Flow<'_, Key>) -> Step {
         let set = &view.set;
         if set.spec.selector.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::client::{Flow, Outcome, Sender, Source};
 use super::rate::WHOLE;
+use super::report::Destination;
 use super::work::{Bounds, Line, fair_shares};
 use super::{Goal, INTERVAL, Roads, Serving, Shares, TrafficMessage, Work, report};
 use crate::api::{CPU, Change, ChangeKind, Name};
@@ -136,7 +137,10 @@ impl Runtimes {
             roads.servers_call(&coming[backend].goals, &work, line);
             self.settle(now, *backend, &work, *line, bounds.milli_cpu, out);
         }
-        let changes = roads.shows(&answerers);
+        let seen: Vec<Destination> = (0..roads.shown.len())
+            .map(|place| self.destination(now, roads.senders[place].0, &answerers[place]))
+            .collect();
+        let changes = roads.shows(&seen);
         roads.goes_on(now, &lines, self.backgrounds_change_after(now, &lines), out);
         self.roads = roads;
         changes
@@ -170,6 +174,17 @@ impl Runtimes {
             record.answerer(now, *node, *port)
         };
         backends.iter().map(answerer).collect()
+    }
+
+    /// Where requests to a Service go, for people.
+    fn destination(&self, now: SimTime, goal: Goal, answerers: &[Answerer]) -> Destination {
+        let backends = self.services.backends((&self.proxies, now), (goal.namespace, goal.service), goal.port);
+        let pod = |(address, _): &(std::net::Ipv4Addr, u16)| {
+            let (node, key) = self.addresses.get(address)?;
+            Some(self.machines[node.index()].pods.get(key)?.pod.meta.name)
+        };
+        let answering = answerers.iter().filter(|answerer| **answerer != Answerer::Nobody).count();
+        Destination { service: goal.service, answering, pods: backends.iter().filter_map(pod).collect() }
     }
 
     /// What bounds each server: the CPU of its machine is shared by requests, in proportion and up to limits.
@@ -356,11 +371,10 @@ impl Roads {
     }
 
     /// What is to be seen now that was not before.
-    fn shows(&mut self, answerers: &[Vec<Answerer>]) -> Vec<Change> {
+    fn shows(&mut self, seen: &[Destination]) -> Vec<Change> {
         let mut changes = Vec::new();
         for (place, shown) in self.shown.iter_mut().enumerate() {
-            let endpoints = answerers[place].iter().filter(|answerer| **answerer != Answerer::Nobody).count();
-            if let Some(new) = report::newer(shown, place, &self.senders[place].1.flow, endpoints) {
+            if let Some(new) = report::newer(shown, place, &self.senders[place].1.flow, &seen[place]) {
                 *shown = new.clone();
                 changes.push(Change { kind: ChangeKind::Modified, object: new });
             }

@@ -19,6 +19,7 @@ use crate::engine::{Outbox, SimDuration, SimTime};
 pub use client::Retries;
 use client::{Flow, Sender, Source};
 pub use rate::{Rate, RateStep};
+use report::Destination;
 pub(crate) use report::TRAFFIC;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -165,7 +166,8 @@ impl Roads {
             roads.senders.push((goal, Sender::new(source, timeout, one.retries.clone())));
             let name = Name::new(one.name.as_deref().unwrap_or(&one.service));
             let place = roads.shown.len();
-            roads.shown.push(report::object(name, namespace, place, &Flow::default(), 0));
+            let to = Destination { service: goal.service, ..Destination::default() };
+            roads.shown.push(report::object(name, namespace, place, &Flow::default(), &to));
         }
         roads
     }

@@ -66,6 +66,11 @@ const fn day() -> SimDuration {
 }
 
 impl Rate {
+    /// How many there are, in millionths.
+    pub(in crate::components) fn millionths(&self, now: SimTime) -> i64 {
+        self.at(now)
+    }
+
     /// How many a second, in millionths.
     pub(super) fn at(&self, now: SimTime) -> i64 {
         let age = now.since(SimTime::ZERO);

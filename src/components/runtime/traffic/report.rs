@@ -12,8 +12,16 @@ names! {
 
 const API_VERSION: &str = "podsim.dev/v1";
 
-/// What a sender shows: whole requests a second, and how long answers took.
-pub(super) fn object(name: Name, namespace: Name, place: usize, flow: &Flow, endpoints: usize) -> Object {
+/// Where a sender's requests go: the Service, how many of its endpoints answer, and the pods that all are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Destination {
+    pub(super) service: Name,
+    pub(super) answering: usize,
+    pub(super) pods: Vec<Name>,
+}
+
+/// What a sender shows: whole requests a second, how long answers took, and whom they are dealt out to, in equal parts.
+pub(super) fn object(name: Name, namespace: Name, place: usize, flow: &Flow, to: &Destination) -> Object {
     let whole = |requests: i64| (requests + WHOLE / 2) / WHOLE;
     let outcome = &flow.outcome;
     let source = json!({"status": {
@@ -23,7 +31,9 @@ pub(super) fn object(name: Name, namespace: Name, place: usize, flow: &Flow, end
         "late": whole(outcome.late),
         "refused": whole(outcome.refused),
         "latencyMilliseconds": outcome.latency.as_millis(),
-        "endpoints": endpoints,
+        "endpoints": to.answering,
+        "service": to.service,
+        "pods": to.pods,
     }});
     // Its number is that of no object in the store.
     let index = u32::MAX - u32::try_from(place).expect("fewer than 2^32 senders");
@@ -33,8 +43,8 @@ pub(super) fn object(name: Name, namespace: Name, place: usize, flow: &Flow, end
 }
 
 /// The object with newer numbers, if they are others.
-pub(super) fn newer(shown: &Object, place: usize, flow: &Flow, endpoints: usize) -> Option<Object> {
+pub(super) fn newer(shown: &Object, place: usize, flow: &Flow, to: &Destination) -> Option<Object> {
     let meta = shown.meta();
-    let new = object(meta.name, meta.namespace, place, flow, endpoints);
+    let new = object(meta.name, meta.namespace, place, flow, to);
     (new != *shown).then_some(new)
 }

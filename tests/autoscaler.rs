@@ -1,0 +1,155 @@
+//! Stories of the cluster autoscaler (`control-plane.md`, 5.1): how many machines pods make it add, which machines go,
+//! and which pods keep theirs.
+
+use podsim::api::{Kind, Object};
+use podsim::engine::SimTime;
+use podsim::scenario::Scenario;
+use podsim::simulation::Simulation;
+use std::collections::BTreeMap;
+
+fn simulation(scenario: &str, manifest: &str) -> Simulation {
+    let files = BTreeMap::from([("s.ron", scenario), ("all.yaml", manifest)]);
+    let scenario = Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    scenario.simulate(1)
+}
+
+fn deployment(name: &str, replicas: u32, cpu: &str) -> String {
+    format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\nspec:\n  replicas: {replicas}\n  selector: \
+         {{matchLabels: {{app: {name}}}}}\n  template:\n    metadata: {{labels: {{app: {name}}}}}\n    spec: {{containers: \
+         [{{name: c, image: app, resources: {{requests: {{cpu: {cpu}}}}}}}]}}\n"
+    )
+}
+
+fn daemon_set(cpu: &str, more: &str) -> String {
+    format!(
+        "---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {{name: agent}}\nspec:\n  selector: {{matchLabels: {{app: \
+         agent}}}}\n  template:\n    metadata: {{labels: {{app: agent}}}}\n    spec: {{{more} containers: [{{name: c, \
+         image: agent, resources: {{requests: {{cpu: {cpu}}}}}}}]}}\n"
+    )
+}
+
+/// What was told with a reason, the first time.
+fn told(simulation: &Simulation, reason: &str) -> Option<String> {
+    let mut events = simulation.events().filter(|event| event.reason == reason);
+    events.next().map(|event| event.message.to_string())
+}
+
+#[test]
+fn machines_are_reckoned_with_the_pods_of_daemon_sets() {
+    // Machines of 4 CPUs; the DaemonSet, its pods' tolerations and selectors, and what eight pods of a CPU each need.
+    let scenario = r#"(duration: "3m", manifests: [File("all.yaml")], nodes: [
+        Pool(count: 0, name: "pool-{}", capacity: {"cpu": "4"}, labels: {"disk": "ssd"},
+             autoscale: (max: 9, provision: "30s"))])"#;
+    for (daemons, machines) in [
+        (String::new(), 2),
+        (daemon_set("500m", ""), 3),
+        (daemon_set("2", ""), 4),
+        (daemon_set("500m", "nodeSelector: {disk: hdd},"), 2),
+        (daemon_set("500m", "nodeSelector: {disk: ssd},"), 3),
+    ] {
+        let mut simulation = simulation(scenario, &(deployment("web", 8, "1") + &daemons));
+        simulation.run();
+        let text = format!("pod triggered scale-up: [{{pool 0->{machines} (max: 9)}}]");
+        assert_eq!(told(&simulation, "TriggeredScaleUp"), Some(text), "{daemons}");
+        let ready = simulation.pods().filter(|pod| pod.meta.name.starts_with("web") && pod.status.is_ready()).count();
+        assert_eq!(ready, 8, "one step was enough: {daemons}");
+    }
+}
+
+/// A second machine of which nobody needs more than a little: whether it goes once it was unneeded for long enough.
+fn goes(scenario_more: &str, manifest: &str) -> bool {
+    let scenario = format!(
+        r#"(duration: "15m", manifests: [File("all.yaml")], nodes: [
+            Pool(name: "stays-{{}}", capacity: {{"cpu": "4"}}),
+            Pool(count: 1, name: "pool-{{}}", capacity: {{"cpu": "4"}}, labels: {{"pool": "yes"}},
+                 autoscale: (max: 1, unneeded: "5m"))], {scenario_more})"#
+    );
+    let mut simulation = simulation(&scenario, manifest);
+    simulation.run_until(SimTime::from_secs(240));
+    assert!(simulation.node("pool-1").is_some(), "it is there for as long as it has to be unneeded");
+    simulation.run();
+    simulation.node("pool-1").is_none()
+}
+
+/// A workload that prefers the machine in question, as its pod template and pods say.
+fn on_pool(name: &str, cpu: &str, annotations: &str, spec: &str) -> String {
+    let affinity = "affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 100, \
+                    preference: {matchExpressions: [{key: pool, operator: Exists}]}}]}}";
+    format!(
+        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\nspec:\n  selector: {{matchLabels: {{app: \
+         {name}}}}}\n  template:\n    metadata: {{labels: {{app: {name}}}, annotations: {{{annotations}}}}}\n    spec: \
+         {{{affinity}, {spec} containers: [{{name: c, image: app, resources: {{requests: {{cpu: {cpu}}}}}}}]}}\n"
+    )
+}
+
+#[test]
+fn pods_of_daemon_sets_and_of_machines_do_not_keep_a_machine() {
+    // They need not move: a machine that has nothing else is empty, however local what they write is.
+    let local = "volumes: [{name: v, emptyDir: {}}],";
+    let agents = daemon_set("500m", local);
+    assert!(goes("", &agents));
+    let mirrored = r#"actions: [(at: "10s", do: WriteStaticPod(node: "pool-1", manifest: Inline("
+        {apiVersion: v1, kind: Pod, metadata: {name: own}, spec: {volumes: [{name: v, emptyDir: {}}],
+         containers: [{name: c, image: agent, resources: {requests: {cpu: 500m}}}]}}")))]"#;
+    assert!(goes(mirrored, &agents));
+    // Their requests count for how much a machine is used (`--ignore-daemonsets-utilization=false`).
+    assert!(!goes("", &daemon_set("2500m", local)));
+}
+
+#[test]
+fn little_used_machines_go_if_their_pods_may_move() {
+    let budget = |allowed: u32| {
+        format!(
+            "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {{name: web}}\nspec: {{selector: \
+             {{matchLabels: {{app: web}}}}, maxUnavailable: {allowed}}}\n"
+        )
+    };
+    let safe = "cluster-autoscaler.kubernetes.io/safe-to-evict";
+    let (yes, no) = (format!("{safe}: 'true'"), format!("{safe}: 'false'"));
+    let local = "volumes: [{name: v, emptyDir: {}}],";
+    let in_memory = "volumes: [{name: v, emptyDir: {medium: Memory}}],";
+    for (what, manifest, gone) in [
+        ("it is used for less than half", on_pool("web", "1900m", "", ""), true),
+        ("it is used for half", on_pool("web", "2", "", ""), false),
+        ("its pod fits nowhere else", on_pool("web", "1", "", "nodeSelector: {pool: 'yes'},"), false),
+        ("its pod is not to be moved", on_pool("web", "1", &no, ""), false),
+        ("its pod has written to its disk", on_pool("web", "1", "", local), false),
+        ("its pod has written to memory", on_pool("web", "1", "", in_memory), true),
+        ("its pod may be moved all the same", on_pool("web", "1", &yes, local), true),
+        ("its pod's budget is spent", on_pool("web", "1", "", "") + &budget(0), false),
+        ("its pod's budget is spent, whatever it says", on_pool("web", "1", &yes, "") + &budget(0), false),
+        ("its pod's budget has room", on_pool("web", "1", "", "") + &budget(1), true),
+        (
+            "its pod is nobody's",
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: bare}\nspec: {nodeSelector: {pool: 'yes'}, containers: [{name: c, \
+             image: app}]}\n"
+                .to_owned(),
+            false,
+        ),
+        (
+            "its pod is the system's, without a budget",
+            on_pool("dns", "1", "", "").replace("metadata: {name: dns}", "metadata: {name: dns, namespace: kube-system}"),
+            false,
+        ),
+    ] {
+        assert_eq!(goes("", &manifest), gone, "{what}");
+    }
+}
+
+#[test]
+fn a_machine_that_was_just_added_stays() {
+    // `--scale-down-delay-after-add`: 10 minutes, though it is unneeded for 5 of them.
+    let scenario = r#"(duration: "16m", manifests: [File("all.yaml")], nodes: [
+        Pool(count: 0, name: "pool-{}", capacity: {"cpu": "4"}, autoscale: (max: 2, provision: "30s", unneeded: "1m"))],
+        actions: [(at: "2m", do: Scale(object: "deployment/web", replicas: 0))])"#;
+    let mut simulation = simulation(scenario, &deployment("web", 2, "1"));
+    let mut there: Vec<u64> = Vec::new();
+    for minute in 1..16 {
+        simulation.run_until(SimTime::from_secs(minute * 60));
+        if simulation.objects().any(|object| matches!(object, Object::Node(_)) && object.kind() == Kind::Node) {
+            there.push(minute);
+        }
+    }
+    assert_eq!((there.first(), there.last()), (Some(&1), Some(&10)), "{there:?}");
+}

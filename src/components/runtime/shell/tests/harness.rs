@@ -4,7 +4,6 @@ use super::super::*;
 use crate::components::runtime::filesystem::{FileSystem, Files, Volumes};
 use crate::engine::{SimDuration, SimTime};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A container, the time, and what its program has done so far.

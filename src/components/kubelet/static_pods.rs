@@ -172,10 +172,9 @@ impl Kubelet {
 
     /// The static pod of a name that is configured.
     fn static_pod(&self, name: FullName) -> Option<PodKey> {
-        let found = |(key, state): &(&PodKey, &Box<super::PodState>)| {
-            key.is_static() && state.configured && full_name(&state.pod) == name
-        };
-        self.pods.iter().find(found).map(|(key, _)| *key)
+        let statics = self.pods.range(PodKey::of_static(0)..);
+        let mut found = statics.filter(|(_, state)| state.configured && full_name(&state.pod) == name);
+        found.next().map(|(key, _)| *key)
     }
 
     /// The mirror of a static pod, as the kubelet's watch has it.

@@ -1,8 +1,7 @@
 //! A critical pod that does not fit makes others go.
 //!
 //! Follows `pkg/kubelet/preemption/preemption.go` of Kubernetes 1.36: as few of the better classes as possible, and in
-//! a
-//! class those that come nearest to what is missing.
+//! a class those that come nearest to what is missing.
 
 use super::admission::{Refusal, Shortage};
 use super::eviction::is_critical;

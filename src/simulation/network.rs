@@ -1,12 +1,11 @@
 //! What crosses a wire takes time: calls to the API server, its answers, and watch notifications, which keep their
 //! order for each watcher.
 
-use crate::api::{Change, Kind, Request};
+use crate::api::{Change, FastMap, Kind, Request};
 use crate::components::latency::LatencyProfile;
 use crate::components::message::{Client, Message};
 use crate::engine::{Draws, Purpose, SimDuration, SimTime, StreamKey};
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const CALL: Purpose = Purpose::new("api call");
@@ -19,9 +18,9 @@ pub(super) struct Network {
     profile: Arc<LatencyProfile>,
     draws: Draws,
     /// When the last notification to each watcher arrives.
-    last_notified: BTreeMap<Client, SimTime>,
+    last_notified: FastMap<Client, SimTime>,
     /// When the last event of each recorder arrives.
-    last_told: BTreeMap<Client, SimTime>,
+    last_told: FastMap<Client, SimTime>,
     /// The window of load that was looked at last, and its factor in thousandths.
     load: Cell<(u64, u64)>,
 }
@@ -31,8 +30,8 @@ impl Network {
         Self {
             profile,
             draws,
-            last_notified: BTreeMap::new(),
-            last_told: BTreeMap::new(),
+            last_notified: FastMap::default(),
+            last_told: FastMap::default(),
             load: Cell::new((u64::MAX, 1_000)),
         }
     }

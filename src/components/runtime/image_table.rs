@@ -5,13 +5,12 @@
 //! and a server that listens on every port that the container declares.
 
 use super::filesystem::{Directory, File, FileSystem};
-use super::shell::{Dialect, Signal, is_utility};
+use super::shell::{Dialect, Exported, Signal, is_utility};
 use super::{Glob, ListenBehavior, ListenKind, OnSignal, Process, python};
 use crate::api::{Container, Handler, Port, Text};
 use crate::engine::SimDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 /// An image, as far as its containers show it.
@@ -241,12 +240,7 @@ impl ImageModel {
 
 impl ProgramModel {
     /// What it does in a container: its model, with the ports that are expected of it and what its flags say.
-    pub(super) fn process_in(
-        &self,
-        container: Option<&Container>,
-        argv: &[String],
-        environment: &BTreeMap<String, String>,
-    ) -> Process {
+    pub(super) fn process_in(&self, container: Option<&Container>, argv: &[String], environment: &Exported) -> Process {
         let text = argv.iter().position(|word| word == "-c").and_then(|at| argv.get(at + 1)).filter(|_| self.python);
         let mut process = match text {
             Some(text) => Process { on_sigterm: self.process.on_sigterm.clone(), ..python::play(text, environment) },
@@ -383,7 +377,7 @@ mod tests {
             ("stress --cpu 1", None),
         ] {
             let argv = line(argv);
-            let process = stress.program(&argv).unwrap().process_in(None, &argv, &BTreeMap::new());
+            let process = stress.program(&argv).unwrap().process_in(None, &argv, &Exported::new());
             assert_eq!(process.usage.first().and_then(|step| step.memory), memory, "{argv:?}");
         }
     }

@@ -5,14 +5,14 @@
 
 use super::image_table::{self, ImageModel};
 use super::script::{Script, Session};
-use super::shell::{CallId, Command, Found, Setup, Shell, Signal, find};
+use super::shell::{CallId, Command, Exported, Found, Setup, Shell, Signal, find};
 use super::{Exit, OnSignal, Process, RUN, RuntimeMessage, Runtimes, SIGNAL};
 use crate::api::{Container, ContainerId, Name, PodSpec, Request, RestartPolicy, Text, lower};
 use crate::components::cri::{ContainerConfig, CriError, InstanceState, PodKey};
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// A server that cannot have its port gives up so long after its start.
 const GIVES_UP: SimDuration = SimDuration::from_millis(500);
@@ -377,14 +377,16 @@ pub(super) fn why_not(found: &Found, name: &str) -> Option<String> {
 
 /// A command line as `execve` gets it, in the environment of a container.
 pub(super) fn command_of(argv: Vec<String>, config: &ContainerConfig, image: &ImageModel, host: String) -> Command {
-    let mut environment = BTreeMap::from([
-        ("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
-        ("HOME".to_owned(), "/root".to_owned()),
-        ("HOSTNAME".to_owned(), host),
+    static PATH: LazyLock<Text> =
+        LazyLock::new(|| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
+    static HOME: LazyLock<Text> = LazyLock::new(|| "/root".into());
+    let mut environment = Exported::from([
+        ("PATH".into(), PATH.clone()),
+        ("HOME".into(), HOME.clone()),
+        ("HOSTNAME".into(), host.into()),
     ]);
-    let text = |(name, value): &(Text, Text)| (name.to_string(), value.to_string());
-    environment.extend(image.env.iter().map(text));
-    environment.extend(config.env.iter().map(|(name, value)| (name.to_string(), value.to_string())));
+    environment.extend(image.env.iter().map(|(name, value)| (name.to_string().into(), value.clone())));
+    environment.extend(config.env.iter().map(|(name, value)| (name.as_str().into(), value.clone())));
     let directory =
         if config.working_dir.is_empty() { image.directory.to_string() } else { config.working_dir.to_string() };
     Command { argv, environment: Arc::new(environment), directory }

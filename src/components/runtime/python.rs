@@ -3,12 +3,12 @@
 //! Only `time.sleep`, `exit` and one-line conditions on an environment variable are read; a program that does more is
 //! taken to end well.
 
+use super::shell::Exported;
 use super::{Exit, Process};
 use crate::engine::SimDuration;
-use std::collections::BTreeMap;
 
 /// What a program text comes to in an environment.
-pub(super) fn play(text: &str, environment: &BTreeMap<String, String>) -> Process {
+pub(super) fn play(text: &str, environment: &Exported) -> Process {
     let mut slept = SimDuration::from_millis(50);
     let mut code = 0;
     let mut condition: Option<(usize, bool)> = None;
@@ -47,11 +47,11 @@ fn argument<'a>(line: &'a str, call: &str) -> Option<&'a str> {
 }
 
 /// A condition of the form `int(os.environ.get("NAME")) % 2 == 0`.
-fn holds(test: &str, environment: &BTreeMap<String, String>) -> bool {
+fn holds(test: &str, environment: &Exported) -> bool {
     let Some((left, right)) = test.split_once("==") else { return true };
     let quote = |c| c == '"' || c == '\'';
     let Some(name) = left.split(quote).nth(1) else { return true };
-    let value = environment.get(name).map_or("", String::as_str);
+    let value = environment.get(name).map_or("", |value| &**value);
     let right = right.trim().trim_matches(quote);
     match (left.rsplit_once('%'), value.parse::<i64>(), right.parse::<i64>()) {
         (Some((_, by)), Ok(value), Ok(right)) => {
@@ -79,10 +79,10 @@ mod tests {
             ("import sys; sys.exit(7)", "0", 7),
             ("raise_nothing()", "0", 0),
         ] {
-            let environment = BTreeMap::from([("INDEX".to_owned(), index.to_owned())]);
+            let environment = Exported::from([("INDEX".into(), index.into())]);
             assert_eq!(play(text, &environment).exit.code, code, "{text} at {index}");
         }
-        let slept = play("import time; time.sleep(5)", &BTreeMap::new()).duration.and_then(|d| d.median());
+        let slept = play("import time; time.sleep(5)", &Exported::new()).duration.and_then(|d| d.median());
         assert_eq!(slept, Some(SimDuration::from_millis(5_050)));
     }
 }

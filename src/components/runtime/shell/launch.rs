@@ -75,7 +75,7 @@ pub fn find(command: &Command, world: &mut dyn World) -> Found {
     let path = command
         .environment
         .get("PATH")
-        .map_or("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", String::as_str);
+        .map_or("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", |path| &**path);
     let found = path.split(':').filter_map(|directory| find_file(&absolute(directory, name), world));
     found.into_iter().find(|found| *found != Found::NotExecutable).unwrap_or(Found::Missing)
 }

@@ -48,7 +48,7 @@ mod world;
 pub use environment::Dialect;
 pub use invocation::{Invocation, Source};
 pub use launch::{Found, find};
-pub use request::{Answer, Call, CallId, Command, NetworkError, Query, Reply, Request, State, Turn};
+pub use request::{Answer, Call, CallId, Command, Exported, NetworkError, Query, Reply, Request, State, Turn};
 pub use script::{Script, Unsupported};
 pub use signal::{Disposition, Signal};
 pub use tree::{Setup, Shell};

@@ -259,6 +259,6 @@ impl Context<'_, '_> {
     }
 
     pub fn variable(&self, name: &str) -> Option<&str> {
-        self.command.environment.get(name).map(String::as_str)
+        self.command.environment.get(name).map(|value| &**value)
     }
 }

@@ -2,7 +2,9 @@
 
 use super::script::Unsupported;
 use super::signal::Signal;
+use crate::api::Text;
 use crate::engine::SimTime;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -68,13 +70,16 @@ pub enum Request {
     },
 }
 
+/// The environment of a program: what many have of it is shared.
+pub type Exported = BTreeMap<Cow<'static, str>, Text>;
+
 /// A command as `execve` gets it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Command {
     /// The words, the first one being the name.
     pub argv: Vec<String>,
     /// The environment.
-    pub environment: Arc<BTreeMap<String, String>>,
+    pub environment: Arc<Exported>,
     /// The working directory.
     pub directory: String,
 }

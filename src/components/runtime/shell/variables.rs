@@ -1,5 +1,7 @@
 //! The variables of a shell: scalars and arrays, exported, read-only, local to functions.
 
+use super::request::Exported;
+use crate::api::Text;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -31,23 +33,23 @@ pub(super) struct Variables {
     /// For each function that runs, what its `local` variables hide.
     hidden: Vec<BTreeMap<String, Option<Variable>>>,
     /// What commands get, if nothing exported has changed since.
-    environment: Option<Arc<BTreeMap<String, String>>>,
+    environment: Option<Arc<Exported>>,
 }
 
 impl Variables {
     /// Variables as a process gets them: all exported.
-    pub fn from_environment(environment: &BTreeMap<String, String>) -> Self {
+    pub fn from_environment(environment: &Exported) -> Self {
         let exported =
-            |value: &String| Variable { value: Some(Value::Scalar(value.clone())), exported: true, read_only: false };
-        let values = environment.iter().map(|(name, value)| (name.clone(), exported(value))).collect();
+            |value: &Text| Variable { value: Some(Value::Scalar(value.to_string())), exported: true, read_only: false };
+        let values = environment.iter().map(|(name, value)| (name.to_string(), exported(value))).collect();
         Self { values: Arc::new(values), hidden: Vec::new(), environment: None }
     }
 
     /// What a command started now would get.
-    pub fn environment(&mut self) -> Arc<BTreeMap<String, String>> {
+    pub fn environment(&mut self) -> Arc<Exported> {
         let environment = self.environment.get_or_insert_with(|| {
             let exported = self.values.iter().filter(|(_, variable)| variable.exported);
-            let pairs = exported.filter_map(|(name, it)| Some((name.clone(), it.scalar()?.to_owned())));
+            let pairs = exported.filter_map(|(name, it)| Some((name.clone().into(), it.scalar()?.into())));
             Arc::new(pairs.collect())
         });
         Arc::clone(environment)

@@ -4,7 +4,6 @@ use super::super::*;
 use crate::components::runtime::filesystem::{FileSystem, Files, Volumes};
 use crate::engine::{SimDuration, SimTime};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A container, the time, and what its program has done so far.
@@ -81,10 +80,10 @@ impl Container {
     /// A container that is about to run a command.
     pub fn new(argv: &[&str], dialect: Dialect) -> Self {
         let environment = [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/root"), ("HOSTNAME", "web-0")];
-        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let environment = environment.map(|(name, value)| (name.into(), value.into()));
         let command = Command {
             argv: argv.iter().map(|word| (*word).to_owned()).collect(),
-            environment: Arc::new(BTreeMap::from(environment)),
+            environment: Arc::new(environment.into()),
             directory: "/".to_owned(),
         };
         Self {

@@ -19,13 +19,13 @@ pub(super) fn env(context: &mut Context<'_, '_>) -> Outcome {
             "-u" | "--unset" => {
                 words.pop_front();
                 if let Some(name) = words.front() {
-                    environment.remove(name);
+                    environment.remove(name.as_str());
                 }
             }
             "-S" | "--" => {}
             _ => match word.split_once('=') {
                 Some((name, value)) if !name.starts_with('-') => {
-                    environment.insert(name.to_owned(), value.to_owned());
+                    environment.insert(name.to_owned().into(), value.into());
                 }
                 _ if word.starts_with('-') => return Outcome::Unsupported(format!("env {word}")),
                 Some(_) | None => break,

@@ -138,6 +138,11 @@ impl Cluster {
         Some(found.ok_or_else(|| ApiError::not_found(target.kind, &target.name)))
     }
 
+    /// Whether a fault answers reads with what was.
+    pub(in crate::simulation) fn reads_may_be_stale(&self) -> bool {
+        self.plan.faults.iter().any(|fault| matches!(fault.kind, FaultKind::StaleReads))
+    }
+
     /// Whether a cluster autoscaler does nothing.
     pub(in crate::simulation) fn autoscaler_hangs(&self) -> bool {
         self.blows().any(|(kind, _)| matches!(kind, FaultKind::AutoscalerHang))

@@ -197,7 +197,8 @@ fn quotas_budgets_and_history_come_to_rest() {
 
 #[test]
 fn a_namespace_is_emptied_pods_first_and_says_what_it_waits_for() {
-    // control-plane.md 3.16, `OrderedNamespaceDeletion`: nothing else goes while a pod is left, and a finalizer is named.
+    // control-plane.md 3.16, `OrderedNamespaceDeletion`: nothing else goes while a pod is left, and a finalizer is
+    // named.
     let manifest = "apiVersion: v1\nkind: Namespace\nmetadata: {name: team}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: \
                     {name: settings, namespace: team, finalizers: [example.com/hold]}\n---\napiVersion: v1\nkind: Pod\n\
                     metadata: {name: slow, namespace: team}\nspec:\n  terminationGracePeriodSeconds: 8\n  containers: [{name: \

@@ -217,8 +217,7 @@ fn real_objects_print_as_they_were_read() {
         }
     }
     // What records do not hold: other addresses than one of IPv4, identities that are no UUIDs, the runtime's own
-    // digits,
-    // what old events left out, and defaults of objects that were put into etcd by hand.
+    // digits, what old events left out, and defaults of objects that were put into etcd by hand.
     for known in [
         "CronJob.status.active[].resourceVersion",
         "EndpointSlice.addressType",

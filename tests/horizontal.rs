@@ -83,8 +83,8 @@ fn each_kind_of_metric_has_its_formula() {
     };
     let value = "{type: Value, value: '100'}";
     let average = "{type: AverageValue, averageValue: '100'}";
-    // The metric, what is told of it, how many pods of four that makes, and what the status says in thousandths: for each
-    // pod, and of all.
+    // The metric, what is told of it, how many pods of four that makes, and what the status says in thousandths: for
+    // each pod, and of all.
     for (metric, of, rate, replicas_, average_value, all) in [
         (pods.to_owned(), r#"Pods("web-*")"#, 150, 6, Some(150_000), None),
         (pods.to_owned(), r#"Shared("web-*")"#, 600, 6, Some(150_000), None),

@@ -37,8 +37,7 @@ pub fn reference_to(claim: &PersistentVolumeClaim) -> ClaimReference {
 }
 
 /// The volume that is meant for a claim, or the smallest one that will do (`FindMatchingVolume`), among volumes that
-/// are
-/// not `taken` and are within reach. With `only_meant` a volume that is not meant for it will not do.
+/// are not `taken` and are within reach. With `only_meant` a volume that is not meant for it will not do.
 pub fn find_matching_volume<'v>(
     volumes: impl Iterator<Item = &'v Arc<PersistentVolume>>,
     claim: &PersistentVolumeClaim,

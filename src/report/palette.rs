@@ -2,8 +2,7 @@
 //! paper.
 //!
 //! The hues are those of Okabe and Ito's palette; waiting is pale, trouble is warm, what works is cool. Whatever is
-//! told
-//! by a colour is also told by a pattern, a shape or a text.
+//! told by a colour is also told by a pattern, a shape or a text.
 
 use super::story::Look;
 use std::fmt::Write;

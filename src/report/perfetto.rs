@@ -1,9 +1,8 @@
 //! `trace.perfetto.json`: the run in the Trace Event Format, for ui.perfetto.dev.
 //!
 //! A process is a node, a thread is a pod or one of its containers, slices are phases and states, instants are
-//! Kubernetes
-//! Events, and arrows lead from causes to effects: from what somebody did to the pod, and from one state of a container
-//! to the next through whatever led there.
+//! Kubernetes Events, and arrows lead from causes to effects: from what somebody did to the pod, and from one state of
+//! a container to the next through whatever led there.
 
 use super::story::{ContainerLife, Look, PodLife, Span, Story};
 use super::timeline::{split, words};

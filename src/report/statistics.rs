@@ -1,8 +1,7 @@
 //! Numbers that sum up many: means, quantiles, shares, and the intervals that hold them 95 times in 100.
 //!
-//! Student's t for means, order statistics for quantiles, Wilson's score for shares. All of it is computed with
-//! `libm`, so
-//! that the digits are the same on every machine.
+//! Student's t for means, order statistics for quantiles, Wilson's score for shares. All of it is computed with `libm`,
+//! so that the digits are the same on every machine.
 
 /// The chance that an interval holds the true value.
 const CONFIDENCE: f64 = 0.95;

@@ -1,8 +1,7 @@
 //! `timeline.svg`: every pod a lane, every container a bar beneath it, time from left to right.
 //!
 //! A pod's lane shows its phase, and readiness within it; a container's shows what it does. Of a run with more pods
-//! than
-//! a page holds, the most troubled are drawn and all are counted in the band at the top.
+//! than a page holds, the most troubled are drawn and all are counted in the band at the top.
 
 use super::axis::{TimeAxis, label};
 use super::palette::{PATTERNS, Tone, style};

@@ -337,8 +337,7 @@ pub(super) fn words(name: &str) -> String {
 const TOLD: (usize, usize) = (16, 24);
 
 /// The steps as lines of text: when, how long after the one before, who, what. Long stories are cut in the middle
-/// unless
-/// all is asked for.
+/// unless all is asked for.
 pub fn text(steps: &[Step], all: bool) -> String {
     let who = steps.iter().map(|step| step.who.len()).max().unwrap_or_default();
     let line = |(place, step): (usize, &Step)| {

@@ -401,8 +401,7 @@ impl<'v> MapAccess<'v> for Fields<'v, '_> {
 }
 
 /// Whether a scalar field is a pointer in Go, or has no `omitempty`, so that its zero is printed; `Struct.field` where
-/// the name alone does
-/// not tell.
+/// the name alone does not tell.
 fn is_pointer(of: &str, field: &str) -> bool {
     if let Ok(place) = SOMETIMES_POINTERS.binary_search_by_key(&field, |(name, _)| name) {
         return SOMETIMES_POINTERS[place].1.contains(&of);

@@ -1,8 +1,7 @@
 //! A critical pod that does not fit makes others go.
 //!
 //! Follows `pkg/kubelet/preemption/preemption.go` of Kubernetes 1.36: as few of the better classes as possible, and in
-//! a
-//! class those that come nearest to what is missing.
+//! a class those that come nearest to what is missing.
 
 use super::admission::{Refusal, Shortage};
 use super::eviction::is_critical;
@@ -108,12 +107,12 @@ impl Kubelet {
                 quantity: short.requested - (short.capacity - short.used),
             })
             .collect();
-        let yields = |(other, state): &(&PodKey, &Box<PodState>)| {
+        let yields = |other: PodKey, state: &PodState| {
             let lower = state.pod.spec.priority < pod.spec.priority;
-            **other != key && state.is_active() && (!is_critical(**other, &state.pod) || lower)
+            other != key && state.is_active() && (!is_critical(other, &state.pod) || lower)
         };
-        let preemptable: Vec<(PodKey, &Pod)> =
-            self.pods.iter().filter(yields).map(|(other, state)| (*other, &*state.pod)).collect();
+        let yielding = self.pods.iter().filter(|(other, state)| yields(**other, state));
+        let preemptable: Vec<(PodKey, &Pod)> = yielding.map(|(other, state)| (*other, &*state.pod)).collect();
         let pods: Vec<&Pod> = preemptable.iter().map(|(_, pod)| *pod).collect();
         let chosen = victims(&missing, &pods).map_err(|short| {
             let list: String =

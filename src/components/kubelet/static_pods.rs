@@ -2,8 +2,7 @@
 //!
 //! Follows `pkg/kubelet/config/common.go` and `file_linux.go`, `pkg/kubelet/pod/mirror_client.go` and
 //! `pkg/kubelet/kubelet.go` (`tryReconcileMirrorPods`) of Kubernetes 1.36. The directory is watched, so that its
-//! regular
-//! listing every `fileCheckFrequency` never finds anything new.
+//! regular listing every `fileCheckFrequency` never finds anything new.
 
 use super::pod_worker::UpdateKind;
 use super::{Kubelet, KubeletMessage, PendingCall};
@@ -172,10 +171,9 @@ impl Kubelet {
 
     /// The static pod of a name that is configured.
     fn static_pod(&self, name: FullName) -> Option<PodKey> {
-        let found = |(key, state): &(&PodKey, &Box<super::PodState>)| {
-            key.is_static() && state.configured && full_name(&state.pod) == name
-        };
-        self.pods.iter().find(found).map(|(key, _)| *key)
+        let mut pods = self.pods.iter();
+        let found = pods.find(|(key, state)| key.is_static() && state.configured && full_name(&state.pod) == name);
+        found.map(|(key, _)| *key)
     }
 
     /// The mirror of a static pod, as the kubelet's watch has it.

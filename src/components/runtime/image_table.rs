@@ -2,8 +2,7 @@
 //!
 //! The shipped table (`images.ron`) names the images that people's manifests name most. An image is known by its name
 //! without registry and tag. Of one that is not in the table it is assumed that it has a shell, the usual utilities,
-//! and
-//! a server that listens on every port that the container declares.
+//! and a server that listens on every port that the container declares.
 
 use super::filesystem::{Directory, File, FileSystem};
 use super::shell::{Dialect, Signal, is_utility};

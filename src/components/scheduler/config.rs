@@ -1,8 +1,7 @@
 //! How a scheduler is configured: `kubescheduler.config.k8s.io/v1`.
 //!
 //! Follows `pkg/scheduler/apis/config/v1` (defaults, `mergePluginSet`) of Kubernetes 1.36. Fields that have no effect
-//! in
-//! the simulation (leader election, profiling, parallelism, extenders …) are accepted and listed.
+//! in the simulation (leader election, profiling, parallelism, extenders …) are accepted and listed.
 
 use super::neighbours::Neighbours;
 use super::profile::{Profile, Registry};

@@ -66,12 +66,6 @@ pub struct DecisionInsight {
     pub superfluous: Option<Name>,
 }
 
-impl Default for QueuePlace {
-    fn default() -> Self {
-        Self::Active
-    }
-}
-
 impl Scheduler {
     /// The queue as it is.
     pub fn queue_insight(&self) -> QueueInsight {

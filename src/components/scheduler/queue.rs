@@ -78,9 +78,10 @@ enum Strategy {
 }
 
 /// Where a waiting pod is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum QueuePlace {
     /// Ready to be tried.
+    #[default]
     Active,
     /// Waiting for its back-off.
     Backoff,

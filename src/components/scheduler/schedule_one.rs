@@ -34,8 +34,7 @@ pub fn nodes_to_find(percentage: i64, nodes: usize) -> usize {
 /// Which of several scores is taken: the root of a binary heap made of them in order.
 ///
 /// The heap is that of Go's `container/heap`, in which a child rises only if it is strictly greater, and the left one
-/// if
-/// both are. Only the root matters here, so no element is moved.
+/// if both are. Only the root matters here, so no element is moved.
 pub fn choose(scores: &[i64], winners: &mut Vec<u32>) -> usize {
     let count = scores.len();
     winners.clear();

@@ -1,6 +1,5 @@
 //! `report.html`: one file, no network: what was run, what held, a timeline to zoom into, events to search, and the
-//! chain
-//! of causes behind whatever is clicked.
+//! chain of causes behind whatever is clicked.
 //!
 //! The page holds the story as compact JSON; `report.js` draws it, only as much of it as is seen.
 

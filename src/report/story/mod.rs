@@ -2,8 +2,7 @@
 //!
 //! Everything that is drawn or counted is made from this. A container runs and ends when its runtime says so; why it
 //! waits is what the API says, because nobody else knows; whether it is ready is what the API says, because that is
-//! what
-//! others act on.
+//! what others act on.
 
 mod container;
 mod faults;

@@ -88,8 +88,7 @@ impl PodLife {
     }
 
     /// How it ended, in one word: the phase that it reached by itself or the reason for it, `Deleted` or `Terminating`
-    /// if
-    /// it was deleted before, else its phase at the end.
+    /// if it was deleted before, else its phase at the end.
     pub fn outcome(&self) -> &'static str {
         let last = self.phases.last();
         let phase = last.map_or("Unknown", |span| span.what.as_str());

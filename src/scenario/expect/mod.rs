@@ -30,8 +30,7 @@
 //!
 //! `condition(TYPE)` and `taint(KEY)` take `.reason` and `.message`, or `.effect`. Values are compared with `==`, `!=`,
 //! `<`, `<=`, `>`, `>=`, `like 'glob*'` and `matches /regex/`; a value alone asks whether it is true. What an object
-//! does
-//! not state is `0`, `''` or `false`, as the comparison asks. `and`, `or`, `not` and parentheses join formulas.
+//! does not state is `0`, `''` or `false`, as the comparison asks. `and`, `or`, `not` and parentheses join formulas.
 //!
 //! **How many.** Several objects are `any(…)`, `all(…)` (of at least one), `none(…)` or `count(…)`, of names with
 //! patterns or of labels: `count(pods(app=web) where phase == Running and ready) >= 3`. `*/name` looks in all

@@ -5,9 +5,9 @@
 //! (`least-waste`); the cloud boots those machines after a while, and the scheduler does the rest. Machines that are
 //! little used and whose pods fit elsewhere go after they have been unneeded for long enough ([`down`]).
 //!
-//! Follows the documentation of `cluster-autoscaler`. It sees the cluster without delay. Machines that are not there yet
-//! are reckoned with the pods that DaemonSets will have there. Left out on purpose: limits on cores and memory, machines
-//! that never come.
+//! Follows the documentation of `cluster-autoscaler`. It sees the cluster without delay. Machines that are not there
+//! yet are reckoned with the pods that DaemonSets will have there. Left out on purpose: limits on cores and memory,
+//! machines that never come.
 
 mod down;
 
@@ -162,8 +162,8 @@ impl Cluster {
         Some(Arc::new(self.node_template(plan, self.machine_named(name)?)))
     }
 
-    /// Adds a machine that is not there yet, with the pods that DaemonSets will have on it; returns what those request of
-    /// CPU and memory.
+    /// Adds a machine that is not there yet, with the pods that DaemonSets will have on it; returns what those request
+    /// of CPU and memory.
     fn add_template(&self, snapshot: &mut ClusterSnapshot, node: &Arc<Node>) -> [i64; 2] {
         snapshot.cache.set_node(node);
         let place = self.plan.nodes.iter().position(|plan| plan.name == node.meta.name).unwrap_or_default() as u32;

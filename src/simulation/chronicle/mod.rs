@@ -1,9 +1,9 @@
 //! Laws that no single write shows: they are about what happened before, and about what components keep to themselves.
 //!
-//! A [`Chronicle`] looks on while a run goes, as the [`Watchdog`](super::Watchdog) does, which holds one. Each room here
-//! keeps what its laws need to know of the past, makes a fact of each step, and holds its laws against that: the laws
-//! themselves are functions of plain values. They are those of `8.2 Invariants` of the reference of the control plane
-//! that the server's writes alone do not decide; sources are tests and functions of Kubernetes 1.36.
+//! A [`Chronicle`] looks on while a run goes, as the [`Watchdog`](super::Watchdog) does, which holds one. Each room
+//! here keeps what its laws need to know of the past, makes a fact of each step, and holds its laws against that: the
+//! laws themselves are functions of plain values. They are those of `8.2 Invariants` of the reference of the control
+//! plane that the server's writes alone do not decide; sources are tests and functions of Kubernetes 1.36.
 
 mod budgets;
 mod decisions;

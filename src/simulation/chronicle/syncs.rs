@@ -106,7 +106,8 @@ impl Syncs {
         broken
     }
 
-    /// A sync asks again, and something that another one asked for was not seen when it began (`TestRSSyncExpectations`).
+    /// A sync asks again, and something that another one asked for was not seen when it began
+    /// (`TestRSSyncExpectations`).
     fn hasty(&mut self, sync: Sync, owner: Uid) -> Option<String> {
         let asked = self.asked.get_mut(&owner)?;
         asked.retain(|one| one.by == sync || one.seen.is_none_or(|seen| seen > sync.began));

@@ -141,8 +141,8 @@ impl Shell {
     /// Hands over the answer to a call; it takes effect when the shell is resumed. An answer that nobody waits for any
     /// more is dropped.
     pub fn answer(&mut self, call: CallId, answer: Answer) {
-        let waits = |process: &Box<Process>| matches!(process.wait, Wait::Answer(id, _) if id == call);
-        if self.processes.values().any(waits) {
+        let waits = |process: &Process| matches!(process.wait, Wait::Answer(id, _) if id == call);
+        if self.processes.values().any(|process| waits(process)) {
             self.kernel.answers.insert(call, answer);
         }
     }

@@ -92,6 +92,7 @@ impl Cluster {
             | FaultKind::ProvisionDelay(_)
             | FaultKind::AttachDelay(_) => self.drivers_fail(),
             FaultKind::LoadSurge(_) => self.load_surges(out),
+            FaultKind::StaleReads => self.readers_catch_up(now, out),
             FaultKind::Partition(_)
             | FaultKind::ApiUnavailable
             | FaultKind::EtcdLeaderLoss

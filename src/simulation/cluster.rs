@@ -326,6 +326,17 @@ impl Cluster {
         }
     }
 
+    /// Kubelets that began to watch a ConfigMap or Secret from what was are told of it as it is.
+    pub(super) fn readers_catch_up(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        let mut read: Vec<(Kind, Name, Name)> = self.readers.keys().copied().collect();
+        read.sort_unstable();
+        for (kind, namespace, name) in read {
+            if let Some(object) = self.server.store().find(kind, namespace, name) {
+                self.publish_to_readers(now, &Change { kind: ChangeKind::Modified, object }, out);
+            }
+        }
+    }
+
     /// DNS and kube-proxy watch Services and what is behind them.
     fn publish_to_network(&mut self, now: SimTime, change: &Change, out: &mut Outbox<Message>) {
         if matches!(change.object.kind(), Kind::Service | Kind::EndpointSlice) {

@@ -322,6 +322,11 @@ impl Kubelet {
         let tracked = self.last_word(key, could_run).unwrap_or(tracked);
         let merged = status::merge(&stored, &stored.status, &tracked.status, could_run, self.clock.at(now).truncated());
         if merged == *stored.status {
+            // What was read may be older than what was heard: then it is looked at again (`needsReconcile`).
+            let disputed = |state: &PodState| state.status.as_ref().is_some_and(|own| own.is_disputed(&state.pod));
+            if self.pods.get(&key).is_some_and(|state| disputed(state)) {
+                self.want_reconcile(now, out);
+            }
             return self.status_settled(now, key, tracked.version, &stored, out);
         }
         let mut pod = Pod::clone(&stored);

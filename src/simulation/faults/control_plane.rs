@@ -92,6 +92,7 @@ impl Cluster {
             | FaultKind::ProvisionDelay(_)
             | FaultKind::AttachDelay(_) => self.drivers_fail(),
             FaultKind::LoadSurge(_) => self.load_surges(out),
+            FaultKind::StaleReads => self.readers_catch_up(now, out),
             FaultKind::Partition(_)
             | FaultKind::ApiUnavailable
             | FaultKind::EtcdLeaderLoss
@@ -136,6 +137,11 @@ impl Cluster {
         })?;
         let found = then.find(target.kind, target.namespace, target.name);
         Some(found.ok_or_else(|| ApiError::not_found(target.kind, &target.name)))
+    }
+
+    /// Whether a fault answers reads with what was.
+    pub(in crate::simulation) fn reads_may_be_stale(&self) -> bool {
+        self.plan.faults.iter().any(|fault| matches!(fault.kind, FaultKind::StaleReads))
     }
 
     /// Whether a cluster autoscaler does nothing.

@@ -103,7 +103,8 @@ invariants! {
         let plain = |name: Name| new.spec.plain_init_containers().any(|container| container.name == name);
         let again = new.status.init_containers.iter().any(|status| plain(status.name) && !status.ready);
         let back = old.status.phase == PodPhase::Running && new.status.phase == PodPhase::Pending;
-        // Whoever reads what was writes what was: here whole statuses are sent, where a real kubelet sends what differs.
+        // Whoever reads what was writes what was: here whole statuses are sent, where a real kubelet sends what
+        // differs.
         let stale = write.cluster.reads_may_be_stale();
         (back && !again && !stale).then(|| "Running, then Pending".into())
     });

@@ -2,8 +2,7 @@
 //!
 //! Follows `pkg/kubelet/config/common.go` and `file_linux.go`, `pkg/kubelet/pod/mirror_client.go` and
 //! `pkg/kubelet/kubelet.go` (`tryReconcileMirrorPods`) of Kubernetes 1.36. The directory is watched, so that its
-//! regular
-//! listing every `fileCheckFrequency` never finds anything new.
+//! regular listing every `fileCheckFrequency` never finds anything new.
 
 use super::pod_worker::UpdateKind;
 use super::{Kubelet, KubeletMessage, PendingCall};

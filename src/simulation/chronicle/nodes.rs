@@ -86,7 +86,8 @@ impl Nodes {
             let index = NodeIndex(u16::try_from(place).expect("machines are counted in 16 bits"));
             let again = self.heard.get(&index).map(|heard| clock.at(*heard));
             let renewed = cluster.lease_renewed(now, index)?;
-            rash(began, again.map_or(renewed, |again| again.max(renewed)), GRACE)
+            let since = again.is_some_and(|again| again > began);
+            rash(began, renewed, GRACE).filter(|_| !since)
         };
         seen.map(|seen| (LAWS[0].name, format!("Node/{}", node.meta.name), seen))
     }

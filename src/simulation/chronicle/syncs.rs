@@ -31,6 +31,8 @@ pub(super) const LAWS: &[HistoryLaw] = &[
 /// Something that a ReplicaSet asked for: a pod that came, or one that was to go.
 #[derive(Debug, Clone)]
 struct Asked {
+    /// The call and its sync.
+    call: u32,
     by: Sync,
     at: SimTime,
     /// The version that says so, and the pod.
@@ -51,13 +53,17 @@ pub(super) struct Syncs {
     unseen: Vec<Uid>,
     /// Pods that a sync made and deleted.
     bursts: BTreeMap<(ControllerName, u32), (SimTime, u32, u32)>,
-    /// The call that is being served: whose, and for which ReplicaSet.
-    serving: Option<(Sync, Uid)>,
+    /// The call that is being served: which, whose, and for which ReplicaSet.
+    serving: Option<(u32, Sync, Uid)>,
 }
 
 impl Syncs {
     pub(super) fn delivered(&mut self, message: &Message, cluster: &Cluster) -> Vec<Broken> {
         self.serving = None;
+        if let Message::Reply { client: Client::ControllerManager, id, response: Err(_) } = message {
+            // Of a call that failed nothing is expected, whatever it did before its answer was lost.
+            self.asked.values_mut().for_each(|asked| asked.retain(|one| one.call != *id));
+        }
         let Message::Call { client: Client::ControllerManager, id, request } = message else { return Vec::new() };
         if ControllerManager::is_rivals(*id) {
             return Vec::new();
@@ -89,7 +95,7 @@ impl Syncs {
             match caller.sync.controller {
                 ControllerName::ReplicaSet => {
                     if let Some(owner) = pod.meta.controller() {
-                        self.serving = Some((caller.sync, owner.uid));
+                        self.serving = Some((*id, caller.sync, owner.uid));
                         hold(0, self.hasty(caller.sync, owner.uid));
                     }
                     if !creates {
@@ -120,9 +126,9 @@ impl Syncs {
     pub(super) fn changed(&mut self, now: SimTime, change: &Change) {
         let Object::Pod(pod) = &change.object else { return };
         let comes = change.kind == ChangeKind::Added;
-        let (Some((by, owner)), true) = (self.serving, comes || pod.meta.is_terminating()) else { return };
+        let (Some((call, by, owner)), true) = (self.serving, comes || pod.meta.is_terminating()) else { return };
         let (version, pod) = (pod.meta.resource_version, pod.meta.name);
-        let asked = Asked { by, at: now, version, pod, comes, seen: None };
+        let asked = Asked { call, by, at: now, version, pod, comes, seen: None };
         self.asked.entry(owner).or_default().push(asked);
         if !self.unseen.contains(&owner) {
             self.unseen.push(owner);
@@ -238,7 +244,7 @@ mod tests {
             let mut syncs = Syncs::default();
             let (at, seen) = (SimTime::from_secs(at), seen.map(SimTime::from_secs));
             let by = sync(ControllerName::ReplicaSet, 9);
-            let asked = Asked { by, at, version: 7, pod: Name::new("web-1"), comes: true, seen };
+            let asked = Asked { call: 1, by, at, version: 7, pod: Name::new("web-1"), comes: true, seen };
             syncs.asked.entry(owner).or_default().push(asked);
             assert_eq!(syncs.hasty(by, owner), None, "the sync itself goes on");
             let next = sync(ControllerName::ReplicaSet, began);

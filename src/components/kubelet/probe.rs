@@ -166,7 +166,10 @@ impl PodProbes {
 
     /// Sets `started` and `ready` of every container (`prober_manager.go`, `UpdatePodStatus`).
     pub fn mark(&self, spec: &PodSpec, before: KnownBefore<'_>, status: &mut PodStatus) {
-        for (container, status) in spec.containers.iter().zip(&mut status.containers) {
+        for status in &mut status.containers {
+            let Some(container) = spec.containers.iter().find(|container| container.name == status.name) else {
+                continue;
+            };
             self.mark_one(&before.status.containers, container, before, status);
         }
         for (container, status) in spec.init_containers.iter().zip(&mut status.init_containers) {
@@ -615,4 +618,40 @@ fn find_container(spec: &PodSpec, name: Name) -> Option<&Container> {
 /// Whether a container that has ended is ever started again.
 fn restarts_some_day(pod: &Pod, container: &Container, status: &ContainerStatus) -> bool {
     status.state.terminated().is_none_or(|end| restarts_after(&pod.spec, container, end.exit_code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Object, Timestamp, lower};
+
+    /// `setReadyStateOnKubeletRestart`: of what ran before the kubelet did, only what is probed is as ready as its pod.
+    /// Statuses are in the order of their names, containers as they were written.
+    #[test]
+    fn after_a_restart_an_unready_pod_keeps_what_is_probed_unready() {
+        let running = |name: &str| {
+            serde_json::json!({"name": name, "image": name, "imageID": name, "ready": false, "restartCount": 0,
+                "state": {"running": {"startedAt": "1970-01-01T00:01:40Z"}}})
+        };
+        let manifest = serde_json::json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"},
+            "spec": {"containers": [
+                {"name": "web", "image": "web", "readinessProbe": {"tcpSocket": {"port": 80}}},
+                {"name": "log", "image": "log"},
+            ]},
+            "status": {"containerStatuses": [running("log"), running("web")]},
+        });
+        let Ok(Object::Pod(pod)) = lower(&manifest).map(|lowered| lowered.object) else { panic!("a pod") };
+        // (the kubelet started at, its pod is ready, is the probed container, is the other one)
+        for (restarted_at, pod_ready, web, log) in
+            [(200, false, false, true), (200, true, true, true), (50, false, true, true)]
+        {
+            let mut status = PodStatus::clone(&pod.status);
+            let found_before = Timestamp::from_unix_secs(restarted_at).wall();
+            let known = KnownBefore { status: &pod.status, pod_ready, found_before };
+            PodProbes::default().mark(&pod.spec, known, &mut status);
+            let ready: Vec<bool> = status.containers.iter().map(|container| container.ready).collect();
+            assert_eq!(ready, [log, web], "restarted at {restarted_at}, ready: {pod_ready}");
+        }
+    }
 }

@@ -119,7 +119,9 @@ impl Nodes {
             self.silent.clone_from(silent);
         }
         let since = self.lost_since?;
-        if cluster.is_down(Leader::ControllerManager) || !cluster.reaches_server(Client::ControllerManager) {
+        let manager = Client::ControllerManager;
+        let late = !cluster.watch_lags(now, manager).is_zero();
+        if cluster.is_down(Leader::ControllerManager) || !cluster.reaches_server(manager) || late {
             self.lost_since = Some(now);
             return None;
         }

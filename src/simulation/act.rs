@@ -109,25 +109,21 @@ impl Cluster {
     /// deleted yet and, of pods, not ended. A creation is known to the second, as the server stores it; of one second
     /// the first by name.
     pub(super) fn find(&self, target: &ActionTarget) -> Vec<Target> {
-        let mut found: Vec<Object> = self
-            .server
-            .store()
-            .list(target.kind)
-            .into_iter()
-            .filter(|object| {
-                let meta = object.meta();
-                let ended = object.pod().is_some_and(|pod| pod.is_terminal());
-                let live = !target.name.as_str().contains('*') || !meta.is_terminating() && !ended;
-                let named = meta.namespace == target.namespace && target.name.matches(&meta.name);
-                named && live && on_node(object, target.node)
-            })
-            .collect();
-        found.sort_by_key(|object| (object.meta().creation_timestamp, object.meta().name));
+        let all = self.server.store().list(target.kind);
+        let found = all.into_iter().filter(|object| {
+            let meta = object.meta();
+            let ended = object.pod().is_some_and(|pod| pod.is_terminal());
+            let live = !target.name.as_str().contains('*') || !meta.is_terminating() && !ended;
+            let named = meta.namespace == target.namespace && target.name.matches(&meta.name);
+            named && live && on_node(object, target.node)
+        });
+        let age = |object: &Object| (object.meta().creation_timestamp, object.meta().name);
         let picked: Vec<Object> = match target.pick {
-            Pick::Oldest => found.into_iter().take(1).collect(),
-            Pick::Newest => found.into_iter().next_back().into_iter().collect(),
+            Pick::Oldest => found.min_by_key(age).into_iter().collect(),
+            Pick::Newest => found.max_by_key(age).into_iter().collect(),
             Pick::All => {
                 // A client that lists them does so in the order of their keys.
+                let mut found: Vec<Object> = found.collect();
                 found.sort_by_key(|object| (object.meta().namespace, object.meta().name));
                 found
             }

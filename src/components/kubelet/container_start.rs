@@ -3,6 +3,7 @@
 //! Follows `pkg/kubelet/kuberuntime/kuberuntime_container.go` (`startContainer`) and `kuberuntime_manager.go`
 //! (`doBackOff`) of Kubernetes 1.36.
 
+use super::Kubelet;
 use super::back_off::BackOff;
 use super::handler::{HandlerOutcome, HandlerRun};
 use super::images::ImageOutcome;
@@ -11,7 +12,6 @@ use super::status::StartError;
 use super::sync_pod::Stage;
 use super::termination::{ContainerKill, PodKill};
 use super::volumes::expand;
-use super::{Kubelet, PendingCri};
 use crate::api::names;
 use crate::api::{Container, ContainerId, EventType, ImagePullPolicy, Name, Pod, Text};
 use crate::components::cri::{ContainerConfig, CriCall, CriReply, CriResult, InstanceState, PodKey, RuntimePod};
@@ -103,7 +103,7 @@ impl Kubelet {
         // Between the answer that the sync waited for and this look at the clock there is the kubelet's own step, that
         // before the image is looked for: what is killed every ten seconds is not found to have ended less than ten
         // seconds after the one before.
-        let looks_at = now + self.latency(|profile| &profile.sync_step, now, self.pods[&key].stream.part("image"));
+        let looks_at = now + self.step_takes(now, key, "image");
         if let Some((until, delay)) = self.crash_back_off(looks_at, key, container, &runtime) {
             let meta = &pod.meta;
             let who = format!("{}_{}({})", meta.name, meta.namespace, meta.uid);
@@ -220,11 +220,9 @@ impl Kubelet {
         match self.container_config(key, &pod, item.container(&pod), attempt) {
             Ok(config) => {
                 let config = Arc::new(config);
-                let turn = self.turn(key);
                 let stream = self.pods[&key].stream.part(&name);
                 let delay = self.loaded(now, self.latency(|profile| &profile.prepare_container, now, stream));
-                let call = CriCall::CreateContainer { key, sandbox, config };
-                self.call_runtime(delay, call, PendingCri::Step { key, turn }, out);
+                self.call_after(delay, key, CriCall::CreateContainer { key, sandbox, config }, out);
             }
             Err(message) => {
                 let text = format!("Error: {message}");
@@ -393,10 +391,8 @@ impl Kubelet {
 
     /// Calls the runtime for a step of the image of a start.
     pub(super) fn call_for_image(&mut self, now: SimTime, key: PodKey, call: CriCall, out: &mut Outbox<Message>) {
-        let turn = self.turn(key);
-        let Some(state) = self.pods.get(&key) else { return };
-        let delay = self.latency(|profile| &profile.sync_step, now, state.stream.part("image"));
-        self.call_runtime(delay, call, PendingCri::Step { key, turn }, out);
+        let delay = self.step_takes(now, key, "image");
+        self.call_after(delay, key, call, out);
     }
 
     /// The container that is being started, its image and when that is pulled; no container while the images of

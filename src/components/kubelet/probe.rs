@@ -167,9 +167,7 @@ impl PodProbes {
     /// Sets `started` and `ready` of every container (`prober_manager.go`, `UpdatePodStatus`).
     pub fn mark(&self, spec: &PodSpec, before: KnownBefore<'_>, status: &mut PodStatus) {
         for status in &mut status.containers {
-            let Some(container) = spec.containers.iter().find(|container| container.name == status.name) else {
-                continue;
-            };
+            let Some(container) = find_container(spec, status.name) else { continue };
             self.mark_one(&before.status.containers, container, before, status);
         }
         for (container, status) in spec.init_containers.iter().zip(&mut status.init_containers) {

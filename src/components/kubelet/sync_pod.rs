@@ -18,7 +18,7 @@ use crate::api::{
 };
 use crate::components::cri::{CriCall, CriReply, CriResult, InstanceState, PodKey, RuntimePod};
 use crate::components::message::Message;
-use crate::engine::{Outbox, SimTime};
+use crate::engine::{Outbox, SimDuration, SimTime};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -203,10 +203,21 @@ impl Kubelet {
 
     /// Calls the runtime for the worker's present step.
     pub(super) fn call_for_step(&mut self, now: SimTime, key: PodKey, call: CriCall, out: &mut Outbox<Message>) {
-        let turn = self.turn(key);
+        let delay = self.step_takes(now, key, "step");
+        self.call_after(delay, key, call, out);
+    }
+
+    /// The same, when the kubelet has computed for a given time.
+    pub(super) fn call_after(&mut self, delay: SimDuration, key: PodKey, call: CriCall, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get(&key) else { return };
-        let delay = self.latency(|profile| &profile.sync_step, now, state.stream.part("step"));
+        let turn = state.worker.as_ref().map_or(0, |worker| worker.turn);
         self.call_runtime(delay, call, PendingCri::Step { key, turn }, out);
+    }
+
+    /// What the kubelet computes between two calls for a pod.
+    pub(super) fn step_takes(&self, now: SimTime, key: PodKey, what: &str) -> SimDuration {
+        let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream);
+        self.latency(|profile| &profile.sync_step, now, stream.part(what))
     }
 
     /// Volumes are there: the rest of the sync begins (`SyncPod` of the runtime manager).

@@ -176,9 +176,7 @@ fn victims_on_node(
     let lower = |on: &&PodOnNode| on.pod.spec.priority < pod.spec.priority;
     let mut potential: Vec<PodOnNode> = node.pods().iter().filter(lower).cloned().collect();
     let without = |node: &mut NodeInfo, state: &mut CycleState, gone: &Pod| {
-        let place = node.pods().iter().position(|on| on.pod.meta.uid == gone.meta.uid);
-        node.remove_pod(place.expect("a potential victim is on the node"));
-        profile.remove_pod(cx, state, pod, gone, node);
+        take_off(cx, profile, (node, state), pod, gone);
     };
     for victim in &potential {
         without(&mut node, &mut state, &victim.pod);
@@ -215,6 +213,19 @@ fn victims_on_node(
     Ok(Candidate { node: info.name(), victims, violations })
 }
 
+/// A victim is taken off a node, as a pod sees it that would come.
+fn take_off(
+    cx: &Context<'_>,
+    profile: &Profile,
+    (node, state): (&mut NodeInfo, &mut CycleState),
+    pod: &Pod,
+    gone: &Pod,
+) {
+    let place = node.pods().iter().position(|on| on.pod.meta.uid == gone.meta.uid);
+    node.remove_pod(place.expect("a victim is on the node"));
+    profile.remove_pod(cx, state, pod, gone, node);
+}
+
 /// A victim that need not go: with it back on the node, the pod fits as well. Of pods that look at other pods, by
 /// affinity or spreading, nothing is said: to them one more pod may be a help.
 pub fn superfluous(
@@ -232,9 +243,7 @@ pub fn superfluous(
     let fits_with = |back: &Pod| {
         let (mut node, mut state) = (info.clone(), state.clone());
         for gone in victims.iter().filter(|gone| gone.meta.uid != back.meta.uid) {
-            let place = node.pods().iter().position(|on| on.pod.meta.uid == gone.meta.uid);
-            node.remove_pod(place.expect("a victim is on the node"));
-            profile.remove_pod(cx, &mut state, pod, gone, &node);
+            take_off(cx, profile, (&mut node, &mut state), pod, gone);
         }
         profile.run_filters_with_nominated(cx, &state, pod, &node).fits()
     };

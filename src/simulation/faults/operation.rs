@@ -97,24 +97,18 @@ impl Cluster {
             }
             FaultKind::ObjectLoss(ObjectLoss { object, namespace }) => {
                 let found = target(object, namespace.as_deref());
-                if let Some(stored) = found.and_then(|found| self.stored(found)) {
-                    self.remember(id, Memory::Object(Box::new(stored)));
-                }
+                self.remember_object(id, found);
                 found.map(|target| Request::Delete { target, options: DeleteOptions::default() })
             }
             FaultKind::WrongOwner(WrongOwner { object, namespace }) => {
                 let found = target(object, namespace.as_deref());
-                if let Some(stored) = found.and_then(|found| self.stored(found)) {
-                    self.remember(id, Memory::Object(Box::new(stored)));
-                }
+                self.remember_object(id, found);
                 let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "never-was", "uid": NOBODY});
                 found.map(|found| owned_by(found, json!([owner])))
             }
             FaultKind::ConfigChange(ConfigChange { object, namespace, key, value }) => {
                 let found = target(object, namespace.as_deref());
-                if let Some(stored) = found.and_then(|found| self.stored(found)) {
-                    self.remember(id, Memory::Object(Box::new(stored)));
-                }
+                self.remember_object(id, found);
                 found.map(|found| says(found, key, json!(value)))
             }
             FaultKind::RolloutRestart(RolloutRestart { object, namespace }) => {
@@ -123,9 +117,7 @@ impl Cluster {
             }
             FaultKind::PodSecurity(PodSecurity { namespace, enforce }) => {
                 let found = namespace_target(namespace.as_deref().unwrap_or("default"));
-                if let Some(stored) = self.stored(found) {
-                    self.remember(id, Memory::Object(Box::new(stored)));
-                }
+                self.remember_object(id, Some(found));
                 let level: &str = enforce.into();
                 Some(enforces(found, json!(level)))
             }
@@ -244,6 +236,13 @@ impl Cluster {
         };
         self.user_calls(request, out);
         true
+    }
+
+    /// What a strike is about is remembered as it is, if it is there.
+    fn remember_object(&mut self, id: u32, target: Option<Target>) {
+        if let Some(stored) = target.and_then(|target| self.stored(target)) {
+            self.remember(id, Memory::Object(Box::new(stored)));
+        }
     }
 
     fn stored(&self, target: Target) -> Option<Object> {

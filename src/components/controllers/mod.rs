@@ -347,6 +347,11 @@ impl ControllerManager {
         });
     }
 
+    /// Whether the controller of nodes believes that all zones are lost.
+    pub const fn all_zones_are_lost(&self) -> bool {
+        self.node_lifecycle.controller.all_zones_are_lost()
+    }
+
     /// What the controllers know of the cluster.
     pub const fn informers(&self) -> &Informers {
         &self.informers

@@ -434,7 +434,7 @@ const MORE_EFFECTS: &[(&str, &str)] = &[
         "first node(node-2).condition(MemoryPressure) == True between 100s and 3m",
     ),
     (
-        r#"KubeletConfigChange(kubelet: (eviction: (hard: {"memory.available": "15900Mi"}))), on: (nodes: "node-2"),
+        r#"KubeletConfigChange(kubelet: (eviction: (hard: {"memory.available": "17Gi"}))), on: (nodes: "node-2"),
            at: "1m", lasts: "1m""#,
         "eventually node(node-2).condition(MemoryPressure) == True from 1m until 2m",
     ),

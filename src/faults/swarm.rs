@@ -213,7 +213,7 @@ fn kind(name: &str, targets: &SwarmTargets, draw: &mut Draw) -> Option<String> {
         "EvictionDelay" => format!("EvictionDelay(by: \"{}s\")", seconds * 5),
         "MutatedResources" => {
             // Nothing that keeps pods from running after it is over: what they have they keep.
-            let stated = one_of(draw, &["requests: {\"cpu\": \"50m\"}", "limits: {\"memory\": \"4Gi\"}", ""]);
+            let stated = one_of(draw, &["requests: {\"cpu\": \"50m\"}", "limits: {\"memory\": \"1Gi\"}", ""]);
             format!("MutatedResources({stated})")
         }
         "KubeletConfigChange" => {
@@ -221,7 +221,7 @@ fn kind(name: &str, targets: &SwarmTargets, draw: &mut Draw) -> Option<String> {
                 "crash_loop_cap: \"10s\"",
                 "serialize_image_pulls: false",
                 "sync_frequency: \"10s\"",
-                "eviction: (hard: {\"memory.available\": \"15900Mi\"})",
+                "eviction: (hard: {\"memory.available\": \"17Gi\"})",
             ];
             format!("KubeletConfigChange(kubelet: ({}))", one_of(draw, &settings))
         }

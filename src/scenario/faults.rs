@@ -392,6 +392,12 @@ mod tests {
             ("(fault: ScaleTo(object: \"pod/web\", replicas: 1))", "this works on deployment"),
             ("(fault: ApiUnavailable), (fault: ApiUnavailable, name: \"ApiUnavailable\")", "two faults named"),
             ("(fault: ApiUnavailable, every: \"0s\")", "every 0s; say how far apart"),
+            ("(fault: CpuSteal(percent: 100), on: (share: 50))", "100 per cent; choose 0 to 99"),
+            (
+                "(fault: MutatedResources(), on: (nodes: \"*\"))",
+                "what MutatedResources cannot strike; new pods are on no",
+            ),
+            ("(fault: PoisonRequest(service: \"wob\"))", "wob"),
             ("(fault: ApiUnavailable, ramp: \"1s\")", "ApiUnavailable with a ramp"),
         ] {
             let found = problems(fault);
@@ -403,6 +409,7 @@ mod tests {
     fn every_kind_is_read_as_it_is_shown() {
         let manifests = concat!(
             "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}\n---\n",
+            "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}\n---\n",
             "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {selector: {matchLabels: {app: web}}, ",
             "template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: web}]}}}}\n---\n",
             "{apiVersion: apps/v1, kind: Deployment, metadata: {name: db}, spec: {selector: {matchLabels: {app: db}}, ",

@@ -1,7 +1,7 @@
 //! An admission webhook that changes what new pods ask for (`MutatedResources`).
 
 use super::{Cluster, Strike};
-use crate::api::{Amount, Name, Object, Pod, Request, ResourceList};
+use crate::api::{Amount, Container, Name, Object, Pod, Request, ResourceList};
 use crate::engine::StreamKey;
 use crate::faults::FaultKind;
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ impl Cluster {
                     if scope.has_container(container.name) {
                         container.requests = with(&container.requests, &mutation.requests);
                         container.limits = with(&container.limits, &mutation.limits);
+                        container.requests = requests_of(container);
                     }
                 }
             }
@@ -40,6 +41,12 @@ impl Cluster {
     }
 }
 
+/// What a container requests: where nothing is stated, its limits, as the server fills it in after each webhook.
+fn requests_of(container: &Container) -> ResourceList {
+    let limits = container.limits.iter().filter(|(name, _)| container.requests.get(*name).is_none());
+    limits.fold(container.requests.clone(), |requests, (name, amount)| requests.with(name, amount))
+}
+
 /// A list with other amounts of some resources.
 fn with(list: &ResourceList, amounts: &BTreeMap<String, Amount>) -> ResourceList {
     amounts.iter().fold(list.clone(), |list, (name, amount)| list.with(Name::new(name), amount.of(name)))
@@ -53,6 +60,14 @@ mod tests {
     fn what_is_stated_replaces_what_was_there() {
         let list = [(Name::new("cpu"), 100), (Name::new("memory"), 64)].into_iter().collect::<ResourceList>();
         let amounts = BTreeMap::from([("cpu".to_owned(), Amount::parse("250m").expect("a quantity"))]);
+        let container =
+            Container { limits: list.clone(), requests: with(&ResourceList::EMPTY, &amounts), ..Container::default() };
+        let requests: Vec<(Name, i64)> = requests_of(&container).iter().collect();
+        assert_eq!(
+            requests,
+            [(Name::new("cpu"), 250), (Name::new("memory"), 64)],
+            "limits stand for what is not stated"
+        );
         assert_eq!(
             with(&list, &amounts).iter().collect::<Vec<_>>(),
             [(Name::new("cpu"), 250), (Name::new("memory"), 64)]

@@ -326,6 +326,7 @@ impl Cluster {
         });
         let config = changed.last().unwrap_or_else(|| self.plan.nodes[node.index()].kubelet.clone());
         self.kubelets[node.index()].configure(config);
+        self.runtimes.look_closely(node);
         if self.kubelets[node.index()].is_up() {
             self.kill_kubelet(now, self.node_name(node), out);
             self.kubelet_may_start(node, out);

@@ -423,10 +423,6 @@ const MORE_EFFECTS: &[(&str, &str)] = &[
            on: (nodes: "node-2"), at: "1m", lasts: "1m""#,
         "eventually count(pods(app=web) where status.containerStatuses[0].lastState.terminated.exitCode == 78) == 1",
     ),
-    (
-        r#"CpuSteal(percent: 99), on: (nodes: "*"), at: "1m", lasts: "1m""#,
-        "eventually event(pod(customer-*), Unhealthy, '*') from 65s until 2m",
-    ),
     // Ten seconds would do for a kubelet to notice; it looks again after two minutes.
     (
         r#"EvictionDelay(by: "2m"), on: (nodes: "node-2"), lasts: "4m"), (fault: NodePressure(memory: "50Mi"),
@@ -470,6 +466,20 @@ spec:
     spec:
       containers: [{name: db, image: registry.example/db:1, volumeMounts: [{name: data, mountPath: /data}]}]
       volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: api}
+spec: {selector: {app: api}, ports: [{port: 80}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api}
+spec:
+  selector: {matchLabels: {app: api}}
+  template:
+    metadata: {labels: {app: api}}
+    spec: {containers: [{name: api, image: registry.example/api:1}]}
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -530,16 +540,21 @@ const STORE_SCENARIO: &str = r#"Scenario(
         Pool(name: "cloud-{}", count: 0, labels: {"pool": "cloud"}, autoscale: (max: 1, provision: "20s")),
     ],
     manifests: [File("disk.yaml"), File("store.yaml")],
-    behaviors: [(pods: "calc-*", containers: [(name: "calc", process: (usage: [(milli_cpu: 20)]))])],
+    behaviors: [
+        (pods: "calc-*", containers: [(name: "calc", process: (usage: [(milli_cpu: 20)]))]),
+        (pods: "api-*", containers: [(name: "api", process: (listen: [(port: 80)], work: (cpu: "20ms")))]),
+    ],
+    traffic: [(service: "api", rate: Constant(100), timeout: "1s")],
     faults: [FAULTS],
     expect: [EXPECT],
 )"#;
 
-const STORE_HEALED: [&str; 4] = [
+const STORE_HEALED: [&str; 5] = [
     "deployment(db).readyReplicas == 1",
     "deployment(calc).readyReplicas == 1",
     "deployment(site/site).readyReplicas == 1",
     "deployment(big).readyReplicas == 1",
+    "traffic(api).goodput >= 99",
 ];
 
 /// Kinds that need the store to show what they do.
@@ -577,6 +592,11 @@ const STORE_EFFECTS: &[(&str, &str)] = &[
     ),
     (r#"ProvisionDelay(by: "2m"), lasts: "4m""#, "never any(pods(app=db) where phase == Running) until 2m"),
     (r#"AttachDelay(by: "2m"), lasts: "4m""#, "never any(pods(app=db) where phase == Running) until 2m"),
+    // A hundred requests a second need two CPUs, of which eight tenths of one are left.
+    (
+        r#"CpuSteal(percent: 80), on: (nodes: "node-*"), at: "1m", lasts: "2m""#,
+        "eventually traffic(api).goodput < 50 from 1m until 3m",
+    ),
     (r#"AutoscalerHang, lasts: "3m""#, "never any(pods(app=big) where phase == Running) until 3m"),
     (r#"NoCapacity, lasts: "3m""#, "never any(pods(app=big) where phase == Running) until 3m"),
 ];

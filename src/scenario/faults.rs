@@ -397,7 +397,6 @@ mod tests {
                 "(fault: MutatedResources(), on: (nodes: \"*\"))",
                 "what MutatedResources cannot strike; new pods are on no",
             ),
-            ("(fault: PoisonRequest(service: \"wob\"))", "wob"),
             ("(fault: ApiUnavailable, ramp: \"1s\")", "ApiUnavailable with a ramp"),
         ] {
             let found = problems(fault);

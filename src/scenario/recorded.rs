@@ -152,7 +152,7 @@ impl RecordedCase {
             world: self.world.clone(),
             profile: Arc::new(LatencyProfile::kubernetes_1_36()),
             scheduler: self.scheduler.clone(),
-            actions: self.actions.clone(),
+            actions: Arc::new(self.actions.clone()),
             faults: [].into(),
             every_probe: true,
             groups: Vec::new(),

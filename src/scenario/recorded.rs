@@ -163,7 +163,7 @@ impl RecordedCase {
             world: self.world.clone(),
             profile: Arc::new(profile),
             scheduler: self.scheduler.clone(),
-            actions: self.actions.clone(),
+            actions: Arc::new(self.actions.clone()),
             faults: [].into(),
             every_probe: true,
             groups: Vec::new(),

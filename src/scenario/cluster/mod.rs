@@ -173,7 +173,7 @@ impl Reader {
             world: Arc::new(world),
             profile: Arc::new(LatencyProfile::default()),
             scheduler: Arc::default(),
-            actions,
+            actions: Arc::new(actions),
             faults: Arc::default(),
             every_probe: false,
             groups: Vec::new(),

@@ -19,6 +19,7 @@ use crate::components::runtime::{
 };
 use crate::components::scheduler::{Neighbours, SchedulerSetup};
 use crate::engine::{Distribution, Draws, Purpose, SimDuration, StreamKey};
+use crate::faults::FaultLimits;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -165,6 +166,7 @@ impl RecordedCase {
             scheduler: self.scheduler.clone(),
             actions: Arc::new(self.actions.clone()),
             faults: [].into(),
+            fault_limits: FaultLimits::default(),
             every_probe: true,
             groups: Vec::new(),
         }

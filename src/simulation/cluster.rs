@@ -383,6 +383,11 @@ impl Cluster {
         }
     }
 
+    /// The informers of controllers tell of everything that they know once more.
+    pub(super) fn resync(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        self.controllers.resync(now, out);
+    }
+
     /// Has a process model asked what containers do.
     pub(super) fn play(&mut self, model: Arc<dyn ProcessModel>) {
         self.runtimes.add_model(model);

@@ -15,7 +15,7 @@ use super::scheduler::scheduler_setup;
 use super::setting::Setting;
 use super::step::TimedStep;
 use super::verbs::VerbContext;
-use crate::api::{Kind, Metadata, Name, Namespace, Object, WallTime};
+use crate::api::{Kind, Metadata, Name, Namespace, Object, Text, WallTime};
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{
     ContainerBehavior, Glob, ImageBehavior, MetricOwner, MetricSeries, PodBehavior, Process, PullBehavior, Rate,
@@ -65,7 +65,7 @@ pub struct Scenario {
     pub(super) world: Arc<World>,
     pub(super) profile: Arc<LatencyProfile>,
     pub(super) scheduler: Arc<SchedulerSetup>,
-    pub(super) actions: Vec<TimedAction>,
+    pub(super) actions: Arc<Vec<TimedAction>>,
     pub(super) faults: Arc<[FaultPlan]>,
     pub(super) fault_limits: FaultLimits,
     pub(super) every_probe: bool,
@@ -315,8 +315,8 @@ pub(super) struct Loader<'f> {
     including: Vec<String>,
     /// What manifests and actions can make.
     pub makeable: Makeable,
-    /// The last manifest of each object.
-    pub written: BTreeMap<(Name, Name, Name), serde_json::Value>,
+    /// The last manifest of each object, as JSON text: few are ever looked at again.
+    pub written: BTreeMap<(Name, Name, Name), Text>,
     /// Objects that actions name: where, kind, namespace, name.
     pub named: Vec<(Place, Kind, Option<String>, String)>,
     nodes: Vec<Name>,
@@ -495,7 +495,7 @@ impl<'f> Loader<'f> {
             world: Arc::new(world),
             profile: Arc::new(profile),
             scheduler: Arc::new(scheduler),
-            actions,
+            actions: Arc::new(actions),
             faults: faults.into(),
             fault_limits,
             every_probe: file.every_probe.unwrap_or(false),

@@ -29,7 +29,7 @@ pub struct Plan {
     /// How the scheduler is configured.
     pub scheduler: Arc<SchedulerSetup>,
     /// What users and fate do, in order of time.
-    pub actions: Vec<TimedAction>,
+    pub actions: Arc<Vec<TimedAction>>,
     /// What goes wrong.
     pub faults: Arc<[FaultPlan]>,
     /// How much of it at once, and until when.

@@ -113,7 +113,7 @@ pub(super) struct Instance {
     /// What faults make it use.
     pub(super) excess: Vec<Excess>,
     /// What it does about requests, if any have come.
-    pub(super) serving: Option<Serving>,
+    pub(super) serving: Option<Box<Serving>>,
 }
 
 impl Instance {

@@ -174,7 +174,7 @@ impl Reader {
             world: Arc::new(world),
             profile: Arc::new(LatencyProfile::default()),
             scheduler: Arc::default(),
-            actions,
+            actions: Arc::new(actions),
             faults: Arc::default(),
             fault_limits: FaultLimits::default(),
             every_probe: false,

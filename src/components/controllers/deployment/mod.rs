@@ -15,6 +15,7 @@ pub(super) use revision::template_hash;
 use super::flow::{Desk, Flow, Halt, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::work_queue::{Key, Retry};
 use crate::api::{
     Amendment, Deployment, DeploymentStrategy, EventType, Id, Kind, Name, Object, OwnerReference, Part, Pod,
@@ -75,6 +76,8 @@ fn by_age(set: &Arc<ReplicaSet>) -> (crate::api::Timestamp, Name) {
 impl Controller for DeploymentController {
     type Key = Key;
     type View = View;
+    const INTEREST: Interest =
+        Interest::in_kinds(&[Kind::Deployment, Kind::ReplicaSet, Kind::Pod]).once_there_was(&[Kind::Deployment]);
 
     fn settings(&self) -> Settings {
         Settings { retry: Retry::DEFAULT.at_most(MOST_RETRIES), ..Settings::new("deployment-controller") }
@@ -136,7 +139,7 @@ impl Work<'_, '_> {
             return self.write_status(&sets);
         }
         self.note_pause()?;
-        if self.deployment.spec.paused || self.is_scaled(sets) {
+        if self.deployment.spec.paused || self.is_scaled(sets)? {
             return self.sync_scale(sets);
         }
         match self.deployment.spec.strategy {
@@ -145,12 +148,14 @@ impl Work<'_, '_> {
         }
     }
 
-    /// Whether somebody changed the number of replicas (`isScalingEvent`).
-    fn is_scaled(&self, sets: &[Arc<ReplicaSet>]) -> bool {
-        sets.iter()
-            .filter(|set| set.spec.replicas > 0)
-            .filter_map(|set| revision::desired_replicas(set))
-            .any(|desired| desired != self.deployment.spec.replicas)
+    /// Whether somebody changed the number of replicas (`isScalingEvent`). To find that out the revisions are brought
+    /// up to date, and what was found before is then out of date: where a set gets a new revision, as in a rollback,
+    /// the rest of the sync loses to this write.
+    fn is_scaled(&mut self, sets: &[Arc<ReplicaSet>]) -> Step<bool> {
+        let sets = self.revise(sets, false)?;
+        let mut active = sets.all().filter(|set| set.spec.replicas > 0);
+        let wanted = self.deployment.spec.replicas;
+        Ok(active.any(|set| revision::desired_replicas(set).is_some_and(|desired| desired != wanted)))
     }
 
     fn reference(&self) -> crate::api::ObjectReference {

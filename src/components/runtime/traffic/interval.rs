@@ -233,7 +233,7 @@ impl Runtimes {
     }
 
     fn serving(&self, place: Place) -> Option<&Serving> {
-        self.record_and_instance(place)?.1.serving.as_ref()
+        self.record_and_instance(place)?.1.serving.as_deref()
     }
 
     /// A server's interval leaves its traces: CPU, memory, perhaps too much of it.
@@ -447,7 +447,7 @@ impl Instance {
 
     /// How many requests it has served.
     pub(in crate::components::runtime) fn served(&self) -> u64 {
-        u64::from(self.requests) + self.serving.as_ref().map_or(0, Serving::served)
+        u64::from(self.requests) + self.serving.as_deref().map_or(0, Serving::served)
     }
 
     /// The port at which requests come.

@@ -6,7 +6,8 @@
 //! keys to its queue, a view of the cluster, and a sync written as straight-line code ([`Flow`]).
 //!
 //! Everything follows `pkg/controller` of Kubernetes 1.36. Left out on purpose: leader election, periodic resyncs of
-//! informers (every 12 hours and more; [`ControllerManager::resync`] is one), and controllers of things that are not simulated (tokens, certificates, …).
+//! informers (every 12 hours and more; [`ControllerManager::resync`] is one), and controllers of things that are not
+//! simulated (tokens, certificates, …).
 
 mod attach_detach;
 mod cron_job;

@@ -1,7 +1,8 @@
 //! Requests of which whoever gets one dies (`PoisonRequest`).
 //!
-//! Each is sent to a Service, on the way that every request takes: to one of the endpoints that the proxies know. Whoever
-//! sends it hears nothing, and sends it again, so that one request may end several processes, one after another.
+//! Each is sent to a Service, on the way that every request takes: to one of the endpoints that the proxies know.
+//! Whoever sends it hears nothing, and sends it again, so that one request may end several processes, one after
+//! another.
 
 use super::TrafficMessage;
 use crate::api::Name;

@@ -378,7 +378,7 @@ const MORE_EFFECTS: &[(&str, &str)] = &[
     ),
     (
         r#"Deadlock(requests: 20), on: (pods: "web-*"), at: "1m", lasts: "4m""#,
-        "eventually any(pods(app=web) where restarts > 0) from 1m until 5m",
+        "eventually all(pods(app=web) where restarts > 0) from 1m until 5m",
     ),
     (
         r#"DiskFill(into: EmptyDir("scratch"), per_minute: "6Gi"), on: (pods: "web-*"), at: "1m", lasts: "1m""#,

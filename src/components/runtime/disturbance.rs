@@ -445,6 +445,15 @@ impl Runtimes {
         })
     }
 
+    /// Whether a fault that has no say in a command now may have one in the next like it.
+    pub(super) fn exec_may_be_disturbed(&self, place: Place, command: &str) -> bool {
+        self.striking_in(place).any(|(found, _)| match &found.kind {
+            FaultKind::Deadlock(_) => true,
+            FaultKind::ExecFailure(ExecFailure { command: pattern, .. }) => pattern.matches(command),
+            _ => false,
+        })
+    }
+
     /// What a listener does with a request, if a fault has a say, and how much later.
     pub(super) fn listener_disturbed(
         &self,

@@ -125,9 +125,10 @@ impl Runtimes {
         plan: Result<Option<(ExecStep, SimDuration)>, Box<CriError>>,
     ) -> Result<Option<(ExecStep, SimDuration)>, Box<CriError>> {
         let plan = plan?;
-        let disturbed = self.exec_disturbed(place, &join(exec.command), u64::from(id));
-        Ok(match disturbed {
+        let command = join(exec.command);
+        Ok(match self.exec_disturbed(place, &command, u64::from(id)) {
             Some(result) => Some((ExecStep { result, ..ExecStep::default() }, SimDuration::ZERO)),
+            None if self.exec_may_be_disturbed(place, &command) => plan.map(|(step, _)| (step, SimDuration::ZERO)),
             None => plan,
         })
     }

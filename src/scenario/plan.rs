@@ -8,7 +8,7 @@ use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{Glob, MachineLoad, World};
 use crate::components::scheduler::SchedulerSetup;
 use crate::engine::{Distribution, SimDuration};
-use crate::faults::FaultPlan;
+use crate::faults::{FaultLimits, FaultPlan};
 use std::sync::Arc;
 
 /// What is to be run.
@@ -32,6 +32,8 @@ pub struct Plan {
     pub actions: Arc<Vec<TimedAction>>,
     /// What goes wrong.
     pub faults: Arc<[FaultPlan]>,
+    /// How much of it at once, and until when.
+    pub fault_limits: FaultLimits,
     /// Whether every probe is run, also those that are sure to change nothing.
     pub every_probe: bool,
     /// The groups of machines that an autoscaler adds to and takes from.

@@ -52,7 +52,9 @@ impl Cluster {
                 let mut present = Node::clone(&template);
                 Arc::make_mut(&mut present.status).images = kubelet.images().clone();
                 self.register(SimTime::ZERO, &present);
-                self.controllers.was_up(node.name, node.uptime);
+                // A kubelet registers its node once it has started.
+                let start = plan.profile.kubelet_start.median().unwrap_or_default();
+                self.controllers.was_up(node.name, node.uptime.saturating_sub(start));
                 self.watch_usage(SimTime::ZERO, index, out);
             } else {
                 self.not_yet_there(index);

@@ -193,6 +193,11 @@ impl<C: Controller> Host<C> {
         self.settle(now, shared, out);
     }
 
+    /// Whether something is waited for that should have been seen long ago.
+    pub(super) fn waits_in_vain(&self, now: SimTime) -> bool {
+        self.desk.expectations.are_overdue(now)
+    }
+
     /// The sync that a worker is at.
     pub(super) fn insight(&self, worker: u32) -> Option<SyncInsight> {
         let task = self.tasks[worker as usize].as_ref()?;

@@ -1,7 +1,7 @@
 //! What a controller is told of: the kinds of its informers, and what must be there for them to matter.
 //!
-//! A controller of ReplicaSets has an informer for pods, but as long as there was never a ReplicaSet, no pod concerns it.
-//! Most clusters use a few of the controllers, so most changes pass most of them by without a call.
+//! A controller of ReplicaSets has an informer for pods, but as long as there was never a ReplicaSet, no pod concerns
+//! it. Most clusters use a few of the controllers, so most changes pass most of them by without a call.
 
 use crate::api::Kind;
 

@@ -139,7 +139,7 @@ impl Work<'_, '_> {
             return self.write_status(&sets);
         }
         self.note_pause()?;
-        if self.deployment.spec.paused || self.is_scaled(sets) {
+        if self.deployment.spec.paused || self.is_scaled(sets)? {
             return self.sync_scale(sets);
         }
         match self.deployment.spec.strategy {
@@ -148,12 +148,14 @@ impl Work<'_, '_> {
         }
     }
 
-    /// Whether somebody changed the number of replicas (`isScalingEvent`).
-    fn is_scaled(&self, sets: &[Arc<ReplicaSet>]) -> bool {
-        sets.iter()
-            .filter(|set| set.spec.replicas > 0)
-            .filter_map(|set| revision::desired_replicas(set))
-            .any(|desired| desired != self.deployment.spec.replicas)
+    /// Whether somebody changed the number of replicas (`isScalingEvent`). To find that out the revisions are brought
+    /// up to date, and what was found before is then out of date: where a set gets a new revision, as in a rollback,
+    /// the rest of the sync loses to this write.
+    fn is_scaled(&mut self, sets: &[Arc<ReplicaSet>]) -> Step<bool> {
+        let sets = self.revise(sets, false)?;
+        let mut active = sets.all().filter(|set| set.spec.replicas > 0);
+        let wanted = self.deployment.spec.replicas;
+        Ok(active.any(|set| revision::desired_replicas(set).is_some_and(|desired| desired != wanted)))
     }
 
     fn reference(&self) -> crate::api::ObjectReference {

@@ -185,6 +185,11 @@ impl Controller for NodeLifecycleController {
 }
 
 impl NodeLifecycleController {
+    /// Whether the last round found all zones lost.
+    pub const fn all_zones_are_lost(&self) -> bool {
+        self.all_disrupted
+    }
+
     /// A node had been there for so long when everything began.
     pub fn was_up(&mut self, node: Name, uptime: SimDuration) {
         self.uptimes.insert(node, uptime);

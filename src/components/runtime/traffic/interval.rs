@@ -100,6 +100,10 @@ impl Runtimes {
             }
             TrafficMessage::Interval { turn } if turn == self.roads.turn => self.interval(now, out),
             TrafficMessage::Interval { .. } => Vec::new(),
+            TrafficMessage::Poison { fault, request, sent } => {
+                self.poison_is_sent(now, (fault, request, sent), out);
+                Vec::new()
+            }
         }
     }
 
@@ -202,7 +206,7 @@ impl Runtimes {
         let mut bounds: BTreeMap<Backend, Bounds> = BTreeMap::new();
         for (node, servers) in by_node {
             let machine = &self.machines[node.index()];
-            let all = machine.capacity.get(*CPU).unwrap_or(BOUNDLESS) / i64::from(machine.slow.max(1));
+            let all = machine.cpu_left(machine.capacity.get(*CPU).unwrap_or(BOUNDLESS));
             let wants: Vec<(i64, i64)> = servers
                 .iter()
                 .map(|(_, request, limit, background, wants)| (*request, (background + wants).min(*limit)))

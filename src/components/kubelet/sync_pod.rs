@@ -222,13 +222,14 @@ impl Kubelet {
 
     /// Volumes are there: the rest of the sync begins (`SyncPod` of the runtime manager).
     pub(super) fn volumes_ready(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
-        let Some(state) = self.pods.get_mut(&key) else { return };
-        if state.probed.is_none() || state.probes.is_empty() {
-            state.probed = Some(state.pod.clone());
-        }
+        let Some(state) = self.pods.get(&key) else { return };
+        let unprobed = state.probed.is_none() || state.probes.is_empty();
         self.tell_missing_pull_secrets(now, key, out);
         self.add_probes(now, key, out);
-        let Some(state) = self.pods.get(&key) else { return };
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        if unprobed && !state.probes.is_empty() {
+            state.probed = Some(state.pod.clone());
+        }
         let Some(Activity::Syncing(sync)) = state.worker.as_ref().map(|worker| &worker.activity) else { return };
         let restart_all =
             state.status.as_ref().is_some_and(|tracked| tracked.status.is_true(*ALL_CONTAINERS_RESTARTING));

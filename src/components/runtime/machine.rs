@@ -10,7 +10,7 @@ use super::program::Program;
 use super::script::Script;
 use super::traffic::{Serving, TrafficMessage};
 use super::{CANCELED, Exit, LoadStep, MachineLoad, Process, START_ERROR, UNKNOWN_REASON};
-use crate::api::{ContainerId, FastMap, Name, Pod, ResourceList, Text};
+use crate::api::{ContainerId, FastMap, Name, Pod, PodStatus, ResourceList, Text};
 use crate::components::cri::{
     ContainerConfig, CriCall, CriError, CriReply, InstanceState, InstanceStatus, PodKey, RuntimePod, SandboxStatus,
     pod_stream,
@@ -19,7 +19,7 @@ use crate::components::message::{Message, NodeIndex};
 use crate::engine::{Outbox, SimTime, StreamKey};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// The numbers of the programs that scripts start begin after this one.
 const FIRST_PID: u32 = 20;
@@ -185,6 +185,12 @@ impl PodRecord {
         self.instances.iter_mut()
     }
 
+    /// What was known of the pod when its sandbox was made is no news to anybody: room is made.
+    fn forget_status(&mut self) {
+        static NOTHING: LazyLock<Arc<PodStatus>> = LazyLock::new(Arc::default);
+        Arc::make_mut(&mut self.pod).status = NOTHING.clone();
+    }
+
     /// Which pod it is.
     pub(super) const fn key(&self) -> PodKey {
         self.key
@@ -302,6 +308,7 @@ impl Machine {
         let Some(record) = self.pods.get_mut(&key) else { return };
         if let Some(sandbox) = record.sandboxes.iter_mut().find(|sandbox| sandbox.id == id && sandbox.ready) {
             sandbox.ready = false;
+            record.forget_status();
             self.publish(key, out);
         }
     }

@@ -7,7 +7,7 @@
   const say = (text, name) => (name === undefined ? texts[text] : texts[text].replaceAll("\u0001", name));
   const nameOf = (pod) => pod.k.slice(pod.k.indexOf("/") + 1);
   const $ = (id) => document.getElementById(id);
-  const LEFT = 230, RIGHT = 150, HEAD = 26, ROW = { node: 24, pod: 20, container: 15, fault: 17 };
+  const LEFT = 230, RIGHT = 150, HEAD = 26, CROWD = 120, ROW = { node: 24, pod: 20, container: 15, fault: 17 };
 
   // Times as people write them.
   const time = (ms) => {
@@ -132,9 +132,13 @@
     for (let t = Math.ceil(from / step) * step; t <= to + 1e-6; t += step) {
       pen.fillStyle = css.rule; pen.fillRect(x(t), HEAD - 4, 1, height);
     }
-    for (const [t] of actions) if (t > from && t < to) {
-      pen.fillStyle = css.soft;
-      for (let i = HEAD; i < height; i += 6) pen.fillRect(x(t), i, 1, 3);
+    // A dashed line for each action; where they crowd, ticks under the scale, or nothing else would be seen.
+    const marks = new Set();
+    for (const [t] of actions) if (t > from && t < to) marks.add(Math.round(x(t)));
+    pen.fillStyle = css.soft;
+    for (const mark of marks) {
+      if (marks.size > CROWD) pen.fillRect(mark, HEAD - 4, 1, 4);
+      else for (let i = HEAD; i < height; i += 6) pen.fillRect(mark, i, 1, 3);
     }
     let first = 0, last = rows.length;
     while (first < last) { const mid = (first + last) >> 1; if (rows[mid].y + rows[mid].h < top) first = mid + 1; else last = mid; }

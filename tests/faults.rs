@@ -417,6 +417,33 @@ const MORE_EFFECTS: &[(&str, &str)] = &[
         r#"PodSecurity(), at: "1m", lasts: "1m""#,
         "eventually event(replicaset(web-*), FailedCreate, '*violates PodSecurity*') within 2m",
     ),
+    // The clock is set ahead: what ends in ten minutes ends now; set right, it goes on.
+    (
+        r#"ClockFailure(from: "10m", code: 78), on: (pods: "web-*"), at: "50s", lasts: "3m"), (fault: ClockSkew(ahead: "20m"),
+           on: (nodes: "node-2"), at: "1m", lasts: "1m""#,
+        "eventually count(pods(app=web) where status.containerStatuses[0].lastState.terminated.exitCode == 78) == 1",
+    ),
+    // Ten seconds would do for a kubelet to notice; it looks again after two minutes.
+    (
+        r#"EvictionDelay(by: "2m"), on: (nodes: "node-2"), lasts: "4m"), (fault: NodePressure(memory: "50Mi"),
+           on: (nodes: "node-2"), at: "30s", lasts: "3m""#,
+        "first node(node-2).condition(MemoryPressure) == True between 100s and 3m",
+    ),
+    (
+        r#"KubeletConfigChange(kubelet: (eviction: (hard: {"memory.available": "17Gi"}))), on: (nodes: "node-2"),
+           at: "1m", lasts: "1m""#,
+        "eventually node(node-2).condition(MemoryPressure) == True from 1m until 2m",
+    ),
+    (
+        r#"MutatedResources(limits: {"memory": "128Mi"}), on: (pods: "web-*", containers: Some("web")), at: "1m",
+           lasts: "1m""#,
+        "count(pods(app=web) where spec.containers[0].resources.limits.memory == '128Mi') == 1",
+    ),
+    // The second try ends another one.
+    (
+        r#"PoisonRequest(service: "web", every: "20s", retries: 1), on: (pods: "web-*"), at: "1m", lasts: "30s""#,
+        "eventually count(pods(app=web) where status.containerStatuses[0].lastState.terminated.exitCode == 139) == 2",
+    ),
     (r#"LoadSurge(percent: 1000), at: "1m", lasts: "1m""#, "eventually traffic(web).requests == 100 from 1m until 2m"),
 ];
 
@@ -439,6 +466,20 @@ spec:
     spec:
       containers: [{name: db, image: registry.example/db:1, volumeMounts: [{name: data, mountPath: /data}]}]
       volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: api}
+spec: {selector: {app: api}, ports: [{port: 80}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api}
+spec:
+  selector: {matchLabels: {app: api}}
+  template:
+    metadata: {labels: {app: api}}
+    spec: {containers: [{name: api, image: registry.example/api:1}]}
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -499,16 +540,21 @@ const STORE_SCENARIO: &str = r#"Scenario(
         Pool(name: "cloud-{}", count: 0, labels: {"pool": "cloud"}, autoscale: (max: 1, provision: "20s")),
     ],
     manifests: [File("disk.yaml"), File("store.yaml")],
-    behaviors: [(pods: "calc-*", containers: [(name: "calc", process: (usage: [(milli_cpu: 20)]))])],
+    behaviors: [
+        (pods: "calc-*", containers: [(name: "calc", process: (usage: [(milli_cpu: 20)]))]),
+        (pods: "api-*", containers: [(name: "api", process: (listen: [(port: 80)], work: (cpu: "20ms")))]),
+    ],
+    traffic: [(service: "api", rate: Constant(100), timeout: "1s")],
     faults: [FAULTS],
     expect: [EXPECT],
 )"#;
 
-const STORE_HEALED: [&str; 4] = [
+const STORE_HEALED: [&str; 5] = [
     "deployment(db).readyReplicas == 1",
     "deployment(calc).readyReplicas == 1",
     "deployment(site/site).readyReplicas == 1",
     "deployment(big).readyReplicas == 1",
+    "traffic(api).goodput >= 99",
 ];
 
 /// Kinds that need the store to show what they do.
@@ -546,6 +592,11 @@ const STORE_EFFECTS: &[(&str, &str)] = &[
     ),
     (r#"ProvisionDelay(by: "2m"), lasts: "4m""#, "never any(pods(app=db) where phase == Running) until 2m"),
     (r#"AttachDelay(by: "2m"), lasts: "4m""#, "never any(pods(app=db) where phase == Running) until 2m"),
+    // A hundred requests a second need two CPUs, of which eight tenths of one are left.
+    (
+        r#"CpuSteal(percent: 80), on: (nodes: "node-*"), at: "1m", lasts: "2m""#,
+        "eventually traffic(api).goodput < 50 from 1m until 3m",
+    ),
     (r#"AutoscalerHang, lasts: "3m""#, "never any(pods(app=big) where phase == Running) until 3m"),
     (r#"NoCapacity, lasts: "3m""#, "never any(pods(app=big) where phase == Running) until 3m"),
 ];
@@ -744,6 +795,71 @@ fn whoever_mends_does_so_until_the_server_listens() {
         (fault: ApiUnavailable, at: "90s", lasts: "90s")"#;
     let expect = ["not node(node-2).schedulable at 179s", "node(node-2).schedulable"];
     let verdicts = run(&scenario(faults, "", &expect), 1).verdicts();
+    assert!(verdicts.iter().all(|verdict| verdict.met), "{verdicts:#?}");
+}
+
+/// What strikes and what is healed, with the word that the trace has for it, in seconds.
+fn told(scenario: &Scenario) -> Vec<(u64, &'static str, String)> {
+    let mut simulation = scenario.simulate(1).recorded();
+    simulation.run();
+    let record = simulation.into_record().expect("it was recorded");
+    let words = ["Strike", "Blow", "Heal", "LeftOut"];
+    let facts = record.facts().iter().filter(|fact| words.contains(&fact.what));
+    facts.map(|fact| (fact.time.as_nanos() / 1_000_000_000, fact.what, fact.part.to_string())).collect()
+}
+
+#[test]
+fn limits_leave_out_what_is_too_much_and_heal_what_lasts_too_long() {
+    let faults = r#"(fault: Cordon, name: "a", on: (nodes: "*"), at: "10s", lasts: "1m"),
+        (fault: MetricsDown, name: "b", at: "20s", lasts: "9m"),
+        (fault: PodKill(), name: "c", on: (pods: "web-*", count: 1), at: "30s"),
+        (fault: PodKill(), name: "d", on: (pods: "web-*", count: 1), at: "80s"),
+        (fault: EventLoss(), name: "e", at: "3m")"#;
+    let files = |limits: &str| {
+        let text = SCENARIO.replace("ACTIONS", "").replace("FAULTS", faults).replace("EXPECT", "");
+        let text = text.replace("expect:", &format!("fault_limits: {limits}, expect:"));
+        let files = BTreeMap::from([("shop.ron", text.as_str()), ("shop.yaml", MANIFESTS)]);
+        Scenario::load("shop.ron", &files).unwrap_or_else(|problems| panic!("{problems}"))
+    };
+    let short = |told: Vec<(u64, &str, String)>| {
+        told.iter().map(|(at, what, name)| format!("{at} {what} {name}")).collect::<Vec<_>>().join(", ")
+    };
+    let one = short(told(&files(r#"(at_once: 1, until: "2m")"#)));
+    assert_eq!(
+        one,
+        "10 Strike a, 10 Strike a, 10 Strike a, 20 LeftOut b, 30 LeftOut c, 70 Heal a, 70 Heal a, 70 Heal a, 80 Blow d",
+        "all targets of one fault are struck, others wait for nobody"
+    );
+    let two = short(told(&files(r#"(at_once: 2, until: "2m")"#)));
+    assert_eq!(
+        two,
+        "10 Strike a, 10 Strike a, 10 Strike a, 20 Strike b, 30 LeftOut c, 70 Heal a, 70 Heal a, 70 Heal a, 80 Blow d, \
+         120 Heal b",
+        "what would last longer is healed, and nothing strikes afterwards"
+    );
+}
+
+#[test]
+fn without_its_faults_a_scenario_goes_as_it_would() {
+    let faults = r#"(fault: PodKill(force: true), on: (pods: "web-*"), at: "1m")"#;
+    let struck = scenario(faults, DELETION, &[]);
+    let untouched = scenario("", DELETION, &[]);
+    assert_eq!(run(&struck.clone().without_faults(), 3).digest(), run(&untouched, 3).digest());
+    assert_ne!(run(&struck, 3).digest(), run(&untouched, 3).digest());
+}
+
+#[test]
+fn only_processes_whose_settings_say_so_crash() {
+    // The environment of web says nothing of a colour.
+    let faults = r#"(fault: CrashLoop(env: {"COLOUR": "red"}), on: (pods: "web-*"), at: "1m", lasts: "5m")"#;
+    let verdicts = run(&scenario(faults, "", &["none(pods(app=web) where restarts > 0)"]), 1).verdicts();
+    assert!(verdicts.iter().all(|verdict| verdict.met), "{verdicts:#?}");
+    let red = MANIFESTS.replace("image: shop:1\n", "image: shop:1\n        env: [{name: COLOUR, value: red}]\n");
+    let text = SCENARIO.replace("ACTIONS", "").replace("FAULTS", faults);
+    let text = text.replace("EXPECT", r#""count(pods(app=web) where restarts > 0) == 3""#);
+    let files = BTreeMap::from([("shop.ron", text.as_str()), ("shop.yaml", red.as_str())]);
+    let scenario = Scenario::load("shop.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    let verdicts = run(&scenario, 1).verdicts();
     assert!(verdicts.iter().all(|verdict| verdict.met), "{verdicts:#?}");
 }
 

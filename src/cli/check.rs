@@ -52,6 +52,9 @@ pub struct Check {
     /// while, and in the end all has to be well that is so without faults. Expectations are not looked at
     #[arg(long)]
     swarm: bool,
+    /// No more than so many faults for each seed of a swarm
+    #[arg(long, value_name = "N", requires = "swarm")]
+    faults: Option<usize>,
     /// List the laws that are checked
     #[arg(long)]
     list: bool,
@@ -81,7 +84,7 @@ impl Check {
             }
         };
         tell::notes(&scenario.notes, self.quiet);
-        let swarm = self.swarm.then(|| SwarmCheck::of(&path, &scenario)).flatten();
+        let swarm = self.swarm.then(|| SwarmCheck::of(&path, &scenario, self.faults)).flatten();
         let found = match &swarm {
             Some(swarm) => self.each(&|seeds, jobs| swarm.explore(seeds, jobs)),
             None => self.each(&|seeds, jobs| explore(&scenario, seeds, jobs)),
@@ -167,7 +170,8 @@ impl Check {
                 println!("  seed {}, at {at}: {}: {}", finding.seed, told(&finding.broken), finding.seen);
             }
             let seed = first.seed;
-            println!("\nThis repeats it:\n  podsim check {path} --swarm --first-seed {seed} --seeds 1");
+            let most = self.faults.map(|most| format!(" --faults {most}")).unwrap_or_default();
+            println!("\nThis repeats it:\n  podsim check {path} --swarm{most} --first-seed {seed} --seeds 1");
             if smallest.is_some() {
                 println!("What is left of it is in {}", self.out.display());
             }

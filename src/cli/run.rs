@@ -47,6 +47,9 @@ pub struct Run {
     /// The seed of all chance
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Leave the scenario's faults out: all else goes as it would with them, so that the two can be compared
+    #[arg(long)]
+    without_faults: bool,
     /// How long the cluster is watched, such as 90s, 5m or 1h30m
     #[arg(long, value_name = "DURATION")]
     until: Option<SimDuration>,
@@ -117,6 +120,7 @@ impl Run {
                 None => self.load_manifests()?,
             },
         };
+        let scenario = if self.without_faults { scenario.without_faults() } else { scenario };
         Ok(match self.until {
             Some(until) => scenario.until(until),
             None => scenario,

@@ -2,7 +2,7 @@
 
 use super::disk::Disk;
 use podsim::engine::SimDuration;
-use podsim::faults::{SwarmTargets, swarm};
+use podsim::faults::{SwarmTargets, swarm_of};
 use podsim::scenario::{Parts, Scenario};
 use podsim::simulation::{Finding, examine_recovery, parallel_on, smallest};
 use std::collections::BTreeMap;
@@ -16,17 +16,24 @@ pub(super) struct SwarmCheck {
     targets: SwarmTargets,
     /// When all faults are over.
     healed: SimDuration,
+    /// No more than so many for each seed.
+    most: usize,
 }
 
 impl SwarmCheck {
     /// The check of a scenario that could be read.
-    pub(super) fn of(path: &str, scenario: &Scenario) -> Option<Self> {
+    pub(super) fn of(path: &str, scenario: &Scenario, most: Option<usize>) -> Option<Self> {
         let parts = Parts::load(path, &Disk).ok()?.expecting(None);
-        Some(Self { parts, targets: scenario.swarm_targets(), healed: scenario.duration() })
+        Some(Self {
+            parts,
+            targets: scenario.swarm_targets(),
+            healed: scenario.duration(),
+            most: most.unwrap_or(usize::MAX),
+        })
     }
 
     fn struck(&self, seed: u64) -> Parts {
-        let faults = swarm(seed, self.healed, &self.targets);
+        let faults = swarm_of(seed, self.healed, &self.targets, self.most);
         self.parts.clone().struck_by(&faults, self.healed + RECOVERY)
     }
 

@@ -6,6 +6,7 @@
 use crate::engine::{Distribution, DistributionError, Draws, Purpose, SimDuration, SimTime, StreamKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 
 const LOAD: Purpose = Purpose::new("load");
 
@@ -37,6 +38,9 @@ pub struct LatencyProfile {
     pub main_loop_step: Distribution,
     /// What a kubelet computes between two calls to its runtime.
     pub sync_step: Distribution,
+    /// The making of a pod's directories, or of those of its logs, on a kubelet's disk.
+    #[serde(default = "usual_directories")]
+    pub directories: Distribution,
     /// What a kubelet does for a container before it is created: its directories and files, and what it is made from.
     #[serde(default = "usual_prepare_container")]
     pub prepare_container: Distribution,
@@ -77,30 +81,114 @@ pub struct LatencyProfile {
     pub load: Load,
 }
 
-/// The load of a machine that is shared with other work: in each window of time everything takes longer, or less long,
-/// by one factor.
+/// The load of a machine: everything takes longer, or less long, by one factor, which comes and goes in waves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
+    /// The median of the factor.
+    #[serde(default = "usual_level")]
+    pub level: f64,
+    /// How it varies, for long and for short.
+    pub waves: [Wave; 2],
+    /// With which power of the factor calls to the API server and its words to watchers take longer: they take memory
+    /// and processors more than disks.
+    #[serde(default = "usual_level")]
+    pub calls: f64,
+    /// How much of a step's time the steps for others that come after it wait for: one over the number of processors
+    /// or disks.
+    #[serde(default)]
+    pub crowd: f64,
+    /// Whether all nodes are one machine, as those of a cluster on a workstation are; otherwise each has a load of its
+    /// own.
+    #[serde(default)]
+    pub one_machine: bool,
+}
+
+impl Load {
+    /// The load as calls to the API server feel it.
+    pub fn of_calls(self) -> Self {
+        let milder = |wave: Wave| Wave { sigma: wave.sigma * self.calls, ..wave };
+        Self { level: libm::pow(self.level, self.calls), waves: self.waves.map(milder), ..self }
+    }
+}
+
+/// A factor that is drawn anew for every window of time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wave {
     /// How long a window is.
     pub window: SimDuration,
     /// Standard deviation of the logarithm of the factor, whose median is one; zero for no variation.
     pub sigma: f64,
 }
 
-impl Load {
+const fn usual_level() -> f64 {
+    1.0
+}
+
+impl Wave {
     /// The window in which an instant lies.
-    pub const fn window_at(&self, now: SimTime) -> u64 {
+    const fn window_at(&self, now: SimTime) -> u64 {
         if self.window.is_zero() { 0 } else { now.as_nanos() / self.window.as_nanos() }
     }
 
-    /// The factor of a window, in thousandths.
-    pub fn factor(&self, draws: Draws, window: u64) -> u64 {
-        if self.sigma == 0.0 {
-            return 1_000;
+    /// The logarithm of the factor in a window.
+    fn logarithm(&self, draws: Draws, stream: StreamKey, window: u64) -> f64 {
+        if self.sigma == 0.0 { 0.0 } else { self.sigma * draws.draw(LOAD, stream, window).normal() }
+    }
+}
+
+/// What a load makes of the steps of a machine.
+#[derive(Debug, Clone)]
+pub struct LoadGauge {
+    load: Load,
+    draws: Draws,
+    machine: StreamKey,
+    /// The windows that were looked at last, and their factor in thousandths.
+    last: Cell<([u64; 2], u64)>,
+    /// The work there is, of which nobody waits for what is its own.
+    work: Cell<Work>,
+}
+
+/// The work of a machine: whose is the last, until when all of it takes, and until when what is of others.
+#[derive(Debug, Clone, Copy, Default)]
+struct Work {
+    owner: u64,
+    until: SimTime,
+    of_others_until: SimTime,
+}
+
+impl LoadGauge {
+    /// A load of a machine, as it is drawn for a run.
+    pub fn new(load: Load, draws: Draws, machine: StreamKey) -> Self {
+        Self { load, draws, machine, last: Cell::new(([u64::MAX; 2], 1_000)), work: Cell::default() }
+    }
+
+    /// How long something takes at a moment that usually takes so long.
+    pub fn stretched(&self, now: SimTime, span: SimDuration) -> SimDuration {
+        let windows = self.load.waves.map(|wave| wave.window_at(now));
+        let (known, mut factor) = self.last.get();
+        if known != windows {
+            let [long, short] = self.load.waves;
+            let sum = long.logarithm(self.draws, self.machine.part("long"), windows[0])
+                + short.logarithm(self.draws, self.machine.part("short"), windows[1]);
+            factor = (self.load.level * libm::exp(sum) * 1_000.0) as u64;
+            self.last.set((windows, factor));
         }
-        let normal = draws.draw(LOAD, StreamKey::new("control plane"), window).normal();
-        (libm::exp(self.sigma * normal) * 1_000.0) as u64
+        span.mul_ratio(factor, 1_000)
+    }
+
+    /// The same of a step of somebody, which waits for the work of others that came before it.
+    pub fn in_turn(&self, now: SimTime, owner: StreamKey, span: SimDuration) -> SimDuration {
+        let takes = self.stretched(now, span);
+        let mut work = self.work.get();
+        if work.owner != owner.bits() {
+            work = Work { owner: owner.bits(), of_others_until: work.until, ..work };
+        }
+        let begins = work.of_others_until.max(now);
+        work.until = work.until.max(begins) + takes.mul_ratio((self.load.crowd * 1_000.0) as u64, 1_000);
+        self.work.set(work);
+        begins.since(now) + takes
     }
 }
 
@@ -135,7 +223,7 @@ impl LatencyProfile {
     }
 
     /// Every latency with its name.
-    pub fn named(&self) -> [(&'static str, &Distribution); 29] {
+    pub fn named(&self) -> [(&'static str, &Distribution); 30] {
         [
             ("api_read", &self.api_read),
             ("api_write", &self.api_write),
@@ -149,6 +237,7 @@ impl LatencyProfile {
             ("worker_wake", &self.worker_wake),
             ("main_loop_step", &self.main_loop_step),
             ("sync_step", &self.sync_step),
+            ("directories", &self.directories),
             ("prepare_container", &self.prepare_container),
             ("relist", &self.relist),
             ("mount", &self.mount),
@@ -182,6 +271,7 @@ impl LatencyProfile {
             "worker_wake" => &mut self.worker_wake,
             "main_loop_step" => &mut self.main_loop_step,
             "sync_step" => &mut self.sync_step,
+            "directories" => &mut self.directories,
             "prepare_container" => &mut self.prepare_container,
             "relist" => &mut self.relist,
             "mount" => &mut self.mount,
@@ -206,6 +296,11 @@ impl LatencyProfile {
     }
 }
 
+/// Of profiles that say nothing about directories.
+fn usual_directories() -> Distribution {
+    LatencyProfile::kubernetes_1_36().directories
+}
+
 /// Of profiles that say nothing about the preparing of containers.
 fn usual_prepare_container() -> Distribution {
     LatencyProfile::kubernetes_1_36().prepare_container
@@ -225,6 +320,46 @@ impl Default for LatencyProfile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn gauge(level: f64, sigma: f64, crowd: f64) -> LoadGauge {
+        let waves = [Wave { window: SimDuration::from_secs(5), sigma }; 2];
+        let load = Load { level, waves, calls: 1.0, crowd, one_machine: false };
+        LoadGauge::new(load, Draws::new(1), StreamKey::new("node-1"))
+    }
+
+    #[test]
+    fn a_load_stretches_what_happens_at_once_by_one_factor() {
+        let (at, span) = (SimTime::from_millis, SimDuration::from_millis(100));
+        let steady = gauge(2.5, 0.0, 0.0);
+        assert_eq!(steady.stretched(at(7), span), SimDuration::from_millis(250));
+        let waves = gauge(1.0, 0.8, 0.0);
+        assert_eq!(waves.stretched(at(0), span), waves.stretched(at(4_999), span));
+        assert_ne!(waves.stretched(at(0), span), waves.stretched(at(5_000), span));
+        let calls = Load { calls: 0.5, ..gauge(4.0, 0.8, 0.0).load }.of_calls();
+        assert_eq!((calls.level, calls.waves[0].sigma), (2.0, 0.4));
+    }
+
+    #[test]
+    fn a_step_waits_for_those_for_others_and_not_for_its_own() {
+        let (a, b, c) = (StreamKey::new("a"), StreamKey::new("b"), StreamKey::new("c"));
+        let (now, step) = (SimTime::from_millis(50), SimDuration::from_millis(10));
+        let cases: [(f64, &[StreamKey], u64); 6] = [
+            (0.5, &[a], 10),
+            (0.5, &[a, a], 10),
+            (0.5, &[a, b], 15),
+            (0.5, &[a, b, c], 20),
+            (0.5, &[a, a, b], 20),
+            (0.0, &[a, b, c], 10),
+        ];
+        for (crowd, owners, last) in cases {
+            let gauge = gauge(1.0, 0.0, crowd);
+            let takes: Vec<_> = owners.iter().map(|owner| gauge.in_turn(now, *owner, step)).collect();
+            assert_eq!(takes.last(), Some(&SimDuration::from_millis(last)), "{crowd} {owners:?}");
+        }
+        let gauge = gauge(1.0, 0.0, 0.5);
+        assert_eq!(gauge.in_turn(now, a, step), step);
+        assert_eq!(gauge.in_turn(SimTime::from_millis(60), b, step), step, "what is over is not waited for");
+    }
 
     #[test]
     fn the_shipped_profiles_are_valid() {

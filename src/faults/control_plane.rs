@@ -1,9 +1,11 @@
 //! Faults of the control plane: the wires to the API server, the server itself, and the processes around it.
 
+use crate::api::Amount;
 use crate::engine::{Distribution, SimDuration};
 use crate::scenario::Placed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Who talks to the API server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -167,6 +169,16 @@ impl Default for WebhookDown {
         let timeout = SimDuration::from_secs(10);
         Self { webhook: "policy.example.com".to_owned(), kinds: Vec::new(), policy: FailurePolicy::Fail, timeout }
     }
+}
+
+/// An admission webhook that changes what the containers of new pods request, and their limits.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MutatedResources {
+    /// What they request then: `{"cpu": "100m"}`; else as it was.
+    pub requests: BTreeMap<String, Amount>,
+    /// What they may have then; else as it was.
+    pub limits: BTreeMap<String, Amount>,
 }
 
 /// A webhook's `failurePolicy`.

@@ -135,6 +135,9 @@ kinds! {
     /// An admission webhook does not answer: calls are refused, or wait for its timeout.
     ApiServer Cluster false WebhookDown(WebhookDown) =
         r#"(fault: WebhookDown(kinds: ["pods"], policy: Fail, timeout: "10s"), at: "1m", lasts: "2m")"#;
+    /// An admission webhook changes what the containers of new pods request, and their limits.
+    ApiServer Scope false MutatedResources(MutatedResources) =
+        r#"(fault: MutatedResources(limits: {"memory": "64Mi"}), on: (pods: "web-*"), at: "1m", lasts: "5m")"#;
     /// The controller manager dies and forgets everything; healed, it starts again and lists the cluster.
     Controllers Cluster false ControllerManagerCrash =
         r#"(fault: ControllerManagerCrash, when: Call(by: ControllerManager, verb: "create", nth: 2), lasts: "20s")"#;
@@ -225,9 +228,18 @@ kinds! {
     /// Kubelets tell other resources than their machines have for pods.
     Node Nodes false WrongAllocatable(WrongAllocatable) =
         r#"(fault: WrongAllocatable(resources: {"cpu": "100m"}), on: (nodes: "node-1"), at: "1m", lasts: "2m")"#;
+    /// Kubelets are started anew with other settings; healed, with those that they had.
+    Node Nodes false KubeletConfigChange(KubeletConfigChange) =
+        r#"(fault: KubeletConfigChange(kubelet: (crash_loop_cap: "10s")), on: (nodes: "node-1"), at: "1m", lasts: "5m")"#;
     /// So much is left of a node's memory, disks, inodes or processes.
     Pressure Nodes false NodePressure(NodePressure) =
         r#"(fault: NodePressure(memory: "50Mi"), on: (nodes: "node-1"), at: "1m", lasts: "2m")"#;
+    /// Others get a share of machines' CPU: programs on them have less, and what they do takes longer.
+    Pressure Nodes false CpuSteal(CpuSteal) =
+        r#"(fault: CpuSteal(percent: 60), on: (nodes: "node-1"), at: "1m", lasts: "5m")"#;
+    /// Eviction managers need longer for each look: what runs short is noticed late.
+    Pressure Nodes false EvictionDelay(EvictionDelay) =
+        r#"(fault: EvictionDelay(by: "1m"), on: (nodes: "node-1"), lasts: "10m")"#;
     /// Machines run out of memory before their kubelets notice: the kernel kills who counts least.
     Pressure Nodes true NodeOutOfMemory(NodeOutOfMemory) =
         r#"(fault: NodeOutOfMemory(victims: 2), on: (nodes: "node-1"), at: "1m")"#;
@@ -249,6 +261,9 @@ kinds! {
     /// Processes end whenever they are started.
     Process Scope false CrashLoop(CrashLoop) =
         r#"(fault: CrashLoop(images: "shop:2", after: "3s"), on: (pods: "web-*"), at: "1m", lasts: "3m")"#;
+    /// Processes end when the clock of their machine shows a time, which `ClockSkew` moves.
+    Process Scope false ClockFailure(ClockFailure) =
+        r#"(fault: ClockFailure(from: "5m", code: 78), on: (pods: "web-*"), lasts: "10m")"#;
     /// Processes do not answer: listeners and commands hang until they are restarted or it is over.
     Process Pods false ProcessHang =
         r#"(fault: ProcessHang, on: (pods: "web-*", share: 50), at: "1m")"#;
@@ -393,6 +408,9 @@ kinds! {
     /// Those who send requests send more, as when a page becomes known, or less.
     Load Cluster false LoadSurge(LoadSurge) =
         r#"(fault: LoadSurge(percent: 1000), at: "1m", lasts: "2m")"#;
+    /// Requests come to a Service of which whoever gets one dies; they are sent again to others.
+    Load Scope false PoisonRequest(PoisonRequest) =
+        r#"(fault: PoisonRequest(service: "web", every: "20s", retries: 2), on: (pods: "web-*"), at: "1m", lasts: "2m")"#;
 }
 
 impl FaultKind {
@@ -438,6 +456,7 @@ impl FaultKind {
             | Self::CrashLoop(CrashLoop { after: by, .. }) => vec![by],
             Self::SandboxDelay(SandboxDelay { by, teardown }) => vec![by, teardown],
             Self::HardwareFailure(HardwareFailure { age, repair }) => vec![age, repair],
+            Self::PoisonRequest(PoisonRequest { every, .. }) => vec![every],
             _ => Vec::new(),
         }
     }

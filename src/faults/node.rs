@@ -1,6 +1,7 @@
 //! Faults of nodes: machines, kubelets, runtimes, and what operators and clouds do to them.
 
 use crate::api::Amount;
+use crate::components::kubelet::KubeletConfig;
 use crate::engine::{Distribution, SimDuration};
 use crate::scenario::Placed;
 use schemars::JsonSchema;
@@ -101,4 +102,12 @@ pub struct HardwareFailure {
     pub age: Distribution,
     /// How long a repair takes.
     pub repair: Distribution,
+}
+
+/// Kubelets that are started anew with other settings.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct KubeletConfigChange {
+    /// The settings; what is not said is as by default.
+    pub kubelet: Box<KubeletConfig>,
 }

@@ -1,6 +1,8 @@
 //! Nodes that run short of something, whatever their pods do.
 
 use crate::api::Amount;
+use crate::engine::SimDuration;
+use crate::scenario::Placed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,4 +34,20 @@ impl Default for NodeOutOfMemory {
     fn default() -> Self {
         Self { victims: 1 }
     }
+}
+
+/// Machines whose CPU others get, as the hypervisor under them has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CpuSteal {
+    /// Per cent of it that others get: at most 99.
+    pub percent: Placed<u8>,
+}
+
+/// Kubelets whose eviction managers need longer for a look at what is left.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvictionDelay {
+    /// How much longer.
+    pub by: SimDuration,
 }

@@ -5,6 +5,7 @@ use crate::components::runtime::Glob;
 use crate::engine::{Distribution, SimDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Processes that end, once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +31,8 @@ impl Default for ProcessExit {
 pub struct CrashLoop {
     /// Only of these images.
     pub images: Glob,
+    /// Only where the environment says this, as a ConfigMap may have it.
+    pub env: BTreeMap<String, String>,
     /// How long after their start.
     pub after: Distribution,
     /// What they return.
@@ -38,7 +41,36 @@ pub struct CrashLoop {
 
 impl Default for CrashLoop {
     fn default() -> Self {
-        Self { images: Glob::any(), after: SimDuration::from_secs(1).into(), code: 1 }
+        Self { images: Glob::any(), env: BTreeMap::new(), after: SimDuration::from_secs(1).into(), code: 1 }
+    }
+}
+
+/// Processes that end when the clock of their machine shows a time: a licence that runs out, a token that is not yet
+/// valid. Which time it is depends on `ClockSkew`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClockFailure {
+    /// From when on, counted from the start by the clock of their machine.
+    pub from: SimDuration,
+    /// Until when; for ever if nothing is said.
+    pub until: Option<SimDuration>,
+    /// What they return.
+    pub code: i32,
+}
+
+impl Default for ClockFailure {
+    fn default() -> Self {
+        Self { from: SimDuration::ZERO, until: None, code: 1 }
+    }
+}
+
+impl ClockFailure {
+    /// How long a process goes on whose machine's clock shows so many nanoseconds since the start; for ever if absent.
+    pub fn ends_after(&self, shown: i64) -> Option<SimDuration> {
+        let nanos = |span: SimDuration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+        let early = nanos(self.from).saturating_sub(shown);
+        let over = self.until.is_some_and(|until| shown >= nanos(until));
+        (!over).then(|| SimDuration::from_nanos(u64::try_from(early).unwrap_or(0)))
     }
 }
 
@@ -167,4 +199,30 @@ pub struct UnreapedChildren {
 pub struct CpuBurst {
     /// How much more.
     pub by: Amount,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_ends_when_its_clock_says_so() {
+        let failure = |until: Option<u64>| ClockFailure {
+            from: SimDuration::from_secs(60),
+            until: until.map(SimDuration::from_secs),
+            code: 1,
+        };
+        // (the clock shows, until, it ends after), in seconds.
+        let cases = [
+            (0, None, Some(60)),
+            (-30, None, Some(90)),
+            (60, None, Some(0)),
+            (99, Some(100), Some(0)),
+            (100, Some(100), None),
+        ];
+        for (shown, until, ends) in cases {
+            let found = failure(until).ends_after(shown * 1_000_000_000);
+            assert_eq!(found, ends.map(SimDuration::from_secs), "{shown} {until:?}");
+        }
+    }
 }

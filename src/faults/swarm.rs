@@ -9,6 +9,7 @@ use super::{KINDS, KindInfo, Subject};
 use crate::engine::{Draw, Draws, Purpose, SimDuration, StreamKey};
 
 const SWARM: Purpose = Purpose::new("fault swarm");
+const MEMBER: Purpose = Purpose::new("fault of a small swarm");
 /// Per cent of the kinds that a seed has.
 const SHARE: u64 = 12;
 
@@ -41,6 +42,19 @@ pub fn swarm(seed: u64, end: SimDuration, targets: &SwarmTargets) -> Vec<String>
         (draw.below(100) < SHARE).then(|| written(info, end, targets, &mut draw)).flatten()
     });
     drawn.collect()
+}
+
+/// The same, but no more than so many, drawn from those.
+pub fn swarm_of(seed: u64, end: SimDuration, targets: &SwarmTargets, most: usize) -> Vec<String> {
+    let mut drawn: Vec<(u64, usize, String)> = swarm(seed, end, targets)
+        .into_iter()
+        .enumerate()
+        .map(|(place, fault)| (Draws::new(seed).draw(MEMBER, StreamKey::new(&fault), 0).bits(), place, fault))
+        .collect();
+    drawn.sort_unstable();
+    drawn.truncate(most);
+    drawn.sort_unstable_by_key(|(_, place, _)| *place);
+    drawn.into_iter().map(|(_, _, fault)| fault).collect()
 }
 
 fn written(info: &KindInfo, end: SimDuration, targets: &SwarmTargets, draw: &mut Draw) -> Option<String> {
@@ -194,6 +208,32 @@ fn kind(name: &str, targets: &SwarmTargets, draw: &mut Draw) -> Option<String> {
         }
         "WrongAllocatable" => format!("WrongAllocatable(resources: {{\"cpu\": \"{}m\"}})", percent * 10),
         "Deadlock" => format!("Deadlock(requests: {})", seconds * 5),
+        "ClockFailure" => format!("ClockFailure(from: \"{}s\", code: {})", seconds * 20, draw.below(3)),
+        "CpuSteal" => format!("CpuSteal(percent: {})", percent.min(99)),
+        "EvictionDelay" => format!("EvictionDelay(by: \"{}s\")", seconds * 5),
+        "MutatedResources" => {
+            // Nothing that keeps pods from running after it is over: what they have they keep.
+            let stated = one_of(draw, &["requests: {\"cpu\": \"50m\"}", "limits: {\"memory\": \"1Gi\"}", ""]);
+            format!("MutatedResources({stated})")
+        }
+        "KubeletConfigChange" => {
+            let settings = [
+                "crash_loop_cap: \"10s\"",
+                "serialize_image_pulls: false",
+                "sync_frequency: \"10s\"",
+                "eviction: (hard: {\"memory.available\": \"17Gi\"})",
+            ];
+            format!("KubeletConfigChange(kubelet: ({}))", one_of(draw, &settings))
+        }
+        "PoisonRequest" => {
+            let all: Vec<_> = targets.objects.iter().filter(|(kind, ..)| *kind == "service").collect();
+            let (_, namespace, service) = all.get(draw.below(all.len() as u64) as usize)?;
+            format!(
+                "PoisonRequest(service: \"{service}\", namespace: Some(\"{namespace}\"), every: \"{seconds}s\", \
+                 retries: {})",
+                draw.below(4)
+            )
+        }
         "StaleNames" => format!("StaleNames(ttl: \"{seconds}s\")"),
         "ProvisionDelay" | "AttachDelay" => format!("{name}(by: \"{seconds}s\")"),
         "LoadSurge" => format!("LoadSurge(percent: {})", percent * 10),
@@ -219,7 +259,8 @@ mod tests {
     #[test]
     fn every_kind_is_drawn_by_some_seed() {
         let deployments = vec![("shop".to_owned(), "web".to_owned(), "web".to_owned())];
-        let objects = vec![("configmap", "default".to_owned(), "settings".to_owned())];
+        let object = |kind, name: &str| (kind, "default".to_owned(), name.to_owned());
+        let objects = vec![object("configmap", "settings"), object("service", "web")];
         let targets = SwarmTargets { deployments, objects };
         let mut seen = BTreeSet::new();
         for seed in 0..200 {
@@ -230,5 +271,16 @@ mod tests {
         }
         let missing: Vec<&str> = KINDS.iter().map(|info| info.name).filter(|name| !seen.contains(*name)).collect();
         assert_eq!(missing, ["TagMoved"]);
+    }
+
+    #[test]
+    fn a_small_swarm_is_a_part_of_the_whole() {
+        let (end, targets) = (SimDuration::from_mins(5), SwarmTargets::default());
+        for seed in 0..20 {
+            let all = swarm(seed, end, &targets);
+            let some = swarm_of(seed, end, &targets, 3);
+            assert_eq!(some.len(), all.len().min(3));
+            assert!(some.iter().all(|fault| all.contains(fault)));
+        }
     }
 }

@@ -12,8 +12,8 @@ use crate::components::runtime::Glob;
 use crate::components::scope::Scope;
 use crate::engine::{SimDuration, SimTime, StreamKey};
 use crate::faults::{
-    BadImage, ConfigChange, Fault, FaultKind, FaultPlan, NodeTaint, ObjectLoss, PlannedTrigger, RolloutRestart,
-    ScaleTo, SlowNode, Subject, Targets, Trigger, WrongOwner,
+    BadImage, ConfigChange, CpuSteal, Fault, FaultKind, FaultPlan, NodeTaint, ObjectLoss, PlannedTrigger,
+    PoisonRequest, RolloutRestart, ScaleTo, SlowNode, Subject, Targets, Trigger, WrongOwner,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -110,6 +110,12 @@ impl FaultContext<'_, '_, '_> {
             FaultKind::SlowNode(SlowNode { factor }) if factor.value < 2 => {
                 self.loader.problems.add(factor.place, format!("a factor of {}", factor.value), "choose 2 or more");
             }
+            FaultKind::CpuSteal(CpuSteal { percent }) if percent.value > 99 => {
+                self.loader.problems.add(percent.place, format!("{} per cent", percent.value), "choose 0 to 99");
+            }
+            FaultKind::PoisonRequest(PoisonRequest { service, namespace, .. }) => {
+                self.loader.named.push((service.place, Kind::Service, namespace.clone(), service.value.clone()));
+            }
             FaultKind::NodeTaint(NodeTaint { taint }) => {
                 if let Err(found) = super::machines::taint(taint) {
                     let remedy = "write key=value:NoSchedule, PreferNoSchedule or NoExecute";
@@ -188,6 +194,11 @@ impl FaultContext<'_, '_, '_> {
             return Scope::default();
         };
         self.subject_is_right(info.name, info.subject, on);
+        let of_machines = on.nodes.is_some() || on.zone.is_some() || on.count.is_some();
+        if matches!(fault.fault.value, FaultKind::MutatedResources(_)) && of_machines {
+            let remedy = "new pods are on no node, and not counted: say pods, namespace, labels, containers or share";
+            self.loader.problems.add(on.place, "what MutatedResources cannot strike", remedy);
+        }
         let mut labels: Labels = on.labels.iter().map(|(key, value)| (Name::new(key), Name::new(value))).collect();
         let of_nodes = matches!(info.subject, Subject::Nodes | Subject::Wires);
         let nodes = self.nodes(on, of_nodes.then(|| std::mem::take(&mut labels)));
@@ -381,6 +392,11 @@ mod tests {
             ("(fault: ScaleTo(object: \"pod/web\", replicas: 1))", "this works on deployment"),
             ("(fault: ApiUnavailable), (fault: ApiUnavailable, name: \"ApiUnavailable\")", "two faults named"),
             ("(fault: ApiUnavailable, every: \"0s\")", "every 0s; say how far apart"),
+            ("(fault: CpuSteal(percent: 100), on: (share: 50))", "100 per cent; choose 0 to 99"),
+            (
+                "(fault: MutatedResources(), on: (nodes: \"*\"))",
+                "what MutatedResources cannot strike; new pods are on no",
+            ),
             ("(fault: ApiUnavailable, ramp: \"1s\")", "ApiUnavailable with a ramp"),
         ] {
             let found = problems(fault);
@@ -392,6 +408,7 @@ mod tests {
     fn every_kind_is_read_as_it_is_shown() {
         let manifests = concat!(
             "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}\n---\n",
+            "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}\n---\n",
             "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {selector: {matchLabels: {app: web}}, ",
             "template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: web}]}}}}\n---\n",
             "{apiVersion: apps/v1, kind: Deployment, metadata: {name: db}, spec: {selector: {matchLabels: {app: db}}, ",

@@ -9,7 +9,7 @@ use crate::components::kubelet::KubeletConfig;
 use crate::components::latency::Load;
 use crate::components::runtime::{MetricSeries, PodBehavior, Process, PullBehavior, Traffic};
 use crate::engine::{Distribution, SimDuration};
-use crate::faults::Fault;
+use crate::faults::{Fault, FaultLimits};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ pub struct ScenarioFile {
     pub actions: Vec<Placed<TimedStep>>,
     /// What goes wrong for a while.
     pub faults: Vec<Placed<Fault>>,
+    /// How much of it at once, and until when.
+    pub fault_limits: Option<Placed<FaultLimits>>,
     /// What must hold, as sentences: see [`expect`](super::expect).
     pub expect: Vec<Placed<String>>,
 }

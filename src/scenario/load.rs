@@ -15,7 +15,7 @@ use super::scheduler::scheduler_setup;
 use super::setting::Setting;
 use super::step::TimedStep;
 use super::verbs::VerbContext;
-use crate::api::{Kind, Metadata, Name, Namespace, Object, WallTime};
+use crate::api::{Kind, Metadata, Name, Namespace, Object, Text, WallTime};
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{
     ContainerBehavior, Glob, ImageBehavior, MetricOwner, MetricSeries, PodBehavior, Process, PullBehavior, Rate,
@@ -23,7 +23,7 @@ use crate::components::runtime::{
 };
 use crate::components::scheduler::SchedulerSetup;
 use crate::engine::{Distribution, Draws, SimDuration, SimTime};
-use crate::faults::{FaultPlan, SwarmTargets};
+use crate::faults::{FaultLimits, FaultPlan, SwarmTargets};
 use crate::simulation::Simulation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -65,8 +65,9 @@ pub struct Scenario {
     pub(super) world: Arc<World>,
     pub(super) profile: Arc<LatencyProfile>,
     pub(super) scheduler: Arc<SchedulerSetup>,
-    pub(super) actions: Vec<TimedAction>,
+    pub(super) actions: Arc<Vec<TimedAction>>,
     pub(super) faults: Arc<[FaultPlan]>,
+    pub(super) fault_limits: FaultLimits,
     pub(super) every_probe: bool,
     pub(super) groups: Vec<super::plan::NodeGroup>,
     pub(super) places: BTreeMap<String, Place>,
@@ -172,6 +173,13 @@ impl Scenario {
         self
     }
 
+    /// The same without its faults: what it is compared with, for everything else goes as it would with them.
+    #[must_use]
+    pub fn without_faults(mut self) -> Self {
+        self.faults = Arc::default();
+        self
+    }
+
     /// The same with another scheduler.
     #[must_use]
     pub fn with_scheduler(mut self, setup: SchedulerSetup) -> Self {
@@ -238,6 +246,7 @@ impl Scenario {
             scheduler: self.scheduler.clone(),
             actions: self.actions.clone(),
             faults: self.faults.clone(),
+            fault_limits: self.fault_limits.clone(),
             every_probe: self.every_probe,
             groups: self.groups.clone(),
         }
@@ -306,8 +315,8 @@ pub(super) struct Loader<'f> {
     including: Vec<String>,
     /// What manifests and actions can make.
     pub makeable: Makeable,
-    /// The last manifest of each object.
-    pub written: BTreeMap<(Name, Name, Name), serde_json::Value>,
+    /// The last manifest of each object, as JSON text: few are ever looked at again.
+    pub written: BTreeMap<(Name, Name, Name), Text>,
     /// Objects that actions name: where, kind, namespace, name.
     pub named: Vec<(Place, Kind, Option<String>, String)>,
     nodes: Vec<Name>,
@@ -457,6 +466,10 @@ impl<'f> Loader<'f> {
             self.step(step, duration, start, &mut actions);
         }
         let faults = FaultContext { loader: self, machines: &machines, duration, start }.plans(&file.faults);
+        let fault_limits = file.fault_limits.as_ref().map(|limits| limits.value.clone()).unwrap_or_default();
+        if let Some(until) = &fault_limits.until {
+            self.in_time(until, duration);
+        }
         actions.sort_by_key(|action| action.at);
         for (place, kind, namespace, name) in std::mem::take(&mut self.named) {
             if let Err((found, remedy)) = self.makeable.check_object(kind, namespace.as_deref(), &name) {
@@ -482,8 +495,9 @@ impl<'f> Loader<'f> {
             world: Arc::new(world),
             profile: Arc::new(profile),
             scheduler: Arc::new(scheduler),
-            actions,
+            actions: Arc::new(actions),
             faults: faults.into(),
+            fault_limits,
             every_probe: file.every_probe.unwrap_or(false),
             groups,
             places: std::mem::take(&mut self.places),
@@ -821,6 +835,7 @@ fn merged(first: ScenarioFile, second: ScenarioFile) -> ScenarioFile {
         metrics: joined(first.metrics, second.metrics),
         actions: joined(first.actions, second.actions),
         faults: joined(first.faults, second.faults),
+        fault_limits: second.fault_limits.or(first.fault_limits),
         expect: joined(first.expect, second.expect),
     }
 }

@@ -8,7 +8,7 @@ use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{Glob, MachineLoad, World};
 use crate::components::scheduler::SchedulerSetup;
 use crate::engine::{Distribution, SimDuration};
-use crate::faults::FaultPlan;
+use crate::faults::{FaultLimits, FaultPlan};
 use std::sync::Arc;
 
 /// What is to be run.
@@ -29,9 +29,11 @@ pub struct Plan {
     /// How the scheduler is configured.
     pub scheduler: Arc<SchedulerSetup>,
     /// What users and fate do, in order of time.
-    pub actions: Vec<TimedAction>,
+    pub actions: Arc<Vec<TimedAction>>,
     /// What goes wrong.
     pub faults: Arc<[FaultPlan]>,
+    /// How much of it at once, and until when.
+    pub fault_limits: FaultLimits,
     /// Whether every probe is run, also those that are sure to change nothing.
     pub every_probe: bool,
     /// The groups of machines that an autoscaler adds to and takes from.

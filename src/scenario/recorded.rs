@@ -19,6 +19,7 @@ use crate::components::runtime::{
 };
 use crate::components::scheduler::{Neighbours, SchedulerSetup};
 use crate::engine::{Distribution, Draws, Purpose, SimDuration, StreamKey};
+use crate::faults::FaultLimits;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -39,6 +40,12 @@ const STAGGER: SimDuration = SimDuration::from_millis(1_500);
 /// How many in a thousand shared cases began before their cluster's last node was so many milliseconds old: many cases
 /// follow each other on one cluster, which is as old as the cases before were long.
 const SHARED: &[(u64, u64)] = &[(0, 800), (70, 5_000), (100, 10_000), (260, 30_000), (390, 60_000), (1_000, 280_000)];
+
+/// How many in a thousand cases had a machine that was slower than a quiet one by a factor of less than so many
+/// thousandths: what ran a case ran others at the same time, …
+const LOAD_SHARED: &[(u64, u64)] = &[(0, 600), (200, 1_200), (500, 2_300), (700, 4_000), (900, 9_500), (1_000, 26_000)];
+/// … and so it did, but less, when the case had a cluster of its own.
+const LOAD_ALONE: &[(u64, u64)] = &[(0, 600), (200, 1_000), (500, 1_800), (700, 2_900), (900, 6_500), (1_000, 18_000)];
 
 /// Cases that share a cluster have pods on the same nodes, some at any time: in the recordings each of three nodes is
 /// as likely as another to get the first pod of a case.
@@ -124,7 +131,8 @@ impl RecordedCase {
     /// The plan of the case for a seed: what the recorder did not control is drawn.
     pub fn plan(&self, seed: u64) -> Plan {
         let draws = Draws::new(seed);
-        let shared_for = shared_for(evenly(seed, 0, 1_000)) + SimDuration::from_millis(evenly(seed, 1, 1_000));
+        let age = at_place(SHARED, evenly(seed, 0, 1_000)) + evenly(seed, 1, 1_000);
+        let shared_for = SimDuration::from_millis(age);
         let past_the_minute = draws.draw(START, StreamKey::new("clock"), 0).below(60_000_000_000);
         let start = WallTime::from_unix_nanos(EPOCH_SECONDS * 1_000_000_000 + past_the_minute as i64);
         let nodes = self
@@ -144,16 +152,21 @@ impl RecordedCase {
                 machine.plan(&self.kubelets[place], uptime)
             })
             .collect();
+        let mut profile = LatencyProfile::kubernetes_1_36();
+        profile.load.one_machine = true;
+        let load = if self.shared { LOAD_SHARED } else { LOAD_ALONE };
+        profile.load.level *= at_place(load, evenly(seed, 2, 1_000)) as f64 / 1_000.0;
         Plan {
             duration: self.duration,
             start,
             stored: Vec::new(),
             nodes,
             world: self.world.clone(),
-            profile: Arc::new(LatencyProfile::kubernetes_1_36()),
+            profile: Arc::new(profile),
             scheduler: self.scheduler.clone(),
-            actions: self.actions.clone(),
+            actions: Arc::new(self.actions.clone()),
             faults: [].into(),
+            fault_limits: FaultLimits::default(),
             every_probe: true,
             groups: Vec::new(),
         }
@@ -161,18 +174,18 @@ impl RecordedCase {
 }
 
 /// A number below `below` for a seed, in an even spread over any few seeds in a row: what the recorder left to chance
-/// and decides most is not left to chance twice. (The additive sequence of the plastic number in two dimensions.)
+/// and decides most is not left to chance twice. (The additive sequence of the root of x⁴ = x + 1 in three dimensions.)
 const fn evenly(seed: u64, dimension: usize, below: u64) -> u64 {
-    const STEP: [u64; 2] = [0xc13f_a9a9_02a6_328f, 0x91e1_0da5_c79e_7b1d];
+    const STEP: [u64; 3] = [0xd1b5_4a32_d192_ed03, 0xabc9_8388_fb8f_ac02, 0x8cb9_2ba7_2f3d_8dd7];
     let place = seed.wrapping_mul(STEP[dimension]);
     ((place as u128 * below as u128) >> 64) as u64
 }
 
-/// How long a shared cluster has run, by its place among a thousand.
-fn shared_for(place: u64) -> SimDuration {
-    let above = SHARED.partition_point(|(share, _)| *share <= place).clamp(1, SHARED.len() - 1);
-    let ((low, from), (high, to)) = (SHARED[above - 1], SHARED[above]);
-    SimDuration::from_millis(from + (to - from) * (place - low) / (high - low))
+/// What a table says of a place among a thousand, and between its entries.
+fn at_place(table: &[(u64, u64)], place: u64) -> u64 {
+    let above = table.partition_point(|(share, _)| *share <= place).clamp(1, table.len() - 1);
+    let ((low, from), (high, to)) = (table[above - 1], table[above]);
+    from + (to - from) * (place - low) / (high - low)
 }
 
 /// Objects of a case live in `default` unless they say otherwise.

@@ -16,7 +16,7 @@ use super::plan::{self, Action, ActionTarget, Applied, Pick};
 use super::step::{
     Cascade, Delete, Drain, Evict, Mark, Patch, PatchType, Scale, SetImage, Subresource, TaintNode, Verb, Which,
 };
-use crate::api::{DeleteOptions, Kind, Name, Object, Part, PatchKind, Propagation, Request, WallTime};
+use crate::api::{DeleteOptions, Kind, Name, Object, Part, PatchKind, Propagation, Request, Text, WallTime};
 use crate::components::runtime::Glob;
 use crate::engine::SimDuration;
 use serde_json::{Value, json};
@@ -327,18 +327,19 @@ fn restarted_at(wall: WallTime) -> String {
 impl Loader<'_> {
     /// The creation of an object.
     pub(super) fn create(&mut self, written: Written) -> Action {
-        self.remember(&written.object, written.place, written.value);
+        self.remember(&written.object, written.place, &written.value);
         Action::Create(written.object)
     }
 
     /// The apply of an object.
     pub(super) fn apply(&mut self, written: Written) -> Action {
-        let last = self.remember(&written.object, written.place, written.value.clone());
+        let last = self.remember(&written.object, written.place, &written.value);
+        let last = last.map(|text| serde_json::from_str(&text).expect("what was written as JSON is read as JSON"));
         Action::Apply(Arc::new(Applied { object: written.object, manifest: written.value, last }))
     }
 
     /// Notes that an object is written, and returns its manifest before.
-    fn remember(&mut self, object: &Object, place: Place, manifest: Value) -> Option<Value> {
+    fn remember(&mut self, object: &Object, place: Place, manifest: &Value) -> Option<Text> {
         self.makeable.add(object);
         let path = Request::Create(object.clone()).path();
         self.places.entry(path).or_insert(place);
@@ -347,7 +348,7 @@ impl Loader<'_> {
             return None;
         }
         let key = (object.kind_name(), meta.namespace, meta.name);
-        self.written.insert(key, manifest)
+        self.written.insert(key, manifest.to_string().into())
     }
 
     /// Whether an object of this name was written before.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 impl Cluster {
     /// Adds an action to the plan of this fork, and returns its place.
     pub(super) fn foresee(&mut self, at: SimDuration, action: Action) -> u32 {
-        let actions = &mut Arc::make_mut(&mut self.plan).actions;
+        let actions = Arc::make_mut(&mut Arc::make_mut(&mut self.plan).actions);
         actions.push(TimedAction { at, action });
         u32::try_from(actions.len() - 1).expect("fewer than 2^32 actions")
     }

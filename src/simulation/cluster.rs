@@ -9,11 +9,12 @@ use crate::components::controllers::{ControllerManager, ControllerSetup, Informe
 use crate::components::extension::{CallId, Extension, Extensions};
 use crate::components::kube_proxy::Proxies;
 use crate::components::kubelet::Kubelet;
+use crate::components::latency::LoadGauge;
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::components::net::NetClient;
 use crate::components::runtime::{ProcessModel, Runtimes};
 use crate::components::scheduler::{Scheduler, SchedulerParts};
-use crate::engine::{Draws, Outbox, SimDuration, SimTime};
+use crate::engine::{Draws, Outbox, SimDuration, SimTime, StreamKey};
 use crate::faults::Leader;
 use crate::scenario::plan::Plan;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub struct Cluster {
     pub(super) runtimes: Runtimes,
     pub(super) nodes: FastMap<Name, NodeIndex>,
     pub(super) network: Network,
+    /// The load of the machine that all nodes are, if they are one.
+    pub(super) load: Option<LoadGauge>,
     /// Which kubelets read, and now watch, a ConfigMap or Secret.
     readers: FastMap<(Kind, Name, Name), Vec<NodeIndex>>,
     pub(super) user: User,
@@ -45,6 +48,7 @@ impl Cluster {
     pub fn new(plan: Arc<Plan>, seed: u64, out: &mut Outbox<Message>) -> Self {
         let draws = Draws::new(seed);
         let clock = crate::api::WallClock::starting_at(plan.start);
+        let load = plan.profile.load;
         let mut cluster = Self {
             draws,
             server: Server::new(clock, draws),
@@ -61,6 +65,7 @@ impl Cluster {
             runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), clock, draws),
             nodes: FastMap::default(),
             network: Network::new(plan.profile.clone(), draws),
+            load: load.one_machine.then(|| LoadGauge::new(load, draws, StreamKey::new("machine"))),
             readers: FastMap::default(),
             user: User::default(),
             extensions: Extensions::default(),
@@ -376,6 +381,11 @@ impl Cluster {
             let change = Change { kind: ChangeKind::Added, object };
             self.notify(now, client, &change, out);
         }
+    }
+
+    /// The informers of controllers tell of everything that they know once more.
+    pub(super) fn resync(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        self.controllers.resync(now, out);
     }
 
     /// Has a process model asked what containers do.

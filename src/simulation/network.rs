@@ -2,10 +2,9 @@
 //! order for each watcher.
 
 use crate::api::{Change, FastMap, Kind, Request};
-use crate::components::latency::LatencyProfile;
+use crate::components::latency::{LatencyProfile, LoadGauge};
 use crate::components::message::{Client, Message};
 use crate::engine::{Draws, Purpose, SimDuration, SimTime, StreamKey};
-use std::cell::Cell;
 use std::sync::Arc;
 
 const CALL: Purpose = Purpose::new("api call");
@@ -21,30 +20,18 @@ pub(super) struct Network {
     last_notified: FastMap<Client, SimTime>,
     /// When the last event of each recorder arrives.
     last_told: FastMap<Client, SimTime>,
-    /// The window of load that was looked at last, and its factor in thousandths.
-    load: Cell<(u64, u64)>,
+    load: LoadGauge,
 }
 
 impl Network {
     pub(super) fn new(profile: Arc<LatencyProfile>, draws: Draws) -> Self {
         Self {
+            load: LoadGauge::new(profile.load.of_calls(), draws, StreamKey::new("control plane")),
             profile,
             draws,
             last_notified: FastMap::default(),
             last_told: FastMap::default(),
-            load: Cell::new((u64::MAX, 1_000)),
         }
-    }
-
-    /// What everything takes under the load of this moment.
-    fn loaded(&self, now: SimTime, span: SimDuration) -> SimDuration {
-        let window = self.profile.load.window_at(now);
-        let (known, mut factor) = self.load.get();
-        if known != window {
-            factor = self.profile.load.factor(self.draws, window);
-            self.load.set((window, factor));
-        }
-        span.mul_ratio(factor, 1_000)
     }
 
     /// How long a message is under way that leaves now. A recorder of events waits for the answer to one before it
@@ -71,13 +58,14 @@ impl Network {
             Message::Reply { id, .. } => (&self.profile.api_reply, REPLY, StreamKey::from_bits(u64::from(*id))),
             _ => return SimDuration::ZERO,
         };
-        self.loaded(now, self.draws.sample(what, purpose, stream, now.as_nanos()))
+        self.load.stretched(now, self.draws.sample(what, purpose, stream, now.as_nanos()))
     }
 
     /// How long a notification is under way to a watcher; never shorter than an earlier one still needs.
     pub(super) fn notify(&mut self, now: SimTime, client: Client, change: &Change, later: SimDuration) -> SimDuration {
         let stream = change.object.meta().uid.stream().part(client_name(client));
-        let latency = later + self.loaded(now, self.draws.sample(&self.profile.watch, WATCH, stream, now.as_nanos()));
+        let usual = self.draws.sample(&self.profile.watch, WATCH, stream, now.as_nanos());
+        let latency = later + self.load.stretched(now, usual);
         let last = self.last_notified.entry(client).or_insert(SimTime::ZERO);
         *last = (now + latency).max(*last);
         last.since(now)

@@ -3,7 +3,7 @@
 use super::Cluster;
 use crate::api::{ApiObject, Name, Pod};
 use crate::components::cri::{CriReply, CriResult, RuntimePod};
-use crate::components::kubelet::KubeletMessage;
+use crate::components::kubelet::{Kubelet, KubeletMessage};
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::engine::{Outbox, SimDuration, SimTime};
 use std::sync::Arc;
@@ -52,9 +52,18 @@ impl Cluster {
                 if matches!(message, KubeletMessage::Booted { .. }) {
                     self.lease_begins(now, node, out);
                 }
-                self.kubelets[node.index()].handle(now, message, out);
+                self.on_machine(node, |kubelet| kubelet.handle(now, message, out));
             }
         }
+    }
+
+    /// A kubelet acts on its machine, which may be that of all nodes.
+    fn on_machine(&mut self, node: NodeIndex, act: impl FnOnce(&mut Kubelet)) {
+        let kubelet = &mut self.kubelets[node.index()];
+        let Some(load) = &mut self.load else { return act(kubelet) };
+        kubelet.swap_load(load);
+        act(kubelet);
+        kubelet.swap_load(load);
     }
 
     /// A runtime answers its kubelet; what it did to images shows in the node's status.
@@ -73,7 +82,7 @@ impl Cluster {
             let images = self.runtimes.images(node);
             self.kubelets[node.index()].images_changed(now, images, out);
         }
-        self.kubelets[node.index()].cri_done(now, id, result, out);
+        self.on_machine(node, |kubelet| kubelet.cri_done(now, id, result, out));
     }
 
     /// What runs on a node changed: its kubelet sees it when it next looks, and may soon have too little of something.

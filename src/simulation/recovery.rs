@@ -2,25 +2,42 @@
 //!
 //! Two phases, safety and liveness: faults strike and are healed in the first; in the second nothing happens but what
 //! the cluster does by itself, and in the end it has to stand as it does without any fault.
+//!
+//! One thing may take longer. A controller waits until it has seen what it has asked for. What came and went while its
+//! watch was broken it never sees; after five minutes it no longer waits, but nothing makes it look again before its
+//! informers tell of everything once more, half a day later (`ExpectationsTimeout`, `--min-resync-period`). Where
+//! controllers wait in vain like this, that moment is brought forward.
 
 use super::explore::{Broken, Finding};
 use super::invariant::{Violation, Watchdog};
 use super::{Cluster, Run};
 use crate::api::{NODE_READY, Object};
-use crate::engine::SimTime;
+use crate::engine::{SimDuration, SimTime};
 use crate::scenario::Scenario;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// What controllers that were told of everything once more get to act on it.
+const RESYNCED: SimDuration = SimDuration::from_mins(5);
+
 /// Runs a scenario with faults and, with the same seed, without; what did not hold, or did not come back, first.
 pub fn examine_recovery(struck: &Scenario, untouched: &Scenario, seed: u64) -> Option<Finding> {
-    let (run, watchdog) = watched(struck, seed);
+    let (mut run, mut watchdog) = watched(struck, seed);
     if let Some(Violation { name, at, object, seen }) = watchdog.violation() {
         return Some(Finding { seed, broken: Broken::Law(name), at: *at, seen: format!("{object}: {seen}") });
     }
     let (control, _) = watched(untouched, seed);
-    let well = well(run.cluster());
-    let lost = self::well(control.cluster()).into_iter().find(|object| !well.contains(object))?;
+    let wanted = well(control.cluster());
+    let missing = |run: &Run| {
+        let well = well(run.cluster());
+        wanted.iter().find(|object| !well.contains(*object)).cloned()
+    };
+    let mut lost = missing(&run)?;
+    if run.cluster().controllers().wait_in_vain(run.now()) {
+        run.resync();
+        run.run_until(run.now() + RESYNCED, &mut watchdog);
+        lost = missing(&run)?;
+    }
     let seen = "it is well without the faults, and is not after they are healed".to_owned();
     Some(Finding { seed, broken: Broken::Recovery(lost), at: end(struck), seen })
 }

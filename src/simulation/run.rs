@@ -129,6 +129,12 @@ impl Run {
         self.send(u64::MAX, &mut ());
     }
 
+    /// Controllers are told of everything that they know once more.
+    pub(super) fn resync(&mut self) {
+        self.cluster.resync(self.now, &mut self.outbox);
+        self.send(u64::MAX, &mut ());
+    }
+
     /// Has a process model asked what containers do.
     pub(super) fn play(&mut self, model: Arc<dyn ProcessModel>) {
         self.cluster.play(model);

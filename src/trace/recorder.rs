@@ -387,7 +387,7 @@ impl Trace for TraceRecord {
             Message::Traffic(message) => (Actor::Workload, Told::new(FactKind::Net, message.into())),
             Message::User(message) => (Actor::User, Told::new(FactKind::Action, message.into())),
             Message::Fault(message) => {
-                let mut told = Told::new(FactKind::Action, message.into());
+                let mut told = Told::new(FactKind::Action, cluster.word_of(now, message));
                 let (name, node) = cluster.fault_of(message);
                 told.part = name;
                 if let Some(node) = node {

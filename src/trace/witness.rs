@@ -31,8 +31,8 @@ pub struct ToldEvent {
 #[derive(Debug, Clone, Default)]
 pub struct Witness {
     events: Vec<ToldEvent>,
-    /// The place of each event above, by its place in the store.
-    places: FastMap<u32, usize>,
+    /// The place of each event above, by its place in the store; nowhere is `u32::MAX`.
+    places: Vec<u32>,
     refused: Vec<Refused>,
     known: BTreeSet<(String, String)>,
     /// Calls of users that are not answered.
@@ -84,13 +84,22 @@ impl Trace for Witness {
     fn changed(&mut self, now: SimTime, _: u64, change: &Change, _: &Cluster) {
         self.changes += 1;
         let Object::Event(event) = &change.object else { return };
-        match (change.kind, self.places.get(&event.meta.index)) {
-            (ChangeKind::Added, _) => {
-                self.places.insert(event.meta.index, self.events.len());
+        let index = event.meta.index as usize;
+        match change.kind {
+            ChangeKind::Added => {
+                if self.places.len() <= index {
+                    self.places.resize(index + 1, u32::MAX);
+                }
+                self.places[index] = u32::try_from(self.events.len()).expect("fewer than 2^32 events in a run");
                 self.events.push(ToldEvent { at: now, event: event.clone() });
             }
-            (ChangeKind::Modified, Some(place)) => self.events[*place].event = event.clone(),
-            (ChangeKind::Modified, None) | (ChangeKind::Deleted, _) => {}
+            ChangeKind::Modified => {
+                let told = self.places.get(index).and_then(|place| self.events.get_mut(*place as usize));
+                if let Some(told) = told {
+                    told.event = event.clone();
+                }
+            }
+            ChangeKind::Deleted => {}
         }
     }
 }

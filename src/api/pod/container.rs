@@ -34,15 +34,15 @@ pub struct Container {
     /// Names of the raw block volumes that it uses.
     pub volume_devices: Vec<Name>,
     /// Kills and restarts it when it fails.
-    pub liveness: Option<Probe>,
+    pub liveness: Option<Box<Probe>>,
     /// Takes it out of Services while it fails.
-    pub readiness: Option<Probe>,
+    pub readiness: Option<Box<Probe>>,
     /// Holds the other two back until it succeeds.
-    pub startup: Option<Probe>,
+    pub startup: Option<Box<Probe>>,
     /// Runs right after the start; nothing else happens in the pod until it is done.
-    pub post_start: Option<Handler>,
+    pub post_start: Option<Box<Handler>>,
     /// Runs before the stop signal, within the grace period.
-    pub pre_stop: Option<Handler>,
+    pub pre_stop: Option<Box<Handler>>,
     /// When the image is pulled.
     pub image_pull_policy: ImagePullPolicy,
     /// Overrides the pod's policy.

@@ -157,9 +157,9 @@ macro_rules! written {
                     ports => ports = some(record.ports.iter().map(container_port));
                     resize_policy => resize_policy = some(record.resize_policy.iter().map(resize_policy));
                     volume_mounts => volume_mounts = some(record.volume_mounts.iter().map(mount).chain(tokens));
-                    liveness => liveness_probe = record.liveness.as_ref().map(probe);
-                    readiness => readiness_probe = record.readiness.as_ref().map(probe);
-                    startup => startup_probe = record.startup.as_ref().map(probe);
+                    liveness => liveness_probe = record.liveness.as_deref().map(probe);
+                    readiness => readiness_probe = record.readiness.as_deref().map(probe);
+                    startup => startup_probe = record.startup.as_deref().map(probe);
                     image_pull_policy => image_pull_policy = Some(pull_policy(record.image_pull_policy));
                     restart_policy => restart_policy = record.restart_policy.map(|policy| format!("{policy:?}"));
                     restart_rules => restart_policy_rules = some(record.restart_rules.iter().map(restart_rule));
@@ -173,8 +173,8 @@ macro_rules! written {
                 }
                 if record.post_start != base.post_start || record.pre_stop != base.pre_stop {
                     let hooks = self.lifecycle.get_or_insert_default();
-                    hooks.post_start = record.post_start.as_ref().map(hook);
-                    hooks.pre_stop = record.pre_stop.as_ref().map(hook);
+                    hooks.post_start = record.post_start.as_deref().map(hook);
+                    hooks.pre_stop = record.pre_stop.as_deref().map(hook);
                 }
                 if (record.run_as_user, record.run_as_non_root) != (base.run_as_user, base.run_as_non_root) {
                     let security = self.security_context.get_or_insert_default();

@@ -43,7 +43,7 @@ impl Server {
         self.check_namespace(&object)?;
         self.name(&mut object)?;
         let (namespace, name) = (object.meta().namespace, object.meta().name);
-        let ordinal = self.ordinal(T::KIND, namespace, name);
+        let ordinal = self.incarnation(T::KIND, namespace, name);
         let mut identity = self.draw(IDENTITY, T::KIND, namespace, name, ordinal);
         let stamp = self.stamp(now);
         let meta = object.meta_mut();

@@ -82,14 +82,22 @@ impl Server {
     }
 
     fn remove<T: ApiObject>(&mut self, _now: SimTime, id: Id<T>) -> Arc<T> {
-        let removed = self.store.remove::<T>(id).expect("it was there");
+        let removed = self.take_out(id);
         if T::KIND == Kind::Namespace {
             // Events are no more than a record: they go with their namespace, unwatched.
             let within = |event: &&Arc<Event>| event.meta.namespace == removed.meta().name;
             let events: Vec<_> = self.store.events.iter().filter(within).map(|event| event.id()).collect();
-            events.into_iter().for_each(|event| drop(self.store.remove::<Event>(event)));
+            events.into_iter().for_each(|event| drop(self.take_out(event)));
         }
         self.note_policy(T::KIND);
+        removed
+    }
+
+    fn take_out<T: ApiObject>(&mut self, id: Id<T>) -> Arc<T> {
+        let removed = self.store.remove::<T>(id).expect("it was there");
+        if T::KIND == Kind::Event {
+            self.ordinal(Kind::Event, removed.meta().namespace, removed.meta().name);
+        }
         removed
     }
 }

@@ -131,6 +131,16 @@ impl Server {
         self.clock.at(now).truncated()
     }
 
+    /// How many objects had a name before the one that is made now.
+    ///
+    /// Names of events hold the time, so that one is hardly ever used again: they are counted when they go.
+    fn incarnation(&mut self, kind: Kind, namespace: Name, name: Name) -> u64 {
+        if kind == Kind::Event {
+            return self.incarnations.get(&(kind, namespace, name)).map_or(0, |count| u64::from(*count));
+        }
+        self.ordinal(kind, namespace, name)
+    }
+
     /// The n-th use of a name, counted from zero.
     fn ordinal(&mut self, kind: Kind, namespace: Name, name: Name) -> u64 {
         let count = self.incarnations.entry((kind, namespace, name)).or_insert(0);

@@ -87,7 +87,7 @@ impl Study {
             }
             notes.extend(added.notes.refused.iter().map(|r| format!("refused: {}: {}", r.object, r.message)));
             inputs.extend(added.inputs.clone());
-            added.plan(DEFAULT_SEED).actions.into_iter().map(|action| action.action).collect()
+            added.plan(DEFAULT_SEED).actions.iter().map(|action| action.action.clone()).collect()
         };
         let prices = plan.prices.as_deref().map(prices).transpose()?;
         let inputs = inputs.into_iter().map(|(path, hash)| Input { path, hash }).collect();
@@ -436,7 +436,7 @@ fn shapes_of_manifest(path: &str, after: &Simulation) -> Result<Vec<Shape>, Prob
     let scenario = Scenario::from_manifests(&[path.to_owned()], &ManifestOptions::default(), &Disk)?;
     let old: BTreeSet<Uid> = after.pods().map(|pod| pod.meta.uid).collect();
     let mut fork = after.clone();
-    scenario.plan(DEFAULT_SEED).actions.into_iter().for_each(|action| fork.act(action.action));
+    scenario.plan(DEFAULT_SEED).actions.iter().for_each(|action| fork.act(action.action.clone()));
     fork.run_until(fork.now() + SimDuration::from_secs(20));
     let mut shapes = shapes(&Ground::of(&fork), |pod| !old.contains(&pod.meta.uid));
     shapes.iter_mut().for_each(|shape| shape.pods = 0);

@@ -5,6 +5,7 @@
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::pod_control;
 use super::work_queue::Key;
 use crate::api::{
@@ -46,6 +47,8 @@ pub struct View {
 impl Controller for DisruptionController {
     type Key = Key;
     type View = View;
+    const INTEREST: Interest =
+        Interest::in_kinds(&[Kind::PodDisruptionBudget, Kind::Pod]).once_there_was(&[Kind::PodDisruptionBudget]);
 
     fn settings(&self) -> Settings {
         Settings { workers: 1, ..Settings::new("controllermanager") }
@@ -251,6 +254,7 @@ pub struct StaleDisruptionController;
 impl Controller for StaleDisruptionController {
     type Key = Key;
     type View = Arc<Pod>;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::Pod]);
 
     fn settings(&self) -> Settings {
         Settings { workers: 1, ..Settings::new("controllermanager") }

@@ -8,6 +8,7 @@ use super::endpoint_slice::{MANAGED_BY, SERVICE_NAME, TRIGGER_TIME};
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::work_queue::{Key, Retry};
 use crate::api::{
     Endpoint, EndpointAddress, EndpointSlice, EndpointSubset, Endpoints, Kind, Labels, List, Metadata, Name, Object,
@@ -46,6 +47,8 @@ pub struct View {
 impl Controller for EndpointMirroringController {
     type Key = Key;
     type View = View;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::Service, Kind::Endpoints, Kind::EndpointSlice])
+        .once_there_was(&[Kind::Endpoints, Kind::EndpointSlice]);
 
     fn settings(&self) -> Settings {
         let retry = Retry { base: FIRST_RETRY, cap: LONGEST_RETRY, most: None }.at_most(MOST_RETRIES);

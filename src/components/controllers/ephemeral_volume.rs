@@ -3,9 +3,10 @@
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::work_queue::Key;
 use crate::api::{
-    ErrorReason, EventType, Metadata, Name, Object, PersistentVolumeClaim, Pod, Request, VolumeSource, lower,
+    ErrorReason, EventType, Kind, Metadata, Name, Object, PersistentVolumeClaim, Pod, Request, VolumeSource, lower,
 };
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub struct View {
 impl Controller for EphemeralVolumeController {
     type Key = Key;
     type View = View;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::Pod]);
 
     fn settings(&self) -> Settings {
         Settings::new("ephemeral_volume")

@@ -84,6 +84,14 @@ impl<K: Copy + Eq + Hash> Expectations<K> {
         })
     }
 
+    /// Whether something is waited for that should have been seen long ago: only the next look at its key, if one
+    /// comes, goes on without it.
+    pub fn are_overdue(&self, now: SimTime) -> bool {
+        let waits = |expected: &Expected| expected.creations > 0 || expected.deletions > 0;
+        let overdue = |expected: &Expected| waits(expected) && now.since(expected.since) > EXPECTATIONS_TIMEOUT;
+        self.by_key.values().any(overdue)
+    }
+
     /// Forgets a key that is gone.
     pub fn forget(&mut self, key: K) {
         self.by_key.remove(&key);
@@ -106,8 +114,10 @@ mod tests {
         assert!(!expectations.are_met(now, key));
         assert!(!expectations.are_met(now + EXPECTATIONS_TIMEOUT, key));
         assert!(expectations.are_met(now + EXPECTATIONS_TIMEOUT + SimDuration::from_nanos(1), key));
+        let later = now + EXPECTATIONS_TIMEOUT + SimDuration::from_secs(1);
+        assert!(expectations.are_overdue(later) && !expectations.are_overdue(now));
         expectations.creation_observed(key);
-        assert!(expectations.are_met(now, key));
+        assert!(expectations.are_met(now, key) && !expectations.are_overdue(later));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::work_queue::QueueKey;
 use crate::api::{
     Amendment, DeleteOptions, ErrorReason, FOREGROUND_DELETION, Kind, Metadata, Name, ORPHAN_DEPENDENTS, Object,
@@ -64,6 +65,7 @@ pub struct GarbageCollector {
 impl Controller for GarbageCollector {
     type Key = Item;
     type View = Vec<Dependent>;
+    const INTEREST: Interest = Interest::EVERYTHING;
 
     fn settings(&self) -> Settings {
         Settings { workers: 40, client: (40, 60), ..Settings::new("garbage-collector-controller") }

@@ -7,6 +7,7 @@
 use super::expectations::Expectations;
 use super::flow::{Desk, Flow, Halt, Script, Step};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::work_queue::{QueueKey, Retry, WorkQueue};
 use super::{ControllerMessage, ControllerName, Pending, Shared};
 use crate::api::{ApiObject, ChangeKind, FastMap, Kind, Name, Object, Pod, Request, Response};
@@ -97,6 +98,9 @@ pub trait Controller: Clone + Debug {
     type Key: QueueKey;
     /// What one sync sees of the cluster.
     type View: Clone + Debug;
+
+    /// What it is told of.
+    const INTEREST: Interest;
 
     /// How it is run.
     fn settings(&self) -> Settings;
@@ -189,6 +193,11 @@ impl<C: Controller> Host<C> {
         self.settle(now, shared, out);
     }
 
+    /// Whether something is waited for that should have been seen long ago.
+    pub(super) fn waits_in_vain(&self, now: SimTime) -> bool {
+        self.desk.expectations.are_overdue(now)
+    }
+
     /// The sync that a worker is at.
     pub(super) fn insight(&self, worker: u32) -> Option<SyncInsight> {
         let task = self.tasks[worker as usize].as_ref()?;
@@ -204,7 +213,14 @@ impl<C: Controller> Host<C> {
         })
     }
 
+    #[inline]
     pub(super) fn observe(&mut self, now: SimTime, seen: &Seen<'_>, shared: &mut Shared, out: Out<'_>) {
+        if C::INTEREST.covers(seen.new.kind(), seen.informers.kinds_ever()) {
+            self.notice(now, seen, shared, out);
+        }
+    }
+
+    fn notice(&mut self, now: SimTime, seen: &Seen<'_>, shared: &mut Shared, out: Out<'_>) {
         self.desk.now = now;
         self.controller.observe(seen, &mut self.desk);
         self.settle(now, shared, out);

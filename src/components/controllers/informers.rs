@@ -4,6 +4,7 @@
 //! Counts of an owner's pods are kept up to date with each notification, so that a controller of ten thousand pods does
 //! not count them again for each.
 
+use super::interest::Kinds;
 use crate::api::{
     ApiObject, Change, ChangeKind, FastMap, Id, Kind, Labels, Metadata, Name, Object, Operator, OwnerReference, Pod,
     Selector, Store, Uid,
@@ -127,6 +128,8 @@ pub struct Informers {
     store: Store,
     /// The newest version that was told of, by kind.
     newest: Vec<u64>,
+    /// The kinds of which there ever was an object.
+    ever: Kinds,
     pods_of: FastMap<Uid, OwnedPods>,
     /// Everything that names an owner, by owner.
     dependents: FastMap<Uid, IndexSet<(Kind, u32), BuildHasherDefault<FxHasher>>>,
@@ -150,6 +153,11 @@ impl Informers {
     /// The newest version of any object of a kind that was told of.
     pub fn newest(&self, kind: Kind) -> u64 {
         self.newest.get(kind as usize).copied().unwrap_or(0)
+    }
+
+    /// The kinds of which there ever was an object.
+    pub(super) const fn kinds_ever(&self) -> Kinds {
+        self.ever
     }
 
     /// The pods that an object controls.
@@ -238,6 +246,7 @@ impl Informers {
     /// Takes in a notification and returns the version that was there before.
     pub fn apply(&mut self, change: &Change) -> Option<Object> {
         let before = self.store.follow(change);
+        self.ever.insert(change.object.kind());
         let kind = change.object.kind() as usize;
         if self.newest.len() <= kind {
             self.newest.resize(kind + 1, 0);

@@ -6,7 +6,8 @@
 //! keys to its queue, a view of the cluster, and a sync written as straight-line code ([`Flow`]).
 //!
 //! Everything follows `pkg/controller` of Kubernetes 1.36. Left out on purpose: leader election, periodic resyncs of
-//! informers (every 12 hours and more), and controllers of things that are not simulated (tokens, certificates, …).
+//! informers (every 12 hours and more; [`ControllerManager::resync`] is one), and controllers of things that are not
+//! simulated (tokens, certificates, …).
 
 mod attach_detach;
 mod cron_job;
@@ -24,6 +25,7 @@ mod history;
 mod horizontal;
 mod host;
 mod informers;
+mod interest;
 mod job;
 mod namespace;
 mod node_lifecycle;
@@ -45,6 +47,7 @@ pub use expectations::{EXPECTATIONS_TIMEOUT, Expectations};
 pub use flow::{Call, Desk, Flow, Halt, Note, Step, first_error};
 pub use host::{Controller, Seen, Settings, Sync, SyncInsight};
 pub use informers::{Census, Informers, OwnedPods, Places, SelectedPods};
+pub use interest::Interest;
 pub(crate) use job::completion_index;
 pub use node_lifecycle::Heartbeat;
 pub(crate) use stateful_set::{stateful_set_ordinal, stateful_set_revision};
@@ -52,7 +55,7 @@ pub use work_queue::{Key, QueueKey, Retry, WorkQueue};
 
 use super::latency::LatencyProfile;
 use super::message::Message;
-use crate::api::{Change, ChangeKind, FastMap, Name, Object, Response, Text, WallClock};
+use crate::api::{Change, ChangeKind, FastMap, Kind, Name, Object, Response, Text, WallClock};
 use crate::engine::{Distribution, Draws, Outbox, SimDuration, SimTime};
 use host::Host;
 use std::sync::Arc;
@@ -170,6 +173,22 @@ macro_rules! controllers {
             pub fn found(&mut self, now: SimTime, object: &Object, out: &mut Outbox<Message>) {
                 let seen = Seen { kind: ChangeKind::Added, old: None, new: object, informers: &self.informers };
                 $(self.$field.observe(now, &seen, &mut self.shared, out);)*
+            }
+
+            /// Informers tell of everything that they know once more, as they do by themselves after twelve hours and
+            /// more (`--min-resync-period`).
+            pub fn resync(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+                let known: Vec<Object> = Kind::ALL.iter().flat_map(|kind| self.informers.store().list(*kind)).collect();
+                for object in &known {
+                    let (kind, informers) = (ChangeKind::Modified, &self.informers);
+                    let seen = Seen { kind, old: Some(object), new: object, informers };
+                    $(self.$field.observe(now, &seen, &mut self.shared, out);)*
+                }
+            }
+
+            /// Whether any controller waits for what it should have seen long ago.
+            pub fn wait_in_vain(&self, now: SimTime) -> bool {
+                $(self.$field.waits_in_vain(now))||*
             }
 
             /// Advances a controller by one message.
@@ -345,6 +364,11 @@ impl ControllerManager {
         self.node_lifecycle.tell(now, &mut self.shared, out, |controller, desk| {
             controller.heartbeat(node, heartbeat, desk);
         });
+    }
+
+    /// Whether the controller of nodes believes that all zones are lost.
+    pub const fn all_zones_are_lost(&self) -> bool {
+        self.node_lifecycle.controller.all_zones_are_lost()
     }
 
     /// What the controllers know of the cluster.

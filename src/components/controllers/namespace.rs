@@ -6,6 +6,7 @@
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::work_queue::Key;
 use crate::api::{
     Condition, ConditionStatus, DeleteOptions, ErrorReason, Kind, List, Name, Namespace, Object, Part, Pod,
@@ -49,6 +50,7 @@ pub struct View {
 impl Controller for NamespaceController {
     type Key = Key;
     type View = View;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::Namespace]);
 
     fn settings(&self) -> Settings {
         Settings { workers: 10, client: (400, 3_000), ..Settings::new("namespace-controller") }

@@ -7,6 +7,7 @@
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::pod_control;
 use crate::api::{
     Amendment, Condition, ConditionStatus, DISRUPTION_TARGET, DeleteOptions, ErrorReason, FastMap, Kind, Name, Object,
@@ -54,6 +55,7 @@ fn next_round(desk: &Desk<()>) -> SimTime {
 impl Controller for PodGcController {
     type Key = ();
     type View = View;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::Pod, Kind::Node]);
 
     fn settings(&self) -> Settings {
         Settings { workers: 1, ..Settings::new("pod-garbage-collector") }

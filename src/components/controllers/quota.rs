@@ -6,6 +6,7 @@
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::work_queue::Key;
 use crate::api::{
     Kind, Name, Object, Part, Pod, Request, ResourceList, ResourceQuota, ResourceQuotaStatus, Store, Timestamp,
@@ -27,6 +28,7 @@ pub struct View {
 impl Controller for ResourceQuotaController {
     type Key = Key;
     type View = View;
+    const INTEREST: Interest = Interest::EVERYTHING.once_there_was(&[Kind::ResourceQuota]);
 
     fn settings(&self) -> Settings {
         Settings::new("resourcequota-controller")

@@ -5,6 +5,7 @@
 use super::flow::{Desk, Flow, Halt, Step, first_error};
 use super::host::{Controller, Seen, Settings};
 use super::informers::{Census, Informers, OwnedPods};
+use super::interest::Interest;
 use super::pod_control::{self, Claims, Owner};
 use super::victims;
 use super::work_queue::Key;
@@ -112,6 +113,7 @@ fn manage(active: i32, replicas: i32) -> Manage {
 impl<T: Replicating> Controller for ReplicaSetController<T> {
     type Key = Key;
     type View = View<T>;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::Pod, T::KIND]).once_there_was(&[T::KIND]);
 
     fn settings(&self) -> Settings {
         Settings { guarded: T::GUARDED, ..Settings::new(T::COMPONENT) }

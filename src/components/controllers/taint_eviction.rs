@@ -6,6 +6,7 @@
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::pod_control;
 use super::work_queue::Key;
 use crate::api::{
@@ -65,6 +66,7 @@ fn no_execute(node: &Node) -> impl Iterator<Item = &Taint> + Clone {
 impl Controller for TaintEvictionController {
     type Key = Key;
     type View = Arc<Pod>;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::Pod, Kind::Node]);
 
     fn settings(&self) -> Settings {
         Settings { workers: 8, ..Settings::new("taint-eviction-controller") }

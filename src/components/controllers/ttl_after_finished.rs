@@ -3,6 +3,7 @@
 use super::flow::{Desk, Flow, Step, object};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::job::finished_at;
 use super::work_queue::Key;
 use crate::api::{DeleteOptions, ErrorReason, Job, Kind, Object, Propagation, Request, Target, WallTime};
@@ -16,6 +17,7 @@ pub struct TtlAfterFinishedController;
 impl Controller for TtlAfterFinishedController {
     type Key = Key;
     type View = Arc<Job>;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::Job]);
 
     fn settings(&self) -> Settings {
         Settings::new("ttl-after-finished-controller")

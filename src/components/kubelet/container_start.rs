@@ -220,8 +220,7 @@ impl Kubelet {
         match self.container_config(key, &pod, item.container(&pod), attempt) {
             Ok(config) => {
                 let config = Arc::new(config);
-                let stream = self.pods[&key].stream.part(&name);
-                let delay = self.loaded(now, self.latency(|profile| &profile.prepare_container, now, stream));
+                let delay = self.on_disk(|profile| &profile.prepare_container, now, key, &name);
                 self.call_after(delay, key, CriCall::CreateContainer { key, sandbox, config }, out);
             }
             Err(message) => {

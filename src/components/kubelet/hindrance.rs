@@ -4,12 +4,13 @@
 //! A runtime that has not answered for 30 seconds counts as down, and a relist that has not ended for three minutes as
 //! unhealthy (`pkg/kubelet/runtime.go`, `pkg/kubelet/pleg/generic.go` of Kubernetes 1.36); the node is then not ready.
 
-use super::Kubelet;
 use super::config::RUNTIME_STATUS_PERIOD;
+use super::{Kubelet, KubeletConfig};
 use crate::api::{Name, Pod, Text, WallClock};
 use crate::components::message::Message;
 use crate::components::runtime::{Disturbance, mount_disturbed};
 use crate::engine::{Outbox, SimDuration, SimTime};
+use std::sync::Arc;
 
 /// A runtime that did not answer for so long is down (`maxWaitForContainerRuntime`).
 const RUNTIME_DOWN: SimDuration = SimDuration::from_secs(30);
@@ -29,13 +30,16 @@ pub(super) struct Hindrances {
     runtime_silent: Option<SimTime>,
     /// Since when its runtime has no network.
     without_network: Option<SimTime>,
+    /// How much longer a turn of its eviction manager takes.
+    eviction_late: SimDuration,
     /// Faults of volumes.
     mounts: Vec<Disturbance>,
 }
 
 impl Default for Hindrances {
     fn default() -> Self {
-        Self { slow: 1, runtime_silent: None, without_network: None, mounts: Vec::new() }
+        let eviction_late = SimDuration::ZERO;
+        Self { slow: 1, runtime_silent: None, without_network: None, eviction_late, mounts: Vec::new() }
     }
 }
 
@@ -73,6 +77,27 @@ impl Kubelet {
     /// Its own steps take so many times as long.
     pub const fn slow_down(&mut self, factor: u32) {
         self.hindrances.slow = factor;
+    }
+
+    /// Each turn of its eviction manager takes so much longer.
+    pub fn delay_evictions(&mut self, now: SimTime, by: SimDuration, out: &mut Outbox<Message>) {
+        self.hindrances.eviction_late = by;
+        self.want_eviction(now, out);
+    }
+
+    /// How much longer a turn of its eviction manager takes.
+    pub(super) const fn eviction_late(&self) -> SimDuration {
+        self.hindrances.eviction_late
+    }
+
+    /// It is set to something else from its next process on: if it does not run, that is the one that is to come.
+    pub fn configure(&mut self, config: Arc<KubeletConfig>) {
+        self.config = config;
+        if !self.up {
+            let incarnation = self.incarnation;
+            self.stop();
+            self.incarnation = incarnation;
+        }
     }
 
     /// Its clock shows something else from now on.

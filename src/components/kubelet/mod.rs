@@ -51,7 +51,7 @@ pub use shutdown::ShutdownConfig;
 
 use super::cri::{CriCall, CriResult, PodKey, RuntimePod, pod_stream};
 use super::events::{EventRecorder, EventSink, Told};
-use super::latency::LatencyProfile;
+use super::latency::{LatencyProfile, LoadGauge};
 use super::message::{Client, Message, NodeIndex};
 use super::net::NetReply;
 use super::token_bucket::TokenBucket;
@@ -353,6 +353,7 @@ pub struct Kubelet {
     address: Ipv4Addr,
     config: Arc<KubeletConfig>,
     profile: Arc<LatencyProfile>,
+    load: LoadGauge,
     clock: WallClock,
     draws: Draws,
     stream: StreamKey,
@@ -542,6 +543,7 @@ impl Kubelet {
             boots: 0,
             reported_boot: 0,
             config,
+            load: LoadGauge::new(profile.load, draws, stream),
             profile,
         }
     }
@@ -757,10 +759,21 @@ impl Kubelet {
         self.hindrances.stretched(self.draws.sample(what(&self.profile), STEP, stream, now.as_nanos()))
     }
 
-    /// What everything takes under the load of the machine at this moment.
-    fn loaded(&self, now: SimTime, span: SimDuration) -> SimDuration {
-        let load = &self.profile.load;
-        span.mul_ratio(load.factor(self.draws, load.window_at(now)), 1_000)
+    /// The same of a step for a pod that writes to the disk, which has its load, and the writes for others before it.
+    fn on_disk(
+        &self,
+        what: fn(&LatencyProfile) -> &Distribution,
+        now: SimTime,
+        key: PodKey,
+        step: &str,
+    ) -> SimDuration {
+        let pod = self.pods.get(&key).map_or(self.stream, |state| state.stream);
+        self.load.in_turn(now, pod, self.latency(what, now, pod.part(step)))
+    }
+
+    /// Gives the kubelet the load of a machine that it shares with others, and takes it back.
+    pub fn swap_load(&mut self, load: &mut LoadGauge) {
+        std::mem::swap(&mut self.load, load);
     }
 
     /// A container that started before this was running when the kubelet started (`kubeletRestartGracePeriod`).

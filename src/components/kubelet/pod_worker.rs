@@ -160,9 +160,8 @@ impl Kubelet {
         if !pod.meta.is_terminating() && !pod.is_terminal() && !self.admit(now, key, out) {
             return;
         }
-        let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream.part("admit"));
-        let takes = self.loaded(now, self.latency(|profile| &profile.admit, now, stream));
-        self.admitting_until = self.admitting_until.max(now) + takes;
+        let from = self.admitting_until.max(now);
+        self.admitting_until = from + self.on_disk(|profile| &profile.admit, from, key, "admit");
         if let Some(state) = self.pods.get_mut(&key) {
             state.admitted_at = self.admitting_until;
         }

@@ -284,7 +284,7 @@ impl Kubelet {
                 let worker = ProbeWorker {
                     container: container.name,
                     kind,
-                    probe: probe.clone(),
+                    probe: Probe::clone(probe),
                     anchor: now + delay,
                     instance: ContainerId::NONE,
                     last: Verdict::Success,

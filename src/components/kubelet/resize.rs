@@ -34,9 +34,9 @@ pub(super) struct Resizing {
     /// What the runtime last accepted, by container.
     actuated: Vec<(Name, Amounts)>,
     /// Why the wanted resources are not allocated.
-    pub(super) pending: Option<Condition>,
+    pub(super) pending: Option<Box<Condition>>,
     /// That the allocated resources are not in force.
-    pub(super) in_progress: Option<Condition>,
+    pub(super) in_progress: Option<Box<Condition>>,
     /// Whether the next look at the pod leads to a sync whatever it finds (`SetPodWatchCondition`).
     pub(super) watched: bool,
 }
@@ -264,7 +264,7 @@ impl Kubelet {
             let resizing = &mut state.resizing;
             resizing.wanted = None;
             resizing.pending = None;
-            resizing.in_progress = Some(condition(*POD_RESIZE_IN_PROGRESS));
+            resizing.in_progress = Some(Box::new(condition(*POD_RESIZE_IN_PROGRESS)));
             state.pod = wanted.clone();
             let text = format!("Pod resize started: {}", summary(&wanted, generation, None));
             self.tell_pod(now, key, EventType::Normal, "ResizeStarted", text, out);
@@ -274,7 +274,7 @@ impl Kubelet {
         let known = state.resizing.pending.take();
         let same = known.as_ref().is_some_and(|known| known.observed_generation == generation);
         let since = known.map_or(stamp, |known| known.last_transition_time);
-        state.resizing.pending = Some(Condition { last_transition_time: since, ..new });
+        state.resizing.pending = Some(Box::new(Condition { last_transition_time: since, ..new }));
         if !same {
             let text =
                 format!("Pod resize {}: {}", refusal.reason, summary(&wanted, generation, Some(&refusal.message)));
@@ -293,7 +293,7 @@ impl Kubelet {
             state.resizing.in_progress.get_or_insert_with(|| {
                 let mut condition = Condition::new(*POD_RESIZE_IN_PROGRESS, ConditionStatus::True, stamp);
                 condition.observed_generation = generation;
-                condition
+                Box::new(condition)
             });
         } else if let Some(condition) = state.resizing.in_progress.take() {
             let text = format!("Pod resize completed: {}", summary(&state.pod, condition.observed_generation, None));
@@ -385,7 +385,7 @@ impl Kubelet {
             return;
         }
         let text = format!("Pod resize error: {}", summary(&state.pod, failed.observed_generation, Some(error)));
-        state.resizing.in_progress = Some(failed);
+        state.resizing.in_progress = Some(Box::new(failed));
         self.tell_pod(now, key, EventType::Warning, "ResizeError", text, out);
     }
 

@@ -337,7 +337,8 @@ impl StatusInput<'_> {
         let mut conditions: Vec<Condition> =
             pod.status.conditions.iter().filter(|condition| !is_kubelets(condition.kind)).cloned().collect();
         if !self.terminal {
-            conditions.extend(self.resizing.pending.iter().chain(&self.resizing.in_progress).cloned());
+            let resizing = self.resizing.pending.iter().chain(&self.resizing.in_progress);
+            conditions.extend(resizing.map(|condition| Condition::clone(condition)));
         }
         if let Some(target) = self.old.condition(*DISRUPTION_TARGET) {
             match conditions.iter_mut().find(|condition| condition.kind == *DISRUPTION_TARGET) {

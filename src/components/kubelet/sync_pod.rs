@@ -361,7 +361,9 @@ impl Kubelet {
         sync.stage = Stage::Sandbox;
         sync.acted = true;
         let pod = sync.pod.clone();
-        self.call_for_step(now, key, CriCall::RunPodSandbox { pod, key, attempt }, out);
+        // The directory of its logs is made first.
+        let delay = self.step_takes(now, key, "step") + self.on_disk(|profile| &profile.directories, now, key, "logs");
+        self.call_after(delay, key, CriCall::RunPodSandbox { pod, key, attempt }, out);
     }
 
     /// The runtime answers the worker's present step.

@@ -35,7 +35,7 @@ pub struct ContainerKill {
     message: String,
     /// Seconds left.
     grace: i64,
-    pre_stop: Option<Handler>,
+    pre_stop: Option<Box<Handler>>,
     /// The containers that must have stopped first.
     after: Vec<Name>,
     stage: KillStage,
@@ -126,8 +126,8 @@ fn grace_of(pod: &Pod, container: Option<&Container>, reason: KillReason) -> i64
         return grace;
     }
     let probe = container.and_then(|container| match reason {
-        KillReason::Startup => container.startup.as_ref(),
-        KillReason::Liveness => container.liveness.as_ref(),
+        KillReason::Startup => container.startup.as_deref(),
+        KillReason::Liveness => container.liveness.as_deref(),
         KillReason::Other => None,
     });
     probe.and_then(|probe| probe.termination_grace_period).unwrap_or(pod.spec.termination_grace_period)

@@ -103,7 +103,9 @@ impl Kubelet {
         out: &mut Outbox<Message>,
     ) {
         let stream = self.pods[&key].stream.part("mount");
-        let took = self.latency(|profile| &profile.mount, now + wait, stream.part(&volume.to_string()));
+        let at = now + wait;
+        let took = self.latency(|profile| &profile.mount, at, stream.part(&volume.to_string()));
+        let took = self.load.stretched(at, took);
         let found = self.pods[&key].volumes.volumes.get(volume).map(|found| found.name);
         // A token is asked for by the client that writes statuses, and waits for its turn as they do.
         let turn = if found == Some(*TOKEN_VOLUME) { self.api_limit.take(now) } else { SimDuration::ZERO };
@@ -336,7 +338,13 @@ impl Kubelet {
             self.write_volume(key, volume, out);
         }
         let turn = self.turn(key);
-        self.volume_poll(now, key, turn, out);
+        let Some(state) = self.pods.get(&key) else { return };
+        if state.volumes.volumes.iter().all(|volume| volume.mounted) {
+            return self.volume_poll(now, key, turn, out);
+        }
+        // The pod's directories are made before the wait begins (`makePodDataDirs`).
+        let takes = self.on_disk(|profile| &profile.directories, now, key, "directories");
+        out.after(takes, self.message(KubeletMessage::VolumePoll { key, turn }));
     }
 
     /// A sync, or a clean-up, looks at the pod's volumes.

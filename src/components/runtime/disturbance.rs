@@ -196,6 +196,7 @@ impl Excess {
 impl Runtimes {
     /// A fault strikes.
     pub fn disturb(&mut self, now: SimTime, disturbance: Disturbance, out: &mut Outbox<Message>) {
+        self.poison_begins(&disturbance, out);
         self.disturbances.push(disturbance);
         for place in self.running() {
             self.strike_process(now, place, self.disturbances.len() - 1, out);
@@ -221,7 +222,7 @@ impl Runtimes {
     }
 
     /// Every process that runs.
-    fn running(&self) -> Vec<Place> {
+    pub(super) fn running(&self) -> Vec<Place> {
         let mut places = Vec::new();
         for (node, machine) in self.machines.iter().enumerate() {
             for (key, record) in &machine.pods {
@@ -280,10 +281,12 @@ impl Runtimes {
         if !found.strikes(self.draws, machine.name, &record.pod) || !found.scope.has_container(name) {
             return;
         }
+        self.strike_by_clock(now, place, found, out);
         let Place { node, key, container } = place;
         let crash = |id, exit| Message::Runtime(node, RuntimeMessage::Crash { key, container, fault: id, exit });
-        if let FaultKind::CrashLoop(CrashLoop { images, after, code }) = &found.kind
+        if let FaultKind::CrashLoop(CrashLoop { images, env, after, code }) = &found.kind
             && images.matches(&instance.config.image)
+            && env.iter().all(|(name, says)| instance.env(name) == Some(says.as_str()))
         {
             let stream = record.stream.part(&name);
             let after = found.delay(self.draws, after, stream, now.as_nanos());
@@ -308,7 +311,11 @@ impl Runtimes {
 
     /// A process ends of a fault, if that still lasts.
     pub(super) fn crash(&mut self, now: SimTime, place: Place, fault: u32, exit: &Exit, out: &mut Outbox<Message>) {
-        if self.disturbances.iter().any(|disturbance| disturbance.id == fault) {
+        let lasts = |found: &Disturbance| match &found.kind {
+            FaultKind::ClockFailure(failure) => self.clock_agrees(now, place.node, failure),
+            _ => true,
+        };
+        if self.disturbances.iter().any(|found| found.id == fault && lasts(found)) {
             self.machines[place.node.index()].process_ends(now, place.key, place.container, exit, out);
         }
     }
@@ -471,10 +478,10 @@ impl Runtimes {
                 _ => {}
             }
         }
-        let slow = self.machines[place.node.index()].slow;
-        if slow > 1 {
+        let machine = &self.machines[place.node.index()];
+        if machine.is_slow() {
             let (_, later) = disturbed.get_or_insert((None, SimDuration::ZERO));
-            *later += SERVICE * u64::from(slow);
+            *later += machine.cpu_time(SERVICE);
         }
         disturbed
     }
@@ -615,6 +622,13 @@ impl Runtimes {
         }
         let pattern = super::Glob::any();
         self.lose_images(node, &pattern);
+    }
+}
+
+impl Instance {
+    /// What its environment says of a name.
+    fn env(&self, name: &str) -> Option<&str> {
+        self.config.env.iter().find(|(have, _)| *have == name).map(|(_, says)| &**says)
     }
 }
 

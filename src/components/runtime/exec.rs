@@ -71,7 +71,8 @@ impl Runtimes {
             (_, Some(duration)) => self.sample(duration, EXEC, node, u64::from(id)),
             (_, None) => MOMENT,
         };
-        let duration = duration * u64::from(self.machines[node.index()].slow);
+        let hangs = duration == SimDuration::MAX;
+        let duration = if hangs { duration } else { self.machines[node.index()].cpu_time(duration) };
         let (duration, stands_for) = match self.busy_container(place) {
             Some(stretch) => (duration.mul_ratio(stretch, 1_000), SimDuration::ZERO),
             None => (duration, stands_for),
@@ -148,8 +149,8 @@ impl Runtimes {
             (find(&command, world), command)
         });
         let Some((found, command)) = found else { return };
-        let slow = u64::from(self.machines[node.index()].slow);
-        let overhead = self.sample(&self.profile.exec, EXEC, node, u64::from(id)) * slow;
+        let overhead = self.sample(&self.profile.exec, EXEC, node, u64::from(id));
+        let overhead = self.machines[node.index()].cpu_time(overhead);
         let name = command.argv.first().cloned().unwrap_or_default();
         if let Some(failure) = why_not(&found, &name) {
             let error = CriError::unknown(format!(

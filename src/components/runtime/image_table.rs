@@ -279,8 +279,8 @@ fn usage(process: &mut Process) -> &mut super::UsageStep {
 
 /// Listens on the ports that a container declares or is probed at, in the protocol that the probe speaks.
 fn add_ports(listen: &mut Vec<ListenBehavior>, container: &Container) {
-    let probes = [&container.startup, &container.readiness, &container.liveness];
-    let hooks = [&container.post_start, &container.pre_stop];
+    let probes = [&container.startup, &container.readiness, &container.liveness].map(Option::as_deref);
+    let hooks = [&container.post_start, &container.pre_stop].map(Option::as_deref);
     let handlers = probes.into_iter().flatten().map(|probe| &probe.handler).chain(hooks.into_iter().flatten());
     let number = |port: &Port| match port {
         Port::Number(port) => Some(*port),

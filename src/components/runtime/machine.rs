@@ -49,6 +49,10 @@ pub struct Machine {
     pub(super) uses: bool,
     /// So many times as long as usual everything takes.
     pub(super) slow: u32,
+    /// Per cent of its CPU that others get.
+    pub(super) stolen: u8,
+    /// So many nanoseconds its clock is ahead.
+    pub(super) skew: i64,
     /// Whether no network can be set up.
     pub(super) without_network: bool,
     /// What faults leave of what it has, by their numbers.
@@ -109,7 +113,7 @@ pub(super) struct Instance {
     /// What faults make it use.
     pub(super) excess: Vec<Excess>,
     /// What it does about requests, if any have come.
-    pub(super) serving: Option<Serving>,
+    pub(super) serving: Option<Box<Serving>>,
 }
 
 impl Instance {
@@ -211,6 +215,8 @@ impl Machine {
             load,
             uses: false,
             slow: 1,
+            stolen: 0,
+            skew: 0,
             without_network: false,
             shortages: Vec::new(),
             out_of_memory: None,

@@ -11,6 +11,7 @@ mod custom;
 mod disturbance;
 mod exec;
 pub mod filesystem;
+mod hardware;
 mod image;
 mod image_table;
 mod listen;

@@ -133,7 +133,7 @@ impl Runtimes {
     ) -> Option<T> {
         let (_, image, _) = self.image_of(place)?;
         let machine = &mut self.machines[place.node.index()];
-        let address = machine.address();
+        let (address, skew) = (machine.address(), machine.skew);
         let record = machine.pods.get_mut(&place.key)?;
         let pod = record.pod.clone();
         let address = record.address().or(pod.spec.host_network.then_some(address));
@@ -152,7 +152,7 @@ impl Runtimes {
             now,
             log: &mut instance.log,
             output,
-            clock: self.clock,
+            clock: self.clock.skewed(skew),
             host_name: host_name.as_str(),
             full_host_name,
             address,

@@ -383,6 +383,11 @@ impl Runtimes {
         steps.chain(instances.filter_map(|instance| instance.changes_at(now))).min()
     }
 
+    /// What a machine has is looked at from now on, though nothing says that it is used: limits were set anew.
+    pub fn look_closely(&mut self, node: NodeIndex) {
+        self.machines[node.index()].uses = true;
+    }
+
     /// Whether a node may run short of anything: something says what it, or a process on it, uses; or it is tiny.
     pub fn may_run_short(&self, node: NodeIndex) -> bool {
         let machine = &self.machines[node.index()];

@@ -3,7 +3,6 @@
 use super::Span;
 use crate::api::Name;
 use crate::engine::SimTime;
-use crate::faults::KINDS;
 use crate::trace::{Fact, FactId, TraceRecord};
 use indexmap::IndexMap;
 
@@ -28,7 +27,7 @@ impl Reader {
     /// One of the facts about faults.
     pub(super) fn saw(&mut self, record: &TraceRecord, id: FactId, fact: &Fact) {
         match fact.what {
-            "Strike" => {
+            "Strike" | "Blow" => {
                 let node = fact.subject().map(|subject| record.subject(subject).name);
                 let place = self.faults.iter().position(|fault| fault.name == fact.part).unwrap_or_else(|| {
                     self.faults.push(FaultLife { name: fact.part, strikes: Vec::new() });
@@ -36,7 +35,7 @@ impl Reader {
                 });
                 let strikes = &mut self.faults[place].strikes;
                 strikes.push(Span { from: fact.time, to: fact.time, what: node, fact: id });
-                if !KINDS.iter().any(|kind| kind.momentary && fact.part == kind.name) {
+                if fact.what == "Strike" {
                     self.open.insert(id, (place, strikes.len() - 1));
                 }
             }
@@ -55,5 +54,35 @@ impl Reader {
             self.faults[fault].strikes[strike].to = end;
         }
         self.faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::report::story::Story;
+    use crate::scenario::Scenario;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn what_is_over_at_once_takes_no_time_whatever_it_is_called() {
+        let text = r#"(duration: "2m", nodes: [Pool(count: 1)], manifests: [Inline("
+            {apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: web, image: nginx}]}}")],
+            faults: [
+                (fault: PodKill(), name: "monkey", on: (pods: "web"), at: "1m"),
+                (fault: Cordon, name: "maintenance", on: (nodes: "*"), at: "30s", lasts: "20s"),
+                (fault: MetricsDown, at: "100s"),
+            ])"#;
+        let scenario = Scenario::load("f.ron", &BTreeMap::from([("f.ron", text)])).expect("a scenario");
+        let mut simulation = scenario.simulate(1).recorded();
+        simulation.run();
+        let story = Story::of(&simulation.into_record().expect("it was recorded"));
+        let lives: Vec<(String, u64, u64)> = story
+            .faults
+            .iter()
+            .flat_map(|fault| fault.strikes.iter().map(|strike| (fault.name.to_string(), strike.from, strike.to)))
+            .map(|(name, from, to)| (name, from.as_millis() / 1_000, to.as_millis() / 1_000))
+            .collect();
+        let life = |name: &str, from, to| (name.to_owned(), from, to);
+        assert_eq!(lives, [life("maintenance", 30, 50), life("monkey", 60, 60), life("MetricsDown", 100, 120)]);
     }
 }

@@ -26,6 +26,7 @@ use crate::api::{
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::World;
 use crate::engine::SimDuration;
+use crate::faults::FaultLimits;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -173,8 +174,9 @@ impl Reader {
             world: Arc::new(world),
             profile: Arc::new(LatencyProfile::default()),
             scheduler: Arc::default(),
-            actions,
+            actions: Arc::new(actions),
             faults: Arc::default(),
+            fault_limits: FaultLimits::default(),
             every_probe: false,
             groups: Vec::new(),
             places: std::collections::BTreeMap::new(),

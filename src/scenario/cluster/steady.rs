@@ -77,8 +77,11 @@ fn warm_up(pod: &Pod) -> SimDuration {
 
 /// A process that passes its probes once it has warmed up.
 fn serving(container: &Container, warm_up: SimDuration) -> Process {
-    let probes: Vec<&Probe> =
-        [&container.startup, &container.readiness, &container.liveness].into_iter().flatten().collect();
+    let probes: Vec<&Probe> = [&container.startup, &container.readiness, &container.liveness]
+        .into_iter()
+        .flatten()
+        .map(Box::as_ref)
+        .collect();
     let mut listen: Vec<ListenBehavior> = Vec::new();
     for probe in &probes {
         let number = |port: &Port| match port {

@@ -140,8 +140,8 @@ fn stopped_by(demand: &Demand, node_type: &NodeType, count: usize, seed: u64) ->
     let mut plan = demand.plan.clone();
     plan.nodes = (0..count).map(|n| machine(node_type, n)).collect();
     plan.stored = demand.stored.clone();
-    plan.actions =
-        demand.actions.iter().map(|action| TimedAction { at: SimDuration::ZERO, action: action.clone() }).collect();
+    let at_once = |action: &Action| TimedAction { at: SimDuration::ZERO, action: action.clone() };
+    plan.actions = Arc::new(demand.actions.iter().map(at_once).collect());
     let mut simulation = Simulation::new(Arc::new(plan), seed, &[]).untraced();
     let (mut bound, mut since) = (0, SimTime::ZERO);
     while simulation.now().since(since) < QUIET && simulation.now().since(SimTime::ZERO) < LONGEST {

@@ -22,7 +22,10 @@ pub(super) const LAWS: &[HistoryLaw] = &[
         name: "zones-empty-slowly",
         says: "in a zone in order, one node more than each ten seconds gets a taint",
     },
-    HistoryLaw { name: "total-loss-evicts-nobody", says: "when all zones are lost, no node keeps a taint that evicts" },
+    HistoryLaw {
+        name: "total-loss-evicts-nobody",
+        says: "when controllers hear that all zones are lost, they find it, and nodes lose the evicting taints they know of",
+    },
 ];
 
 /// `nodeMonitorGracePeriod` and `nodeStartupGracePeriod`.
@@ -61,6 +64,10 @@ pub(super) struct Nodes {
     serving: Option<SimTime>,
     /// Since when all zones are lost.
     lost_since: Option<SimTime>,
+    /// When the controller last found that they are.
+    found: Option<SimTime>,
+    /// The nodes of whose taints it knew then, and that have them still.
+    owed: BTreeSet<Name>,
     /// The nodes whose leases are not renewed, and when others began to renew theirs again.
     silent: BTreeSet<NodeIndex>,
     heard: BTreeMap<NodeIndex, SimTime>,
@@ -69,6 +76,12 @@ pub(super) struct Nodes {
 impl Nodes {
     pub(super) fn delivered(&mut self, now: SimTime, message: &Message, cluster: &Cluster) -> Option<Broken> {
         self.serving = None;
+        if let Message::Reply { client: Client::ControllerManager, id, response: Err(_) } = message
+            && cluster.controllers().caller(*id).is_some_and(|at| at.sync.controller == ControllerName::NodeLifecycle)
+        {
+            // What fails is not tried again before all zones are lost once more (`handleDisruption`).
+            self.owed.clear();
+        }
         let Message::Call { client: Client::ControllerManager, id, request } = message else { return None };
         let sync = cluster.controllers().caller(*id)?.sync;
         if sync.controller != ControllerName::NodeLifecycle {
@@ -97,6 +110,9 @@ impl Nodes {
         let name = node.meta.name;
         let is = change.kind != ChangeKind::Deleted && evicts(node);
         let was = self.tainted.insert(name, is).unwrap_or(false);
+        if !is {
+            self.owed.remove(&name);
+        }
         let states = states(cluster.server().store().nodes.iter());
         for (zone, state) in &states {
             let stretch = self.zones.entry(*zone).or_insert(Stretch { state: *state, tainted: Vec::new() });
@@ -118,15 +134,31 @@ impl Nodes {
             self.heard.extend(self.silent.difference(silent).map(|node| (*node, now)));
             self.silent.clone_from(silent);
         }
-        let since = self.lost_since?;
+        let found = cluster.controllers().all_zones_are_lost();
+        if found && self.found.is_none() {
+            let known = cluster.controllers().informers().store().nodes.iter();
+            self.owed = known.filter(|node| evicts(node)).map(|node| node.meta.name).collect();
+        }
+        self.found = found.then(|| self.found.unwrap_or(now));
         let manager = Client::ControllerManager;
-        let late = !cluster.watch_lags(now, manager).is_zero();
-        if cluster.is_down(Leader::ControllerManager) || !cluster.reaches_server(manager) || late {
+        if !found || cluster.is_down(Leader::ControllerManager) || !cluster.reaches_server(manager) {
+            self.owed.clear();
+        }
+        let since = self.lost_since?;
+        let late = || !cluster.watch_lags(now, manager).is_zero();
+        if cluster.is_down(Leader::ControllerManager) || !cluster.reaches_server(manager) || late() {
             self.lost_since = Some(now);
             return None;
         }
-        let left = kept(now, since, &self.tainted)?;
-        Some((LAWS[2].name, format!("Node/{left}"), format!("all zones are lost since {since}, and it is tainted")))
+        let broken = |node: Name, seen: String| Some((LAWS[2].name, format!("Node/{node}"), seen));
+        if let Some(found) = self.found {
+            let left = kept(now, found, &self.owed)?;
+            return broken(left, format!("all zones were found lost at {found}, and it is tainted"));
+        }
+        let known = cluster.controllers().informers().store().nodes.iter();
+        let overdue = now.since(since) > SETTLED && states(known).values().all(|state| *state == State::Full);
+        let first = self.tainted.keys().next().filter(|_| overdue)?;
+        broken(*first, format!("all zones are lost since {since}, and the controller does not find it"))
     }
 }
 
@@ -173,10 +205,9 @@ fn too_fast(tainted: &[SimTime]) -> Option<String> {
     })
 }
 
-/// A node that keeps its taint although all zones are lost for long (`handleDisruption`).
-fn kept(now: SimTime, since: SimTime, tainted: &BTreeMap<Name, bool>) -> Option<Name> {
-    let settled = now.since(since) > SETTLED;
-    tainted.iter().filter(|_| settled).find(|(_, tainted)| **tainted).map(|(name, _)| *name)
+/// A node that keeps its taint although all zones were found lost long ago (`handleDisruption`).
+fn kept(now: SimTime, found: SimTime, owed: &BTreeSet<Name>) -> Option<Name> {
+    owed.first().copied().filter(|_| now.since(found) > SETTLED)
 }
 
 #[cfg(test)]
@@ -207,9 +238,10 @@ mod tests {
 
     #[test]
     fn a_taint_that_stays_when_all_is_lost_is_caught() {
-        let tainted = BTreeMap::from([(Name::new("a"), false), (Name::new("b"), true)]);
+        let owed = BTreeSet::from([Name::new("b")]);
         let at = SimTime::from_secs;
-        assert_eq!(kept(at(60), at(40), &tainted), None, "the monitor has not looked yet");
-        assert_eq!(kept(at(80), at(40), &tainted), Some(Name::new("b")));
+        assert_eq!(kept(at(60), at(40), &owed), None, "the controller is about to call");
+        assert_eq!(kept(at(80), at(40), &owed), Some(Name::new("b")));
+        assert_eq!(kept(at(80), at(40), &BTreeSet::new()), None, "it knew of none, or its call failed");
     }
 }

@@ -4,13 +4,16 @@ use super::{Cluster, FaultMessage, Memory, Strike};
 use crate::api::{ApiError, Change, ChangeKind, Kind, Object, Response, Store, Target, WallTime};
 use crate::components::controllers::{ControllerManager, ControllerSetup, DriverFailures, Heartbeat};
 use crate::components::message::{Client, Message, NodeIndex};
-use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
+use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use crate::faults::{DriverDelay, DriverFailure, FaultKind, Leader, LeaderChange, LoadSurge, MetricsSpike, SlowLeader};
 use crate::simulation::cluster::scheduler_watches;
 use std::collections::{BTreeMap, BTreeSet};
 
+const CLOCK: Purpose = Purpose::new("clock of a second controller manager");
 /// How long the lease of a leader lasts (`--leader-elect-lease-duration`).
 const LEASE: SimDuration = SimDuration::from_secs(15);
+/// What NTP leaves of the difference between two machines' clocks.
+const CLOCKS_APART: SimDuration = SimDuration::from_millis(5);
 /// Whoever cannot list the cluster tries again after so long.
 const LIST_RETRY: SimDuration = SimDuration::from_secs(2);
 
@@ -111,6 +114,7 @@ impl Cluster {
     /// on what never was, start anew, as the guide to operating etcd advises.
     fn restore(&mut self, now: SimTime, id: u32, backup: &Store, out: &mut Outbox<Message>) {
         self.faults.restored = Some(now);
+        self.faults.rival = None;
         self.server.restore(backup);
         self.publish_restored(now, out);
         for leader in [Leader::Scheduler, Leader::ControllerManager] {
@@ -246,7 +250,13 @@ impl Cluster {
                     self.scheduler.watched(now, change, out);
                 }
             }
-            Leader::ControllerManager => self.controllers_start(now, objects, out),
+            Leader::ControllerManager => {
+                self.controllers_start(now, objects, out);
+                if self.has_rivals() {
+                    // One that was stopped with the first, for a backup.
+                    self.rival_starts(now, out);
+                }
+            }
         }
     }
 
@@ -274,7 +284,11 @@ impl Cluster {
         }
         self.faults.rivals += 1;
         let profile = self.plan.profile.clone();
-        let setup = ControllerSetup { clock: self.server.clock(), draws: self.draws, profile: profile.clone() };
+        // The clocks of two machines are never quite the same: what they call by the time differs.
+        let mut draw = self.draws.draw(CLOCK, StreamKey::new("controller manager"), u64::from(self.faults.rivals));
+        let offset = draw.between(SimDuration::from_micros(1), CLOCKS_APART);
+        let clock = self.server.clock().skewed(i64::try_from(offset.as_nanos()).unwrap_or(i64::MAX));
+        let setup = ControllerSetup { clock, draws: self.draws, profile: profile.clone() };
         let fresh = ControllerManager::new(setup)
             .provisioning(profile.provision.clone())
             .attaching(profile.attach.clone(), profile.detach.clone());
@@ -290,9 +304,13 @@ impl Cluster {
 
     /// The last of those who held up a second controller manager is gone, and so is that.
     fn rival_ends(&mut self) {
-        if !self.blows().any(|(kind, _)| matches!(kind, FaultKind::TwoLeaders)) {
+        if !self.has_rivals() {
             self.faults.rival = None;
         }
+    }
+
+    fn has_rivals(&self) -> bool {
+        self.blows().any(|(kind, _)| matches!(kind, FaultKind::TwoLeaders))
     }
 
     /// The controllers of a process, by the term that their messages carry.

@@ -5,6 +5,7 @@
 //! (programs and runtimes) and [`operation`] (what people do). Several strikes may hold the same thing; it is well when
 //! the last is healed.
 
+mod admission;
 mod control_plane;
 mod node;
 mod operation;
@@ -273,6 +274,21 @@ impl Cluster {
         }
     }
 
+    /// What becomes of a message about a fault, in one word: strikes that nothing heals have words of their own, those
+    /// that are over at once and those that limits leave out.
+    pub fn word_of(&self, now: SimTime, message: &FaultMessage) -> &'static str {
+        if let FaultMessage::Strike { strike: id } = message
+            && let Some(strike) = self.faults.strikes.get(id)
+        {
+            return match (self.has_room_for(now, *id), self.fault(strike.fault).kind.info().momentary) {
+                (false, _) => "LeftOut",
+                (true, true) => "Blow",
+                (true, false) => message.into(),
+            };
+        }
+        message.into()
+    }
+
     /// Something about a fault is due.
     pub(super) fn fault_handles(&mut self, now: SimTime, message: FaultMessage, out: &mut Outbox<Message>) {
         match message {
@@ -308,8 +324,9 @@ impl Cluster {
         }
         self.faults.occasions[place as usize] = occasion + 1;
         let mut draw = self.draws.draw(OCCASION, fault.stream, occasion);
-        let targets =
-            if draw.below(100) < u64::from(fault.chance) { self.targets(fault, occasion) } else { Vec::new() };
+        let over = plan.fault_limits.end().is_some_and(|end| now >= end);
+        let happens = draw.below(100) < u64::from(fault.chance) && !over;
+        let targets = if happens { self.targets(fault, occasion) } else { Vec::new() };
         let steps = (targets.len() as u64).max(1);
         let nothing = targets.is_empty();
         for (n, target) in targets.into_iter().enumerate() {
@@ -320,13 +337,17 @@ impl Cluster {
             let wait = fault.ramp.mul_ratio(n as u64, steps);
             out.after(wait, Message::Fault(FaultMessage::Strike { strike }));
         }
-        if nothing {
+        if nothing && !over {
             self.occasion_over(place, out);
         }
     }
 
     /// A target is struck.
     fn strike(&mut self, now: SimTime, id: u32, out: &mut Outbox<Message>) {
+        if !self.has_room_for(now, id) {
+            let Some(strike) = self.faults.strikes.remove(&id) else { return };
+            return self.occasion_over(strike.fault, out);
+        }
         let Some(strike) = self.faults.strikes.get_mut(&id) else { return };
         strike.began = true;
         let strike = strike.clone();
@@ -345,11 +366,24 @@ impl Cluster {
         if fault.kind.info().momentary {
             self.faults.strikes.remove(&id);
             self.occasion_over(strike.fault, out);
-        } else if let Some(lasts) = &fault.lasts {
-            let stream = fault.stream.part(&self.name_of(&strike.target));
-            let wait = self.draws.sample(lasts, LASTS, stream, strike.occasion);
+            return;
+        }
+        let stream = fault.stream.part(&self.name_of(&strike.target));
+        let lasts = fault.lasts.as_ref().map(|lasts| self.draws.sample(lasts, LASTS, stream, strike.occasion));
+        let left = plan.fault_limits.end().map(|end| end.since(now));
+        if let Some(wait) = lasts.into_iter().chain(left).min() {
             out.after(wait, Message::Fault(FaultMessage::Heal { strike: id }));
         }
+    }
+
+    /// Whether limits allow one more strike: beside others of its own fault, or beside so many other faults.
+    fn has_room_for(&self, now: SimTime, id: u32) -> bool {
+        let limits = &self.plan.fault_limits;
+        let Some(strike) = self.faults.strikes.get(&id) else { return true };
+        let begun = self.faults.strikes.values().filter(|other| other.began);
+        let others: BTreeSet<(u32, u64)> = begun.map(|other| (other.fault, other.occasion)).collect();
+        let own = others.contains(&(strike.fault, strike.occasion));
+        limits.end().is_none_or(|end| now < end) && (own || limits.allow(others.len()))
     }
 
     /// A target is well again, as far as this strike goes.

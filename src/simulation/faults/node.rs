@@ -9,13 +9,14 @@ use crate::components::net::NetClient;
 use crate::components::runtime::RuntimeMessage;
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 use crate::faults::{
-    ClockSkew, Disk, FaultKind, HardwareFailure, ImageLoss, NodeDrain, NodeLabelLoss, NodeOutOfMemory, NodeTaint,
-    Reboot, SlowNode, SpotReclaim, WrongAllocatable,
+    ClockSkew, CpuSteal, Disk, EvictionDelay, FaultKind, HardwareFailure, ImageLoss, KubeletConfigChange, NodeDrain,
+    NodeLabelLoss, NodeOutOfMemory, NodeTaint, Reboot, SlowNode, SpotReclaim, WrongAllocatable,
 };
 use crate::scenario::plan::{Action, ActionTarget, Drain, Pick};
 use crate::scenario::taint_of;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const AGE: Purpose = Purpose::new("age of hardware");
 const REPAIR: Purpose = Purpose::new("repair of hardware");
@@ -64,7 +65,10 @@ impl Cluster {
             }
             FaultKind::WrongAllocatable(_) => self.set_allocatable(now, node, out),
             FaultKind::StaleConnections => self.runtimes.keep_connections(node, true),
-            FaultKind::ClockSkew(_) => self.set_clock(node),
+            FaultKind::ClockSkew(_) => self.set_clock(now, node, out),
+            FaultKind::CpuSteal(_) => self.set_stolen(node, out),
+            FaultKind::EvictionDelay(_) => self.set_eviction_delay(now, node, out),
+            FaultKind::KubeletConfigChange(_) => self.reconfigure(now, node, out),
             FaultKind::NodeTaint(NodeTaint { taint }) => {
                 if let Ok(taint) = taint_of(taint) {
                     self.do_action(now, &Action::Taint { node: name, add: vec![taint], remove: Vec::new() }, out);
@@ -155,7 +159,10 @@ impl Cluster {
             FaultKind::StaleConnections if !others(self, |kind| matches!(kind, FaultKind::StaleConnections)) => {
                 self.runtimes.keep_connections(node, false);
             }
-            FaultKind::ClockSkew(_) => self.set_clock(node),
+            FaultKind::ClockSkew(_) => self.set_clock(now, node, out),
+            FaultKind::CpuSteal(_) => self.set_stolen(node, out),
+            FaultKind::EvictionDelay(_) => self.set_eviction_delay(now, node, out),
+            FaultKind::KubeletConfigChange(_) => self.reconfigure(now, node, out),
             FaultKind::NodeTaint(NodeTaint { taint }) => {
                 if let Ok(taint) = taint_of(taint) {
                     let remove = vec![(taint.key, Some(taint.effect))];
@@ -293,7 +300,40 @@ impl Cluster {
         self.kubelets[node.index()].tell_allocatable(now, told.into_iter().collect(), out);
     }
 
-    fn set_clock(&mut self, node: NodeIndex) {
+    fn set_stolen(&mut self, node: NodeIndex, out: &mut Outbox<Message>) {
+        let left = |left: u32, kind: &FaultKind| match kind {
+            FaultKind::CpuSteal(CpuSteal { percent }) => left * u32::from(100 - percent.value.min(99)) / 100,
+            _ => left,
+        };
+        let left = self.blows_on(node).fold(100, left).max(1);
+        self.runtimes.steal(node, 100 - u8::try_from(left).unwrap_or(100), out);
+    }
+
+    fn set_eviction_delay(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
+        let delays = self.blows_on(node).map(|kind| match kind {
+            FaultKind::EvictionDelay(EvictionDelay { by }) => *by,
+            _ => SimDuration::ZERO,
+        });
+        let late = delays.sum();
+        self.kubelets[node.index()].delay_evictions(now, late, out);
+    }
+
+    /// A kubelet is started anew, with the settings that it was given last.
+    fn reconfigure(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
+        let changed = self.blows_on(node).filter_map(|kind| match kind {
+            FaultKind::KubeletConfigChange(KubeletConfigChange { kubelet }) => Some(Arc::new((**kubelet).clone())),
+            _ => None,
+        });
+        let config = changed.last().unwrap_or_else(|| self.plan.nodes[node.index()].kubelet.clone());
+        self.kubelets[node.index()].configure(config);
+        self.runtimes.look_closely(node);
+        if self.kubelets[node.index()].is_up() {
+            self.kill_kubelet(now, self.node_name(node), out);
+            self.kubelet_may_start(node, out);
+        }
+    }
+
+    fn set_clock(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
         let nanos = |span: SimDuration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX / 4);
         let skews = self.blows_on(node).filter_map(|kind| match kind {
             FaultKind::ClockSkew(ClockSkew { ahead, behind }) => Some(nanos(*ahead) - nanos(*behind)),
@@ -302,6 +342,7 @@ impl Cluster {
         let skew: i64 = skews.sum();
         let clock = self.server.clock().skewed(skew);
         self.kubelets[node.index()].set_clock(clock);
+        self.runtimes.set_clock(now, node, skew, out);
     }
 
     fn runtime_falls_silent(&mut self, now: SimTime, node: NodeIndex, kind: &FaultKind, out: &mut Outbox<Message>) {

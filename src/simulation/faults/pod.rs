@@ -71,6 +71,8 @@ impl Cluster {
                     |target: api::Target| Request::Evict { namespace: target.namespace, name: target.name, options };
                 self.call_about(disturbance.only, evict, out);
             }
+            // Whoever admits pods looks at what lasts.
+            FaultKind::MutatedResources(_) => {}
             FaultKind::MountFailure(_) | FaultKind::MountDelay(_) => {
                 for kubelet in &mut self.kubelets {
                     kubelet.disturb_mounts(disturbance.clone());
@@ -101,6 +103,7 @@ impl Cluster {
                     self.call_about(Some(vec![uid]), |target| relabel(target, label, before.clone()), out);
                 }
             }
+            FaultKind::MutatedResources(_) => {}
             FaultKind::MountFailure(_) | FaultKind::MountDelay(_) => {
                 for kubelet in &mut self.kubelets {
                     kubelet.relieve_mounts(id);

@@ -287,9 +287,10 @@ impl Cluster {
         &mut self,
         now: SimTime,
         (client, id): (Client, u32),
-        request: Box<Request>,
+        mut request: Box<Request>,
         out: &mut Outbox<Message>,
     ) {
+        self.mutated(&mut request);
         if self.comes_twice(now, client, id, &request) {
             // Whoever calls hears nothing before both are done: it does not send what would come between them.
             let response = Box::new(self.response_to(now, client, (*request).clone(), out));

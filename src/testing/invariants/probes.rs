@@ -126,9 +126,9 @@ fn initial_delay(fact: &Moved<'_>) -> Seen {
         let ContainerState::Running { .. } = container.state else { return None };
         let spec = fact.spec().container(probe.container)?;
         let settings = match probe.kind {
-            ProbeKind::Startup => spec.startup.as_ref()?,
-            ProbeKind::Readiness => spec.readiness.as_ref()?,
-            ProbeKind::Liveness => spec.liveness.as_ref()?,
+            ProbeKind::Startup => spec.startup.as_deref()?,
+            ProbeKind::Readiness => spec.readiness.as_deref()?,
+            ProbeKind::Liveness => spec.liveness.as_deref()?,
         };
         let runtime = fact.past.runtime.as_ref()?;
         let instance = runtime.containers.iter().find(|instance| instance.id == container.container_id)?;

@@ -6,6 +6,7 @@
 use super::super::flow::{Desk, Flow, Step, object};
 use super::super::host::{Controller, Seen, Settings};
 use super::super::informers::Informers;
+use super::super::interest::Interest;
 use super::super::work_queue::{Key, QueueKey};
 use crate::api::{Amendment, ApiError, ErrorReason, Kind, Name, Object, Part, Request, Target, Text, VolumeAttachment};
 use crate::engine::{Distribution, Purpose, SimDuration, SimTime};
@@ -72,6 +73,7 @@ fn finalizer(driver: Name) -> Name {
 impl Controller for AttacherController {
     type Key = Key;
     type View = View;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::VolumeAttachment]);
 
     fn settings(&self) -> Settings {
         Settings { workers: 10, ..Settings::new("external-attacher") }

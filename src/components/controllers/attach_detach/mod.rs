@@ -12,6 +12,7 @@ pub use attacher::AttacherController;
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::work_queue::Key;
 use crate::api::{
     Amendment, DeleteOptions, ErrorReason, EventType, Id, Kind, Labels, Metadata, Name, Node, Object, ObjectReference,
@@ -80,6 +81,13 @@ enum Action {
 impl Controller for AttachDetachController {
     type Key = Key;
     type View = View;
+    const INTEREST: Interest = Interest::in_kinds(&[
+        Kind::Pod,
+        Kind::Node,
+        Kind::PersistentVolumeClaim,
+        Kind::VolumeAttachment,
+        Kind::CsiDriver,
+    ]);
 
     fn settings(&self) -> Settings {
         Settings { workers: 10, ..Settings::new("attachdetach-controller") }

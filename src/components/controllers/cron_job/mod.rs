@@ -8,6 +8,7 @@ mod schedule;
 use super::flow::{Desk, Flow, Halt, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::job::finished_condition;
 use super::work_queue::Key;
 use crate::api::{
@@ -41,6 +42,7 @@ pub struct View {
 impl Controller for CronJobController {
     type Key = Key;
     type View = View;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::CronJob, Kind::Job]).once_there_was(&[Kind::CronJob]);
 
     fn settings(&self) -> Settings {
         Settings::new("cronjob-controller")

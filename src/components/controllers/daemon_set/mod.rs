@@ -12,6 +12,7 @@ use super::flow::{Call, Desk, Flow, Halt, Step, first_error};
 use super::history::{History, REVISION_HASH, Recorded};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::pod_control::{Claims, Owner};
 use super::work_queue::Key;
 use crate::api::{
@@ -51,6 +52,8 @@ pub struct View {
 impl Controller for DaemonSetController {
     type Key = Key;
     type View = View;
+    const INTEREST: Interest =
+        Interest::in_kinds(&[Kind::DaemonSet, Kind::Pod, Kind::Node]).once_there_was(&[Kind::DaemonSet]);
 
     fn settings(&self) -> Settings {
         Settings { workers: 2, guarded: &[Kind::Pod, Kind::DaemonSet], ..Settings::new("daemonset-controller") }

@@ -15,6 +15,7 @@ pub(super) use revision::template_hash;
 use super::flow::{Desk, Flow, Halt, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::work_queue::{Key, Retry};
 use crate::api::{
     Amendment, Deployment, DeploymentStrategy, EventType, Id, Kind, Name, Object, OwnerReference, Part, Pod,
@@ -75,6 +76,8 @@ fn by_age(set: &Arc<ReplicaSet>) -> (crate::api::Timestamp, Name) {
 impl Controller for DeploymentController {
     type Key = Key;
     type View = View;
+    const INTEREST: Interest =
+        Interest::in_kinds(&[Kind::Deployment, Kind::ReplicaSet, Kind::Pod]).once_there_was(&[Kind::Deployment]);
 
     fn settings(&self) -> Settings {
         Settings { retry: Retry::DEFAULT.at_most(MOST_RETRIES), ..Settings::new("deployment-controller") }

@@ -8,6 +8,7 @@ pub(super) mod packing;
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::work_queue::{Key, Retry};
 use crate::api::{
     Endpoint, EndpointSlice, Id, Kind, Labels, List, Metadata, Name, Node, Object, Pod, Port, Service, ServicePort,
@@ -50,6 +51,8 @@ pub struct View {
 impl Controller for EndpointSliceController {
     type Key = Key;
     type View = View;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::Service, Kind::Pod, Kind::EndpointSlice])
+        .once_there_was(&[Kind::Service, Kind::EndpointSlice]);
 
     fn settings(&self) -> Settings {
         let retry = Retry { base: FIRST_RETRY, cap: LONGEST_RETRY, most: None }.at_most(MOST_RETRIES);

@@ -11,6 +11,7 @@ use super::endpoint_slice::{self, HEADLESS, TRIGGER_TIME};
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::work_queue::{Key, Retry};
 use crate::api::{
     DeleteOptions, ENDPOINTS_CONTROLLER, ENDPOINTS_MANAGED_BY, EndpointAddress, Endpoints, ErrorReason, EventType,
@@ -48,6 +49,8 @@ pub enum View {
 impl Controller for EndpointsController {
     type Key = Key;
     type View = View;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::Service, Kind::Pod, Kind::Endpoints])
+        .once_there_was(&[Kind::Service, Kind::Endpoints]);
 
     fn settings(&self) -> Settings {
         let retry = Retry::DEFAULT.at_most(MOST_RETRIES);

@@ -11,6 +11,7 @@ mod replicas;
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::work_queue::{Key, Retry};
 use crate::api::{
     Amendment, Condition, ConditionStatus, DescribedObject, EventType, FastMap, HorizontalPodAutoscaler,
@@ -50,6 +51,7 @@ pub struct View {
 impl Controller for HorizontalController {
     type Key = Key;
     type View = View;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::HorizontalPodAutoscaler]);
 
     fn settings(&self) -> Settings {
         let retry = Retry { base: PERIOD, cap: PERIOD, most: None };

@@ -17,6 +17,7 @@ pub use orphans::JobOrphanController;
 use super::flow::{Desk, Flow, Halt, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::pod_control::{Claims, Owner};
 use super::work_queue::{Key, Retry};
 use crate::api::{
@@ -64,6 +65,7 @@ pub struct View {
 impl Controller for JobController {
     type Key = Key;
     type View = View;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::Job, Kind::Pod]).once_there_was(&[Kind::Job]);
 
     fn settings(&self) -> Settings {
         let retry = Retry { base: SimDuration::from_secs(1), cap: SimDuration::from_secs(60), most: None };

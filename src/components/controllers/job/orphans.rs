@@ -1,10 +1,11 @@
 //! Pods that wait to be counted by a Job that will not count them: they lose their finalizer (`syncOrphanPod`).
 
 use super::{is_finished, is_tracked, manage, resolve};
-use crate::api::{Job, Pod};
+use crate::api::{Job, Kind, Pod};
 use crate::components::controllers::flow::{Desk, Flow, Step};
 use crate::components::controllers::host::{Controller, Seen, Settings};
 use crate::components::controllers::informers::Informers;
+use crate::components::controllers::interest::Interest;
 use crate::components::controllers::work_queue::Key;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ pub struct JobOrphanController;
 impl Controller for JobOrphanController {
     type Key = Key;
     type View = Arc<Pod>;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::Pod, Kind::Job]);
 
     fn settings(&self) -> Settings {
         Settings { workers: 1, ..Settings::new("job-controller") }

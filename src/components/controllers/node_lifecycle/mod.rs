@@ -13,8 +13,9 @@ mod zone;
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::work_queue::{Key, QueueKey};
-use crate::api::{ConditionStatus, FastMap, NODE_READY, Name, Node, Pod, Taint};
+use crate::api::{ConditionStatus, FastMap, Kind, NODE_READY, Name, Node, Pod, Taint};
 use crate::engine::{Draws, Purpose, SimDuration, SimTime, StreamKey};
 use monitor::Findings;
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,6 +116,7 @@ fn readiness(node: &Node) -> Option<ConditionStatus> {
 impl Controller for NodeLifecycleController {
     type Key = NodeTask;
     type View = View;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::Node, Kind::Pod]);
 
     fn settings(&self) -> Settings {
         Settings { workers: 12, ..Settings::new("node-controller") }
@@ -183,6 +185,11 @@ impl Controller for NodeLifecycleController {
 }
 
 impl NodeLifecycleController {
+    /// Whether the last round found all zones lost.
+    pub const fn all_zones_are_lost(&self) -> bool {
+        self.all_disrupted
+    }
+
     /// A node had been there for so long when everything began.
     pub fn was_up(&mut self, node: Name, uptime: SimDuration) {
         self.uptimes.insert(node, uptime);

@@ -13,6 +13,7 @@ pub use provisioner::ProvisionerController;
 use super::flow::{Desk, Flow, Step, object};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::work_queue::QueueKey;
 use crate::api::{
     ApiObject, EventType, Kind, Name, Object, Part, PersistentVolume, PersistentVolumeClaim, Pod, Request,
@@ -92,6 +93,7 @@ pub enum View {
 impl Controller for PersistentVolumeController {
     type Key = VolumeKey;
     type View = View;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::PersistentVolume, Kind::PersistentVolumeClaim]);
 
     fn settings(&self) -> Settings {
         Settings { workers: 1, ..Settings::new("persistentvolume-controller") }

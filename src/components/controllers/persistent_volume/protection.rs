@@ -10,6 +10,7 @@ use crate::api::{
 use crate::components::controllers::flow::{Desk, Flow, Step};
 use crate::components::controllers::host::{Controller, Seen, Settings};
 use crate::components::controllers::informers::Informers;
+use crate::components::controllers::interest::Interest;
 
 names! {
     PVC_PROTECTION = "kubernetes.io/pvc-protection";
@@ -47,6 +48,8 @@ fn let_go(target: Target, finalizer: Name, flow: &mut Flow<'_, VolumeKey>) -> St
 impl Controller for ClaimProtectionController {
     type Key = VolumeKey;
     type View = ();
+    const INTEREST: Interest =
+        Interest::in_kinds(&[Kind::PersistentVolumeClaim, Kind::Pod]).once_there_was(&[Kind::PersistentVolumeClaim]);
 
     fn settings(&self) -> Settings {
         Settings { workers: 1, ..Settings::new("pvc-protection-controller") }
@@ -85,6 +88,7 @@ impl Controller for ClaimProtectionController {
 impl Controller for VolumeProtectionController {
     type Key = VolumeKey;
     type View = ();
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::PersistentVolume]);
 
     fn settings(&self) -> Settings {
         Settings { workers: 1, ..Settings::new("pv-protection-controller") }

@@ -6,13 +6,14 @@
 
 use super::{PROVISIONED_BY, RELEASED, STORAGE_PROVISIONER, VolumeKey, is_unbound, volume_target};
 use crate::api::{
-    ApiError, ClaimReference, DeleteOptions, ErrorReason, EventType, Labels, List, Metadata, Name, Node,
+    ApiError, ClaimReference, DeleteOptions, ErrorReason, EventType, Kind, Labels, List, Metadata, Name, Node,
     NodeSelectorTerm, Object, Operator, PersistentVolume, PersistentVolumeClaim, Request, Requirement, ResourceList,
     STORAGE, StorageClass, Text,
 };
 use crate::components::controllers::flow::{Desk, Flow, Step};
 use crate::components::controllers::host::{Controller, Seen, Settings};
 use crate::components::controllers::informers::Informers;
+use crate::components::controllers::interest::Interest;
 use crate::components::volume_match::{SELECTED_NODE, class_of_claim, reference_to};
 use crate::engine::{Distribution, Purpose, SimDuration, SimTime};
 use std::collections::BTreeMap;
@@ -80,6 +81,8 @@ pub enum View {
 impl Controller for ProvisionerController {
     type Key = VolumeKey;
     type View = View;
+    const INTEREST: Interest =
+        Interest::in_kinds(&[Kind::PersistentVolume, Kind::PersistentVolumeClaim, Kind::VolumeAttachment]);
 
     fn settings(&self) -> Settings {
         Settings { workers: 100, ..Settings::new("external-provisioner") }

@@ -14,6 +14,7 @@ use super::flow::{Desk, Flow, Step};
 use super::history::{History, REVISION_NAME_HASH, Recorded};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
+use super::interest::Interest;
 use super::pod_control::{self, Claims, Owner};
 use super::work_queue::Key;
 use crate::api::{
@@ -45,6 +46,7 @@ pub struct View {
 impl Controller for StatefulSetController {
     type Key = Key;
     type View = View;
+    const INTEREST: Interest = Interest::in_kinds(&[Kind::StatefulSet, Kind::Pod]).once_there_was(&[Kind::StatefulSet]);
 
     fn settings(&self) -> Settings {
         Settings { guarded: &[Kind::Pod, Kind::StatefulSet], ..Settings::new("statefulset-controller") }

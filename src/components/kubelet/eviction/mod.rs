@@ -90,9 +90,9 @@ impl EvictionManager {
         Self { ended_at: now + FIRST_TURN + turn.saturating_sub(age), ..Self::default() }
     }
 
-    /// Turns of the loop keep their time, whether they are taken or skipped.
-    fn next_turn(&self, after: SimTime) -> SimTime {
-        (after + SimDuration::from_nanos(1)).next_tick(self.ended_at, MONITORING_PERIOD + TURN)
+    /// Turns of the loop keep their time, whether they are taken or skipped; each may take longer than it should.
+    fn next_turn(&self, after: SimTime, late: SimDuration) -> SimTime {
+        (after + SimDuration::from_nanos(1)).next_tick(self.ended_at, MONITORING_PERIOD + TURN + late)
     }
 
     fn pressures(&self) -> Pressures {
@@ -110,7 +110,7 @@ impl Kubelet {
     /// Something that the loop watches may have changed: it takes its next turn.
     pub fn want_eviction(&mut self, now: SimTime, out: &mut Outbox<Message>) {
         if self.up && matches!(self.eviction.stage, Stage::Sleeping) {
-            let due = self.eviction.next_turn(now);
+            let due = self.eviction.next_turn(now, self.eviction_late());
             if self.eviction.planned.is_none_or(|planned| planned > due) {
                 self.plan_eviction(now, due, out);
             }
@@ -203,7 +203,7 @@ impl Kubelet {
         let measured = self.eviction.volumes.values().map(|(_, next)| *next).min();
         let wake = if short { Some(now) } else { [stats.changes_at, released, measured].into_iter().flatten().min() };
         if let Some(wake) = wake {
-            let due = self.eviction.next_turn(wake.max(now));
+            let due = self.eviction.next_turn(wake.max(now), self.eviction_late());
             self.plan_eviction(now, due, out);
         }
     }

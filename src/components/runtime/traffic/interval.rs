@@ -100,6 +100,10 @@ impl Runtimes {
             }
             TrafficMessage::Interval { turn } if turn == self.roads.turn => self.interval(now, out),
             TrafficMessage::Interval { .. } => Vec::new(),
+            TrafficMessage::Poison { fault, request, sent } => {
+                self.poison_is_sent(now, (fault, request, sent), out);
+                Vec::new()
+            }
         }
     }
 
@@ -202,7 +206,7 @@ impl Runtimes {
         let mut bounds: BTreeMap<Backend, Bounds> = BTreeMap::new();
         for (node, servers) in by_node {
             let machine = &self.machines[node.index()];
-            let all = machine.capacity.get(*CPU).unwrap_or(BOUNDLESS) / i64::from(machine.slow.max(1));
+            let all = machine.cpu_left(machine.capacity.get(*CPU).unwrap_or(BOUNDLESS));
             let wants: Vec<(i64, i64)> = servers
                 .iter()
                 .map(|(_, request, limit, background, wants)| (*request, (background + wants).min(*limit)))
@@ -229,7 +233,7 @@ impl Runtimes {
     }
 
     fn serving(&self, place: Place) -> Option<&Serving> {
-        self.record_and_instance(place)?.1.serving.as_ref()
+        self.record_and_instance(place)?.1.serving.as_deref()
     }
 
     /// A server's interval leaves its traces: CPU, memory, perhaps too much of it.
@@ -443,7 +447,7 @@ impl Instance {
 
     /// How many requests it has served.
     pub(in crate::components::runtime) fn served(&self) -> u64 {
-        u64::from(self.requests) + self.serving.as_ref().map_or(0, Serving::served)
+        u64::from(self.requests) + self.serving.as_deref().map_or(0, Serving::served)
     }
 
     /// The port at which requests come.

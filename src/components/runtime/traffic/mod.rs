@@ -9,6 +9,7 @@
 
 mod client;
 mod interval;
+mod poison;
 mod rate;
 mod report;
 mod work;
@@ -87,6 +88,15 @@ pub enum TrafficMessage {
     },
     /// Servers have come or gone, or work otherwise.
     Changed,
+    /// A request is sent of which whoever gets it dies.
+    Poison {
+        /// The number of the fault that it is of.
+        fault: u32,
+        /// Which of its requests.
+        request: u32,
+        /// How often it was sent before.
+        sent: u32,
+    },
 }
 
 /// Where requests of a sender go.

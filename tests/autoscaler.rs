@@ -59,11 +59,16 @@ fn machines_are_reckoned_with_the_pods_of_daemon_sets() {
 
 /// A second machine of which nobody needs more than a little: whether it goes once it was unneeded for long enough.
 fn goes(scenario_more: &str, manifest: &str) -> bool {
+    goes_by("", scenario_more, manifest)
+}
+
+/// The same with settings of the autoscaler.
+fn goes_by(settings: &str, scenario_more: &str, manifest: &str) -> bool {
     let scenario = format!(
         r#"(duration: "15m", manifests: [File("all.yaml")], nodes: [
             Pool(name: "stays-{{}}", capacity: {{"cpu": "4"}}),
             Pool(count: 1, name: "pool-{{}}", capacity: {{"cpu": "4"}}, labels: {{"pool": "yes"}},
-                 autoscale: (max: 1, unneeded: "5m"))], {scenario_more})"#
+                 autoscale: (max: 1, unneeded: "5m", {settings}))], {scenario_more})"#
     );
     let mut simulation = simulation(&scenario, manifest);
     simulation.run_until(SimTime::from_secs(240));
@@ -95,6 +100,42 @@ fn pods_of_daemon_sets_and_of_machines_do_not_keep_a_machine() {
     assert!(goes(mirrored, &agents));
     // Their requests count for how much a machine is used (`--ignore-daemonsets-utilization=false`).
     assert!(!goes("", &daemon_set("2500m", local)));
+}
+
+#[test]
+fn pods_that_do_not_count_take_away_from_what_there_is() {
+    // `Calculate` of `cluster-autoscaler/simulator/utilization/info.go`: of 4 CPUs, 2500m are not reckoned with, and
+    // the rest is used for 46 or 53 %.
+    let own = r#"actions: [(at: "10s", do: WriteStaticPod(node: "pool-1", manifest: Inline("
+        {apiVersion: v1, kind: Pod, metadata: {name: own}, spec: {
+         containers: [{name: c, image: agent, resources: {requests: {cpu: 2500m}}}]}}")))]"#;
+    let web = |cpu| on_pool("web", cpu, "", "");
+    let with_agents = |cpu| web(cpu) + &daemon_set("2500m", "nodeSelector: {pool: 'yes'},");
+    let (daemons, mirrors) = ("ignore_daemonsets_utilization: true", "ignore_mirror_pods_utilization: true");
+    for (settings, more, manifest, gone) in [
+        ("", "", with_agents("700m"), false),
+        (daemons, "", with_agents("700m"), true),
+        (daemons, "", with_agents("800m"), false),
+        (mirrors, "", with_agents("700m"), false),
+        ("", own, web("700m"), false),
+        (mirrors, own, web("700m"), true),
+        (mirrors, own, web("800m"), false),
+        (daemons, own, web("700m"), false),
+    ] {
+        assert_eq!(goes_by(settings, more, &manifest), gone, "{settings} {more} {manifest}");
+    }
+}
+
+#[test]
+fn machines_that_are_not_ready_go_later() {
+    // FAQ of the cluster autoscaler: `--scale-down-unready-time` is 20 minutes, and counts from when a machine is
+    // unneeded.
+    let lost = r#"actions: [(at: "1m", do: PowerOff(node: "pool-1"))]"#;
+    for (settings, more, gone) in
+        [("", "", true), ("", lost, false), (r#"unready: "10m""#, lost, true), (r#"unready: "16m""#, lost, false)]
+    {
+        assert_eq!(goes_by(settings, more, &deployment("web", 1, "100m")), gone, "{settings} {more}");
+    }
 }
 
 #[test]

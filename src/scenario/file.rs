@@ -111,6 +111,12 @@ pub struct Autoscale {
     pub provision: Option<Distribution>,
     /// How long a machine must have been unneeded before it goes; 10 minutes if nothing is said.
     pub unneeded: Option<SimDuration>,
+    /// The same for a machine that is not ready (`--scale-down-unready-time`); 20 minutes if nothing is said.
+    pub unready: Option<SimDuration>,
+    /// Whether the pods of DaemonSets are left out of how much a machine is used (`--ignore-daemonsets-utilization`).
+    pub ignore_daemonsets_utilization: bool,
+    /// Whether its own, static, pods are (`--ignore-mirror-pods-utilization`).
+    pub ignore_mirror_pods_utilization: bool,
 }
 
 /// Kubernetes objects: YAML or JSON, as many documents as you like.

@@ -98,6 +98,9 @@ pub(super) fn groups(pools: &[Placed<NodePool>], machines: &[Machine]) -> Vec<No
             first: first_of(pool) as usize,
             provision: scale.provision.clone().unwrap_or(half_to_one_and_a_half),
             unneeded: scale.unneeded.unwrap_or(SimDuration::from_mins(10)),
+            unready: scale.unready.unwrap_or(SimDuration::from_mins(20)),
+            ignore_daemons: scale.ignore_daemonsets_utilization,
+            ignore_mirrors: scale.ignore_mirror_pods_utilization,
         })
     };
     pools.iter().enumerate().filter_map(group).collect()

@@ -55,6 +55,12 @@ pub struct NodeGroup {
     pub provision: Distribution,
     /// How long a machine must have been unneeded before it goes.
     pub unneeded: SimDuration,
+    /// The same if it is not ready.
+    pub unready: SimDuration,
+    /// Whether the pods of DaemonSets do not count for how much a machine is used.
+    pub ignore_daemons: bool,
+    /// Whether its own, static, pods do not.
+    pub ignore_mirrors: bool,
 }
 
 /// A machine that is, or becomes, a node.

@@ -1,6 +1,7 @@
-//! Machines that are not needed go: empty ones at once, one at a time otherwise, its pods evicted first.
+//! Machines that are not needed go: empty ones at once, one at a time otherwise, its pods evicted first. One that is
+//! not ready goes too, but later.
 
-use super::{Cluster, is_local};
+use super::{Cluster, is_local, is_mirror, is_of_daemon_set};
 use crate::api::{
     Amendment, CPU, DeleteOptions, EventType, Kind, MEMORY, Name, Node, Object, Pod, PodDisruptionBudget, PodPhase,
     Request, Taint, TaintEffect, Target, VolumeSource, requests,
@@ -8,6 +9,7 @@ use crate::api::{
 use crate::components::message::Message;
 use crate::components::scheduler::ClusterSnapshot;
 use crate::engine::{Outbox, SimDuration, SimTime};
+use crate::scenario::plan::NodeGroup;
 use std::sync::Arc;
 
 /// A machine that is used less than this is looked at: hundredths of CPU and of memory.
@@ -32,9 +34,9 @@ impl Cluster {
             for name in &machines {
                 let node = self.server.store().nodes.find(Name::default(), *name).cloned();
                 let idle = node.filter(|node| {
-                    node.is_ready()
-                        && self.autoscaler.wanted.contains(name)
+                    self.autoscaler.wanted.contains(name)
                         && spare > 0
+                        && self.is_little_used(group, node)
                         && self.fits_elsewhere(now, snapshot, node)
                 });
                 let Some(node) = idle else {
@@ -44,7 +46,8 @@ impl Cluster {
                 let since = *self.autoscaler.unneeded.entry(*name).or_insert(now);
                 let quiet = self.autoscaler.added.is_none_or(|added| now.since(added) >= AFTER_ADD);
                 let busy = self.pods_to_move(*name).next().is_some();
-                if quiet && now.since(since) >= group.unneeded && !(busy && self.drains_a_busy_one()) {
+                let unneeded = if node.is_ready() { group.unneeded } else { group.unready };
+                if quiet && now.since(since) >= unneeded && !(busy && self.drains_a_busy_one()) {
                     spare -= 1;
                     self.begin_draining(now, &node, out);
                 }
@@ -62,23 +65,29 @@ impl Cluster {
         self.autoscaler.draining.keys().any(|node| self.pods_to_move(*node).next().is_some())
     }
 
-    /// Whether a machine is little used and its pods may, and can, go elsewhere.
+    /// Whether a machine is little used. Pods that do not count take away from what there is (`Calculate` of
+    /// `cluster-autoscaler/simulator/utilization/info.go`).
+    fn is_little_used(&self, group: &NodeGroup, node: &Node) -> bool {
+        let here = self.server.store().pods.iter().filter(|pod| pod.node_name == node.meta.name && !pod.is_terminal());
+        let [mut used, mut apart] = [[0i64; 2]; 2];
+        for pod in here {
+            let counts = !(group.ignore_daemons && is_of_daemon_set(pod) || group.ignore_mirrors && is_mirror(pod));
+            let sum = if counts { &mut used } else { &mut apart };
+            let wanted = requests::requests(&pod.spec);
+            *sum = [sum[0] + wanted.milli_cpu(), sum[1] + wanted.memory()];
+        }
+        let has = [node.status.allocatable.get(*CPU), node.status.allocatable.get(*MEMORY)];
+        let share = |place: usize| used[place] * 100 / (has[place].unwrap_or(0) - apart[place]).max(1);
+        share(0).max(share(1)) < LITTLE_USED
+    }
+
+    /// Whether a machine's pods may, and can, go elsewhere.
     fn fits_elsewhere(&self, now: SimTime, snapshot: &mut ClusterSnapshot, node: &Arc<Node>) -> bool {
         let pods: Vec<Arc<Pod>> = self.pods_to_move(node.meta.name).cloned().collect();
         let disabled = Name::new("cluster-autoscaler.kubernetes.io/scale-down-disabled");
         if node.meta.annotations.get(disabled).is_some_and(|value| value == "true")
             || pods.iter().any(|pod| self.stays(pod))
         {
-            return false;
-        }
-        let here = self.server.store().pods.iter().filter(|pod| pod.node_name == node.meta.name && !pod.is_terminal());
-        let used = here.fold([0i64; 2], |sum, pod| {
-            let wanted = requests::requests(&pod.spec);
-            [sum[0] + wanted.milli_cpu(), sum[1] + wanted.memory()]
-        });
-        let has = [node.status.allocatable.get(*CPU), node.status.allocatable.get(*MEMORY)];
-        let share = |place: usize| used[place] * 100 / has[place].unwrap_or(0).max(1);
-        if share(0).max(share(1)) >= LITTLE_USED {
             return false;
         }
         let mut without = snapshot.clone();

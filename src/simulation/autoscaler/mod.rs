@@ -13,8 +13,8 @@ mod down;
 
 use super::Cluster;
 use crate::api::{
-    ApiObject, CPU, ConditionStatus, EventType, MEMORY, Metadata, Name, Node, Object, POD_SCHEDULED, Pod, Request,
-    requests,
+    ApiObject, CPU, ConditionStatus, EventType, MEMORY, Metadata, NODE_READY, Name, Node, Object, POD_SCHEDULED, Pod,
+    Request, Timestamp, requests,
 };
 use crate::components::controllers::foreseen_daemon_pod;
 use crate::components::events::{EventRecorder, Told};
@@ -29,6 +29,11 @@ use std::sync::Arc;
 const PROVISION: Purpose = Purpose::new("machine from the cloud");
 /// How often the cluster is looked at (`--scan-interval`).
 const SCAN: SimDuration = SimDuration::from_secs(10);
+/// A node that was ready so long after it came, or later, and is not, is no longer starting
+/// (`MaxStatusSettingDelayAfterCreation`), …
+const SETTLES: SimDuration = SimDuration::from_mins(2);
+/// … nor is one that needs longer than this (`MaxNodeStartupTime`).
+const STARTS: SimDuration = SimDuration::from_mins(15);
 /// Pods of less priority make nobody add a machine (`--expendable-pods-priority-cutoff`).
 const EXPENDABLE: i32 = -10;
 
@@ -112,7 +117,7 @@ impl Cluster {
                 out.after(SCAN, Message::Autoscaler(AutoscalerMessage::Scan));
             }
             AutoscalerMessage::Scan => {
-                let mut snapshot = self.foreseen();
+                let mut snapshot = self.foreseen(now);
                 let left = self.pods_that_fit_nowhere(now, &mut snapshot);
                 if !left.is_empty() {
                     self.scale_up(now, &snapshot, left, out);
@@ -124,7 +129,8 @@ impl Cluster {
     }
 
     /// The cluster with the machines that are about to join; those that are being emptied are left out.
-    fn foreseen(&self) -> ClusterSnapshot {
+    fn foreseen(&self, now: SimTime) -> ClusterSnapshot {
+        let stamp = self.server.clock().at(now).truncated();
         let store = self.server.store();
         let mut snapshot = ClusterSnapshot::default();
         for namespace in store.namespaces.iter() {
@@ -136,8 +142,8 @@ impl Cluster {
             }
         }
         for name in &self.autoscaler.wanted {
-            let there = store.nodes.find(Name::default(), *name).is_some_and(|node| node.is_ready());
-            if !there && let Some(node) = self.template(*name) {
+            let comes = store.nodes.find(Name::default(), *name).is_none_or(|node| is_starting(node, stamp));
+            if comes && let Some(node) = self.template(*name) {
                 self.add_template(&mut snapshot, &node);
             }
         }
@@ -313,6 +319,23 @@ impl Cluster {
 
 /// Whether a pod stays on its machine until the end: of a DaemonSet, or the machine's own.
 fn is_local(pod: &Pod) -> bool {
-    let of_daemon_set = pod.meta().controller().is_some_and(|owner| owner.kind == "DaemonSet");
-    of_daemon_set || pod.meta.annotations.get(Name::new("kubernetes.io/config.mirror")).is_some()
+    is_of_daemon_set(pod) || is_mirror(pod)
+}
+
+fn is_of_daemon_set(pod: &Pod) -> bool {
+    pod.meta().controller().is_some_and(|owner| owner.kind == "DaemonSet")
+}
+
+fn is_mirror(pod: &Pod) -> bool {
+    pod.meta.annotations.get(Name::new("kubernetes.io/config.mirror")).is_some()
+}
+
+/// Whether a node that is not ready is still on its way up: young, and not ready ever since it came
+/// (`isNodeStillStarting`).
+fn is_starting(node: &Node, now: Timestamp) -> bool {
+    let created = node.meta.creation_timestamp.unix_secs();
+    let turned = node.status.condition(*NODE_READY).map_or(created, |ready| ready.last_transition_time.unix_secs());
+    !node.is_ready()
+        && turned - created < SETTLES.as_secs() as i64
+        && now.unix_secs() - created < STARTS.as_secs() as i64
 }

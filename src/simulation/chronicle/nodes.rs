@@ -156,8 +156,12 @@ impl Nodes {
             return broken(left, format!("all zones were found lost at {found}, and it is tainted"));
         }
         let known = cluster.controllers().informers().store().nodes.iter();
-        let overdue = now.since(since) > SETTLED && states(known).values().all(|state| *state == State::Full);
-        let first = self.tainted.keys().next().filter(|_| overdue)?;
+        if !states(known).values().all(|state| *state == State::Full) {
+            // It is from the moment at which they hear of it that they have to find it.
+            self.lost_since = Some(now);
+            return None;
+        }
+        let first = self.tainted.keys().next().filter(|_| now.since(since) > SETTLED)?;
         broken(*first, format!("all zones are lost since {since}, and the controller does not find it"))
     }
 }

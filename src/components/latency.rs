@@ -90,10 +90,6 @@ pub struct Load {
     pub level: f64,
     /// How it varies, for long and for short.
     pub waves: [Wave; 2],
-    /// With which power of the factor calls to the API server and its words to watchers take longer: they take memory
-    /// and processors more than disks.
-    #[serde(default = "usual_level")]
-    pub calls: f64,
     /// How much of a step's time the steps for others that come after it wait for: one over the number of processors
     /// or disks.
     #[serde(default)]
@@ -102,14 +98,6 @@ pub struct Load {
     /// own.
     #[serde(default)]
     pub one_machine: bool,
-}
-
-impl Load {
-    /// The load as calls to the API server feel it.
-    pub fn of_calls(self) -> Self {
-        let milder = |wave: Wave| Wave { sigma: wave.sigma * self.calls, ..wave };
-        Self { level: libm::pow(self.level, self.calls), waves: self.waves.map(milder), ..self }
-    }
 }
 
 /// A factor that is drawn anew for every window of time.
@@ -323,7 +311,7 @@ mod tests {
 
     fn gauge(level: f64, sigma: f64, crowd: f64) -> LoadGauge {
         let waves = [Wave { window: SimDuration::from_secs(5), sigma }; 2];
-        let load = Load { level, waves, calls: 1.0, crowd, one_machine: false };
+        let load = Load { level, waves, crowd, one_machine: false };
         LoadGauge::new(load, Draws::new(1), StreamKey::new("node-1"))
     }
 
@@ -335,8 +323,6 @@ mod tests {
         let waves = gauge(1.0, 0.8, 0.0);
         assert_eq!(waves.stretched(at(0), span), waves.stretched(at(4_999), span));
         assert_ne!(waves.stretched(at(0), span), waves.stretched(at(5_000), span));
-        let calls = Load { calls: 0.5, ..gauge(4.0, 0.8, 0.0).load }.of_calls();
-        assert_eq!((calls.level, calls.waves[0].sigma), (2.0, 0.4));
     }
 
     #[test]

@@ -139,9 +139,17 @@ impl SimDuration {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// This span times a fraction, in integer arithmetic: no float decides a delay.
+    /// This span times a fraction, in integer arithmetic: no float decides a delay. What is too long to tell is
+    /// [`MAX`](Self::MAX), so that what never ends still does not.
+    ///
+    /// ```
+    /// use podsim::engine::SimDuration;
+    /// assert_eq!(SimDuration::from_secs(3).mul_ratio(5, 2), SimDuration::from_millis(7_500));
+    /// assert_eq!(SimDuration::MAX.mul_ratio(5, 2), SimDuration::MAX);
+    /// ```
     pub const fn mul_ratio(self, numerator: u64, denominator: u64) -> Self {
-        Self((self.0 as u128 * numerator as u128 / denominator as u128) as u64)
+        let product = self.0 as u128 * numerator as u128 / denominator as u128;
+        if product > u64::MAX as u128 { Self::MAX } else { Self(product as u64) }
     }
 
     /// The longer of two spans.

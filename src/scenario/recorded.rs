@@ -76,7 +76,7 @@ pub struct RecordedCase {
     nodes: Vec<Machine>,
     kubelets: Vec<Arc<KubeletConfig>>,
     world: Arc<World>,
-    actions: Vec<TimedAction>,
+    actions: Arc<Vec<TimedAction>>,
 }
 
 impl RecordedCase {
@@ -119,7 +119,7 @@ impl RecordedCase {
             kubelets,
             nodes: script.nodes,
             world: Arc::new(world),
-            actions,
+            actions: Arc::new(actions),
         })
     }
 
@@ -164,7 +164,7 @@ impl RecordedCase {
             world: self.world.clone(),
             profile: Arc::new(profile),
             scheduler: self.scheduler.clone(),
-            actions: Arc::new(self.actions.clone()),
+            actions: self.actions.clone(),
             faults: [].into(),
             fault_limits: FaultLimits::default(),
             every_probe: true,

@@ -209,9 +209,10 @@ impl Kubelet {
 
     /// The same, when the kubelet has computed for a given time.
     pub(super) fn call_after(&mut self, delay: SimDuration, key: PodKey, call: CriCall, out: &mut Outbox<Message>) {
-        let Some(state) = self.pods.get(&key) else { return };
-        let turn = state.worker.as_ref().map_or(0, |worker| worker.turn);
-        self.call_runtime(delay, call, PendingCri::Step { key, turn }, out);
+        if self.pods.contains_key(&key) {
+            let turn = self.turn(key);
+            self.call_runtime(delay, call, PendingCri::Step { key, turn }, out);
+        }
     }
 
     /// What the kubelet computes between two calls for a pod.

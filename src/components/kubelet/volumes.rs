@@ -62,6 +62,11 @@ impl VolumeState {
 }
 
 impl PodVolumes {
+    /// Whether containers may start, as far as volumes are concerned.
+    fn are_mounted(&self) -> bool {
+        self.volumes.iter().all(|volume| volume.mounted)
+    }
+
     /// Whether unmounting has not come to its end.
     pub(super) fn may_be_mounted(&self, now: SimTime) -> bool {
         self.gone_at.is_none_or(|gone_at| now < gone_at)
@@ -339,7 +344,7 @@ impl Kubelet {
         }
         let turn = self.turn(key);
         let Some(state) = self.pods.get(&key) else { return };
-        if state.volumes.volumes.iter().all(|volume| volume.mounted) {
+        if state.volumes.are_mounted() {
             return self.volume_poll(now, key, turn, out);
         }
         // The pod's directories are made before the wait begins (`makePodDataDirs`).
@@ -353,7 +358,7 @@ impl Kubelet {
             return;
         }
         let Some(state) = self.pods.get(&key) else { return };
-        let ready = state.volumes.volumes.iter().all(|volume| volume.mounted);
+        let ready = state.volumes.are_mounted();
         let deadline = match state.worker.as_ref().map(|worker| &worker.activity) {
             Some(Activity::Syncing(sync)) => match sync.stage {
                 Stage::Volumes { deadline } => deadline,

@@ -331,7 +331,7 @@ impl Runtimes {
     }
 
     /// What strikes a container.
-    fn striking_in(&self, place: Place) -> impl Iterator<Item = (&Disturbance, &Instance)> {
+    pub(super) fn striking_in(&self, place: Place) -> impl Iterator<Item = (&Disturbance, &Instance)> {
         self.striking(place.node, place.key).filter_map(move |(found, record)| {
             let instance = record.instance(place.container)?;
             let meant = found.scope.has_container(instance.status.name)

@@ -71,8 +71,7 @@ impl Runtimes {
             (_, Some(duration)) => self.sample(duration, EXEC, node, u64::from(id)),
             (_, None) => MOMENT,
         };
-        let hangs = duration == SimDuration::MAX;
-        let duration = if hangs { duration } else { self.machines[node.index()].cpu_time(duration) };
+        let duration = self.machines[node.index()].cpu_time(duration);
         let (duration, stands_for) = match self.busy_container(place) {
             Some(stretch) => (duration.mul_ratio(stretch, 1_000), SimDuration::ZERO),
             None => (duration, stands_for),

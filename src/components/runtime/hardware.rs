@@ -46,23 +46,16 @@ impl Runtimes {
     pub fn set_clock(&mut self, now: SimTime, node: NodeIndex, skew: i64, out: &mut Outbox<Message>) {
         self.machines[node.index()].skew = skew;
         for place in self.running().into_iter().filter(|place| place.node == node) {
-            for found in &self.disturbances {
+            for (found, _) in self.striking_in(place) {
                 self.strike_by_clock(now, place, found, out);
             }
         }
     }
 
-    /// A process that does not bear what its machine's clock shows ends when that shows it.
+    /// A process that a fault strikes and that does not bear what its machine's clock shows ends when that shows it.
     pub(super) fn strike_by_clock(&self, now: SimTime, place: Place, found: &Disturbance, out: &mut Outbox<Message>) {
         let FaultKind::ClockFailure(failure) = &found.kind else { return };
-        let machine = &self.machines[place.node.index()];
-        let Some(record) = machine.pods.get(&place.key) else { return };
-        let Some(instance) = record.instance(place.container) else { return };
-        let struck = found.strikes(self.draws, machine.name, &record.pod);
-        if struck
-            && found.scope.has_container(instance.status.name)
-            && let Some(after) = failure.ends_after(machine.clock_shows(now))
-        {
+        if let Some(after) = failure.ends_after(self.machines[place.node.index()].clock_shows(now)) {
             let exit = Exit { code: failure.code, ..Exit::default() };
             let Place { node, key, container } = place;
             let crash = RuntimeMessage::Crash { key, container, fault: found.id, exit };

@@ -141,12 +141,12 @@ impl Nodes {
         }
         self.found = found.then(|| self.found.unwrap_or(now));
         let manager = Client::ControllerManager;
-        if !found || cluster.is_down(Leader::ControllerManager) || !cluster.reaches_server(manager) {
+        let away = cluster.is_down(Leader::ControllerManager) || !cluster.reaches_server(manager);
+        if !found || away {
             self.owed.clear();
         }
         let since = self.lost_since?;
-        let late = || !cluster.watch_lags(now, manager).is_zero();
-        if cluster.is_down(Leader::ControllerManager) || !cluster.reaches_server(manager) || late() {
+        if away || !cluster.watch_lags(now, manager).is_zero() {
             self.lost_since = Some(now);
             return None;
         }

@@ -72,11 +72,8 @@ impl Runtimes {
         let mut draw = self.draws.draw(WAY, found.stream, ordinal);
         let (address, port) = *backends.get(draw.below(backends.len().max(1) as u64) as usize)?;
         let (node, key) = *self.addresses.get(&address)?;
-        let machine = &self.machines[node.index()];
-        let place = machine.listening(now, key, port)?;
-        let record = machine.pods.get(&key)?;
-        let name = record.instance(place.container)?.status.name;
-        let struck = found.strikes(self.draws, machine.name, &record.pod) && found.scope.has_container(name);
+        let place = self.machines[node.index()].listening(now, key, port)?;
+        let struck = self.striking_in(place).any(|(striking, _)| striking.id == found.id);
         (struck && !self.without_traffic(node, key)).then_some(place)
     }
 }

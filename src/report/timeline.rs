@@ -22,8 +22,10 @@ const CONTAINER: f64 = 11.0;
 const GAP: f64 = 3.0;
 /// The strip under a bar for what struck the container.
 const MARKS: f64 = 10.0;
-/// So many pods have lanes of their own.
+/// So many pods have lanes of their own, …
 const LANES: usize = 40;
+/// … of which so many had the same fate.
+const ALIKE: usize = 8;
 /// So many pods are worth a band of counts.
 const CROWD: usize = 8;
 const BAND: f64 = 84.0;
@@ -72,11 +74,19 @@ pub fn svg(story: &Story, head: &Head<'_>) -> String {
     page.svg.finish([WIDTH, bottom + 30.0], head.title, &style(), PATTERNS)
 }
 
-/// The pods that have lanes: all, or those with the most to tell, in the order of their creation.
+/// The pods that have lanes: all, or those with the most to tell, in the order of their creation. What became of many
+/// is told by a few of them.
 fn lanes(story: &Story) -> Vec<&PodLife> {
     let mut pods: Vec<&PodLife> = story.pods.iter().collect();
     if pods.len() > LANES {
         pods.sort_by_key(|pod| std::cmp::Reverse(trouble(pod)));
+        let mut alike: BTreeMap<_, usize> = BTreeMap::new();
+        pods.retain(|pod| {
+            let (restarts, _, unready) = trouble(pod);
+            let like_it = alike.entry((pod.owner, pod.status(), restarts, unready)).or_default();
+            *like_it += 1;
+            *like_it <= ALIKE
+        });
         pods.truncate(LANES);
         pods.sort_by_key(|pod| pod.subject);
     }

@@ -88,6 +88,8 @@ pub(super) struct Builder {
     stopping: bool,
     /// Its kubelet said that it lets it wait; the API tells the same with its next sync, some seconds late.
     backs_off: bool,
+    /// Its pod is no more: only what still runs is of interest.
+    gone: bool,
 }
 
 impl Builder {
@@ -105,6 +107,7 @@ impl Builder {
             pulling: false,
             stopping: false,
             backs_off: false,
+            gone: false,
         }
     }
 
@@ -134,11 +137,8 @@ impl Builder {
         self.told = (bound && !unknown).then_some(view.state);
         self.restarts = self.restarts.max(view.restarts);
         self.ready.set(now, (view.ready && !gone).then_some(()), fact);
-        if gone {
-            self.looks.set(now, None, fact);
-        } else {
-            self.look(now, fact);
-        }
+        self.gone = gone;
+        self.look(now, fact);
     }
 
     /// The runtime knows something of it.
@@ -189,6 +189,7 @@ impl Builder {
                 let attempt = instance.attempt;
                 Some(if self.stopping { Look::Stopping { attempt } } else { Look::Running { attempt } })
             }
+            _ if self.gone => None,
             _ if self.pulling => Some(Look::Pulling),
             (_, Some(StateView::Waiting(reason))) => Some(Look::Waiting(reason)),
             (Some(_), _) if self.backs_off => Some(Look::Waiting(Name::new("CrashLoopBackOff"))),
@@ -210,5 +211,32 @@ impl Builder {
             marks: self.marks,
             restarts: self.restarts,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instance(state: InstanceState) -> InstanceView {
+        let finished_ns = u64::from(state == InstanceState::Exited);
+        let (name, reason) = (Name::new("app"), Name::default());
+        InstanceView { name, attempt: 0, state, started_ns: 1, finished_ns, exit_code: 137, reason }
+    }
+
+    #[test]
+    fn of_a_pod_that_is_gone_only_what_runs_is_told() {
+        let at = SimTime::from_secs;
+        let (name, image) = (Name::new("app"), Name::new("app:1"));
+        let state = StateView::Running;
+        let view = ContainerView { name, image, role: Role::Regular, state, last: None, ready: true, restarts: 0 };
+        let mut builder = Builder::new(&view);
+        builder.ran(at(1), FactId::BOOT, instance(InstanceState::Running));
+        builder.told(at(2), FactId::BOOT, &view, true, false);
+        builder.told(at(5), FactId::BOOT, &view, true, true);
+        builder.ran(at(8), FactId::BOOT, instance(InstanceState::Exited));
+        let spans = builder.finish(at(60)).spans;
+        let told: Vec<_> = spans.iter().map(|span| (span.from, span.to, span.what)).collect();
+        assert_eq!(told, [(at(1), at(8), Look::Running { attempt: 0 })]);
     }
 }

@@ -58,6 +58,8 @@ pub struct EventRecorder {
     objects: FastMap<Source, ToldOf>,
     /// How many events were told, so that names differ.
     told: u64,
+    /// What was told last for a reason: as a rule it is told of many, and kept once.
+    usual: Vec<(Name, Text)>,
 }
 
 /// What was told of one object: a handful of events, as a rule.
@@ -98,20 +100,21 @@ struct SpamBucket {
 impl EventRecorder {
     /// A recorder that signs as a component, on a host or (empty) on none.
     pub fn new(component: Name, host: Name) -> Self {
-        Self { component, host, objects: FastMap::default(), told: 0 }
+        Self { component, host, objects: FastMap::default(), told: 0, usual: Vec::new() }
     }
 
     /// The call that tells people, unless they have been told too much already.
     pub fn tell(&mut self, now: SimTime, wall: WallTime, told: Told) -> Option<Request> {
         let about = &told.about;
         let stamp = wall.truncated();
+        let message = self.kept_once(told.reason, told.message);
         self.told += 1;
         let unique = wall.unix_nanos() as u64 + self.told % 1_000;
         let object = self.objects.entry((about.kind, about.namespace, about.name, about.uid)).or_default();
         let may_tell = object.spam[told.kind as usize].take(now);
         let similar = Similar { part: about.field_path, kind: told.kind, reason: told.reason };
         let name = || (Name::new(&format!("{}.{unique:x}", about.name)), stamp);
-        let (seen, message) = object.aggregate(now, similar).seen(told.message, name);
+        let (seen, message) = object.aggregate(now, similar).seen(message, name);
         seen.count += 1;
         if !may_tell {
             return None;
@@ -137,6 +140,22 @@ impl EventRecorder {
             Some(Request::Update { object, part: Part::Main })
         } else {
             Some(Request::Create(object))
+        }
+    }
+
+    /// A message, as it is kept already if it is the same as the last one for its reason.
+    fn kept_once(&mut self, reason: Name, message: Text) -> Text {
+        match self.usual.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, last)) => {
+                if *last != message {
+                    *last = message;
+                }
+                last.clone()
+            }
+            None => {
+                self.usual.push((reason, message.clone()));
+                message
+            }
         }
     }
 

@@ -41,7 +41,7 @@ fn pod(pod: v1::Pod, meta: Metadata) -> Pod {
     if !status.has_qos_class {
         status.record.qos_class = requests::qos_class(&spec);
     }
-    Pod { meta, spec: Arc::new(spec), node_name, status: Arc::new(status.record) }
+    Pod { meta, spec: Arc::new(spec), node_name, status: status.record.shared() }
 }
 
 /// A template, whose spec is that of a pod made from it (`SetDefaults_Pod`), before admission.

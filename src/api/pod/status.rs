@@ -5,6 +5,7 @@ use crate::api::{List, Name, ResourceList, Text, Timestamp};
 use serde::Serialize;
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::sync::{Arc, LazyLock};
 
 names! {
     POD_SCHEDULED = "PodScheduled";
@@ -53,7 +54,18 @@ pub struct PodStatus {
     pub resources: Option<(ResourceList, ResourceList)>,
 }
 
+/// The statuses of pods of which nothing is known yet but their class: most manifests are of such.
+static UNKNOWN: LazyLock<[Arc<PodStatus>; 3]> = LazyLock::new(|| {
+    [QosClass::Guaranteed, QosClass::Burstable, QosClass::BestEffort]
+        .map(|qos_class| Arc::new(PodStatus { qos_class, ..PodStatus::default() }))
+});
+
 impl PodStatus {
+    /// Puts a status where it can be shared; one that says nothing is shared by all that say nothing.
+    pub fn shared(self) -> Arc<Self> {
+        UNKNOWN.iter().find(|unknown| ***unknown == self).cloned().unwrap_or_else(|| Arc::new(self))
+    }
+
     /// A condition by type.
     pub fn condition(&self, kind: Name) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.kind == kind)

@@ -330,7 +330,7 @@ impl Kubelet {
             return self.status_settled(now, key, tracked.version, &stored, out);
         }
         let mut pod = Pod::clone(&stored);
-        pod.status = Arc::new(merged);
+        pod.status = if merged == *tracked.status { tracked.status } else { Arc::new(merged) };
         pod.meta.resource_version = 0;
         let request = Request::Update { object: Object::Pod(Arc::new(pod)), part: Part::Status };
         self.call_api(now, request, PendingCall::StatusWrite { key }, out);
@@ -366,6 +366,10 @@ impl Kubelet {
         let Some(state) = self.pods.get_mut(&key) else { return self.write_next_status(now, out) };
         let Some(tracked) = &mut state.status else { return self.write_next_status(now, out) };
         tracked.written = tracked.written.max(version);
+        // What both say is kept once.
+        if tracked.status == stored.status {
+            tracked.status = stored.status.clone();
+        }
         let finished = self.statuses.writing.as_ref().is_some_and(|(_, tracked)| tracked.finished);
         if key.is_static() || !(stored.meta.is_terminating() && stored.is_terminal() && finished) {
             return self.write_next_status(now, out);

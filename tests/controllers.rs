@@ -195,6 +195,46 @@ fn quotas_budgets_and_history_come_to_rest() {
     }
 }
 
+/// When an eviction first showed in its budget, in its pod's conditions, and in the pod's deletion.
+#[derive(Debug, Default)]
+struct Evicted([Option<SimTime>; 3]);
+
+impl Trace for Evicted {
+    fn changed(&mut self, now: SimTime, _cause: u64, change: &Change, _cluster: &Cluster) {
+        let target = Name::new("DisruptionTarget");
+        let shows = match &change.object {
+            Object::PodDisruptionBudget(budget) => [!budget.status.disrupted_pods.is_empty(), false, false],
+            Object::Pod(pod) => [false, pod.status.condition(target).is_some(), pod.meta.is_terminating()],
+            _ => [false; 3],
+        };
+        for (first, shows) in self.0.iter_mut().zip(shows) {
+            if shows {
+                first.get_or_insert(now);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_eviction_is_three_writes_one_after_the_other() {
+    // `EvictionREST.Create`: recorded are some 3 ms from the budget to the condition, and from that to the deletion.
+    let manifest = format!(
+        "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {{name: web}}\nspec:\n  minAvailable: 1\n  \
+         selector: {{matchLabels: {{app: web}}}}\n---\n{}",
+        deployment("default", 2)
+    );
+    let script = script(1, 20, "- {at_ms: 10000, do: evict, name: 'web-*', pick: oldest}\n");
+    for seed in SEEDS {
+        let case =
+            RecordedCase::parse(manifest.as_bytes(), script.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+        let mut evicted = Evicted::default();
+        Run::new(Arc::new(case.plan(seed)), seed).run(&mut evicted);
+        let [Some(charged), Some(marked), Some(deleted)] = evicted.0 else { panic!("seed {seed}: {evicted:?}") };
+        let apart = [marked.since(charged), deleted.since(marked)].map(|span| span.as_nanos() / 1_000);
+        assert!(apart.iter().all(|apart| (500..80_000).contains(apart)), "seed {seed}: {apart:?}");
+    }
+}
+
 #[test]
 fn a_namespace_is_emptied_pods_first_and_says_what_it_waits_for() {
     // control-plane.md 3.16, `OrderedNamespaceDeletion`: nothing else goes while a pod is left, and a finalizer is

@@ -53,7 +53,7 @@ pub use quantity::{ParseQuantityError, Quantity, QuantityFormat};
 pub use render::render;
 pub use request::*;
 pub use resources::*;
-pub use server::{FOREGROUND_DELETION, ORPHAN_DEPENDENTS, Server, pod_usage};
+pub use server::{Eviction, FOREGROUND_DELETION, ORPHAN_DEPENDENTS, Server, pod_usage};
 pub use service::*;
 pub use storage::*;
 pub use store::*;

@@ -9,7 +9,7 @@ use super::kubelet::KubeletMessage;
 use super::net::{NetClient, NetReply, NetRequest};
 use super::runtime::{RuntimeMessage, TrafficMessage};
 use super::scheduler::SchedulerMessage;
-use crate::api::{Change, List, Name, Request, Response, Text};
+use crate::api::{Change, Eviction, List, Name, Request, Response, Text};
 use crate::simulation::{AutoscalerMessage, FaultMessage, UserMessage};
 use std::fmt;
 use std::sync::Arc;
@@ -70,6 +70,15 @@ pub enum Message {
         id: u32,
         /// What it came to.
         response: Response,
+    },
+    /// The server writes what an eviction writes next.
+    Evicting {
+        /// Who called.
+        client: Client,
+        /// The caller's number for it.
+        id: u32,
+        /// How far it is.
+        eviction: Box<Eviction>,
     },
     /// A watch notification reaches a watcher.
     Watch {

@@ -154,7 +154,7 @@ mod tests {
             ("pods.ready", 1.0, 1.0),
             ("restarts", 3.0, 3.0),
             ("restarts of web", 0.0, 0.0),
-            ("ready.max of web", 1.0, 3.0),
+            ("ready.max of web", 1.0, 4.0),
             ("pods.ready.mean of web", 0.9, 1.0),
             ("events(BackOff)", 2.0, 12.0),
             ("held", 1.0, 1.0),

@@ -4,7 +4,7 @@ use super::autoscaler::Autoscaler;
 use super::faults::Faults;
 use super::network::Network;
 use super::user::User;
-use crate::api::{Change, ChangeKind, FastMap, Kind, Name, Object, Request, Response, Server};
+use crate::api::{Change, ChangeKind, Eviction, FastMap, Kind, Name, Object, Request, Response, Server};
 use crate::components::controllers::{ControllerManager, ControllerSetup, Informers};
 use crate::components::extension::{CallId, Extension, Extensions};
 use crate::components::kube_proxy::Proxies;
@@ -17,6 +17,7 @@ use crate::components::scheduler::{Scheduler, SchedulerParts};
 use crate::engine::{Draws, Outbox, SimDuration, SimTime, StreamKey};
 use crate::faults::Leader;
 use crate::scenario::plan::Plan;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Everything that a run is about, at one instant. A clone is a fork.
@@ -165,6 +166,7 @@ impl Cluster {
             Message::Call { client, id, request } => self.call_arrives(now, (client, id), request, out),
             Message::Reply { client, id, response } => self.reply_arrives(now, (client, id), response, out),
             Message::Watch { client, change } if self.misses(now, client, &change) => {}
+            Message::Evicting { client, id, eviction } => self.evicting_arrives(now, (client, id), eviction, out),
             message => self.deliver(now, message, out),
         }
     }
@@ -174,6 +176,7 @@ impl Cluster {
         match message {
             Message::Call { client, id, request } => self.serve(now, client, id, *request, out),
             Message::Reply { client, id, response } => self.answered(now, client, id, response, out),
+            Message::Evicting { client, id, eviction } => self.go_on_evicting(now, client, id, *eviction, out),
             Message::Watch { client, change } => self.tell_watcher(now, client, change, out),
             Message::Kubelet(node, message) => self.kubelet(now, node, message, out),
             Message::Cri { node, id, call } => self.runtimes.call(now, node, id, *call, out),
@@ -182,7 +185,7 @@ impl Cluster {
             Message::RuntimeForgot { node, key } => self.kubelets[node.index()].runtime_forgot(key),
             Message::Net { client, id, request } => self.runtimes.net_request(now, client, id, &request, out),
             Message::NetDone { client, id, reply } => match client {
-                NetClient::Kubelet(node) => self.kubelets[node.index()].net_done(now, id, *reply, out),
+                NetClient::Kubelet(node) => self.on_machine(node, |kubelet| kubelet.net_done(now, id, *reply, out)),
                 NetClient::Containers(node) => self.runtimes.net_done(node, id, *reply, out),
             },
             Message::VolumeWritten { node, volume, files } => self.runtimes.volume_written(node, volume, &files),
@@ -224,7 +227,7 @@ impl Cluster {
         out: &mut Outbox<Message>,
     ) {
         match client {
-            Client::Kubelet(node) => self.kubelets[node.index()].replied(now, id, response, out),
+            Client::Kubelet(node) => self.on_machine(node, |kubelet| kubelet.replied(now, id, response, out)),
             Client::User => self.user_replied(now, id, response, out),
             Client::ControllerManager => {
                 if let Some(controllers) = self.controllers_that_called(id) {
@@ -241,8 +244,33 @@ impl Cluster {
     }
 
     pub(super) fn serve(&mut self, now: SimTime, client: Client, id: u32, request: Request, out: &mut Outbox<Message>) {
+        if let Request::Evict { namespace, name, options } = &request {
+            let eviction = Eviction::new(*namespace, *name, options.clone());
+            if !self.plan.faults.is_empty() {
+                self.call_served(client, &request, out);
+            }
+            return self.go_on_evicting(now, client, id, eviction, out);
+        }
         let response = self.response_to(now, client, request, out);
         out.now(Message::Reply { client, id, response });
+        self.publish(now, out);
+    }
+
+    /// An eviction is written object by object.
+    pub(super) fn go_on_evicting(
+        &mut self,
+        now: SimTime,
+        client: Client,
+        id: u32,
+        eviction: Eviction,
+        out: &mut Outbox<Message>,
+    ) {
+        match self.server.go_on_evicting(now, eviction) {
+            ControlFlow::Continue(eviction) => {
+                out.now(Message::Evicting { client, id, eviction: Box::new(eviction) });
+            }
+            ControlFlow::Break(response) => out.now(Message::Reply { client, id, response }),
+        }
         self.publish(now, out);
     }
 
@@ -359,7 +387,7 @@ impl Cluster {
         }
         match client {
             Client::Scheduler if !self.is_down(Leader::Scheduler) => self.scheduler.watched(now, change, out),
-            Client::Kubelet(node) => self.kubelets[node.index()].watched(now, change, out),
+            Client::Kubelet(node) => self.on_machine(node, |kubelet| kubelet.watched(now, change, out)),
             Client::ControllerManager if !self.is_down(Leader::ControllerManager) => {
                 self.controllers.watched(now, &change, out);
             }

@@ -56,6 +56,10 @@ impl Network {
                 (if read { &self.profile.api_read } else { &self.profile.api_write }, CALL, stream)
             }
             Message::Reply { id, .. } => (&self.profile.api_reply, REPLY, StreamKey::from_bits(u64::from(*id))),
+            Message::Evicting { eviction, .. } => {
+                let (namespace, name) = eviction.pod();
+                (&self.profile.api_write, CALL, StreamKey::new(&namespace).part(&name).part("evicting"))
+            }
             _ => return SimDuration::ZERO,
         };
         self.load.stretched(now, self.draws.sample(what, purpose, stream, now.as_nanos()))

@@ -38,7 +38,7 @@ impl Cluster {
                 let mut pods: Vec<Arc<Pod>> = store.pods.iter().filter(|pod| pod.node_name == name).cloned().collect();
                 pods.sort_by_key(|pod| (pod.meta.creation_timestamp, pod.id()));
                 let object = store.nodes.find(Name::default(), name).cloned();
-                self.kubelets[node.index()].pods_listed(now, pods, object, out);
+                self.on_machine(node, |kubelet| kubelet.pods_listed(now, pods, object, out));
             }
             KubeletMessage::Eviction { due } => {
                 let stats = self.runtimes.stats(now, node);
@@ -58,7 +58,7 @@ impl Cluster {
     }
 
     /// A kubelet acts on its machine, which may be that of all nodes.
-    fn on_machine(&mut self, node: NodeIndex, act: impl FnOnce(&mut Kubelet)) {
+    pub(super) fn on_machine(&mut self, node: NodeIndex, act: impl FnOnce(&mut Kubelet)) {
         let kubelet = &mut self.kubelets[node.index()];
         let Some(load) = &mut self.load else { return act(kubelet) };
         kubelet.swap_load(load);
@@ -93,7 +93,7 @@ impl Cluster {
         pod: Arc<RuntimePod>,
         out: &mut Outbox<Message>,
     ) {
-        self.kubelets[node.index()].runtime_changed(now, pod, out);
+        self.on_machine(node, |kubelet| kubelet.runtime_changed(now, pod, out));
         self.watch_usage(now, node, out);
     }
 

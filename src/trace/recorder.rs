@@ -333,6 +333,7 @@ impl Trace for TraceRecord {
         let (actor, told) = match message {
             Message::Call { request, .. } => (Actor::ApiServer, self.call(request)),
             Message::Reply { client, response, .. } => (Actor::of(*client), self.reply(cause, response)),
+            Message::Evicting { .. } => (Actor::ApiServer, self.passed_on(cause, FactKind::Call, "evicting")),
             Message::Watch { client, change } => {
                 let (behind, told) = self.watch(cause, change);
                 cause = behind;

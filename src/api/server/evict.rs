@@ -9,30 +9,89 @@ use crate::api::{
 };
 use crate::engine::SimTime;
 use crate::planted::{self, Bug};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Entries in `status.disruptedPods` above which no eviction is accepted.
 const MOST_DISRUPTED_PODS: usize = 2_000;
 
+/// An eviction that the server is at: it writes three objects, one after the other, and whoever watches may see each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Eviction {
+    namespace: Name,
+    name: Name,
+    options: DeleteOptions,
+    next: Write,
+}
+
+/// What an eviction writes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write {
+    /// The budget, which is charged.
+    Budget,
+    /// The pod's condition `DisruptionTarget`.
+    Condition,
+    /// The pod, which is deleted.
+    Deletion,
+}
+
+impl Eviction {
+    /// An eviction that was asked for.
+    pub const fn new(namespace: Name, name: Name, options: DeleteOptions) -> Self {
+        Self { namespace, name, options, next: Write::Budget }
+    }
+
+    /// The name of the pod.
+    pub const fn pod(&self) -> (Name, Name) {
+        (self.namespace, self.name)
+    }
+}
+
 impl Server {
+    /// Evicts a pod as if the writes took no time.
     pub(super) fn evict(&mut self, now: SimTime, namespace: Name, name: Name, options: DeleteOptions) -> Response {
-        let Some(pod) = self.store.pods.find(namespace, name).cloned() else {
-            return Err(ApiError::not_found(Kind::Pod, &name));
-        };
-        if !ignores_budgets(&pod) {
-            let budgets: Vec<_> = self.budgets_of(&pod).cloned().collect();
-            match budgets.as_slice() {
-                [] => {}
-                [budget] => self.ask(now, &pod, budget)?,
-                _ => {
-                    let message = "This pod has more than one PodDisruptionBudget, which the eviction subresource does \
-                                   not support.";
-                    return Err(ApiError::new(ErrorReason::InternalError, message));
-                }
+        let mut eviction = Eviction::new(namespace, name, options);
+        loop {
+            match self.go_on_evicting(now, eviction) {
+                ControlFlow::Continue(more) => eviction = more,
+                ControlFlow::Break(response) => return response,
             }
         }
-        self.mark_disrupted(now, &pod);
-        self.delete::<Pod>(now, namespace, name, options)
+    }
+
+    /// Writes what an eviction writes next, if it writes anything; then there is the next write, or the answer.
+    pub fn go_on_evicting(&mut self, now: SimTime, eviction: Eviction) -> ControlFlow<Response, Eviction> {
+        let Eviction { namespace, name, options, next } = eviction;
+        let Some(pod) = self.store.pods.find(namespace, name).cloned() else {
+            return ControlFlow::Break(Err(ApiError::not_found(Kind::Pod, &name)));
+        };
+        let eviction = |next| Eviction { namespace, name, options: options.clone(), next };
+        match next {
+            Write::Budget => match self.ask_budget(now, &pod) {
+                Ok(true) => ControlFlow::Continue(eviction(Write::Condition)),
+                Ok(false) => self.go_on_evicting(now, eviction(Write::Condition)),
+                Err(refused) => ControlFlow::Break(Err(refused)),
+            },
+            Write::Condition if self.mark_disrupted(now, &pod) => ControlFlow::Continue(eviction(Write::Deletion)),
+            Write::Condition | Write::Deletion => ControlFlow::Break(self.delete::<Pod>(now, namespace, name, options)),
+        }
+    }
+
+    /// Charges the pod's budget, or refuses; whether there was one to charge.
+    fn ask_budget(&mut self, now: SimTime, pod: &Pod) -> Result<bool, Box<ApiError>> {
+        if ignores_budgets(pod) {
+            return Ok(false);
+        }
+        let budgets: Vec<_> = self.budgets_of(pod).cloned().collect();
+        match budgets.as_slice() {
+            [] => Ok(false),
+            [budget] => self.ask(now, pod, budget),
+            _ => {
+                let message = "This pod has more than one PodDisruptionBudget, which the eviction subresource does \
+                               not support.";
+                Err(ApiError::new(ErrorReason::InternalError, message))
+            }
+        }
     }
 
     fn budgets_of<'a>(&'a self, pod: &'a Pod) -> impl Iterator<Item = &'a Arc<PodDisruptionBudget>> {
@@ -42,13 +101,13 @@ impl Server {
         })
     }
 
-    /// Charges the budget, or refuses.
-    fn ask(&mut self, now: SimTime, pod: &Pod, budget: &PodDisruptionBudget) -> Result<(), Box<ApiError>> {
+    /// Charges a budget, or refuses; whether it had to be charged.
+    fn ask(&mut self, now: SimTime, pod: &Pod, budget: &PodDisruptionBudget) -> Result<bool, Box<ApiError>> {
         let status = &budget.status;
         if !pod.status.is_ready() {
             let enough = status.current_healthy >= status.desired_healthy && status.desired_healthy > 0;
             if budget.always_evict_unhealthy || enough {
-                return Ok(());
+                return Ok(false);
             }
         }
         if status.observed_generation < budget.meta.generation {
@@ -66,7 +125,7 @@ impl Server {
             return Err(ApiError::new(ErrorReason::DisruptionBudget, message));
         }
         if planted::is(Bug::BudgetNotCharged) {
-            return Ok(());
+            return Ok(false);
         }
         let mut charged = budget.clone();
         charged.status.disruptions_allowed -= 1;
@@ -81,18 +140,21 @@ impl Server {
             set_condition(&mut charged.status.conditions, condition);
         }
         self.store.replace(charged);
-        Ok(())
+        Ok(true)
     }
 
-    fn mark_disrupted(&mut self, now: SimTime, pod: &Pod) {
+    /// Says in the pod's conditions that it is evicted; whether that was not there yet.
+    fn mark_disrupted(&mut self, now: SimTime, pod: &Pod) -> bool {
         let mut marked = pod.clone();
         let mut condition = Condition::new(*DISRUPTION_TARGET, ConditionStatus::True, self.stamp(now))
             .because("EvictionByEvictionAPI", "Eviction API: evicting");
         condition.observed_generation = pod.meta.generation;
         Arc::make_mut(&mut marked.status).set_condition(condition);
-        if marked != *pod {
+        let new = marked != *pod;
+        if new {
             self.store.replace(marked);
         }
+        new
     }
 }
 

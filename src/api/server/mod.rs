@@ -17,6 +17,7 @@ mod update;
 
 pub use admission::pod_usage;
 pub use delete::{FOREGROUND_DELETION, ORPHAN_DEPENDENTS};
+pub use evict::Eviction;
 
 use super::object::{with_kind, with_object};
 use super::{

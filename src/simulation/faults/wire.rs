@@ -6,7 +6,7 @@
 //! `410 Gone`).
 
 use super::{Cluster, FaultMessage, Strike, Target};
-use crate::api::{ApiError, Change, ChangeKind, ErrorReason, FastMap, Kind, Name, Part, Request, Response};
+use crate::api::{ApiError, Change, ChangeKind, ErrorReason, Eviction, FastMap, Kind, Name, Part, Request, Response};
 use crate::components::controllers::ControllerMessage;
 use crate::components::message::{Client, Message};
 use crate::components::scheduler::SchedulerMessage;
@@ -280,6 +280,23 @@ impl Cluster {
             }
             Asked::Refused(wait, error) => out.after(wait, Message::Reply { client, id, response: Err(error) }),
         }
+    }
+
+    /// The next write of an eviction, at a server with which something may be wrong by now.
+    pub(in crate::simulation) fn evicting_arrives(
+        &mut self,
+        now: SimTime,
+        (client, id): (Client, u32),
+        eviction: Box<Eviction>,
+        out: &mut Outbox<Message>,
+    ) {
+        if self.api_is_down() {
+            return self.answer_at_home(client, id, refused_connection(), out);
+        }
+        if self.is_leaderless() {
+            return out.after(RETRY_AFTER, Message::Evicting { client, id, eviction });
+        }
+        self.go_on_evicting(now, client, id, *eviction, out);
     }
 
     /// A call that nothing speaks against.

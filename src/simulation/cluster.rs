@@ -244,8 +244,8 @@ impl Cluster {
     }
 
     pub(super) fn serve(&mut self, now: SimTime, client: Client, id: u32, request: Request, out: &mut Outbox<Message>) {
-        if let Request::Evict { namespace, name, options } = &request {
-            let eviction = Eviction::new(*namespace, *name, options.clone());
+        if let Request::Evict { namespace, name, options } = request {
+            let eviction = Eviction::new(namespace, name, options);
             if !self.plan.faults.is_empty() {
                 self.call_served(client, &request, out);
             }

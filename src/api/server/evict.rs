@@ -16,7 +16,7 @@ use std::sync::Arc;
 const MOST_DISRUPTED_PODS: usize = 2_000;
 
 /// An eviction that the server is at: it writes three objects, one after the other, and whoever watches may see each.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Eviction {
     namespace: Name,
     name: Name,
@@ -41,7 +41,11 @@ impl Eviction {
         Self { namespace, name, options, next: Write::Budget }
     }
 
-    /// The name of the pod.
+    const fn then(self, next: Write) -> Self {
+        Self { next, ..self }
+    }
+
+    /// Namespace and name of the pod.
     pub const fn pod(&self) -> (Name, Name) {
         (self.namespace, self.name)
     }
@@ -65,14 +69,13 @@ impl Server {
         let Some(pod) = self.store.pods.find(namespace, name).cloned() else {
             return ControlFlow::Break(Err(ApiError::not_found(Kind::Pod, &name)));
         };
-        let eviction = |next| Eviction { namespace, name, options: options.clone(), next };
         match next {
             Write::Budget => match self.ask_budget(now, &pod) {
-                Ok(true) => ControlFlow::Continue(eviction(Write::Condition)),
-                Ok(false) => self.go_on_evicting(now, eviction(Write::Condition)),
+                Ok(true) => ControlFlow::Continue(eviction.then(Write::Condition)),
+                Ok(false) => self.go_on_evicting(now, eviction.then(Write::Condition)),
                 Err(refused) => ControlFlow::Break(Err(refused)),
             },
-            Write::Condition if self.mark_disrupted(now, &pod) => ControlFlow::Continue(eviction(Write::Deletion)),
+            Write::Condition if self.mark_disrupted(now, &pod) => ControlFlow::Continue(eviction.then(Write::Deletion)),
             Write::Condition | Write::Deletion => ControlFlow::Break(self.delete::<Pod>(now, namespace, name, options)),
         }
     }

@@ -789,6 +789,41 @@ fn what_the_swarm_has_shown_does_not_come_back() {
 }
 
 #[test]
+fn a_quiet_cluster_comes_back_as_well() {
+    // (nodes, workload, faults, what the swarm has shown).
+    let stories = [
+        // Nothing happens between the crash of the controller manager and its return: then it has its rounds to find
+        // that all zones are lost.
+        (
+            "Pool(count: 3)",
+            "",
+            r#"(fault: KubeletCrash, on: (nodes: "*"), at: "1m", lasts: "6m"),
+               (fault: ControllerManagerCrash, at: "4m", lasts: "1m")"#,
+        ),
+        // Of machines that an autoscaler adds and takes, it is the number that counts.
+        (
+            r#"Pool(name: "pool-{}", count: 2, capacity: {"cpu": "4"}, autoscale: (max: 4, min: 1, provision: "1m",
+                    unneeded: "20m", unready: "6m"))"#,
+            "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: batch}\nspec:\n  selector: {matchLabels: {app: b}}\n\
+             \x20 template: {metadata: {labels: {app: b}}, spec: {containers: [{name: c, image: app, resources: \
+             {requests: {cpu: 1}}}]}}\n",
+            r#"(fault: KubeletCrash, on: (nodes: "pool-1"), at: "2m", lasts: "20m")"#,
+        ),
+    ];
+    for (nodes, manifest, faults) in stories {
+        let load = |faults: &str| {
+            let text =
+                format!(r#"(duration: "60m", nodes: [{nodes}], manifests: [File("all.yaml")], faults: [{faults}])"#);
+            let files = BTreeMap::from([("quiet.ron", text.as_str()), ("all.yaml", manifest)]);
+            Scenario::load("quiet.ron", &files).unwrap_or_else(|problems| panic!("{problems}"))
+        };
+        let found =
+            examine_recovery(&load(faults), &load(""), 1).map(|found| format!("{:?}: {}", found.broken, found.seen));
+        assert_eq!(found, None, "{faults}");
+    }
+}
+
+#[test]
 fn whoever_mends_does_so_until_the_server_listens() {
     // The server cannot be reached when the maintenance is over: the node is uncordoned all the same, later.
     let faults = r#"(fault: Cordon, on: (nodes: "node-2"), at: "1m", lasts: "1m"),

@@ -14,6 +14,7 @@ use super::{Cluster, Run};
 use crate::api::{NODE_READY, Object};
 use crate::engine::{SimDuration, SimTime};
 use crate::scenario::Scenario;
+use crate::scenario::plan::NodeGroup;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -53,7 +54,8 @@ fn watched(scenario: &Scenario, seed: u64) -> (Run, Watchdog) {
     (run, watchdog)
 }
 
-/// The workloads that have all that they want, and the nodes that are ready and take pods.
+/// The workloads that have all that they want, the nodes that are ready and take pods, and the groups of an autoscaler
+/// that have as many of those as they must: which ones they are is its own decision.
 fn well(cluster: &Cluster) -> BTreeSet<String> {
     let store = cluster.server().store();
     let kinds = [
@@ -63,7 +65,14 @@ fn well(cluster: &Cluster) -> BTreeSet<String> {
         crate::api::Kind::Node,
     ];
     let objects = kinds.into_iter().flat_map(|kind| store.list(kind));
-    objects.filter(is_well).map(|object| object.path()).collect()
+    let (nodes, workloads): (Vec<Object>, Vec<Object>) =
+        objects.filter(is_well).partition(|object| object.kind() == crate::api::Kind::Node);
+    let groups = &cluster.plan().groups;
+    let is_of = |group: &NodeGroup, node: &Object| group.machines.contains(&node.meta().name);
+    let full = groups.iter().filter(|group| nodes.iter().filter(|node| is_of(group, node)).count() >= group.min);
+    let full = full.map(|group| format!("NodeGroup/{}", group.name));
+    let others = nodes.iter().filter(|node| !groups.iter().any(|group| is_of(group, node)));
+    others.chain(&workloads).map(Object::path).chain(full).collect()
 }
 
 fn is_well(object: &Object) -> bool {

@@ -64,6 +64,8 @@ pub(super) struct Nodes {
     serving: Option<SimTime>,
     /// Since when all zones are lost.
     lost_since: Option<SimTime>,
+    /// Whether the controllers were away at the last look.
+    away: bool,
     /// When the controller last found that they are.
     found: Option<SimTime>,
     /// The nodes of whose taints it knew then, and that have them still.
@@ -145,8 +147,10 @@ impl Nodes {
         if !found || away {
             self.owed.clear();
         }
+        let was_away = std::mem::replace(&mut self.away, away);
         let since = self.lost_since?;
-        if away || !cluster.watch_lags(now, manager).is_zero() {
+        // Where nothing happens nobody looks: who was away at the last look comes back now.
+        if away || was_away || !cluster.watch_lags(now, manager).is_zero() {
             self.lost_since = Some(now);
             return None;
         }

@@ -159,10 +159,16 @@ fn ended(job: &Job) -> bool {
 }
 
 /// Without a behavior of its own, an autoscaler at most doubles in one step, or goes to four
-/// (`TestConvertDesiredReplicasWithRules`).
+/// (`TestConvertDesiredReplicasWithRules`). Where it could not look, or was in vain, what it wanted before stands
+/// (`setCurrentReplicasAndMetricsInStatus`), whatever others have made of the number.
 pub(super) fn autoscaling_is_gradual(write: &Write<'_>) -> Option<String> {
     let Object::HorizontalPodAutoscaler(scaler) = write.object else { return None };
     let (spec, status) = (&scaler.spec, &scaler.status);
+    if let Some(Object::HorizontalPodAutoscaler(old)) = write.before
+        && old.status.desired_replicas == status.desired_replicas
+    {
+        return None;
+    }
     let most = (status.current_replicas.saturating_mul(2)).max(4).max(spec.min_replicas);
     (spec.behavior.is_none() && status.desired_replicas > most)
         .then(|| format!("from {} to {}, at most {most}", status.current_replicas, status.desired_replicas))

@@ -790,7 +790,7 @@ fn what_the_swarm_has_shown_does_not_come_back() {
 
 #[test]
 fn a_quiet_cluster_comes_back_as_well() {
-    // (nodes, workload, faults, what the swarm has shown).
+    // (nodes, workload, faults), as the swarm has shown them.
     let stories = [
         // Nothing happens between the crash of the controller manager and its return: then it has its rounds to find
         // that all zones are lost.

@@ -246,9 +246,7 @@ impl Cluster {
     pub(super) fn serve(&mut self, now: SimTime, client: Client, id: u32, request: Request, out: &mut Outbox<Message>) {
         if let Request::Evict { namespace, name, options } = request {
             let eviction = Eviction::new(namespace, name, options);
-            if !self.plan.faults.is_empty() {
-                self.call_served(client, &request, out);
-            }
+            self.call_served(client, &request, out);
             return self.go_on_evicting(now, client, id, eviction, out);
         }
         let response = self.response_to(now, client, request, out);
@@ -290,9 +288,7 @@ impl Cluster {
                 readers.push(node);
             }
         }
-        if !self.plan.faults.is_empty() {
-            self.call_served(client, &request, out);
-        }
+        self.call_served(client, &request, out);
         let stale = if let Request::Get(target) = &request { self.stale_answer(*target) } else { None };
         match (stale, request) {
             (Some(stale), _) => stale,

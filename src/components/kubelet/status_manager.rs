@@ -330,7 +330,7 @@ impl Kubelet {
             return self.status_settled(now, key, tracked.version, &stored, out);
         }
         let mut pod = Pod::clone(&stored);
-        pod.status = if merged == *tracked.status { tracked.status } else { Arc::new(merged) };
+        pod.status = Arc::new(merged);
         pod.meta.resource_version = 0;
         let request = Request::Update { object: Object::Pod(Arc::new(pod)), part: Part::Status };
         self.call_api(now, request, PendingCall::StatusWrite { key }, out);

@@ -19,7 +19,7 @@ use crate::components::message::{Message, NodeIndex};
 use crate::engine::{Outbox, SimTime, StreamKey};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 /// The numbers of the programs that scripts start begin after this one.
 const FIRST_PID: u32 = 20;
@@ -187,8 +187,7 @@ impl PodRecord {
 
     /// What was known of the pod when its sandbox was made is no news to anybody: room is made.
     fn forget_status(&mut self) {
-        static NOTHING: LazyLock<Arc<PodStatus>> = LazyLock::new(Arc::default);
-        Arc::make_mut(&mut self.pod).status = NOTHING.clone();
+        Arc::make_mut(&mut self.pod).status = PodStatus::default().shared();
     }
 
     /// Which pod it is.

@@ -35,6 +35,9 @@ impl Cluster {
 
     /// A call has been served, and its answer has not left: faults may wait for that.
     pub(in crate::simulation) fn call_served(&mut self, client: Client, request: &Request, out: &mut Outbox<Message>) {
+        if self.plan.faults.is_empty() {
+            return;
+        }
         let plan = self.plan.clone();
         for (place, fault) in plan.faults.iter().enumerate() {
             let PlannedTrigger::Call { by, verb, kind, nth } = &fault.trigger else { continue };

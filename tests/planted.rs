@@ -41,7 +41,7 @@ const FIELDS: &[(Bug, Field)] = &[
     (Bug::PreStopSkipped, Story("scenarios/graceful-stop.ron")),
     (Bug::RestartsUncounted, Story("scenarios/crash-loop.ron")),
     (Bug::AdmissionOpen, Story("tests/planted/field.ron")),
-    (Bug::AssumedPodsForgotten, Story("scenarios/stale-scheduler.ron")),
+    (Bug::AssumedPodsForgotten, Story("tests/planted/late-watch.ron")),
     (Bug::RequestsChargedTwice, Story("tests/planted/field.ron")),
     (Bug::TaintsUnseen, Story("tests/planted/field.ron")),
     (Bug::ExpectationsIgnored, Story("tests/planted/two-writers.ron")),

@@ -94,8 +94,8 @@ pub struct Load {
     /// or disks.
     #[serde(default)]
     pub crowd: f64,
-    /// Whether all nodes are one machine, as those of a cluster on a workstation are; otherwise each has a load of its
-    /// own.
+    /// Whether all nodes and the control plane are one machine, as those of a cluster on a workstation are; otherwise
+    /// each has a load of its own.
     #[serde(default)]
     pub one_machine: bool,
 }
@@ -112,6 +112,13 @@ pub struct Wave {
 
 const fn usual_level() -> f64 {
     1.0
+}
+
+impl Load {
+    /// What it makes of the steps of a machine in a run: where all are one, what slows one slows the others too.
+    pub fn gauge(self, draws: Draws, machine: &str) -> LoadGauge {
+        LoadGauge::new(self, draws, StreamKey::new(if self.one_machine { "machine" } else { machine }))
+    }
 }
 
 impl Wave {
@@ -323,6 +330,20 @@ mod tests {
         let waves = gauge(1.0, 0.8, 0.0);
         assert_eq!(waves.stretched(at(0), span), waves.stretched(at(4_999), span));
         assert_ne!(waves.stretched(at(0), span), waves.stretched(at(5_000), span));
+    }
+
+    #[test]
+    fn what_is_one_machine_is_slow_together() {
+        let waves = [Wave { window: SimDuration::from_secs(1), sigma: 0.8 }; 2];
+        let (at, span) = (SimTime::from_secs, SimDuration::from_secs(1));
+        for one_machine in [true, false] {
+            let load = Load { level: 1.0, waves, crowd: 0.0, one_machine };
+            let of = |machine| {
+                let gauge = load.gauge(Draws::new(1), machine);
+                [3, 5, 8].map(|second| gauge.stretched(at(second), span))
+            };
+            assert_eq!(of("control plane") == of("node-1"), one_machine);
+        }
     }
 
     #[test]

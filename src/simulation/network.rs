@@ -26,7 +26,7 @@ pub(super) struct Network {
 impl Network {
     pub(super) fn new(profile: Arc<LatencyProfile>, draws: Draws) -> Self {
         Self {
-            load: LoadGauge::new(profile.load, draws, StreamKey::new("control plane")),
+            load: profile.load.gauge(draws, "control plane"),
             profile,
             draws,
             last_notified: FastMap::default(),

@@ -2,7 +2,7 @@
 //! and which pods keep theirs.
 
 use podsim::api::{Kind, Object};
-use podsim::engine::SimTime;
+use podsim::engine::{SimDuration, SimTime};
 use podsim::scenario::Scenario;
 use podsim::simulation::Simulation;
 use std::collections::BTreeMap;
@@ -193,4 +193,62 @@ fn a_machine_that_was_just_added_stays() {
         }
     }
     assert_eq!((there.first(), there.last()), (Some(&1), Some(&10)), "{there:?}");
+}
+
+#[test]
+fn a_machine_without_a_node_is_given_back_and_replaced() {
+    // Nobody makes the node object again: its kubelet runs on, and makes one only when it starts. The autoscaler waits
+    // for it for a quarter of an hour (`--max-node-provision-time`), and its pod with it.
+    let scenario = r#"(duration: "30m", manifests: [File("all.yaml")], nodes: [
+        Pool(count: 2, name: "pool-{}", capacity: {"cpu": "4"}, autoscale: (min: 1, max: 2, provision: "30s"))],
+        actions: [(at: "2m", do: Delete(object: "node/pool-2"))])"#;
+    let mut simulation = simulation(scenario, &deployment("web", 2, "3"));
+    let ready = |simulation: &Simulation| simulation.pods().filter(|pod| pod.status.is_ready()).count();
+    let (deleted, waited) = (SimTime::from_secs(120), SimTime::from_secs(120 + 15 * 60));
+    simulation.run_until(deleted - SimDuration::from_secs(1));
+    assert_eq!(ready(&simulation), 2);
+    simulation.run_until(waited);
+    assert_eq!((ready(&simulation), told(&simulation, "TriggeredScaleUp")), (1, None), "the machine is waited for");
+    simulation.run_until(waited + SimDuration::from_mins(3));
+    assert_eq!(
+        told(&simulation, "TriggeredScaleUp").as_deref(),
+        Some("pod triggered scale-up: [{pool 1->2 (max: 2)}]")
+    );
+    assert_eq!(ready(&simulation), 2);
+}
+
+#[test]
+fn a_machine_that_its_group_cannot_spare_is_not_given_back() {
+    let scenario = |min| {
+        format!(
+            r#"(duration: "30m", manifests: [File("all.yaml")], nodes: [
+                Pool(count: 1, name: "pool-{{}}", capacity: {{"cpu": "4"}},
+                     autoscale: (min: {min}, max: 1, provision: "30s"))],
+                actions: [(at: "2m", do: Delete(object: "node/pool-1"))])"#
+        )
+    };
+    for (min, ready) in [(0, 1), (1, 0)] {
+        let mut simulation = simulation(&scenario(min), &deployment("web", 1, "3"));
+        simulation.run();
+        assert_eq!(simulation.pods().filter(|pod| pod.status.is_ready()).count(), ready, "min: {min}");
+    }
+}
+
+#[test]
+fn a_node_that_comes_back_from_a_backup_without_its_machine_is_deleted() {
+    // The backup is from when the second machine was there. It is given back before the server is set back to that.
+    let scenario = r#"(duration: "30m", manifests: [File("all.yaml")], nodes: [
+        Pool(count: 2, name: "pool-{}", capacity: {"cpu": "4"}, autoscale: (min: 1, max: 2, unneeded: "1m", provision: "30s"))],
+        actions: [(at: "2m", do: Scale(object: "deployment/web", replicas: 1))],
+        faults: [(fault: EtcdRestore, at: "1m", lasts: "9m")])"#;
+    let mut simulation = simulation(scenario, &deployment("web", 2, "3"));
+    simulation.run_until(SimTime::from_secs(9 * 60));
+    let pool = ["pool-1", "pool-2"];
+    let gone = pool.into_iter().find(|name| simulation.node(name).is_none()).expect("one is not needed");
+    simulation.run_until(SimTime::from_secs(10 * 60 + 1));
+    assert!(simulation.node(gone).is_some(), "as the backup knows it");
+    simulation.run();
+    let text = format!("Deleting node {gone} because it does not exist in the cloud provider");
+    assert_eq!(told(&simulation, "DeletingNode"), Some(text));
+    assert_eq!(simulation.pods().filter(|pod| pod.status.is_ready()).count(), 2, "another machine takes its place");
 }

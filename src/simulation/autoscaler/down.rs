@@ -166,7 +166,7 @@ impl Cluster {
     }
 }
 
-fn target(node: Name) -> Target {
+pub(super) fn target(node: Name) -> Target {
     Target { kind: Kind::Node, namespace: Name::default(), name: node }
 }
 

@@ -6,10 +6,12 @@
 //! little used and whose pods fit elsewhere go after they have been unneeded for long enough ([`down`]).
 //!
 //! Follows the documentation of `cluster-autoscaler`. It sees the cluster without delay. Machines that are not there
-//! yet are reckoned with the pods that DaemonSets will have there. Left out on purpose: limits on cores and memory,
-//! machines that never come.
+//! yet are reckoned with the pods that DaemonSets will have there; those that have not registered for long are given back
+//! ([`unregistered`]). Left out on purpose: limits on cores and memory, the back-off of a group whose machines do not come.
 
+mod cloud;
 mod down;
+mod unregistered;
 
 use super::Cluster;
 use crate::api::{
@@ -46,8 +48,10 @@ const MOST_DAEMONS: u32 = 1 << 12;
 pub enum AutoscalerMessage {
     /// The cluster is looked at.
     Scan,
-    /// A machine boots.
-    Boot(NodeIndex),
+    /// The machine of an order boots.
+    Boot(NodeIndex, u32),
+    /// The cloud's controller looks whether nodes still have their machines.
+    Monitor,
 }
 
 /// What the autoscaler remembers.
@@ -59,11 +63,17 @@ pub(super) struct Autoscaler {
     unneeded: BTreeMap<Name, SimTime>,
     /// Machines that are being emptied, and since when.
     draining: BTreeMap<Name, SimTime>,
+    /// Since when machines that are wanted have no node.
+    unregistered: BTreeMap<Name, SimTime>,
     /// When machines were last added.
     added: Option<SimTime>,
-    boots: u64,
+    /// The orders that the cloud has still to fulfil, by machine.
+    orders: BTreeMap<Name, u32>,
+    ordered: u32,
     calls: u32,
     recorder: EventRecorder,
+    /// The cloud's own controller tells of what it does.
+    cloud: EventRecorder,
 }
 
 impl Default for Autoscaler {
@@ -72,10 +82,13 @@ impl Default for Autoscaler {
             wanted: BTreeSet::new(),
             unneeded: BTreeMap::new(),
             draining: BTreeMap::new(),
+            unregistered: BTreeMap::new(),
             added: None,
-            boots: 0,
+            orders: BTreeMap::new(),
+            ordered: 0,
             calls: 0,
             recorder: EventRecorder::new(Name::new("cluster-autoscaler"), Name::default()),
+            cloud: EventRecorder::new(Name::new("cloud-node-lifecycle-controller"), Name::default()),
         }
     }
 }
@@ -98,25 +111,35 @@ impl Cluster {
         self.autoscaler.wanted =
             groups.iter().flat_map(|group| group.machines.iter().take(group.first)).copied().collect();
         out.after(SCAN, Message::Autoscaler(AutoscalerMessage::Scan));
+        out.after(cloud::MONITOR, Message::Autoscaler(AutoscalerMessage::Monitor));
     }
 
     pub(super) fn autoscale(&mut self, now: SimTime, message: AutoscalerMessage, out: &mut Outbox<Message>) {
         match message {
-            AutoscalerMessage::Boot(node) if self.cloud_is_empty() => {
-                out.after(SCAN, Message::Autoscaler(AutoscalerMessage::Boot(node)));
-            }
-            AutoscalerMessage::Boot(node) => {
+            AutoscalerMessage::Boot(node, order) => {
                 let name = self.node_name(node);
+                if self.autoscaler.orders.get(&name) != Some(&order) {
+                    return;
+                }
+                if self.cloud_is_empty() {
+                    return out.after(SCAN, Message::Autoscaler(message));
+                }
+                self.autoscaler.orders.remove(&name);
                 if self.runtimes.machine(node).is_powered() {
                     self.start_kubelet(name, SimDuration::ZERO, out);
                 } else {
                     self.power_on(name, out);
                 }
             }
+            AutoscalerMessage::Monitor => {
+                self.delete_nodes_without_machines(now, out);
+                out.after(cloud::MONITOR, Message::Autoscaler(message));
+            }
             AutoscalerMessage::Scan if self.autoscaler_hangs() => {
                 out.after(SCAN, Message::Autoscaler(AutoscalerMessage::Scan));
             }
             AutoscalerMessage::Scan => {
+                self.give_back_unregistered(now, out);
                 let mut snapshot = self.foreseen(now);
                 let left = self.pods_that_fit_nowhere(now, &mut snapshot);
                 if !left.is_empty() {
@@ -142,7 +165,10 @@ impl Cluster {
             }
         }
         for name in &self.autoscaler.wanted {
-            let comes = store.nodes.find(Name::default(), *name).is_none_or(|node| is_starting(node, stamp));
+            let comes = match store.nodes.find(Name::default(), *name) {
+                Some(node) => is_starting(node, stamp),
+                None => !self.is_long_unregistered(now, *name),
+            };
             if comes && let Some(node) = self.template(*name) {
                 self.add_template(&mut snapshot, &node);
             }
@@ -288,10 +314,12 @@ impl Cluster {
     fn order(&mut self, now: SimTime, group: &NodeGroup, name: Name, out: &mut Outbox<Message>) {
         let Some(node) = self.machine_named(name) else { return };
         self.autoscaler.wanted.insert(name);
-        self.autoscaler.boots += 1;
+        self.autoscaler.ordered += 1;
+        let order = self.autoscaler.ordered;
+        self.autoscaler.orders.insert(name, order);
         let stream = StreamKey::new(&name);
         let delay = self.draws.sample(&group.provision, PROVISION, stream, now.as_nanos());
-        out.after(delay, Message::Autoscaler(AutoscalerMessage::Boot(node)));
+        out.after(delay, Message::Autoscaler(AutoscalerMessage::Boot(node, order)));
     }
 
     fn autoscaler_calls(&mut self, request: Request, out: &mut Outbox<Message>) {

@@ -774,6 +774,12 @@ fn what_the_swarm_has_shown_does_not_come_back() {
                (fault: PodKill(force: true), on: (pods: "customer-*"), at: "1m")"#,
             "deployment(customer).readyReplicas == 1 at 8m",
         ),
+        // A deletion that is told after the node was made anew takes nothing from what is known of its lease.
+        (
+            r#"(fault: WatchLoss(of: [ControllerManager]), at: "30s", lasts: "150s"),
+               (fault: SpotReclaim(notice: "5s"), on: (nodes: "node-2"), at: "1m", lasts: "30s")"#,
+            "always node(node-2).ready from 4m",
+        ),
     ];
     let shown = parallel(&stories, |(faults, effect)| {
         let expect: Vec<&str> = std::iter::once(*effect).chain(HEALED).collect();

@@ -221,7 +221,10 @@ impl NodeLifecycleController {
     fn node_changed(&mut self, seen: &Seen<'_>, old: Option<&Arc<Node>>, node: &Arc<Node>, desk: &mut Desk<NodeTask>) {
         let name = node.meta.name;
         if seen.is_deletion() {
-            self.health.remove(&name);
+            // Whose lease is renewed has made its node anew by the time this is told.
+            if self.health.get(&name).is_some_and(|health| health.heartbeat != Some(Heartbeat::Beats)) {
+                self.health.remove(&name);
+            }
             if self.registered.contains(&name) {
                 desk.queue.add_at(next_round(desk, MONITOR_PERIOD), NodeTask::Monitor);
             }

@@ -252,3 +252,25 @@ fn a_node_that_comes_back_from_a_backup_without_its_machine_is_deleted() {
     assert_eq!(told(&simulation, "DeletingNode"), Some(text));
     assert_eq!(simulation.pods().filter(|pod| pod.status.is_ready()).count(), 2, "another machine takes its place");
 }
+
+#[test]
+fn what_befell_a_machine_is_not_healed_on_the_next_of_its_name() {
+    // (fault and workload, what there is in the end: pods that are ready and never failed, machines).
+    for (fault, replicas, ready, machines) in [
+        // The second machine is away for twenty minutes; after fifteen another takes its place, and keeps it.
+        (r#"SpotReclaim(notice: "10s"), on: (nodes: "pool-2"), at: "2m", lasts: "20m""#, 2, 2, 2),
+        // Nobody needs the second machine: it is given back while it has no power, and does not come back with it.
+        (r#"PowerLoss, on: (nodes: "pool-2"), at: "2m", lasts: "18m""#, 1, 1, 1),
+    ] {
+        let scenario = format!(
+            r#"(duration: "40m", manifests: [File("all.yaml")], nodes: [Pool(count: 2, name: "pool-{{}}",
+                capacity: {{"cpu": "4"}}, autoscale: (min: 1, max: 2, provision: "30s", unneeded: "30m", unready: "5m"))],
+                faults: [(fault: {fault})])"#
+        );
+        let mut simulation = simulation(&scenario, &deployment("web", replicas, "3"));
+        simulation.run();
+        let well = simulation.pods().filter(|pod| pod.status.is_ready()).count();
+        let nodes = ["pool-1", "pool-2"].into_iter().filter(|name| simulation.node(name).is_some()).count();
+        assert_eq!((well, nodes, told(&simulation, "Failed")), (ready, machines, None), "{fault}");
+    }
+}

@@ -780,6 +780,12 @@ fn what_the_swarm_has_shown_does_not_come_back() {
                (fault: SpotReclaim(notice: "5s"), on: (nodes: "node-2"), at: "1m", lasts: "30s")"#,
             "always node(node-2).ready from 4m",
         ),
+        // That a machine is lost while nobody can write it down is written down later.
+        (
+            r#"(fault: ApiUnavailable, at: "1m", lasts: "3m"),
+               (fault: PowerLoss, on: (nodes: "node-2"), at: "90s", lasts: "5m")"#,
+            "eventually node(node-2).condition(Ready) == Unknown from 4m until 5m",
+        ),
     ];
     let shown = parallel(&stories, |(faults, effect)| {
         let expect: Vec<&str> = std::iter::once(*effect).chain(HEALED).collect();

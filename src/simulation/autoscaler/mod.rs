@@ -6,8 +6,9 @@
 //! little used and whose pods fit elsewhere go after they have been unneeded for long enough ([`down`]).
 //!
 //! Follows the documentation of `cluster-autoscaler`. It sees the cluster without delay. Machines that are not there
-//! yet are reckoned with the pods that DaemonSets will have there; those that have not registered for long are given back
-//! ([`unregistered`]). Left out on purpose: limits on cores and memory, the back-off of a group whose machines do not come.
+//! yet are reckoned with the pods that DaemonSets will have there; those that have not registered for long are given
+//! back ([`unregistered`]), and nodes whose machine is gone are deleted ([`cloud`]). Left out on purpose: limits on
+//! cores and memory, the back-off of a group whose machines do not come.
 
 mod cloud;
 mod down;
@@ -114,6 +115,14 @@ impl Cluster {
         out.after(cloud::MONITOR, Message::Autoscaler(AutoscalerMessage::Monitor));
     }
 
+    /// Whether a machine of an autoscaled group is neither there nor asked for.
+    pub(super) fn is_given_back(&self, machine: Name) -> bool {
+        let (wanted, draining) = (&self.autoscaler.wanted, &self.autoscaler.draining);
+        !wanted.contains(&machine)
+            && !draining.contains_key(&machine)
+            && self.plan.groups.iter().any(|group| group.machines.contains(&machine))
+    }
+
     pub(super) fn autoscale(&mut self, now: SimTime, message: AutoscalerMessage, out: &mut Outbox<Message>) {
         match message {
             AutoscalerMessage::Boot(node, order) => {
@@ -128,6 +137,8 @@ impl Cluster {
                 if self.runtimes.machine(node).is_powered() {
                     self.start_kubelet(name, SimDuration::ZERO, out);
                 } else {
+                    // One of the same name as one that was given back.
+                    self.is_a_new_machine(node, out);
                     self.power_on(name, out);
                 }
             }
@@ -275,10 +286,9 @@ impl Cluster {
         group: &'g NodeGroup,
         left: &[Arc<Pod>],
     ) -> Option<Choice<'g>> {
-        let free = group
-            .machines
-            .iter()
-            .filter(|name| !self.autoscaler.wanted.contains(*name) && !self.autoscaler.draining.contains_key(*name));
+        let nodes = &self.server.store().nodes;
+        let is_free = |name: &&Name| self.is_given_back(**name) && nodes.find(Name::default(), **name).is_none();
+        let free = group.machines.iter().filter(is_free);
         let mut snapshot = snapshot.clone();
         let (mut left, mut pods, mut machines): (Vec<Arc<Pod>>, Vec<_>, Vec<_>) =
             (left.to_vec(), Vec::new(), Vec::new());

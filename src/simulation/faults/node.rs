@@ -251,12 +251,23 @@ impl Cluster {
             return;
         }
         self.faults.dark.remove(&node);
+        if self.is_given_back(self.node_name(node)) {
+            return;
+        }
         if self.faults.emptied.remove(&node) {
             self.runtimes.wipe(node, out);
         }
         self.runtimes.power_on(node);
         self.kubelets[node.index()].machine_booted();
         self.kubelet_may_start(node, out);
+    }
+
+    /// A machine that an autoscaler orders has an empty disk, and nothing that befell one of its name befell it.
+    pub(in crate::simulation) fn is_a_new_machine(&mut self, node: NodeIndex, out: &mut Outbox<Message>) {
+        self.faults.dark.remove(&node);
+        self.faults.killed.remove(&node);
+        self.faults.emptied.remove(&node);
+        self.runtimes.wipe(node, out);
     }
 
     fn kubelet_may_start(&self, node: NodeIndex, out: &mut Outbox<Message>) {

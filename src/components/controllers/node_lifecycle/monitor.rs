@@ -82,6 +82,10 @@ impl NodeLifecycleController {
         if self.zones.values().any(|zone| zone.next().is_some()) {
             desk.queue.add_at(next_round(desk, TAINT_PERIOD), NodeTask::Taint);
         }
+        if !findings.silent.is_empty() || !findings.swaps.is_empty() {
+            // A write can fail: the next round sees whether there is still something to do.
+            desk.queue.add_at(next_round(desk, MONITOR_PERIOD), NodeTask::Monitor);
+        }
         findings
     }
 
@@ -194,6 +198,10 @@ impl NodeLifecycleController {
                 let exchange = |key| vec![mirror::taint(key, TaintEffect::NoExecute, stamp)];
                 due.push((name, exchange(key), exchange(other)));
             }
+        }
+        if !due.is_empty() {
+            // Who did not get its taint waits for it again from the next round on.
+            desk.queue.add_at(next_round(desk, MONITOR_PERIOD), NodeTask::Monitor);
         }
         if let Some(next) = self.zones.values().filter_map(Zone::next).min() {
             let next = super::round_at(desk.draws, TAINT_PERIOD, next.max(next_round(desk, TAINT_PERIOD)));

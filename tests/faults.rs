@@ -786,6 +786,12 @@ fn what_the_swarm_has_shown_does_not_come_back() {
                (fault: PowerLoss, on: (nodes: "node-2"), at: "90s", lasts: "5m")"#,
             "eventually node(node-2).condition(Ready) == Unknown from 4m until 5m",
         ),
+        // Of a machine that joins and never renews its lease the last word is that with which it joined.
+        (
+            r#"(fault: SpotReclaim(notice: "1s"), on: (nodes: "node-2"), at: "10s", lasts: "50s"),
+               (fault: LeaseLoss, on: (nodes: "node-2"), at: "10s", lasts: "3m")"#,
+            "first node(node-2).condition(Ready) == Unknown between 110s and 119s",
+        ),
     ];
     let shown = parallel(&stories, |(faults, effect)| {
         let expect: Vec<&str> = std::iter::once(*effect).chain(HEALED).collect();

@@ -379,11 +379,12 @@ impl Cluster {
 
     /// A kubelet renews its node's lease no longer.
     pub(in crate::simulation) fn lease_lapses(&mut self, now: SimTime, node: NodeIndex, out: &mut Outbox<Message>) {
+        let renewed = self.lease_renewed(now, node);
         if !self.faults.silent.insert(node) {
             return;
         }
         let last = self.kubelets[node.index()].lease_renewed_at(now).unwrap_or(SimTime::ZERO);
-        if let Some(renewed) = self.lease_renewed(now, node) {
+        if let Some(renewed) = renewed {
             self.faults.lapsed.insert(node, renewed);
         }
         self.heard_of(now, node, Heartbeat::Stopped(last), out);
@@ -391,8 +392,10 @@ impl Cluster {
 
     /// When the lease of a node was last renewed, if it ever was.
     pub(in crate::simulation) fn lease_renewed(&self, now: SimTime, node: NodeIndex) -> Option<WallTime> {
-        let going_on = || Some(self.server.clock().at(now).earlier_by(self.kubelets[node.index()].lease_age(now)?));
-        self.faults.lapsed.get(&node).copied().or_else(going_on)
+        if self.faults.silent.contains(&node) {
+            return self.faults.lapsed.get(&node).copied();
+        }
+        Some(self.server.clock().at(now).earlier_by(self.kubelets[node.index()].lease_age(now)?))
     }
 
     /// The nodes whose leases are not renewed, though their kubelets may run.

@@ -27,7 +27,7 @@ const PHASE: Purpose = Purpose::new("node monitor phase");
 const MONITOR_PERIOD: SimDuration = SimDuration::from_secs(5);
 /// A node is unknown after so long without a sign of life.
 const GRACE: SimDuration = SimDuration::from_secs(50);
-/// The same for a node that has never given one.
+/// The same for a node that nobody has ever said anything of.
 const STARTUP_GRACE: SimDuration = SimDuration::from_secs(60);
 /// How often the queues of nodes to taint are looked at.
 const TAINT_PERIOD: SimDuration = SimDuration::from_millis(100);
@@ -82,6 +82,8 @@ pub enum View {
 #[derive(Debug, Clone, Copy)]
 struct Health {
     heartbeat: Option<Heartbeat>,
+    /// Whether the node has ever had a word of its own.
+    posted: bool,
     /// The last other sign: a status that was posted, or a fresh start for everybody.
     seen: SimTime,
 }
@@ -127,7 +129,7 @@ impl Controller for NodeLifecycleController {
         let since_last = MONITOR_PERIOD.saturating_sub(first.since(desk.now));
         for node in informers.store().nodes.iter() {
             let name = node.meta.name;
-            let health = Health { heartbeat: Some(Heartbeat::Beats), seen: desk.now };
+            let health = Health { heartbeat: Some(Heartbeat::Beats), posted: true, seen: desk.now };
             self.health.insert(name, health);
             if self.uptimes.get(&name).is_some_and(|uptime| *uptime > since_last) {
                 self.registered.insert(name);
@@ -198,7 +200,7 @@ impl NodeLifecycleController {
     /// A kubelet begins to renew its lease, or stops.
     pub fn heartbeat(&mut self, node: Name, heartbeat: Heartbeat, desk: &mut Desk<NodeTask>) {
         let now = desk.now;
-        let health = self.health.entry(node).or_insert(Health { heartbeat: None, seen: now });
+        let health = self.health.entry(node).or_insert(Health { heartbeat: None, posted: false, seen: now });
         health.heartbeat = Some(heartbeat);
         let expiry = self.expiry(node, desk.draws);
         if let Some(expiry) = expiry {
@@ -212,6 +214,7 @@ impl NodeLifecycleController {
         let (last, grace) = match health.heartbeat {
             Some(Heartbeat::Beats) => return None,
             Some(Heartbeat::Stopped(last)) => (last.max(health.seen), GRACE),
+            None if health.posted => (health.seen, GRACE),
             None => (health.seen, STARTUP_GRACE),
         };
         // A sign of life is noticed in the next round, and counts from then.
@@ -232,8 +235,9 @@ impl NodeLifecycleController {
         }
         desk.queue.add(NodeTask::Mirror(name));
         let now = desk.now;
-        let health = self.health.entry(name).or_insert(Health { heartbeat: None, seen: now });
+        let health = self.health.entry(name).or_insert(Health { heartbeat: None, posted: false, seen: now });
         let beat = |node: &Node| node.status.condition(*NODE_READY).cloned();
+        health.posted |= beat(node).is_some();
         let own_word = beat(node).is_some_and(|ready| ready.status != ConditionStatus::Unknown);
         if old.is_none() || own_word && old.is_some_and(|old| beat(old) != beat(node)) {
             health.seen = now;

@@ -108,7 +108,7 @@ impl NodeLifecycleController {
             node.status.condition(kind).is_some_and(|condition| condition.status == ConditionStatus::Unknown)
         };
         if silent && !watched().into_iter().all(unknown) {
-            let never = self.health.get(&name).is_none_or(|health| health.heartbeat.is_none());
+            let never = self.health.get(&name).is_none_or(|health| !health.posted);
             findings.silent.push((node.clone(), never));
         }
         let now = if silent { Some(ConditionStatus::Unknown) } else { before };

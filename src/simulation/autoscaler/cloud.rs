@@ -16,11 +16,9 @@ impl Cluster {
     pub(super) fn delete_nodes_without_machines(&mut self, now: SimTime, out: &mut Outbox<Message>) {
         let plan = self.plan.clone();
         let nodes = &self.server.store().nodes;
-        let gone =
-            |name: &&Name| !self.autoscaler.wanted.contains(*name) && !self.autoscaler.draining.contains_key(*name);
         let machines = plan.groups.iter().flat_map(|group| &group.machines);
         let without: Vec<Arc<Node>> = machines
-            .filter(gone)
+            .filter(|name| !self.is_taken(**name))
             .filter_map(|name| nodes.find(Name::default(), *name))
             .filter(|node| !node.is_ready() && !node.meta.is_terminating())
             .cloned()

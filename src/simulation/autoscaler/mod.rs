@@ -115,12 +115,14 @@ impl Cluster {
         out.after(cloud::MONITOR, Message::Autoscaler(AutoscalerMessage::Monitor));
     }
 
-    /// Whether a machine of an autoscaled group is neither there nor asked for.
+    /// Whether the cloud has a machine of an autoscaled group, or is asked for it.
+    fn is_taken(&self, machine: Name) -> bool {
+        self.autoscaler.wanted.contains(&machine) || self.autoscaler.draining.contains_key(&machine)
+    }
+
+    /// Whether a machine is one of an autoscaled group that was never asked for, or given back.
     pub(super) fn is_given_back(&self, machine: Name) -> bool {
-        let (wanted, draining) = (&self.autoscaler.wanted, &self.autoscaler.draining);
-        !wanted.contains(&machine)
-            && !draining.contains_key(&machine)
-            && self.plan.groups.iter().any(|group| group.machines.contains(&machine))
+        !self.is_taken(machine) && self.plan.groups.iter().any(|group| group.machines.contains(&machine))
     }
 
     pub(super) fn autoscale(&mut self, now: SimTime, message: AutoscalerMessage, out: &mut Outbox<Message>) {
@@ -287,7 +289,7 @@ impl Cluster {
         left: &[Arc<Pod>],
     ) -> Option<Choice<'g>> {
         let nodes = &self.server.store().nodes;
-        let is_free = |name: &&Name| self.is_given_back(**name) && nodes.find(Name::default(), **name).is_none();
+        let is_free = |name: &&Name| !self.is_taken(**name) && nodes.find(Name::default(), **name).is_none();
         let free = group.machines.iter().filter(is_free);
         let mut snapshot = snapshot.clone();
         let (mut left, mut pods, mut machines): (Vec<Arc<Pod>>, Vec<_>, Vec<_>) =

@@ -28,6 +28,12 @@ impl Glob {
         self.0.as_str()
     }
 
+    /// The only text that matches, if it is a plain one.
+    pub fn plain(&self) -> Option<&str> {
+        let text = self.as_str();
+        (!text.contains(['*', '?', '['])).then_some(text)
+    }
+
     /// Whether a text matches as a whole.
     pub fn matches(&self, text: &str) -> bool {
         self.0.matches(text)

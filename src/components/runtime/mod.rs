@@ -23,6 +23,7 @@ mod process;
 mod program;
 mod python;
 mod query;
+mod rules;
 mod script;
 mod series;
 mod services;
@@ -37,7 +38,7 @@ use super::kube_proxy::{self, Proxies};
 use super::latency::LatencyProfile;
 use super::message::{Message, NodeIndex};
 use crate::api::names;
-use crate::api::{Change, ContainerId, FastMap, Name, Pod, ResourceList, Uid, WallClock};
+use crate::api::{Change, ContainerId, FastMap, Name, Pod, ResourceList, WallClock};
 use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime};
 pub use behavior::*;
 pub use custom::{ProcessModel, ProcessRun};
@@ -49,6 +50,7 @@ pub use log::LogLine;
 use machine::Machine;
 use program::{Launch, Place};
 use query::Asked;
+use rules::PodRules;
 pub use script::Session;
 pub use series::{MetricGap, MetricOwner, MetricSeries};
 use services::Services;
@@ -153,10 +155,8 @@ pub struct Runtimes {
     world: Arc<World>,
     profile: Arc<LatencyProfile>,
     draws: Draws,
-    /// How many pods each rule has served.
-    served: Vec<u32>,
-    /// The rule of each pod that has one.
-    rules: FastMap<Uid, Option<usize>>,
+    /// Which rule of the world is a pod's.
+    rules: PodRules,
     /// Whose an address is.
     addresses: FastMap<Ipv4Addr, (NodeIndex, PodKey)>,
     /// The files that containers share.
@@ -187,7 +187,7 @@ pub struct Runtimes {
 impl Runtimes {
     /// Runtimes without machines.
     pub fn new(world: Arc<World>, profile: Arc<LatencyProfile>, clock: WallClock, draws: Draws) -> Self {
-        let served = vec![0; world.pods.len()];
+        let rules = PodRules::new(&world.pods);
         let proxies = Proxies::new(profile.clone(), draws);
         let roads = traffic::Roads::new(&world.traffic);
         Self {
@@ -195,8 +195,7 @@ impl Runtimes {
             world,
             profile,
             draws,
-            served,
-            rules: FastMap::default(),
+            rules,
             addresses: FastMap::default(),
             volumes: Volumes::default(),
             volume_ids: FastMap::default(),
@@ -411,22 +410,6 @@ impl Runtimes {
         self.draws.sample(what, purpose, self.machines[node.index()].stream, ordinal)
     }
 
-    /// The rule of a pod: the first that matches its name and has not served all the pods that it may.
-    fn rule_of(&mut self, pod: &Pod) -> Option<usize> {
-        if let Some(known) = self.rules.get(&pod.meta.uid) {
-            return *known;
-        }
-        let free = |(place, rule): &(usize, &PodBehavior)| {
-            rule.pods.matches(&pod.meta.name) && rule.count.is_none_or(|count| self.served[*place] < count)
-        };
-        let rule = self.world.pods.iter().enumerate().find(free).map(|(place, _)| place);
-        if let Some(place) = rule {
-            self.served[place] += 1;
-        }
-        self.rules.insert(pod.meta.uid, rule);
-        rule
-    }
-
     fn container_rule(&self, rule: Option<usize>, name: Name, image: Name) -> Option<&ContainerBehavior> {
         self.world.pods[rule?].containers.iter().find(|container| {
             container.name.matches(&name) && container.image.as_ref().is_none_or(|pattern| pattern.matches(&image))
@@ -434,7 +417,7 @@ impl Runtimes {
     }
 
     fn begin_sandbox(&mut self, node: NodeIndex, pod: &Arc<Pod>, key: PodKey) -> Step {
-        let rule = self.rule_of(pod);
+        let rule = self.rules.of(&self.world.pods, pod);
         let record = self.machines[node.index()].record(key, pod);
         record.rule = rule;
         let (stream, n) = (record.stream, record.sandboxes_begun);

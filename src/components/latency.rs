@@ -114,13 +114,6 @@ const fn usual_level() -> f64 {
     1.0
 }
 
-impl Load {
-    /// What it makes of the steps of a machine in a run: where all are one, what slows one slows the others too.
-    pub fn gauge(self, draws: Draws, machine: &str) -> LoadGauge {
-        LoadGauge::new(self, draws, StreamKey::new(if self.one_machine { "machine" } else { machine }))
-    }
-}
-
 impl Wave {
     /// The window in which an instant lies.
     const fn window_at(&self, now: SimTime) -> u64 {
@@ -154,8 +147,9 @@ struct Work {
 }
 
 impl LoadGauge {
-    /// A load of a machine, as it is drawn for a run.
+    /// A load of a machine, as it is drawn for a run. Where all are one, what slows one slows the others too.
     pub fn new(load: Load, draws: Draws, machine: StreamKey) -> Self {
+        let machine = if load.one_machine { StreamKey::new("machine") } else { machine };
         Self { load, draws, machine, last: Cell::new(([u64::MAX; 2], 1_000)), work: Cell::default() }
     }
 
@@ -339,7 +333,7 @@ mod tests {
         for one_machine in [true, false] {
             let load = Load { level: 1.0, waves, crowd: 0.0, one_machine };
             let of = |machine| {
-                let gauge = load.gauge(Draws::new(1), machine);
+                let gauge = LoadGauge::new(load, Draws::new(1), StreamKey::new(machine));
                 [3, 5, 8].map(|second| gauge.stretched(at(second), span))
             };
             assert_eq!(of("control plane") == of("node-1"), one_machine);

@@ -14,7 +14,7 @@ use crate::components::message::{Client, Message, NodeIndex};
 use crate::components::net::NetClient;
 use crate::components::runtime::{ProcessModel, Runtimes};
 use crate::components::scheduler::{Scheduler, SchedulerParts};
-use crate::engine::{Draws, Outbox, SimDuration, SimTime};
+use crate::engine::{Draws, Outbox, SimDuration, SimTime, StreamKey};
 use crate::faults::Leader;
 use crate::scenario::plan::Plan;
 use std::ops::ControlFlow;
@@ -66,7 +66,7 @@ impl Cluster {
             runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), clock, draws),
             nodes: FastMap::default(),
             network: Network::new(plan.profile.clone(), draws),
-            load: load.one_machine.then(|| load.gauge(draws, "all nodes")),
+            load: load.one_machine.then(|| LoadGauge::new(load, draws, StreamKey::new("machine"))),
             readers: FastMap::default(),
             user: User::default(),
             extensions: Extensions::default(),

@@ -26,7 +26,7 @@ pub(super) struct Network {
 impl Network {
     pub(super) fn new(profile: Arc<LatencyProfile>, draws: Draws) -> Self {
         Self {
-            load: profile.load.gauge(draws, "control plane"),
+            load: LoadGauge::new(profile.load, draws, StreamKey::new("control plane")),
             profile,
             draws,
             last_notified: FastMap::default(),

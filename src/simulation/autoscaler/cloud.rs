@@ -2,8 +2,8 @@
 //!
 //! Follows `MonitorNodes` of `cloud-provider/controllers/nodelifecycle/node_lifecycle_controller.go`.
 
-use super::{Cluster, down};
-use crate::api::{DeleteOptions, EventType, Name, Node, Object, Request};
+use super::Cluster;
+use crate::api::{EventType, Name, Node, Object};
 use crate::components::events::Told;
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime};
@@ -37,8 +37,7 @@ impl Cluster {
             if let Some(request) = self.autoscaler.cloud.tell(now, wall, told) {
                 self.autoscaler_calls(request, out);
             }
-            let request = Request::Delete { target: down::target(name), options: DeleteOptions::default() };
-            self.autoscaler_calls(request, out);
+            self.delete_node(name, out);
         }
     }
 }

@@ -26,8 +26,7 @@ impl Cluster {
         self.go_on_draining(now, out);
         let plan = self.plan.clone();
         for group in &plan.groups {
-            let size = group.machines.iter().filter(|name| self.autoscaler.wanted.contains(*name)).count();
-            let mut spare = size.saturating_sub(group.min);
+            let mut spare = self.autoscaler.size(group).saturating_sub(group.min);
             // Empty machines go first.
             let mut machines = group.machines.clone();
             machines.sort_by_key(|name| self.pods_to_move(*name).next().is_some());
@@ -151,8 +150,7 @@ impl Cluster {
             let patience = PATIENCE + SimDuration::from_secs(grace.unsigned_abs());
             if (left.is_empty() && now > since) || now.since(since) > patience {
                 self.power_off(now, node, out);
-                let request = Request::Delete { target: target(node), options: DeleteOptions::default() };
-                self.autoscaler_calls(request, out);
+                self.delete_node(node, out);
                 self.autoscaler.draining.remove(&node);
                 continue;
             }
@@ -164,9 +162,13 @@ impl Cluster {
             }
         }
     }
+
+    pub(super) fn delete_node(&mut self, node: Name, out: &mut Outbox<Message>) {
+        self.autoscaler_calls(Request::Delete { target: target(node), options: DeleteOptions::default() }, out);
+    }
 }
 
-pub(super) fn target(node: Name) -> Target {
+fn target(node: Name) -> Target {
     Target { kind: Kind::Node, namespace: Name::default(), name: node }
 }
 

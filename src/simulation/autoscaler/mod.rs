@@ -94,6 +94,13 @@ impl Default for Autoscaler {
     }
 }
 
+impl Autoscaler {
+    /// How many machines of a group were asked for or are there.
+    fn size(&self, group: &NodeGroup) -> usize {
+        group.machines.iter().filter(|name| self.wanted.contains(*name)).count()
+    }
+}
+
 /// Machines that one group could add.
 struct Choice<'g> {
     group: &'g NodeGroup,
@@ -140,7 +147,7 @@ impl Cluster {
                     self.start_kubelet(name, SimDuration::ZERO, out);
                 } else {
                     // One of the same name as one that was given back.
-                    self.is_a_new_machine(node, out);
+                    self.replace_machine(node, out);
                     self.power_on(name, out);
                 }
             }
@@ -262,7 +269,7 @@ impl Cluster {
         let mut helped = BTreeSet::new();
         if let Some(best) = best {
             let group = best.group;
-            let size = group.machines.iter().filter(|name| self.autoscaler.wanted.contains(*name)).count();
+            let size = self.autoscaler.size(group);
             let (grown, most) = (size + best.machines.len(), group.machines.len());
             let message = format!("pod triggered scale-up: [{{{} {size}->{grown} (max: {most})}}]", group.name);
             for pod in &best.pods {

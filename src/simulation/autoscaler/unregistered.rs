@@ -31,10 +31,10 @@ impl Cluster {
         }
         let plan = self.plan.clone();
         for group in &plan.groups {
-            let size = group.machines.iter().filter(|name| self.autoscaler.wanted.contains(*name)).count();
+            let spare = self.autoscaler.size(group).saturating_sub(group.min);
             let long: Vec<Name> =
                 group.machines.iter().filter(|name| self.is_long_unregistered(now, **name)).copied().collect();
-            for name in long.into_iter().take(size.saturating_sub(group.min)) {
+            for name in long.into_iter().take(spare) {
                 self.autoscaler.wanted.remove(&name);
                 self.autoscaler.unregistered.remove(&name);
                 // What was not delivered is cancelled.

@@ -263,7 +263,7 @@ impl Cluster {
     }
 
     /// A machine that an autoscaler orders has an empty disk, and nothing that befell one of its name befell it.
-    pub(in crate::simulation) fn is_a_new_machine(&mut self, node: NodeIndex, out: &mut Outbox<Message>) {
+    pub(in crate::simulation) fn replace_machine(&mut self, node: NodeIndex, out: &mut Outbox<Message>) {
         self.faults.dark.remove(&node);
         self.faults.killed.remove(&node);
         self.faults.emptied.remove(&node);

@@ -82,8 +82,6 @@ pub enum View {
 #[derive(Debug, Clone, Copy)]
 struct Health {
     heartbeat: Option<Heartbeat>,
-    /// Whether the node has ever had a word of its own.
-    posted: bool,
     /// The last other sign: a status that was posted, or a fresh start for everybody.
     seen: SimTime,
 }
@@ -129,7 +127,7 @@ impl Controller for NodeLifecycleController {
         let since_last = MONITOR_PERIOD.saturating_sub(first.since(desk.now));
         for node in informers.store().nodes.iter() {
             let name = node.meta.name;
-            let health = Health { heartbeat: Some(Heartbeat::Beats), posted: true, seen: desk.now };
+            let health = Health { heartbeat: Some(Heartbeat::Beats), seen: desk.now };
             self.health.insert(name, health);
             if self.uptimes.get(&name).is_some_and(|uptime| *uptime > since_last) {
                 self.registered.insert(name);
@@ -200,21 +198,22 @@ impl NodeLifecycleController {
     /// A kubelet begins to renew its lease, or stops.
     pub fn heartbeat(&mut self, node: Name, heartbeat: Heartbeat, desk: &mut Desk<NodeTask>) {
         let now = desk.now;
-        let health = self.health.entry(node).or_insert(Health { heartbeat: None, posted: false, seen: now });
+        let health = self.health.entry(node).or_insert(Health { heartbeat: None, seen: now });
         health.heartbeat = Some(heartbeat);
-        let expiry = self.expiry(node, desk.draws);
-        if let Some(expiry) = expiry {
+        // Of whose lease is known it does not matter what it says.
+        if let Some(expiry) = self.expiry(node, None, desk.draws) {
             desk.queue.add_at(expiry.max(now), NodeTask::Monitor);
         }
     }
 
-    /// The round of the monitor in which a node becomes unknown, unless it gives a sign of life before.
-    fn expiry(&self, node: Name, draws: Draws) -> Option<SimTime> {
+    /// The round of the monitor in which a node that says this of itself becomes unknown, unless there is a sign of
+    /// life before.
+    fn expiry(&self, node: Name, says: Option<ConditionStatus>, draws: Draws) -> Option<SimTime> {
         let health = self.health.get(&node)?;
         let (last, grace) = match health.heartbeat {
             Some(Heartbeat::Beats) => return None,
             Some(Heartbeat::Stopped(last)) => (last.max(health.seen), GRACE),
-            None if health.posted => (health.seen, GRACE),
+            None if says.is_some() => (health.seen, GRACE),
             None => (health.seen, STARTUP_GRACE),
         };
         // A sign of life is noticed in the next round, and counts from then.
@@ -235,14 +234,13 @@ impl NodeLifecycleController {
         }
         desk.queue.add(NodeTask::Mirror(name));
         let now = desk.now;
-        let health = self.health.entry(name).or_insert(Health { heartbeat: None, posted: false, seen: now });
+        let health = self.health.entry(name).or_insert(Health { heartbeat: None, seen: now });
         let beat = |node: &Node| node.status.condition(*NODE_READY).cloned();
-        health.posted |= beat(node).is_some();
         let own_word = beat(node).is_some_and(|ready| ready.status != ConditionStatus::Unknown);
         if old.is_none() || own_word && old.is_some_and(|old| beat(old) != beat(node)) {
             health.seen = now;
         }
-        if let Some(expiry) = self.expiry(name, desk.draws) {
+        if let Some(expiry) = self.expiry(name, readiness(node), desk.draws) {
             desk.queue.add_at(expiry.max(now), NodeTask::Monitor);
         }
         let ready = |node: &Arc<Node>| readiness(node);

@@ -99,7 +99,7 @@ impl NodeLifecycleController {
     ) -> Option<ConditionStatus> {
         let name = node.meta.name;
         let before = readiness(node);
-        let expiry = self.expiry(name, desk.draws);
+        let expiry = self.expiry(name, before, desk.draws);
         let silent = expiry.is_some_and(|expiry| desk.now >= expiry);
         if let Some(expiry) = expiry.filter(|_| !silent) {
             desk.queue.add_at(expiry, NodeTask::Monitor);
@@ -108,8 +108,7 @@ impl NodeLifecycleController {
             node.status.condition(kind).is_some_and(|condition| condition.status == ConditionStatus::Unknown)
         };
         if silent && !watched().into_iter().all(unknown) {
-            let never = self.health.get(&name).is_none_or(|health| !health.posted);
-            findings.silent.push((node.clone(), never));
+            findings.silent.push((node.clone(), before.is_none()));
         }
         let now = if silent { Some(ConditionStatus::Unknown) } else { before };
         let zone = self.zones.entry(node.zone_key()).or_insert_with(Zone::new);

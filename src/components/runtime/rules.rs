@@ -14,8 +14,8 @@ pub(super) struct PodRules {
     known: FastMap<Uid, Option<usize>>,
 }
 
-/// Where rules stand in the world's list. A scenario made of a trace has a rule for every pod: plain names are looked up,
-/// and only patterns are tried.
+/// Where rules stand in the world's list. A scenario made of a trace has a rule for every pod: plain names are looked
+/// up, and only patterns are tried.
 #[derive(Debug)]
 struct Places {
     by_name: FastMap<Name, Vec<usize>>,

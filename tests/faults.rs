@@ -774,6 +774,12 @@ fn what_the_swarm_has_shown_does_not_come_back() {
                (fault: PodKill(force: true), on: (pods: "customer-*"), at: "1m")"#,
             "deployment(customer).readyReplicas == 1 at 8m",
         ),
+        // A scheduler that starts tries nobody before it knows the nodes.
+        (
+            r#"(fault: SchedulerCrash, at: "40s", lasts: "30s"),
+               (fault: PodKill(force: true), on: (pods: "web-*"), at: "50s")"#,
+            "never event(pod(web-*), FailedScheduling)",
+        ),
         // A deletion that is told after the node was made anew takes nothing from what is known of its lease.
         (
             r#"(fault: WatchLoss(of: [ControllerManager]), at: "30s", lasts: "150s"),
@@ -826,6 +832,14 @@ fn a_quiet_cluster_comes_back_as_well() {
              \x20 template: {metadata: {labels: {app: b}}, spec: {containers: [{name: c, image: app, resources: \
              {requests: {cpu: 1}}}]}}\n",
             r#"(fault: KubeletCrash, on: (nodes: "pool-1"), at: "2m", lasts: "20m")"#,
+        ),
+        // A status that met the pod of before, in an old answer, is told with the pod's next sync.
+        (
+            "Pool(count: 1)",
+            "kind: StatefulSet\napiVersion: apps/v1\nmetadata: {name: db}\nspec:\n  selector: {matchLabels: {app: d}}\n\
+             \x20 template: {metadata: {labels: {app: d}}, spec: {containers: [{name: c, image: app}]}}\n",
+            r#"(fault: StaleReads, at: "1m", lasts: "5m"),
+               (fault: PodKill(force: true), on: (pods: "db-*"), at: "100s")"#,
         ),
     ];
     for (nodes, manifest, faults) in stories {

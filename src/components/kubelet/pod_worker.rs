@@ -388,6 +388,20 @@ impl Kubelet {
         tracked.status.is_ready() && state.start_errors.is_empty() && state.pod.spec.active_deadline.is_none()
     }
 
+    /// A periodic sync has something to do: it comes when it would have come if none had been skipped.
+    pub(super) fn sync_in_time(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let worker = self.pods.get(&key).and_then(|state| state.worker.as_ref());
+        let Some(mut due) = worker.and_then(|worker| worker.requeued_for) else { return };
+        while due <= now {
+            let delay = self.jitter(due, key, self.config.sync_frequency);
+            due = (due + delay + SimDuration::from_nanos(1)).next_tick(self.tick_phase, SYNC_TICK);
+        }
+        if let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.worker.as_mut()) {
+            worker.requeued_for = Some(due);
+            out.after(due.since(now), self.message(KubeletMessage::WorkQueueTick { key, due }));
+        }
+    }
+
     /// The sync loop's tick finds a pod in the work queue.
     pub(super) fn work_queue_tick(&mut self, now: SimTime, key: PodKey, due: SimTime, out: &mut Outbox<Message>) {
         let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.worker.as_mut()) else { return };

@@ -306,10 +306,12 @@ impl Kubelet {
         let stored = match response {
             Ok(Object::Pod(pod)) if Some(pod.meta.uid) == home => pod,
             Ok(_) => {
-                // Another pod of the same name: this one's status has no home any more.
+                // Another pod of the same name: this one's status has no home any more. If that was an old answer, the
+                // pod's next sync has a status again.
                 if let Some(state) = self.pods.get_mut(&key) {
                     state.status = None;
                 }
+                self.sync_in_time(now, key, out);
                 return self.write_next_status(now, out);
             }
             Err(_) => {

@@ -13,6 +13,20 @@ use std::sync::Arc;
 impl Scheduler {
     /// The scheduler's watch tells of a change.
     pub fn watched(&mut self, now: SimTime, change: Change, out: &mut Outbox<Message>) {
+        self.hears(now, change, out);
+        self.settle(now, out);
+    }
+
+    /// The scheduler's informers have listed what there is: nothing is decided before all of it is known
+    /// (`WaitForHandlersSync` of `scheduler.go`).
+    pub fn listed(&mut self, now: SimTime, changes: impl IntoIterator<Item = Change>, out: &mut Outbox<Message>) {
+        for change in changes {
+            self.hears(now, change, out);
+        }
+        self.settle(now, out);
+    }
+
+    fn hears(&mut self, now: SimTime, change: Change, out: &mut Outbox<Message>) {
         let deleted = change.kind == ChangeKind::Deleted;
         match change.object {
             Object::Pod(pod) => self.pod_changed(now, pod, deleted, out),
@@ -23,7 +37,6 @@ impl Scheduler {
             }
             other => self.object_changed(now, other, deleted),
         }
-        self.settle(now, out);
     }
 
     fn offer(&mut self, now: SimTime, event: ClusterEvent, wanted: impl Fn(&Pod) -> bool) {

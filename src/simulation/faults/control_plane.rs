@@ -245,10 +245,9 @@ impl Cluster {
         match leader {
             Leader::Scheduler => {
                 self.scheduler = self.scheduler.successor();
-                for object in objects.into_iter().filter(scheduler_watches) {
-                    let change = Change { kind: ChangeKind::Added, object };
-                    self.scheduler.watched(now, change, out);
-                }
+                let watched = objects.into_iter().filter(scheduler_watches);
+                let changes = watched.map(|object| Change { kind: ChangeKind::Added, object });
+                self.scheduler.listed(now, changes, out);
             }
             Leader::ControllerManager => {
                 self.controllers_start(now, objects, out);

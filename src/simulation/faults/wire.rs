@@ -534,7 +534,12 @@ impl Cluster {
             return;
         }
         let Some(missed) = self.faults.missed.remove(&client) else { return };
-        for change in missed.listed() {
+        let mut changes = missed.listed();
+        if client == Client::Scheduler && !self.is_down(Leader::Scheduler) {
+            changes.retain(|change| !self.is_known_to(client, change));
+            return self.scheduler.listed(now, changes, out);
+        }
+        for change in changes {
             self.tell_watcher(now, client, change, out);
         }
     }

@@ -211,8 +211,9 @@ fn kind(name: &str, targets: &SwarmTargets, draw: &mut Draw) -> Option<String> {
         "ClockFailure" => format!("ClockFailure(from: \"{}s\", code: {})", seconds * 20, draw.below(3)),
         "CpuSteal" => format!("CpuSteal(percent: {})", percent.min(99)),
         "EvictionDelay" => format!("EvictionDelay(by: \"{}s\")", seconds * 5),
+        // Neither may keep pods from running after it is over: what they have they keep.
+        "StrictLimits" => "StrictLimits(memory: \"1Gi\")".to_owned(),
         "MutatedResources" => {
-            // Nothing that keeps pods from running after it is over: what they have they keep.
             let stated = one_of(draw, &["requests: {\"cpu\": \"50m\"}", "limits: {\"memory\": \"1Gi\"}", ""]);
             format!("MutatedResources({stated})")
         }

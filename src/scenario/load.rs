@@ -23,7 +23,7 @@ use crate::components::runtime::{
 };
 use crate::components::scheduler::SchedulerSetup;
 use crate::engine::{Distribution, Draws, SimDuration, SimTime};
-use crate::faults::{FaultLimits, FaultPlan, SwarmTargets};
+use crate::faults::{FaultKind, FaultLimits, FaultPlan, SwarmTargets};
 use crate::simulation::Simulation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -175,8 +175,14 @@ impl Scenario {
 
     /// The same without its faults: what it is compared with, for everything else goes as it would with them.
     #[must_use]
-    pub fn without_faults(mut self) -> Self {
-        self.faults = Arc::default();
+    pub fn without_faults(self) -> Self {
+        self.retain_faults(|_| false)
+    }
+
+    /// The same with only some of its faults.
+    #[must_use]
+    pub fn retain_faults(mut self, keeps: impl Fn(&FaultKind) -> bool) -> Self {
+        self.faults = self.faults.iter().filter(|fault| keeps(&fault.kind)).cloned().collect();
         self
     }
 

@@ -12,7 +12,7 @@ use crate::api::{
     Object, Pod, PodPhase, READY, Resources, RestartPolicy, requests::requests_with_status,
 };
 use crate::components::message::Message;
-use crate::engine::SimTime;
+use crate::engine::{SimDuration, SimTime};
 
 /// A law.
 #[derive(Clone, Copy)]
@@ -335,11 +335,21 @@ fn replicas(object: &Object) -> Option<String> {
 #[derive(Debug, Clone, Default)]
 pub struct Watchdog {
     newest: FastMap<(Kind, u32), Object>,
+    /// Pods that were overwritten from a backup, and when.
+    restored: FastMap<u32, SimTime>,
     violation: Option<Violation>,
     chronicle: Chronicle,
 }
 
+/// For so long those who run pods may still write what follows from what a backup knows nothing of.
+const OUTDATED: SimDuration = SimDuration::from_mins(5);
+
 impl Watchdog {
+    /// Whether an object is a pod that was overwritten from a backup a while ago.
+    fn was_restored(&self, now: SimTime, (kind, index): (Kind, u32)) -> bool {
+        kind == Kind::Pod && self.restored.get(&index).is_some_and(|at| now.since(*at) < OUTDATED)
+    }
+
     /// The first law that was broken: by a write, or by what no write shows.
     pub fn violation(&self) -> Option<&Violation> {
         self.violation.iter().chain(self.chronicle.violation()).min_by_key(|violation| violation.at)
@@ -363,7 +373,11 @@ impl Trace for Watchdog {
             ChangeKind::Modified | ChangeKind::Deleted => self.newest.get(&key),
         };
         let write = Write { now, kind: change.kind, before, object: &change.object, cluster };
-        if self.violation.is_none() && !cluster.is_being_restored(now) {
+        if cluster.is_being_restored(now) && key.0 == Kind::Pod {
+            self.restored.insert(key.1, now);
+        }
+        let held = !cluster.is_being_restored(now) && !self.was_restored(now, key);
+        if self.violation.is_none() && held {
             let broken = INVARIANTS.iter().find_map(|law| Some((law.name, (law.check)(&write)?)));
             self.violation = broken.map(|(name, seen)| Violation { name, at: now, object: change.object.path(), seen });
         }

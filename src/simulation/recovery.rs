@@ -1,18 +1,19 @@
 //! Whether a cluster has come back: what is well at the end of a run that nothing befell, and of one that was struck.
 //!
 //! Two phases, safety and liveness: faults strike and are healed in the first; in the second nothing happens but what
-//! the cluster does by itself, and in the end it has to stand as it does without any fault.
+//! the cluster does by itself, and in the end it has to stand as it does without any fault. What users want is the same
+//! in both: they roll out what they roll out, and give a command again when the server could not do it.
 //!
 //! One thing may take longer. A controller waits until it has seen what it has asked for. What came and went while its
 //! watch was broken it never sees; after five minutes it no longer waits, but nothing makes it look again before its
 //! informers tell of everything once more, half a day later (`ExpectationsTimeout`, `--min-resync-period`). Where
 //! controllers wait in vain like this, that moment is brought forward.
 
-use super::explore::{Broken, Finding};
-use super::invariant::{Violation, Watchdog};
+use super::explore::{Broken, Finding, Guards};
 use super::{Cluster, Run};
 use crate::api::{NODE_READY, Object};
 use crate::engine::{SimDuration, SimTime};
+use crate::faults::FaultKind;
 use crate::scenario::Scenario;
 use crate::scenario::plan::NodeGroup;
 use std::collections::BTreeSet;
@@ -22,12 +23,13 @@ use std::sync::Arc;
 const RESYNCED: SimDuration = SimDuration::from_mins(5);
 
 /// Runs a scenario with faults and, with the same seed, without; what did not hold, or did not come back, first.
-pub fn examine_recovery(struck: &Scenario, untouched: &Scenario, seed: u64) -> Option<Finding> {
-    let (mut run, mut watchdog) = watched(struck, seed);
-    if let Some(Violation { name, at, object, seen }) = watchdog.violation() {
-        return Some(Finding { seed, broken: Broken::Law(name), at: *at, seen: format!("{object}: {seen}") });
+pub fn examine_recovery(struck: &Scenario, seed: u64) -> Option<Finding> {
+    let (mut run, mut guards) = watched(struck, seed);
+    if let Some(found) = guards.finding(seed) {
+        return Some(found);
     }
-    let (control, _) = watched(untouched, seed);
+    let untouched = struck.clone().retain_faults(|fault| matches!(fault, FaultKind::RolloutRestart(_)));
+    let (control, _) = watched(&untouched, seed);
     let wanted = well(control.cluster());
     let missing = |run: &Run| {
         let well = well(run.cluster());
@@ -36,7 +38,7 @@ pub fn examine_recovery(struck: &Scenario, untouched: &Scenario, seed: u64) -> O
     let mut lost = missing(&run)?;
     if run.cluster().controllers().wait_in_vain(run.now()) {
         run.resync();
-        run.run_until(run.now() + RESYNCED, &mut watchdog);
+        run.run_until(run.now() + RESYNCED, &mut guards.onlookers());
         lost = missing(&run)?;
     }
     let seen = "it is well without the faults, and is not after they are healed".to_owned();
@@ -47,11 +49,12 @@ fn end(scenario: &Scenario) -> SimTime {
     SimTime::ZERO + scenario.duration()
 }
 
-fn watched(scenario: &Scenario, seed: u64) -> (Run, Watchdog) {
+fn watched(scenario: &Scenario, seed: u64) -> (Run, Guards) {
     let mut run = Run::new(Arc::new(scenario.plan(seed)), seed);
-    let mut watchdog = Watchdog::default();
-    run.run(&mut watchdog);
-    (run, watchdog)
+    run.insist();
+    let mut guards = Guards::default();
+    run.run(&mut guards.onlookers());
+    (run, guards)
 }
 
 /// The workloads that have all that they want, the nodes that are ready and take pods, and the groups of an autoscaler

@@ -129,6 +129,11 @@ impl Run {
         self.send(u64::MAX, &mut ());
     }
 
+    /// Users give the commands of the scenario again when the server could not do them, or has lost them.
+    pub(super) fn insist(&mut self) {
+        self.cluster.insist();
+    }
+
     /// Controllers are told of everything that they know once more.
     pub(super) fn resync(&mut self) {
         self.cluster.resync(self.now, &mut self.outbox);

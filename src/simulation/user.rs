@@ -36,6 +36,8 @@ pub(super) struct User {
     again: BTreeMap<u32, Command>,
     /// Whether what is begun now is done again until the server does it.
     pub(super) insists: bool,
+    /// Whether all that the scenario says is.
+    pub(super) steadfast: bool,
     drains: Vec<DrainRun>,
     /// Calls that are not answered, and what they are for.
     open: BTreeMap<u32, Step>,
@@ -140,6 +142,11 @@ impl Cluster {
     /// What users' commands ended with that no server said.
     pub fn complaints(&self) -> &[Complaint] {
         &self.user.complaints
+    }
+
+    /// The user gives the commands of the scenario again when the server could not do them, or has lost them.
+    pub(super) const fn insist(&mut self) {
+        self.user.steadfast = true;
     }
 
     /// The user calls, one call after another.

@@ -229,11 +229,12 @@ fn taint_refusal(node: &Node, pod: &Pod, is_static: bool) -> Option<Refusal> {
 }
 
 impl super::PodState {
-    /// Whether the pod still uses what it was promised: it is neither finished nor refused.
+    /// Whether the pod still uses what it was promised: it was not taken away by force, and is neither finished nor
+    /// refused (`filterOutInactivePods` of what the pod manager has).
     pub(super) fn is_active(&self) -> bool {
         let ended = self.worker.as_ref().is_some_and(super::pod_worker::Worker::is_terminated);
         let refused =
             self.status.as_ref().is_some_and(|tracked| tracked.status.phase.is_terminal()) && self.worker.is_none();
-        !ended && !refused && !self.pod.is_terminal()
+        self.configured && !ended && !refused && !self.pod.is_terminal()
     }
 }

@@ -4,7 +4,9 @@ use super::container_start::back_off_key;
 use super::pod_worker::{Activity, Assignment};
 use super::probe::WorkerState;
 use super::{BackOff, Kubelet, KubeletConfig, PodState};
-use crate::api::{Container, ContainerId, Name, Pod, PodStatus, ProbeKind};
+use crate::api::{
+    Container, ContainerId, DISK_PRESSURE, MEMORY_PRESSURE, Name, Node, PID_PRESSURE, Pod, PodStatus, ProbeKind,
+};
 use crate::components::cri::{PodKey, RuntimePod};
 use crate::components::kubelet::Verdict;
 use crate::engine::SimTime;
@@ -88,6 +90,17 @@ impl Kubelet {
         &self.config
     }
 
+    /// Its node, as it was told of it last.
+    pub const fn node(&self) -> Option<&Arc<Node>> {
+        self.node_object.as_ref()
+    }
+
+    /// The kinds of pressure, by the conditions that tell of them, and whether it holds them for present.
+    pub fn pressures_held(&self) -> [(Name, bool); 3] {
+        let held = self.reporter.pressures;
+        [(*MEMORY_PRESSURE, held.memory), (*DISK_PRESSURE, held.disk), (*PID_PRESSURE, held.pid)]
+    }
+
     /// What it has of a pod.
     pub fn pod(&self, key: PodKey) -> Option<PodInsight<'_>> {
         self.pods.get(&key).map(|state| PodInsight { key, state, kubelet: self })
@@ -103,6 +116,11 @@ impl<'a> PodInsight<'a> {
     /// The pod's key.
     pub const fn key(&self) -> PodKey {
         self.key
+    }
+
+    /// Whether its source still names the pod.
+    pub const fn is_configured(&self) -> bool {
+        self.state.configured
     }
 
     /// The newest version that the kubelet was told of, with the resources that it is allocated.

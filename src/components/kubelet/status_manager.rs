@@ -372,6 +372,11 @@ impl Kubelet {
         if tracked.status == stored.status {
             tracked.status = stored.status.clone();
         }
+        // What somebody wrote after this may have been heard before the answer.
+        let overtaken = state.pod.meta.resource_version > stored.meta.resource_version;
+        if overtaken && self.status_is_disputed(key) {
+            self.want_reconcile(now, out);
+        }
         let finished = self.statuses.writing.as_ref().is_some_and(|(_, tracked)| tracked.finished);
         if key.is_static() || !(stored.meta.is_terminating() && stored.is_terminal() && finished) {
             return self.write_next_status(now, out);

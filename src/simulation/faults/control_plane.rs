@@ -172,7 +172,7 @@ impl Cluster {
     }
 
     /// Whether what is written now comes from a backup: what was there before it has no bearing on it.
-    pub(in crate::simulation) fn is_being_restored(&self, now: SimTime) -> bool {
+    pub(crate) fn is_being_restored(&self, now: SimTime) -> bool {
         self.faults.restored == Some(now)
     }
 

@@ -307,7 +307,7 @@ impl Cluster {
             }
             FaultMessage::Relist { client } => self.relist(now, client, out),
             FaultMessage::Renew { node } => self.renew_lease(now, node, out),
-            FaultMessage::RuntimePatience { node, id } => self.runtime_patience_ends(now, node, id, out),
+            FaultMessage::RuntimePatience { node, id } => self.runtime_patience_ends(node, id, out),
             FaultMessage::Elected { leader, strike } => self.leads_again(now, leader, strike, out),
         }
     }
@@ -429,6 +429,7 @@ impl Cluster {
         for (_, strike) in mended.into_iter().filter(|(at, _)| *at >= since) {
             self.put_right(now, id, &strike, out);
         }
+        self.act_again(now, since, out);
         if !self.blows().any(|(kind, _)| matches!(kind, FaultKind::EtcdRestore)) {
             self.faults.mended.clear();
         }

@@ -447,13 +447,13 @@ impl Cluster {
     }
 
     /// A kubelet has waited long enough for its runtime.
-    pub(super) fn runtime_patience_ends(&mut self, now: SimTime, node: NodeIndex, id: u32, out: &mut Outbox<Message>) {
+    pub(super) fn runtime_patience_ends(&mut self, node: NodeIndex, id: u32, out: &mut Outbox<Message>) {
         let Some(silent) = self.faults.runtimes.get_mut(&node) else { return };
         let mine = |message: &Message| matches!(message, Message::Cri { id: held, .. } if *held == id);
         let Some(place) = silent.held.iter().position(mine) else { return };
         silent.held.remove(place);
         let error = CriError { code: Name::new("DeadlineExceeded"), message: "context deadline exceeded".into() };
-        self.cri_done(now, node, id, Err(Box::new(error)), out);
+        out.now(Message::CriDone { node, id, result: Err(Box::new(error)) });
     }
 }
 

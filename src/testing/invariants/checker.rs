@@ -81,6 +81,12 @@ impl Checker {
         let mut past = self.on_nodes.remove(&(node, key)).unwrap_or_default();
         let mut around = self.nodes.remove(&node).unwrap_or_default();
         around.process(now, kubelet);
+        if around.calls.contains_key(&id) {
+            // It was held back on its way.
+            self.on_nodes.insert((node, key), past);
+            self.nodes.insert(node, around);
+            return;
+        }
         let fact = Called { now, call, key, kubelet, past: &past, node: &around };
         let object = || name_on_node(kubelet, key);
         self.hold(now, object, |law| if let Law::Called(check) = law { check(&fact) } else { None });
@@ -102,6 +108,9 @@ impl Checker {
             _ => return,
         };
         let Some(stored) = store.pods.find(namespace, name) else { return };
+        if self.pods.get(&stored.meta.uid).is_some_and(|past| past.restored) {
+            return;
+        }
         let fact = Asked { now, cluster, node, what: question, stored };
         let object = || name_of(stored);
         self.hold(now, object, |law| if let Law::Asked(check) = law { check(&fact) } else { None });
@@ -115,8 +124,12 @@ impl Checker {
         let known = self.pods.remove(&pod.meta.uid);
         let before = known.as_ref().map(|past| past.pod.clone());
         let mut past = known.unwrap_or_else(|| ApiPast::new(pod.clone()));
-        let fact = Version { cluster, writer: self.writer, before: before.as_deref(), pod, past: &past };
-        self.hold(now, || name_of(pod), |law| if let Law::Version(check) = law { check(&fact) } else { None });
+        // What comes from a backup does not follow from what was there before it, nor from what nodes did since.
+        past.restored |= cluster.is_being_restored(now);
+        if !past.restored {
+            let fact = Version { cluster, writer: self.writer, before: before.as_deref(), pod, past: &past };
+            self.hold(now, || name_of(pod), |law| if let Law::Version(check) = law { check(&fact) } else { None });
+        }
         let incarnation = match self.writer {
             Some(Client::Kubelet(node)) => Some(cluster.kubelets()[node.index()].incarnation()),
             _ => None,
@@ -132,7 +145,7 @@ impl Checker {
         let index = NodeIndex(u16::try_from(place).expect("a node has a number"));
         let mut past = self.nodes.remove(&index).unwrap_or_default();
         past.process(now, &cluster.kubelets()[place]);
-        if let Some(before) = past.node.clone() {
+        if let Some(before) = past.node.clone().filter(|_| !cluster.is_being_restored(now)) {
             let config = cluster.kubelets()[place].config();
             // It is told of when the node's status is next written, so much later at most.
             let late = config.node_status_update_frequency + config.node_status_update_frequency / 10;
@@ -144,7 +157,8 @@ impl Checker {
                 let same =
                     before.status.conditions.iter().any(|c| c.kind == condition.kind && c.status == condition.status);
                 if !same {
-                    past.conditions.insert(condition.kind, now);
+                    let known = past.pressures.get(&condition.kind).copied();
+                    past.conditions.insert(condition.kind, known.unwrap_or(now));
                 }
             }
         }
@@ -233,6 +247,9 @@ impl Trace for Checker {
             Message::RuntimeChanged { node, pod } => {
                 self.on_nodes.entry((*node, pod.key)).or_default().runtime_changed(pod);
             }
+            Message::RuntimeForgot { node, key } => {
+                self.on_nodes.entry((*node, *key)).or_default().runtime_forgot();
+            }
             _ => {}
         }
     }
@@ -248,6 +265,7 @@ impl Trace for Checker {
     fn stepped(&mut self, now: SimTime, cluster: &Cluster) {
         let Some((node, pod)) = self.touched.take() else { return };
         let kubelet = &cluster.kubelets()[node.index()];
+        self.nodes.entry(node).or_default().pressed(now, kubelet);
         match pod {
             Some(key) => self.moved(now, node, key, kubelet),
             None => {
@@ -255,5 +273,6 @@ impl Trace for Checker {
                 keys.into_iter().for_each(|key| self.moved(now, node, key, kubelet));
             }
         }
+        self.nodes.entry(node).or_default().known = kubelet.node().cloned();
     }
 }

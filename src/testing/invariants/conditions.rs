@@ -108,7 +108,9 @@ fn ready(fact: &Moved<'_>) -> Seen {
 
 fn initialized(fact: &Version<'_>) -> Seen {
     let (_, pod) = fact.by_kubelet()?;
-    let lost = fact.past.initialized && !pod.status.is_true(*INITIALIZED);
+    // What a kubelet refuses has no conditions, also if it ran before the kubelet started.
+    let refused = pod.is_terminal() && pod.status.containers.is_empty();
+    let lost = fact.past.initialized && !refused && !pod.status.is_true(*INITIALIZED);
     lost.then(|| format!("{:?}", pod.status.condition(*INITIALIZED).map(|condition| condition.status)))
 }
 

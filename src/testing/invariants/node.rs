@@ -2,7 +2,7 @@
 
 use super::facts::{Called, Moved, NodeVersion, Version};
 use super::{Invariant, Law, Seen};
-use crate::api::{CPU, ConditionStatus, MEMORY, Name, PODS, PodPhase};
+use crate::api::{CPU, ConditionStatus, MEMORY, Name, Node, PODS, PodPhase};
 use crate::components::cri::CriCall;
 use crate::engine::SimTime;
 
@@ -42,8 +42,8 @@ pub(super) const LAWS: &[Invariant] = &[
     Invariant {
         number: 54,
         name: "pressure-is-held",
-        sentence: "A node's pressure is told of for the transition period at least, but for the time until it is first \
-                   told, as long as its kubelet runs.",
+        sentence: "A node's pressure is told of until the transition period is over at least, as long as its kubelet \
+                   runs.",
         source: "TestNodeConditionsObservedSince",
         law: Law::Node(pressure_holds),
     },
@@ -57,21 +57,27 @@ fn refused_for_good(fact: &Called<'_>) -> Seen {
 
 fn room_for_all(fact: &Moved<'_>) -> Seen {
     let new = fact.before.worker.is_none() && fact.after.worker.is_some();
-    let node = fact.node.node.as_ref().filter(|_| new)?;
+    // Of the pods that the kubelet was not told are gone.
+    let node = fact.kubelet.node().filter(|_| new)?;
     let restarted = fact.node.since > SimTime::ZERO || !fact.insight.cached().sandboxes.is_empty();
     if restarted || fact.insight.key().is_static() || fact.insight.pod().is_terminal() {
         return None;
     }
     let active = fact.kubelet.pods().filter(|insight| {
         let worker = insight.worker();
-        worker.is_some_and(|worker| worker.terminated_at.is_none()) && !insight.pod().is_terminal()
+        insight.is_configured()
+            && worker.is_some_and(|worker| worker.terminated_at.is_none())
+            && !insight.pod().is_terminal()
     });
     let (mut cpu, mut memory, mut count) = (0, 0, 0);
     for insight in active {
         let requests = &insight.pod().spec.requests;
         (cpu, memory, count) = (cpu + requests.milli_cpu, memory + requests.memory, count + 1);
     }
-    let has = |resource| node.status.allocatable.get(resource).unwrap_or(i64::MAX);
+    // As the kubelet knows the node, or knew it in this step, in which it may have heard of both.
+    let allocatable = |node: &Node, resource| node.status.allocatable.get(resource).unwrap_or(i64::MAX);
+    let known = |resource| fact.node.known.as_ref().map_or(0, |node| allocatable(node, resource));
+    let has = |resource| allocatable(node, resource).max(known(resource));
     let sums = [(*CPU, cpu), (*MEMORY, memory), (*PODS, count)];
     let own = &fact.insight.pod().spec.requests;
     let asks = |resource: Name| {

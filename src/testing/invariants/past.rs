@@ -18,6 +18,8 @@ pub struct ApiPast {
     pub started: BTreeSet<Name>,
     /// The process that last wrote its status.
     pub incarnation: u32,
+    /// Whether it was overwritten from a backup.
+    pub restored: bool,
 }
 
 /// What happened on a node.
@@ -25,6 +27,8 @@ pub struct ApiPast {
 pub struct NodePast {
     /// The last version.
     pub node: Option<Arc<Node>>,
+    /// The version that its kubelet knew after its last step.
+    pub known: Option<Arc<Node>>,
     pub incarnation: u32,
     /// When the present process was first seen; zero for the one that there was from the start.
     pub since: SimTime,
@@ -32,7 +36,9 @@ pub struct NodePast {
     pub calls: BTreeMap<u32, (PodKey, CriCall)>,
     /// The last eviction under pressure, and whose.
     pub evicted: Option<(SimTime, PodKey)>,
-    /// Since when conditions have the status that they have.
+    /// The kinds of pressure that its kubelet holds for present, and since when; it may be unable to say so.
+    pub pressures: BTreeMap<Name, SimTime>,
+    /// Since when conditions have the status that they have, or their kubelet knew that they have it.
     pub conditions: BTreeMap<Name, SimTime>,
 }
 
@@ -104,7 +110,7 @@ pub fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
 
 impl ApiPast {
     pub fn new(pod: Arc<Pod>) -> Self {
-        Self { pod, initialized: false, started: BTreeSet::new(), incarnation: 0 }
+        Self { pod, initialized: false, started: BTreeSet::new(), incarnation: 0, restored: false }
     }
 
     pub fn note(&mut self, pod: Arc<Pod>, incarnation: Option<u32>) {
@@ -127,6 +133,18 @@ impl NodePast {
             self.incarnation = kubelet.incarnation();
             self.since = now;
             self.calls.clear();
+            self.pressures.clear();
+        }
+    }
+
+    /// Notes what pressure a kubelet has seen.
+    pub fn pressed(&mut self, now: SimTime, kubelet: &Kubelet) {
+        for (kind, present) in kubelet.pressures_held() {
+            if present {
+                self.pressures.entry(kind).or_insert(now);
+            } else {
+                self.pressures.remove(&kind);
+            }
         }
     }
 }
@@ -177,6 +195,13 @@ impl PodPast {
             }
         }
         self.runtime = Some(runtime.clone());
+    }
+
+    /// The runtime has lost what it had.
+    pub fn runtime_forgot(&mut self) {
+        self.runtime = None;
+        self.created.clear();
+        self.through.clear();
     }
 
     /// The kubelet has something new.

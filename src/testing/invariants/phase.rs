@@ -71,8 +71,11 @@ fn terminal_when_stopped(fact: &Version<'_>) -> Seen {
     if before.is_terminal() || !after.is_terminal() {
         return None;
     }
-    let worker = fact.insight()?.worker()?;
-    let stopped = worker.terminated_at.is_some() || worker.finished;
+    let insight = fact.insight()?;
+    let worker = insight.worker()?;
+    // Of a pod that was refused there is nothing to stop.
+    let refused = insight.cached().sandboxes.is_empty() && insight.cached().containers.is_empty();
+    let stopped = worker.terminated_at.is_some() || worker.finished || refused;
     (!stopped).then(|| format!("{} while its worker is at {:?}", after.status.phase, worker.doing))
 }
 

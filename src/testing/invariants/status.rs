@@ -120,9 +120,11 @@ fn crashed_before(fact: &Moved<'_>) -> Seen {
 fn own_pods(fact: &Asked<'_>) -> Seen {
     let Question::Status(written) = &fact.what else { return None };
     let kubelet = &fact.cluster.kubelets()[fact.node.index()];
-    let known = written.node_name == kubelet.name();
+    let node = fact.stored.node_name;
+    // What a kubelet was bound may be unbound again: after a backup was restored.
+    let known = node.is_empty() || node == kubelet.name();
     let same = written.meta.uid == fact.stored.meta.uid;
-    (same && !known).then(|| format!("{} writes, it is on {:?}", kubelet.name(), written.node_name.as_str()))
+    (same && !known).then(|| format!("{} writes, it is on {node}", kubelet.name()))
 }
 
 fn written_in_order(fact: &Moved<'_>) -> Seen {

@@ -3,7 +3,7 @@
 //! Follows `pkg/controller/csi_handler.go` of `kubernetes-csi/external-attacher`. One attacher stands for all of them;
 //! it fails only if a fault says so. Left out: its finalizer on volumes, whose effect the provisioner minds.
 
-use super::super::flow::{Desk, Flow, Step, object};
+use super::super::flow::{Desk, Flow, Step};
 use super::super::host::{Controller, Seen, Settings};
 use super::super::informers::Informers;
 use super::super::interest::Interest;
@@ -133,12 +133,10 @@ impl Controller for AttacherController {
                 return Err(ApiError::new(ErrorReason::InternalError, why).into());
             }
             (Wish::Attach, Some(_)) => {
-                let stored = flow.get(target)?;
-                let Ok(stored) = stored else { return Ok(()) };
-                let attached = VolumeAttachment {
-                    attached: true,
-                    ..VolumeAttachment::clone(&object::<VolumeAttachment>(&stored))
-                };
+                // A patch, of whatever version is stored (`MarkAsAttached`).
+                let mut attached = VolumeAttachment::clone(&view.attachment);
+                attached.attached = true;
+                attached.meta.resource_version = 0;
                 Request::Update { object: Object::VolumeAttachment(Arc::new(attached)), part: Part::Status }
             }
             (Wish::Detach, None) => return Ok(()),

@@ -887,6 +887,41 @@ fn a_status_is_put_right_that_was_changed_before_the_answer_to_it_came() {
 }
 
 #[test]
+fn load_feels_whatever_a_machine_can_do() {
+    // 90 requests a second of 5 ms CPU each: 26 times as slow, a machine of four CPUs serves a third of them; with a
+    // tenth of a CPU, a container serves 20.
+    let resize = r#"(at: "3m", do: Patch(
+        object: "pod/web",
+        subresource: Some(Resize),
+        patch: "{\"spec\": {\"containers\": [{\"name\": \"c\", \"resources\": {\"limits\": {\"cpu\": \"100m\"}}}]}}",
+    ))"#;
+    let text = format!(
+        r#"Scenario(
+            duration: "5m",
+            nodes: [Pool(count: 1)],
+            manifests: [File("web.yaml")],
+            behaviors: [(pods: "web", containers: [(process: (listen: [(port: 80)], work: (cpu: "5ms")))])],
+            traffic: [(service: "web", rate: Constant(90))],
+            actions: [{resize}],
+            faults: [(fault: SlowNode(factor: 26), on: (nodes: "*"), at: "1m", lasts: "1m")],
+            expect: [
+                "traffic(web).goodput >= 89 at 59s",
+                "traffic(web).goodput <= 31 at 110s",
+                "traffic(web).goodput >= 89 at 170s",
+                "traffic(web).goodput <= 21 at 290s",
+            ],
+        )"#
+    );
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: web, labels: {app: web}}, spec: {containers: [{name: c, \
+               image: app, ports: [{containerPort: 80}], resources: {requests: {cpu: 50m}, limits: {cpu: 2}}}]}}\n---\n\
+               {apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: web}, ports: [{port: 80}]}}";
+    let files = BTreeMap::from([("web.ron", text.as_str()), ("web.yaml", pod)]);
+    let scenario = Scenario::load("web.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    let failed: Vec<_> = run(&scenario, 1).verdicts().into_iter().filter(|verdict| !verdict.met).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
 fn whoever_mends_does_so_until_the_server_listens() {
     // The server cannot be reached when the maintenance is over: the node is uncordoned all the same, later.
     let faults = r#"(fault: Cordon, on: (nodes: "node-2"), at: "1m", lasts: "1m"),

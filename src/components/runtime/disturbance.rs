@@ -569,6 +569,7 @@ impl Runtimes {
                 out.after(CATCHES_UP, Message::Runtime(node, RuntimeMessage::StepDone { id }));
             }
         }
+        self.traffic_changes(out);
     }
 
     /// No sandbox can be made on a machine, for want of a network, or again.

@@ -401,6 +401,7 @@ impl Runtimes {
             CriCall::UpdatePodSandboxResources { .. } => Ok(CriReply::Done),
             CriCall::UpdateContainerResources { key, container, requests, limits } => {
                 self.machines[node.index()].update_resources(key, container, requests, limits, out);
+                self.traffic_changes(out);
                 Ok(CriReply::Done)
             }
         }

@@ -104,11 +104,6 @@ impl Parts {
         less
     }
 
-    /// Whether a part is a fault.
-    pub fn is_fault(&self, part: usize) -> bool {
-        self.parts[part].0 == "faults"
-    }
-
     /// Whether a part may be left out: what is expected stays.
     pub fn optional(&self) -> Vec<usize> {
         (0..self.parts.len()).filter(|part| self.parts[*part].0 != "expect").collect()

@@ -3,7 +3,7 @@
 use super::facts::{Asked, Called, Moved, NodeVersion, Question, Version};
 use super::past::{ApiPast, KubeletView, NodePast, PodPast};
 use super::{Breach, Invariant, Law, Seen, all};
-use crate::api::{ApiObject, Change, ChangeKind, Name, Node, Object, Part, Pod, Request, Uid};
+use crate::api::{ApiObject, Change, ChangeKind, ConditionStatus, Name, Node, Object, Part, Pod, Request, Uid};
 use crate::components::cri::{CriCall, PodKey};
 use crate::components::kubelet::{Kubelet, KubeletMessage};
 use crate::components::message::{Client, Message, NodeIndex};
@@ -157,7 +157,8 @@ impl Checker {
                 let same =
                     before.status.conditions.iter().any(|c| c.kind == condition.kind && c.status == condition.status);
                 if !same {
-                    let known = past.pressures.get(&condition.kind).copied();
+                    let known = past.pressures.get(&condition.kind).map(|(since, _)| *since);
+                    let known = known.filter(|_| condition.status == ConditionStatus::True);
                     past.conditions.insert(condition.kind, known.unwrap_or(now));
                 }
             }

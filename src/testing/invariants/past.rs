@@ -36,8 +36,9 @@ pub struct NodePast {
     pub calls: BTreeMap<u32, (PodKey, CriCall)>,
     /// The last eviction under pressure, and whose.
     pub evicted: Option<(SimTime, PodKey)>,
-    /// The kinds of pressure that its kubelet holds for present, and since when; it may be unable to say so.
-    pub pressures: BTreeMap<Name, SimTime>,
+    /// The kinds of pressure that its kubelet held for present, since when, and whether it still does; it may be
+    /// unable to say so until they are over.
+    pub pressures: BTreeMap<Name, (SimTime, bool)>,
     /// Since when conditions have the status that they have, or their kubelet knew that they have it.
     pub conditions: BTreeMap<Name, SimTime>,
 }
@@ -140,11 +141,8 @@ impl NodePast {
     /// Notes what pressure a kubelet has seen.
     pub fn pressed(&mut self, now: SimTime, kubelet: &Kubelet) {
         for (kind, present) in kubelet.pressures_held() {
-            if present {
-                self.pressures.entry(kind).or_insert(now);
-            } else {
-                self.pressures.remove(&kind);
-            }
+            let known = self.pressures.entry(kind).or_insert((now, false));
+            *known = (if present && !known.1 { now } else { known.0 }, present);
         }
     }
 }

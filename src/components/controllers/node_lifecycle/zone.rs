@@ -60,12 +60,13 @@ impl Zone {
         Self { state: ZoneState::Normal, waiting: VecDeque::new(), pace: Some(NORMAL_PACE), due: SimTime::ZERO }
     }
 
-    /// Nodes are tainted at another pace from now on; a token that was used stays used (`SwapLimiter`).
+    /// Nodes are tainted at another pace from now on; a token that was used stays used, and where none was given out
+    /// there is none at first (`SwapLimiter`).
     pub(super) fn set_pace(&mut self, now: SimTime, pace: Option<SimDuration>) {
         if self.pace == pace {
             return;
         }
-        let used = self.due > now;
+        let used = self.due > now || self.pace.is_none();
         self.pace = pace;
         self.due = match pace {
             Some(pace) if used => now + pace,
@@ -136,5 +137,8 @@ mod tests {
         assert_eq!((zone.take(at(17)), zone.next()), (None, Some(at(116))));
         zone.set_pace(at(20), None);
         assert_eq!((zone.take(at(500)), zone.next()), (None, None));
+        // `SwapLimiter` asks the limiter that never accepts, and drains the new one.
+        zone.set_pace(at(500), Some(NORMAL_PACE));
+        assert_eq!((zone.take(at(509)), zone.next()), (None, Some(at(510))));
     }
 }

@@ -80,10 +80,12 @@ impl Controller for AttacherController {
     }
 
     fn observe(&mut self, seen: &Seen<'_>, desk: &mut Desk<Key>) {
-        if let Object::VolumeAttachment(attachment) = seen.new
-            && !seen.is_deletion()
-        {
-            desk.queue.add(Key::of(&attachment.meta));
+        let Object::VolumeAttachment(attachment) = seen.new else { return };
+        let key = Key::of(&attachment.meta);
+        if seen.is_deletion() {
+            self.due.retain(|(have, _), _| *have != key);
+        } else {
+            desk.queue.add(key);
         }
     }
 
@@ -99,7 +101,12 @@ impl Controller for AttacherController {
             return None;
         }
         let due = self.due.get(&(key, wish)).copied();
-        if due.is_none() {
+        if let Some(due) = due {
+            // It is looked at again then, also if a retry has taken its place in the queue.
+            if due > desk.now {
+                desk.queue.add_at(due, key);
+            }
+        } else {
             let (takes, purpose) = match wish {
                 Wish::Attach => (&self.attach, ATTACH),
                 Wish::Detach => (&self.detach, DETACH),

@@ -266,7 +266,9 @@ impl Trace for Checker {
     fn stepped(&mut self, now: SimTime, cluster: &Cluster) {
         let Some((node, pod)) = self.touched.take() else { return };
         let kubelet = &cluster.kubelets()[node.index()];
-        self.nodes.entry(node).or_default().pressed(now, kubelet);
+        let around = self.nodes.entry(node).or_default();
+        around.process(now, kubelet);
+        around.pressed(now, kubelet);
         match pod {
             Some(key) => self.moved(now, node, key, kubelet),
             None => {

@@ -841,6 +841,14 @@ fn a_quiet_cluster_comes_back_as_well() {
             r#"(fault: StaleReads, at: "1m", lasts: "5m"),
                (fault: PodKill(force: true), on: (pods: "db-*"), at: "100s")"#,
         ),
+        // A StatefulSet adopts also a pod that has finished, and makes another in its place.
+        (
+            "Pool(count: 1)",
+            "kind: StatefulSet\napiVersion: apps/v1\nmetadata: {name: db}\nspec:\n  selector: {matchLabels: {app: d}}\n\
+             \x20 template: {metadata: {labels: {app: d}}, spec: {containers: [{name: c, image: app}]}}\n",
+            r#"(fault: LabelChange(label: "app", value: "x"), on: (pods: "db-*"), at: "1m", lasts: "5m"),
+               (fault: NodePressure(memory: "50Mi"), on: (nodes: "*"), at: "2m", lasts: "1m")"#,
+        ),
         // A volume is attached whatever an old answer says of its attachment.
         (
             "Pool(count: 3)",

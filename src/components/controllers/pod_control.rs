@@ -61,6 +61,15 @@ pub fn delete_pod(pod: &Pod) -> Request {
     Request::Delete { target: target(pod), options: DeleteOptions::default() }
 }
 
+/// Which pods an owner minds when it claims them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Among {
+    /// Those that are neither finished nor being deleted (`FilterActivePods`).
+    Active,
+    /// All.
+    All,
+}
+
 /// Which of an owner's pods, and of those without one, are the owner's by its selector.
 #[derive(Debug, Clone, Default)]
 pub struct Claims {
@@ -76,13 +85,21 @@ impl Claims {
         self.adopt.is_empty() && self.release.is_empty()
     }
 
-    /// Decides for the owner's pods and for those without a controller (`PodControllerRefManager.ClaimPods`).
-    pub fn decide(owner: &Metadata, selector: &Selector, owned: &[Arc<Pod>], orphans: &[Arc<Pod>]) -> Self {
+    /// Decides for the owner's pods and for those without a controller (`PodControllerRefManager.ClaimPods`). `among`
+    /// says which of them the owner minds at all.
+    pub fn decide(
+        owner: &Metadata,
+        selector: &Selector,
+        (owned, orphans): (&[Arc<Pod>], &[Arc<Pod>]),
+        among: Among,
+    ) -> Self {
         if owner.is_terminating() {
             return Self::default();
         }
-        let free = |pod: &&Arc<Pod>| pod.is_active() && selector.matches(&pod.meta.labels);
-        let lost = |pod: &&Arc<Pod>| pod.is_active() && !selector.matches(&pod.meta.labels);
+        let minds = |pod: &Arc<Pod>| among == Among::All || pod.is_active();
+        let matches = |pod: &Arc<Pod>| selector.matches(&pod.meta.labels);
+        let free = |pod: &&Arc<Pod>| minds(pod) && !pod.meta.is_terminating() && matches(pod);
+        let lost = |pod: &&Arc<Pod>| minds(pod) && !matches(pod);
         Self {
             adopt: orphans.iter().filter(free).cloned().collect(),
             release: owned.iter().filter(lost).cloned().collect(),

@@ -6,7 +6,7 @@ use super::flow::{Desk, Flow, Halt, Step, first_error};
 use super::host::{Controller, Seen, Settings};
 use super::informers::{Census, Informers, OwnedPods};
 use super::interest::Interest;
-use super::pod_control::{self, Claims, Owner};
+use super::pod_control::{self, Among, Claims, Owner};
 use super::victims;
 use super::work_queue::Key;
 use crate::api::{
@@ -153,7 +153,7 @@ impl<T: Replicating> Controller for ReplicaSetController<T> {
         let surplus = view.census.active - spec.replicas;
         if strays || !orphans.is_empty() || spec.min_ready_seconds > 0 || surplus > 0 {
             let pods = informers.pods_at(&owned.pods);
-            view.claims = Claims::decide(meta, &spec.selector, &pods, &orphans);
+            view.claims = Claims::decide(meta, &spec.selector, (&pods, &orphans), Among::Active);
             view.pods = Some(pods);
         }
         if surplus > 0 && surplus < view.census.active {

@@ -13,7 +13,7 @@ use super::history::{History, REVISION_HASH, Recorded};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
 use super::interest::Interest;
-use super::pod_control::{Claims, Owner};
+use super::pod_control::{Among, Claims, Owner};
 use super::work_queue::Key;
 use crate::api::{
     ControllerRevision, DaemonSet, DaemonSetStatus, DaemonSetUpdateStrategy, ErrorReason, Kind, Labels, Name, Node,
@@ -90,7 +90,7 @@ impl Controller for DaemonSetController {
         let settled = desk.expectations.are_met(desk.now, key);
         let mut view = View {
             set: set.clone(),
-            claims: Claims::decide(&set.meta, &set.spec.selector, &pods, &orphans),
+            claims: Claims::decide(&set.meta, &set.spec.selector, (&pods, &orphans), Among::All),
             revisions,
             hash,
             settled,

@@ -18,7 +18,7 @@ use super::flow::{Desk, Flow, Halt, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
 use super::interest::Interest;
-use super::pod_control::{Claims, Owner};
+use super::pod_control::{Among, Claims, Owner};
 use super::work_queue::{Key, Retry};
 use crate::api::{
     ApiError, Condition, ConditionStatus, EventType, FastMap, Job, Kind, Name, Object, OwnerReference, Pod,
@@ -97,7 +97,7 @@ impl Controller for JobController {
         let orphans = informers.orphans(key.namespace, &job.spec.selector);
         Some(View {
             job: job.clone(),
-            claims: Claims::decide(&job.meta, &job.spec.selector, &pods, &orphans),
+            claims: Claims::decide(&job.meta, &job.spec.selector, (&pods, &orphans), Among::All),
             pods,
             settled: desk.expectations.are_met(desk.now, key),
             back_off: self.back_off.get(&key).copied().unwrap_or_default(),

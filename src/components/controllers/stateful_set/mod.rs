@@ -15,7 +15,7 @@ use super::history::{History, REVISION_NAME_HASH, Recorded};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
 use super::interest::Interest;
-use super::pod_control::{self, Claims, Owner};
+use super::pod_control::{self, Among, Claims, Owner};
 use super::work_queue::Key;
 use crate::api::{
     ControllerRevision, ErrorReason, EventType, FastMap, Kind, Name, Object, OwnerReference, Part,
@@ -67,7 +67,7 @@ impl Controller for StatefulSetController {
         pods.retain(|pod| identity::ordinal(set, pod.meta.name).is_some());
         let mut orphans = informers.orphans(key.namespace, &set.spec.selector);
         orphans.retain(|pod| identity::ordinal(set, pod.meta.name).is_some());
-        let claims = Claims::decide(&set.meta, &set.spec.selector, &pods, &orphans);
+        let claims = Claims::decide(&set.meta, &set.spec.selector, (&pods, &orphans), Among::All);
         let mut volumes = FastMap::default();
         if !set.spec.volume_claim_templates.is_empty() {
             let ordinals = identity::ordinals(set);

@@ -774,6 +774,25 @@ fn what_the_swarm_has_shown_does_not_come_back() {
                (fault: PodKill(force: true), on: (pods: "customer-*"), at: "1m")"#,
             "deployment(customer).readyReplicas == 1 at 8m",
         ),
+        // A kubelet that dies while it prepares to create a container, or to start one, does neither.
+        (
+            r#"(fault: SlowNode(factor: 400), on: (nodes: "node-1"), at: "70s", lasts: "3m"),
+               (fault: ProcessExit(code: 1), on: (pods: "web-*"), at: "80s"),
+               (fault: KubeletCrash, on: (nodes: "node-1"), at: "87300ms", lasts: "1s")"#,
+            "deployment(web).readyReplicas == 3 at 12m",
+        ),
+        (
+            r#"(fault: SlowNode(factor: 400), on: (nodes: "node-1"), at: "70s", lasts: "3m"),
+               (fault: ProcessExit(code: 1), on: (pods: "web-*"), at: "80s"),
+               (fault: KubeletCrash, on: (nodes: "node-1"), at: "90100ms", lasts: "1s")"#,
+            "deployment(web).readyReplicas == 3 at 12m",
+        ),
+        // An Event that is told again, because the server could not be reached, is told before the next one.
+        (
+            r#"(fault: SlowNode(factor: 200), on: (nodes: "node-1"), at: "100s", lasts: "3m"),
+               (fault: ApiUnavailable, at: "2m", lasts: "22s")"#,
+            "eventually event(pod(web-*), Unhealthy, '*') from 100s",
+        ),
         // A scheduler that starts tries nobody before it knows the nodes.
         (
             r#"(fault: SchedulerCrash, at: "40s", lasts: "30s"),

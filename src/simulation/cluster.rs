@@ -179,7 +179,11 @@ impl Cluster {
             Message::Evicting { client, id, eviction } => self.go_on_evicting(now, client, id, *eviction, out),
             Message::Watch { client, change } => self.tell_watcher(now, client, change, out),
             Message::Kubelet(node, message) => self.kubelet(now, node, message, out),
-            Message::Cri { node, id, call } => self.runtimes.call(now, node, id, *call, out),
+            Message::Cri { node, id, call } => {
+                if self.is_asked(node, id) {
+                    self.runtimes.call(now, node, id, *call, out);
+                }
+            }
             Message::CriDone { node, id, result } => self.cri_done(now, node, id, result, out),
             Message::RuntimeChanged { node, pod } => self.runtime_changed(now, node, pod, out),
             Message::RuntimeForgot { node, key } => self.kubelets[node.index()].runtime_forgot(key),
@@ -215,6 +219,11 @@ impl Cluster {
             Message::User(message) => self.user_waited(message, out),
             Message::Act(action) => self.act(now, action as usize, out),
         }
+    }
+
+    /// Whether somebody makes a call to a runtime: what a kubelet was about to ask for when it died it does not.
+    pub(crate) fn is_asked(&self, node: NodeIndex, id: u32) -> bool {
+        Self::is_users(id) || self.kubelets[node.index()].waits_for(id)
     }
 
     /// Hands an answer to whoever called.

@@ -45,6 +45,11 @@ impl Cluster {
         }
     }
 
+    /// Whether a call of this number to a runtime is a user's.
+    pub(super) const fn is_users(id: u32) -> bool {
+        id >= FIRST_CALL
+    }
+
     /// A command in a container has come to something; whether it was a user's.
     pub(super) fn exec_done(&mut self, now: SimTime, id: u32, result: &CriResult) -> bool {
         let place = id.checked_sub(FIRST_CALL).map(|place| place as usize);

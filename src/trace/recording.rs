@@ -189,7 +189,9 @@ impl Recording {
 impl Trace for Recording {
     fn delivered(&mut self, now: SimTime, _seq: u64, message: &Message, cluster: &Cluster) {
         match message {
-            Message::Cri { node, id, call } => self.begin_call(now, *node, *id, call, cluster),
+            Message::Cri { node, id, call } if cluster.is_asked(*node, *id) => {
+                self.begin_call(now, *node, *id, call, cluster);
+            }
             Message::CriDone { node, id, result } => self.end_call(now, *node, *id, result),
             Message::RuntimeChanged { node, pod } => self.runtime_changed(now, *node, pod, cluster),
             _ => {}

@@ -653,6 +653,11 @@ impl Kubelet {
         self.want_relist(now, out);
     }
 
+    /// Whether its runtime is still to answer a call.
+    pub fn waits_for(&self, id: u32) -> bool {
+        self.cri_calls.contains_key(&id)
+    }
+
     /// The runtime answers a call.
     pub fn cri_done(&mut self, now: SimTime, id: u32, result: CriResult, out: &mut Outbox<Message>) {
         if !self.up {

@@ -400,6 +400,7 @@ impl Cluster {
         let node = match &message {
             Message::Kubelet(_, KubeletMessage::Start | KubeletMessage::Booted { .. }) => None,
             Message::Kubelet(node, _)
+            | Message::Cri { node, .. }
             | Message::CriDone { node, .. }
             | Message::RuntimeChanged { node, .. }
             | Message::RuntimeForgot { node, .. }

@@ -499,10 +499,13 @@ impl Cluster {
                 Message::Reply { client, .. } => self.is_blocked(*client, Direction::FromServer) || self.api_is_down(),
                 _ => false,
             };
-            if stuck {
-                self.faults.held.push(held);
-            } else {
-                out.now(held.message);
+            match held.message {
+                _ if stuck => self.faults.held.push(held),
+                // Its recorder sends no other before it: it is there before those that are under way.
+                Message::Call { client, id, request } if is_event(&request) => {
+                    self.call_arrives(now, (client, id), request, out);
+                }
+                message => out.now(message),
             }
         }
         let waiting: Vec<(Client, SimTime)> =

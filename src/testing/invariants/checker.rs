@@ -238,7 +238,9 @@ impl Trace for Checker {
                     self.asked(now, *node, request, cluster);
                 }
             }
-            Message::Cri { node, id, call } => self.called(now, *node, *id, call, cluster),
+            Message::Cri { node, id, call } if cluster.is_asked(*node, *id) => {
+                self.called(now, *node, *id, call, cluster);
+            }
             Message::CriDone { node, id, result } => {
                 let call = self.nodes.get_mut(node).and_then(|past| past.calls.remove(id));
                 if let Some((key, call)) = call {

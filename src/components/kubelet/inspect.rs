@@ -6,6 +6,7 @@ use super::probe::WorkerState;
 use super::{BackOff, Kubelet, KubeletConfig, PodState};
 use crate::api::{
     Container, ContainerId, DISK_PRESSURE, MEMORY_PRESSURE, Name, Node, PID_PRESSURE, Pod, PodStatus, ProbeKind,
+    WallClock,
 };
 use crate::components::cri::{PodKey, RuntimePod};
 use crate::components::kubelet::Verdict;
@@ -90,6 +91,11 @@ impl Kubelet {
         &self.config
     }
 
+    /// The clock of its machine.
+    pub const fn clock(&self) -> WallClock {
+        self.clock
+    }
+
     /// Its node, as it was told of it last.
     pub const fn node(&self) -> Option<&Arc<Node>> {
         self.node_object.as_ref()
@@ -167,9 +173,10 @@ impl<'a> PodInsight<'a> {
         })
     }
 
-    /// The pod's probe workers.
+    /// The pod's probe workers that have not stopped.
     pub fn probes(&self) -> impl Iterator<Item = ProbeInsight> + 'a {
-        self.state.probes.workers().iter().map(|worker| ProbeInsight {
+        let workers = self.state.probes.workers().iter().filter(|worker| worker.state != WorkerState::Stopped);
+        workers.map(|worker| ProbeInsight {
             container: worker.container,
             kind: worker.kind,
             instance: worker.instance,

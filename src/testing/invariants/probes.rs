@@ -48,7 +48,7 @@ pub(super) const LAWS: &[Invariant] = &[
     Invariant {
         number: 41,
         name: "initial-delay-is-waited-for",
-        sentence: "No probe runs before the container has run for its initial delay.",
+        sentence: "No probe runs before the container has run for its initial delay, by the clock of its node.",
         source: "TestInitialDelay",
         law: Law::Moved(initial_delay),
     },
@@ -123,19 +123,16 @@ fn rests_on_hold(fact: &Moved<'_>) -> Seen {
 
 fn initial_delay(fact: &Moved<'_>) -> Seen {
     began(fact).find_map(|(probe, container)| {
-        let ContainerState::Running { .. } = container.state else { return None };
+        let ContainerState::Running { started_at } = container.state else { return None };
         let spec = fact.spec().container(probe.container)?;
         let settings = match probe.kind {
             ProbeKind::Startup => spec.startup.as_deref()?,
             ProbeKind::Readiness => spec.readiness.as_deref()?,
             ProbeKind::Liveness => spec.liveness.as_deref()?,
         };
-        let runtime = fact.past.runtime.as_ref()?;
-        let instance = runtime.containers.iter().find(|instance| instance.id == container.container_id)?;
-        // The start is known in whole seconds only, cut off.
-        let ran = fact.now.since(instance.started_at).as_secs() + 1;
+        let ran = fact.kubelet.clock().at(fact.now).since(started_at.wall()).as_secs();
         let early = ran < settings.initial_delay.as_secs();
-        early.then(|| format!("{} of {} after {ran} s at most", probe.kind, probe.container))
+        early.then(|| format!("{} of {} after {ran} s", probe.kind, probe.container))
     })
 }
 

@@ -97,7 +97,10 @@ fn back_off_is_waited_for(fact: &Moved<'_>) -> Seen {
         // A sync goes by what it saw when it began, also after it has killed something for a while.
         let exits: Vec<_> =
             exits.map(|instance| instance.finished_at).filter(|exit| *exit <= fact.past.sync_taken).collect();
-        let early = !exits.is_empty() && exits.iter().all(|exit| before.blocks(*exit, after.updated_at).is_some());
+        // What has not changed for long is forgotten (`Backoff.GC`).
+        let kept = !before.has_expired(after.updated_at);
+        let early =
+            kept && !exits.is_empty() && exits.iter().all(|exit| before.blocks(*exit, after.updated_at).is_some());
         early.then(|| format!("{name} ended at {:?}, {} had to pass", exits[0], before.delay))
     })
 }

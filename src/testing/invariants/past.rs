@@ -130,7 +130,8 @@ impl ApiPast {
 impl NodePast {
     /// Notes whether another process is running now; what the last one waited for is nobody's business any more.
     pub fn process(&mut self, now: SimTime, kubelet: &Kubelet) {
-        if self.incarnation != kubelet.incarnation() {
+        let is_dead = kubelet.incarnation() > 0 && !kubelet.is_up();
+        if self.incarnation != kubelet.incarnation() || is_dead {
             self.incarnation = kubelet.incarnation();
             self.since = now;
             self.calls.clear();

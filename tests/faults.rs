@@ -949,6 +949,51 @@ fn load_feels_whatever_a_machine_can_do() {
 }
 
 #[test]
+fn servers_that_are_cut_off_wait_for_those_that_they_need() {
+    // Half of the requests are for a server that is cut off from the one that it asks; that those from outside get to it
+    // is no help.
+    let text = r#"Scenario(
+        duration: "4m",
+        nodes: [Pool(count: 2)],
+        manifests: [File("shop.yaml")],
+        behaviors: [
+            (pods: "front-*", containers: [(process: (
+                listen: [(port: 80)],
+                work: (cpu: "5ms", calls: [(service: "back", timeout: "100ms")]),
+            ))]),
+            (pods: "back", containers: [(process: (listen: [(port: 80)], work: (cpu: "5ms")))]),
+        ],
+        traffic: [(service: "front", rate: Constant(90))],
+        faults: [(fault: PodNetworkPartition, on: (nodes: "node-2"), at: "1m", lasts: "1m")],
+        expect: [
+            "traffic(front).goodput >= 89 at 59s",
+            "traffic(front).goodput <= 46 at 110s",
+            "traffic(front).goodput >= 44 at 110s",
+            "traffic(front).goodput >= 89 at 150s",
+        ],
+    )"#;
+    let pod = |name: &str, node: &str| {
+        let app = name.split('-').next().unwrap_or_default();
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, labels: {{app: {app}}}}}, spec: {{nodeName: {node}, \
+                 containers: [{{name: c, image: app, resources: {{requests: {{cpu: 1}}}}}}]}}}}\n---\n"
+        )
+    };
+    let service = |app: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: {app}}}, spec: {{selector: {{app: {app}}}, ports: \
+                 [{{port: 80}}]}}}}\n---\n"
+        )
+    };
+    let manifests = [pod("front-1", "node-1"), pod("front-2", "node-2"), pod("back", "node-1")].concat()
+        + &[service("front"), service("back")].concat();
+    let files = BTreeMap::from([("web.ron", text), ("shop.yaml", manifests.as_str())]);
+    let scenario = Scenario::load("web.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    let failed: Vec<_> = run(&scenario, 1).verdicts().into_iter().filter(|verdict| !verdict.met).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
 fn whoever_mends_does_so_until_the_server_listens() {
     // The server cannot be reached when the maintenance is over: the node is uncordoned all the same, later.
     let faults = r#"(fault: Cordon, on: (nodes: "node-2"), at: "1m", lasts: "1m"),

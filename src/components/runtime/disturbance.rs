@@ -546,12 +546,13 @@ impl Runtimes {
     }
 
     /// A machine is cut off from the others' pods, or no longer.
-    pub fn cut_off(&mut self, node: NodeIndex, cut: bool) {
+    pub fn cut_off(&mut self, node: NodeIndex, cut: bool, out: &mut Outbox<Message>) {
         if cut {
             self.cut_off.insert(node);
         } else {
             self.cut_off.remove(&node);
         }
+        self.traffic_changes(out);
     }
 
     /// Everything on a machine takes so many times as long; what is under way when it becomes faster is soon done.

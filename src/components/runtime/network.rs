@@ -146,7 +146,7 @@ impl Runtimes {
         if !reaction.needs.is_empty() {
             reaction.stands_for = SimDuration::ZERO;
             let namespace = self.machines[node.index()].pods[&server.0].pod.meta.namespace;
-            if !reaction.needs.iter().all(|service| self.service_answers(now, namespace, service)) {
+            if !reaction.needs.iter().all(|service| self.service_answers((now, node), namespace, service)) {
                 let unavailable = ListenAnswer::Status { code: 503, body: Text::default(), location: Text::default() };
                 reaction.answer = listening_kind.answer(&request.ask, &unavailable);
             }

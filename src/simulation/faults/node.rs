@@ -104,7 +104,7 @@ impl Cluster {
                 let images = self.runtimes.images(node);
                 self.kubelets[node.index()].images_changed(now, images, out);
             }
-            FaultKind::PodNetworkPartition => self.runtimes.cut_off(node, true),
+            FaultKind::PodNetworkPartition => self.runtimes.cut_off(node, true, out),
             _ => {}
         }
     }
@@ -184,7 +184,7 @@ impl Cluster {
                 self.watch_usage(now, node, out);
             }
             FaultKind::PodNetworkPartition if !others(self, |kind| matches!(kind, FaultKind::PodNetworkPartition)) => {
-                self.runtimes.cut_off(node, false);
+                self.runtimes.cut_off(node, false, out);
             }
             _ => {}
         }

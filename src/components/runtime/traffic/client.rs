@@ -2,10 +2,11 @@
 
 use super::rate::{Rate, WHOLE};
 use super::{INTERVAL, Shares};
+use crate::components::message::NodeIndex;
 use crate::engine::{SimDuration, SimTime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// How requests that failed are sent again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -43,8 +44,8 @@ pub(super) enum Source {
     Open(Rate),
     /// From so many users, each of whom waits for an answer, thinks, and asks again.
     Closed(Rate, SimDuration),
-    /// From servers that work on requests of their own; so many are due.
-    Servers(i64),
+    /// From servers that work on requests of their own: how many are due, by machine.
+    Servers(BTreeMap<NodeIndex, i64>),
 }
 
 /// What became of the requests of an interval, in millionths.
@@ -88,6 +89,8 @@ pub(super) struct Sender {
     waiting: Vec<VecDeque<i64>>,
     /// What of this interval's requests was tried how often.
     due: Vec<i64>,
+    /// From which machines they come, and how many from each; none if they come from outside.
+    machines: BTreeMap<NodeIndex, i64>,
     /// Per cent of what it would send from outside.
     pub(super) percent: i64,
     pub(super) flow: Flow,
@@ -96,11 +99,12 @@ pub(super) struct Sender {
 impl Sender {
     pub(super) fn new(source: Source, timeout: SimDuration, retries: Retries) -> Self {
         let waiting = vec![VecDeque::new(); retries.most as usize];
-        Self { source, timeout, retries, waiting, due: Vec::new(), percent: 100, flow: Flow::default() }
+        let (due, machines) = (Vec::new(), BTreeMap::new());
+        Self { source, timeout, retries, waiting, due, machines, percent: 100, flow: Flow::default() }
     }
 
-    /// What it sends in the interval that begins now.
-    pub(super) fn send(&mut self, now: SimTime) -> i64 {
+    /// Sends what it sends in the interval that begins now.
+    pub(super) fn send(&mut self, now: SimTime) {
         let fresh = match &mut self.source {
             Source::Open(rate) => in_interval(rate.at(now)).share(self.percent, 100),
             Source::Closed(users, think) => {
@@ -109,7 +113,15 @@ impl Sender {
                 (i128::from(users.at(now).share(self.percent, 100)) * i128::from(INTERVAL.as_nanos())
                     / i128::from(round.as_nanos())) as i64
             }
-            Source::Servers(due) => std::mem::take(due),
+            Source::Servers(due) => {
+                let due = std::mem::take(due);
+                let all = due.values().sum();
+                // What is sent again comes from where it came from.
+                if all > 0 {
+                    self.machines = due;
+                }
+                all
+            }
         };
         let mut again: Vec<i64> = self.waiting.iter_mut().map(|line| line.pop_front().unwrap_or(0)).collect();
         let all: i64 = again.iter().sum();
@@ -121,7 +133,13 @@ impl Sender {
         }
         self.flow = Flow { fresh, again: again.iter().sum(), outcome: self.flow.outcome };
         self.due = std::iter::once(fresh).chain(again).collect();
-        self.flow.offered()
+    }
+
+    /// How many of a million of its requests come from other machines than those.
+    pub(super) fn not_from(&self, those: impl Fn(NodeIndex) -> bool) -> i64 {
+        let all: i64 = self.machines.values().sum();
+        let some: i64 = self.machines.iter().filter(|(node, _)| those(**node)).map(|(_, count)| count).sum();
+        WHOLE - WHOLE.share(some, all)
     }
 
     /// What became of what it sent: some of what failed is sent again.
@@ -191,7 +209,8 @@ mod tests {
         // interval after.
         let mut sent = Vec::new();
         for interval in 0..4 {
-            let offered = sender.send(SimTime::from_secs(interval));
+            sender.send(SimTime::from_secs(interval));
+            let offered = sender.flow.offered();
             sent.push(offered / WHOLE);
             let refused = if interval == 0 { offered } else { 0 };
             sender.hears(Outcome { good: offered - refused, refused, ..Outcome::default() });
@@ -206,7 +225,8 @@ mod tests {
             let mut sender = sender(10, Retries { most: 3, budget, ..Retries::default() });
             let mut last = 0;
             for interval in 0..30 {
-                last = sender.send(SimTime::from_secs(interval));
+                sender.send(SimTime::from_secs(interval));
+                last = sender.flow.offered();
                 sender.hears(Outcome { late: last, ..Outcome::default() });
             }
             assert_eq!((last + WHOLE / 2) / WHOLE, offered, "budget {budget:?}");
@@ -218,8 +238,10 @@ mod tests {
         let think = SimDuration::from_secs(2);
         let mut sender =
             Sender::new(Source::Closed(Rate::Constant(100), think), SimDuration::from_secs(9), Retries::default());
-        assert_eq!(sender.send(SimTime::ZERO) / WHOLE, 50);
+        sender.send(SimTime::ZERO);
+        assert_eq!(sender.flow.offered() / WHOLE, 50);
         sender.hears(Outcome { good: 50 * WHOLE, latency: SimDuration::from_secs(8), ..Outcome::default() });
-        assert_eq!(sender.send(SimTime::from_secs(1)) / WHOLE, 10);
+        sender.send(SimTime::from_secs(1));
+        assert_eq!(sender.flow.offered() / WHOLE, 10);
     }
 }

@@ -27,10 +27,28 @@ const BOUNDLESS: i64 = 1_000_000;
 enum Answerer {
     /// A program that says what requests cost it.
     Server(Backend),
-    /// A program to which they cost nothing.
-    Anybody,
+    /// A program of a machine to which they cost nothing.
+    Anybody(NodeIndex),
     /// Nobody: the connection is refused.
     Nobody,
+}
+
+impl Answerer {
+    const fn node(self) -> Option<NodeIndex> {
+        match self {
+            Self::Server(backend) => Some(backend.node),
+            Self::Anybody(node) => Some(node),
+            Self::Nobody => None,
+        }
+    }
+}
+
+/// The way of a sender's requests to an endpoint.
+#[derive(Clone, Copy)]
+struct Way {
+    to: Answerer,
+    /// How many of a million requests get there.
+    open: i64,
 }
 
 /// A container whose program serves.
@@ -110,14 +128,15 @@ impl Runtimes {
     /// An interval: what is sent now is worked on until the next.
     fn interval(&mut self, now: SimTime, out: &mut Outbox<Message>) -> Vec<Change> {
         let mut roads = std::mem::take(&mut self.roads);
-        let answerers: Vec<Vec<Answerer>> = roads.senders.iter().map(|(goal, _)| self.answerers(now, *goal)).collect();
+        roads.senders.iter_mut().for_each(|(_, sender)| sender.send(now));
+        let ways: Vec<Vec<Way>> = roads.senders.iter().map(|(goal, sender)| self.ways(now, *goal, sender)).collect();
         let mut coming: BTreeMap<Backend, Coming> = self.servers();
-        for ((goal, sender), answerers) in roads.senders.iter_mut().zip(&answerers) {
-            let offered = sender.send(now);
-            for answerer in answerers {
-                let Answerer::Server(backend) = answerer else { continue };
+        for ((goal, sender), ways) in roads.senders.iter().zip(&ways) {
+            let each = sender.flow.offered().share(1, ways.len() as i64);
+            for way in ways {
+                let Answerer::Server(backend) = &way.to else { continue };
                 let Some(one) = coming.get_mut(backend) else { continue };
-                one.requests += offered.share(1, answerers.len() as i64);
+                one.requests += each.share(way.open, WHOLE);
                 one.patience = one.patience.max(sender.timeout);
                 one.goals.push(*goal);
             }
@@ -132,18 +151,17 @@ impl Runtimes {
                 Some((*backend, (work.serve(&before, one.requests, &bounds, one.patience), bounds)))
             })
             .collect();
-        for ((_, sender), answerers) in roads.senders.iter_mut().zip(&answerers) {
-            let outcome = outcome(sender, answerers, &lines, &coming);
+        for ((_, sender), ways) in roads.senders.iter_mut().zip(&ways) {
+            let outcome = outcome(sender, ways, &lines, &coming);
             sender.hears(outcome);
         }
         for (backend, (line, bounds)) in &lines {
             let Some(work) = coming[backend].work.clone() else { continue };
-            roads.servers_call(&coming[backend].goals, &work, line);
+            roads.servers_call((backend.node, &coming[backend].goals), &work, line);
             self.settle(now, *backend, &work, *line, bounds.milli_cpu, out);
         }
-        let seen: Vec<Destination> = (0..roads.shown.len())
-            .map(|place| self.destination(now, roads.senders[place].0, &answerers[place]))
-            .collect();
+        let seen: Vec<Destination> =
+            (0..roads.shown.len()).map(|place| self.destination(now, roads.senders[place].0, &ways[place])).collect();
         let changes = roads.shows(&seen);
         roads.goes_on(now, &lines, self.backgrounds_change_after(now, &lines), out);
         self.roads = roads;
@@ -180,14 +198,23 @@ impl Runtimes {
         backends.iter().map(answerer).collect()
     }
 
+    /// The ways of a sender's requests to the endpoints of a Service.
+    fn ways(&self, now: SimTime, goal: Goal, sender: &Sender) -> Vec<Way> {
+        let way = |to: Answerer| {
+            let is_blocked = |from: NodeIndex| to.node().is_some_and(|node| self.is_cut_off(from, node));
+            Way { to, open: sender.not_from(is_blocked) }
+        };
+        self.answerers(now, goal).into_iter().map(way).collect()
+    }
+
     /// Where requests to a Service go, for people.
-    fn destination(&self, now: SimTime, goal: Goal, answerers: &[Answerer]) -> Destination {
+    fn destination(&self, now: SimTime, goal: Goal, ways: &[Way]) -> Destination {
         let backends = self.services.backends((&self.proxies, now), (goal.namespace, goal.service), goal.port);
         let pod = |(address, _): &(std::net::Ipv4Addr, u16)| {
             let (node, key) = self.addresses.get(address)?;
             Some(self.machines[node.index()].pods.get(key)?.pod.meta.name)
         };
-        let answering = answerers.iter().filter(|answerer| **answerer != Answerer::Nobody).count();
+        let answering = ways.iter().filter(|way| way.to != Answerer::Nobody).count();
         Destination { service: goal.service, answering, pods: backends.iter().filter_map(pod).collect() }
     }
 
@@ -287,11 +314,17 @@ impl Runtimes {
         Some(serving.line.stretch(serving.milli_cpu))
     }
 
-    /// Whether somebody behind a Service answers, soon enough for whoever depends on it.
-    pub(in crate::components::runtime) fn service_answers(&self, now: SimTime, namespace: Name, service: &str) -> bool {
+    /// Whether somebody behind a Service answers, soon enough for whoever on a machine depends on it.
+    pub(in crate::components::runtime) fn service_answers(
+        &self,
+        (now, from): (SimTime, NodeIndex),
+        namespace: Name,
+        service: &str,
+    ) -> bool {
         let answers = |answerer: Answerer| match answerer {
             Answerer::Nobody => false,
-            Answerer::Anybody => true,
+            _ if answerer.node().is_some_and(|to| self.is_cut_off(from, to)) => false,
+            Answerer::Anybody(_) => true,
             Answerer::Server(backend) => {
                 self.busy_listener(backend.place(), backend.port).is_none_or(|later| later < PATIENCE)
             }
@@ -310,20 +343,24 @@ fn goal_of(namespace: Name, service: &str, port: Option<u16>) -> Goal {
 /// What became of what a sender sent.
 fn outcome(
     sender: &Sender,
-    answerers: &[Answerer],
+    ways: &[Way],
     lines: &BTreeMap<Backend, (Line, Bounds)>,
     coming: &BTreeMap<Backend, Coming>,
 ) -> Outcome {
     let offered = sender.flow.offered();
-    if answerers.is_empty() {
+    if ways.is_empty() {
         return Outcome { refused: offered, ..Outcome::default() };
     }
-    let each = offered.share(1, answerers.len() as i64);
+    let all = offered.share(1, ways.len() as i64);
     let (mut good, mut late, mut latency) = (0, 0, SimDuration::ZERO);
-    for answerer in answerers {
-        match answerer {
+    for way in ways {
+        // What does not get through is waited for in vain.
+        let each = all.share(way.open, WHOLE);
+        late += all - each;
+        latency += sender.timeout.mul_ratio((WHOLE - way.open).unsigned_abs(), WHOLE.unsigned_abs());
+        match &way.to {
             Answerer::Nobody => {}
-            Answerer::Anybody => good += each,
+            Answerer::Anybody(_) => good += each,
             Answerer::Server(backend) => {
                 let Some((line, bounds)) = lines.get(backend) else { continue };
                 let all = coming[backend].requests;
@@ -333,11 +370,11 @@ fn outcome(
                 let answered = done.share(part, WHOLE);
                 good += answered.share(bounds.good, WHOLE);
                 late += accepted - answered;
-                latency += mean;
+                latency += mean.mul_ratio(way.open.unsigned_abs(), WHOLE.unsigned_abs());
             }
         }
     }
-    let latency = latency / answerers.len() as u64;
+    let latency = latency / ways.len() as u64;
     Outcome { good, late, refused: (offered - good - late).max(0), latency }
 }
 
@@ -358,18 +395,18 @@ impl Roads {
         (later, well)
     }
 
-    /// What a server worked on asks others in the next interval.
-    fn servers_call(&mut self, goals: &[Goal], work: &Work, line: &Line) {
+    /// What a server of a machine worked on asks others in the next interval.
+    fn servers_call(&mut self, (node, goals): (NodeIndex, &[Goal]), work: &Work, line: &Line) {
         let Some(from) = goals.first() else { return };
         for call in &work.calls {
             let to = goal_of(from.namespace, &call.service, call.port);
             let senders = &mut self.senders;
             let place = *self.calling.entry((*from, to, call.timeout)).or_insert_with(|| {
-                senders.push((to, Sender::new(Source::Servers(0), call.timeout, call.retries.clone())));
+                senders.push((to, Sender::new(Source::Servers(BTreeMap::new()), call.timeout, call.retries.clone())));
                 senders.len() - 1
             });
             if let Source::Servers(due) = &mut senders[place].1.source {
-                *due += line.served * i64::from(call.times);
+                *due.entry(node).or_default() += line.served * i64::from(call.times);
             }
         }
     }
@@ -426,7 +463,7 @@ impl PodRecord {
             let (pod, container) = (self.key(), instance.status.id);
             return Answerer::Server(Backend { node, pod, container, port: instance.work_port() });
         }
-        Answerer::Anybody
+        Answerer::Anybody(node)
     }
 
     /// What CPU a container requests, and its limit, in thousandths.

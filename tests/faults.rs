@@ -787,6 +787,14 @@ fn what_the_swarm_has_shown_does_not_come_back() {
                (fault: KubeletCrash, on: (nodes: "node-1"), at: "90100ms", lasts: "1s")"#,
             "deployment(web).readyReplicas == 3 at 12m",
         ),
+        // The garbage collector deletes nothing that has got other owners since it looked; who puts owners right does so
+        // also if the object is gone by then.
+        (
+            r#"(fault: EtcdLeaderLoss, at: "60s", lasts: "196s"),
+               (fault: ControllerManagerCrash, at: "50s", lasts: "150s"),
+               (fault: WrongOwner(object: "deployment/web"), at: "51s", lasts: "155s")"#,
+            "deployment(web).readyReplicas == 3 at 12m",
+        ),
         // An Event that is told again, because the server could not be reached, is told before the next one.
         (
             r#"(fault: SlowNode(factor: 200), on: (nodes: "node-1"), at: "100s", lasts: "3m"),

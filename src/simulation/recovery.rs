@@ -4,10 +4,11 @@
 //! the cluster does by itself, and in the end it has to stand as it does without any fault. What users want is the same
 //! in both: they roll out what they roll out, and give a command again when the server could not do it.
 //!
-//! One thing may take longer. A controller waits until it has seen what it has asked for. What came and went while its
+//! Two things may take longer. A controller waits until it has seen what it has asked for. What came and went while its
 //! watch was broken it never sees; after five minutes it no longer waits, but nothing makes it look again before its
-//! informers tell of everything once more, half a day later (`ExpectationsTimeout`, `--min-resync-period`). Where
-//! controllers wait in vain like this, that moment is brought forward.
+//! informers tell of everything once more, half a day later (`ExpectationsTimeout`, `--min-resync-period`). And many
+//! controllers give up what has failed fifteen times, until they hear of it again (`maxRetries`). Where controllers are
+//! stuck like this, that moment is brought forward.
 
 use super::explore::{Broken, Finding, Guards};
 use super::{Cluster, Run};
@@ -36,7 +37,7 @@ pub fn examine_recovery(struck: &Scenario, seed: u64) -> Option<Finding> {
         wanted.iter().find(|object| !well.contains(*object)).cloned()
     };
     let mut lost = missing(&run)?;
-    if run.cluster().controllers().wait_in_vain(run.now()) {
+    if run.cluster().controllers().are_stuck(run.now()) {
         run.resync();
         run.run_until(run.now() + RESYNCED, &mut guards.onlookers());
         lost = missing(&run)?;

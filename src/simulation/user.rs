@@ -166,7 +166,9 @@ impl Cluster {
     /// A call of the user is answered.
     pub(super) fn user_replied(&mut self, now: SimTime, id: u32, response: Response, out: &mut Outbox<Message>) {
         let step = self.user.open.remove(&id);
-        if matches!(step, Some(Step::Last | Step::Read)) && self.user.tries_again(id, &response, out) {
+        if let Some(step @ (Step::Last | Step::Read)) = step
+            && self.user.tries_again((id, step), &response, out)
+        {
             return self.user.next(out);
         }
         match step {
@@ -268,12 +270,16 @@ impl User {
     }
 
     /// Whether the command that is being done is given again later: its last call was not done, and may yet be.
-    fn tries_again(&mut self, call: u32, response: &Response, out: &mut Outbox<Message>) -> bool {
+    fn tries_again(&mut self, (call, step): (u32, Step), response: &Response, out: &mut Outbox<Message>) -> bool {
         let Err(error) = response else { return false };
         // A namespace that is being deleted is there for a while, and then is not.
         let final_word = match (&error.reason, &self.current) {
             (ErrorReason::Invalid, _) => true,
             (ErrorReason::NotFound, Some(Command { errand: Errand::Call(Request::Create(_)), .. })) => false,
+            // It came or went in between.
+            (ErrorReason::NotFound | ErrorReason::AlreadyExists, Some(Command { errand: Errand::Apply(_), .. })) => {
+                step == Step::Read
+            }
             (ErrorReason::AlreadyExists, Some(Command { errand: Errand::Call(Request::Create(object)), .. })) => {
                 object.kind() != Kind::Namespace
             }

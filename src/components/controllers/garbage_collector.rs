@@ -182,8 +182,7 @@ impl GarbageCollector {
         } else {
             Propagation::Background
         };
-        let options = DeleteOptions { uid: Some(item.uid), propagation: Some(propagation), ..DeleteOptions::default() };
-        settle(flow, Request::Delete { target: item.target(), options })
+        delete(item, meta, propagation, flow)
     }
 
     /// How an owner stands, by what the server says.
@@ -246,6 +245,29 @@ fn orphan(item: Item, dependents: &[Dependent], flow: &mut Flow<'_, Item>) -> St
 
 fn amend(item: Item, amendment: Amendment) -> Request {
     Request::Amend { target: item.target(), uid: Some(item.uid), amendment }
+}
+
+/// Deletes an object as it was read; whatever it is by now if only something else than its owners has changed
+/// (`deleteObject` of `operations.go`).
+fn delete(item: Item, read: &Metadata, propagation: Propagation, flow: &mut Flow<'_, Item>) -> Step {
+    let call = |version| {
+        let (uid, propagation) = (Some(item.uid), Some(propagation));
+        let options = DeleteOptions { uid, resource_version: version, propagation, ..DeleteOptions::default() };
+        Request::Delete { target: item.target(), options }
+    };
+    let conflict = match flow.call(|| call(Some(read.resource_version)))? {
+        Err(error) if error.reason == ErrorReason::Conflict => error,
+        Err(error) if error.reason != ErrorReason::NotFound => return Err(error.into()),
+        Ok(_) | Err(_) => return Ok(()),
+    };
+    match flow.get(item.target())? {
+        Ok(live) if live.meta().uid == item.uid && live.meta().owner_references == read.owner_references => {
+            settle(flow, call(None))
+        }
+        Ok(_) => Err(conflict.into()),
+        Err(error) if error.reason == ErrorReason::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Makes a call; an object that is gone, or another one by now, is as good as done with.

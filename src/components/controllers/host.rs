@@ -193,9 +193,10 @@ impl<C: Controller> Host<C> {
         self.settle(now, shared, out);
     }
 
-    /// Whether something is waited for that should have been seen long ago.
-    pub(super) fn waits_in_vain(&self, now: SimTime) -> bool {
-        self.desk.expectations.are_overdue(now)
+    /// Whether something is left undone until it is heard of again: a key was given up, or something is waited for that
+    /// should have been seen long ago.
+    pub(super) fn is_stuck(&self, now: SimTime) -> bool {
+        self.desk.queue.has_given_up() || self.desk.expectations.are_overdue(now)
     }
 
     /// The sync that a worker is at.

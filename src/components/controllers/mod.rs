@@ -186,9 +186,9 @@ macro_rules! controllers {
                 }
             }
 
-            /// Whether any controller waits for what it should have seen long ago.
-            pub fn wait_in_vain(&self, now: SimTime) -> bool {
-                $(self.$field.waits_in_vain(now))||*
+            /// Whether any controller leaves something undone until it hears of it again.
+            pub fn are_stuck(&self, now: SimTime) -> bool {
+                $(self.$field.is_stuck(now))||*
             }
 
             /// Advances a controller by one message.

@@ -91,6 +91,8 @@ pub struct WorkQueue<K> {
     retry: Retry,
     /// Retries of all keys together: ten a second after a burst of a hundred.
     retries: TokenBucket,
+    /// Whether a key was ever given up.
+    gave_up: bool,
 }
 
 impl<K: QueueKey> WorkQueue<K> {
@@ -103,6 +105,7 @@ impl<K: QueueKey> WorkQueue<K> {
             waited: 0,
             retry,
             retries: TokenBucket::new(10, 100),
+            gave_up: false,
         }
     }
 
@@ -139,6 +142,7 @@ impl<K: QueueKey> WorkQueue<K> {
         let standing = self.standing.entry(key).or_default();
         let failures = standing.failures;
         if self.retry.most.is_some_and(|most| failures >= most) {
+            self.gave_up = true;
             return self.forget(key);
         }
         standing.failures += 1;
@@ -152,6 +156,11 @@ impl<K: QueueKey> WorkQueue<K> {
             standing.failures = 0;
         }
         self.clean(key);
+    }
+
+    /// Whether a key was ever given up: nobody looks at it before something new is heard of it.
+    pub const fn has_given_up(&self) -> bool {
+        self.gave_up
     }
 
     /// How often a key failed in a row.

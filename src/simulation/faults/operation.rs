@@ -9,8 +9,10 @@ use crate::faults::{
     RolloutRestart, ScaleTo, StrictBudget, StrictLimits, WrongOwner,
 };
 use crate::scenario::object_named;
-use crate::scenario::plan::RolloutVerb;
+use crate::scenario::plan::{Applied, RolloutVerb};
+use crate::simulation::user::Errand;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The name of the quota that is used up.
 const QUOTA: &str = "exhausted";
@@ -185,9 +187,8 @@ impl Cluster {
                 target(object, namespace.as_deref()).map(|target| scale(target, *before))
             }
             (FaultKind::ObjectLoss(_), Memory::Object(lost)) => Some(Request::Create(anew(lost))),
-            (FaultKind::WrongOwner(WrongOwner { object, namespace }), Memory::Object(lost)) => {
-                let own = target(object, namespace.as_deref()).map(|found| owned_by(found, Value::Null));
-                self.user_calls(own.into_iter().chain([Request::Create(anew(lost))]), out);
+            (FaultKind::WrongOwner(_), Memory::Object(lost)) => {
+                self.user_does([Errand::Apply(Arc::new(disowned(lost)))], out);
                 None
             }
             (FaultKind::ConfigChange(ConfigChange { object, namespace, key, .. }), Memory::Object(before)) => {
@@ -248,6 +249,17 @@ impl Cluster {
     fn stored(&self, target: Target) -> Option<Object> {
         self.server.store().find(target.kind, target.namespace, target.name)
     }
+}
+
+/// An apply that leaves an object its fields but for its owners, and makes it as it was if it is gone.
+fn disowned(lost: &Object) -> Applied {
+    let object = anew(lost);
+    let meta = object.meta();
+    let (name, namespace) = (meta.name.as_str(), meta.namespace.as_str());
+    let says = |metadata: Value| json!({"metadata": metadata});
+    let manifest = says(json!({"name": name, "namespace": namespace}));
+    let last = says(json!({"name": name, "namespace": namespace, "ownerReferences": []}));
+    Applied { manifest, last: Some(last), object }
 }
 
 /// An object as it was, to be created once more.

@@ -176,11 +176,10 @@ impl Checker {
             return;
         };
         let after = KubeletView::of(now, kubelet, &insight);
-        let mut past = self.on_nodes.remove(&(node, key)).unwrap_or_default();
-        if past.view == after {
-            self.on_nodes.insert((node, key), past);
+        if self.on_nodes.get(&(node, key)).is_some_and(|past| past.view == after) {
             return;
         }
+        let mut past = self.on_nodes.remove(&(node, key)).unwrap_or_default();
         let mut around = self.nodes.remove(&node).unwrap_or_default();
         around.process(now, kubelet);
         let nothing = KubeletView { incarnation: after.incarnation, ..KubeletView::default() };

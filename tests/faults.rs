@@ -883,6 +883,18 @@ fn a_quiet_cluster_comes_back_as_well() {
             r#"(fault: StaleReads, at: "17s", lasts: "828s"),
                (fault: Drain(force: true), on: (share: 91), at: "47s", lasts: "78s")"#,
         ),
+        // What a node's status could not be told of it is told later.
+        (
+            "Pool(count: 3)",
+            include_str!("../scenarios/manifests/disk-on-a-lost-node.yaml"),
+            r#"(fault: ApiErrors(of: [ControllerManager], kinds: ["nodes"], error: TooLarge), lasts: "30s")"#,
+        ),
+        // A controller manager that starts knows of leases also whose nodes are only about to be there.
+        (
+            "Pool(count: 1), Pool(name: \"late\", join: \"4m30s\")",
+            "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: c, image: app}]}}",
+            r#"(fault: ControllerManagerCrash, at: "4m25s", lasts: "5350ms")"#,
+        ),
     ];
     for (nodes, manifest, faults) in stories {
         let load = |faults: &str| {

@@ -123,19 +123,21 @@ pub(super) fn one_daemon_a_node(write: &Write<'_>) -> Option<String> {
         .map(|(first, second)| format!("{first} and {} on {}", second.meta.name, second.node_name))
 }
 
-/// A Job whose spec never changed has no more active pods than may run at once (`TestControllerSyncJob`).
+/// A Job whose spec never changed has no more active pods than may run at once (`TestControllerSyncJob`), unless two
+/// make them.
 pub(super) fn jobs_keep_to_parallelism(write: &Write<'_>) -> Option<String> {
     let (Some(Object::Job(_)), Object::Job(job)) = (write.before, write.object) else { return None };
     let most = job.spec.parallelism.min(job.spec.completions.unwrap_or(i32::MAX));
     let terminating = if job.spec.replace_only_failed { job.status.terminating.unwrap_or(0) } else { 0 };
     let all = job.status.active + terminating;
-    (job.meta.generation == 1 && all > most).then(|| format!("{all} pods, at most {most}"))
+    let held = job.meta.generation == 1 && !write.cluster.has_rivals();
+    (held && all > most).then(|| format!("{all} pods, at most {most}"))
 }
 
-/// No two active pods of an Indexed Job share an index once its status is written.
+/// No two active pods of an Indexed Job share an index once its status is written, unless two make them.
 pub(super) fn indexes_are_not_shared(write: &Write<'_>) -> Option<String> {
     let (Some(Object::Job(old)), Object::Job(job)) = (write.before, write.object) else { return None };
-    if !job.spec.indexed || old.status == job.status || ended(job) {
+    if !job.spec.indexed || old.status == job.status || ended(job) || write.cluster.has_rivals() {
         return None;
     }
     let mut with_index: BTreeMap<i32, Name> = BTreeMap::new();

@@ -1,8 +1,9 @@
 //! Processes of the control plane that die and start again, and what mending a wire sets going.
 
 use super::{Cluster, FaultMessage, Memory, Strike};
-use crate::api::{ApiError, Change, ChangeKind, Kind, Object, Response, Store, Target, WallTime};
+use crate::api::{ApiError, Change, ChangeKind, Kind, Name, Object, Response, Store, Target, WallTime};
 use crate::components::controllers::{ControllerManager, ControllerSetup, DriverFailures, Heartbeat};
+use crate::components::kubelet::Kubelet;
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use crate::faults::{DriverDelay, DriverFailure, FaultKind, Leader, LeaderChange, LoadSurge, MetricsSpike, SlowLeader};
@@ -269,11 +270,21 @@ impl Cluster {
         self.controllers = fresh.succeeding(&self.controllers);
         self.drivers_fail();
         self.controllers.listed(now, objects, out);
-        for node in self.faults.silent.clone() {
-            // To a process that has just started, every node was heard of a moment ago.
-            let name = self.node_name(node);
-            self.controllers.heartbeat(now, name, Heartbeat::Stopped(now), out);
+        for (node, heartbeat) in self.heartbeats(now) {
+            self.controllers.heartbeat(now, node, heartbeat, out);
         }
+    }
+
+    /// The leases of nodes, as a process that starts finds them: to it, every node was heard of a moment ago. Of some a
+    /// lease is renewed before they are there.
+    fn heartbeats(&self, now: SimTime) -> Vec<(Name, Heartbeat)> {
+        let heartbeat = |kubelet: &Kubelet, node: NodeIndex| {
+            let silent = self.faults.silent.contains(&node);
+            let stopped = silent.then_some(Heartbeat::Stopped(now));
+            stopped.or_else(|| kubelet.is_up().then_some(Heartbeat::Beats))
+        };
+        let nodes = (0..).map(NodeIndex).zip(&self.kubelets);
+        nodes.filter_map(|(node, kubelet)| Some((kubelet.name(), heartbeat(kubelet, node)?))).collect()
     }
 
     /// A second controller manager believes that it leads: it lists the cluster, and acts beside the first.
@@ -295,8 +306,8 @@ impl Cluster {
         objects.retain(|object| object.kind() != Kind::Event);
         let mut controllers = fresh.rivalling(&self.controllers, self.faults.rivals);
         controllers.listed(now, objects, out);
-        for node in self.faults.silent.clone() {
-            controllers.heartbeat(now, self.node_name(node), Heartbeat::Stopped(now), out);
+        for (node, heartbeat) in self.heartbeats(now) {
+            controllers.heartbeat(now, node, heartbeat, out);
         }
         self.faults.rival = Some(Box::new(Rival { controllers, listed: self.server.store().version() }));
     }
@@ -308,7 +319,7 @@ impl Cluster {
         }
     }
 
-    fn has_rivals(&self) -> bool {
+    pub(in crate::simulation) fn has_rivals(&self) -> bool {
         self.blows().any(|(kind, _)| matches!(kind, FaultKind::TwoLeaders))
     }
 

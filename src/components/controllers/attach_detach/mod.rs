@@ -74,6 +74,8 @@ enum Action {
     Attach { node: Name },
     /// The node has it: its pods are told, and its status.
     Announce { node: Name, pods: Vec<ObjectReference> },
+    /// The node's status is told, which it could not be before.
+    Report { node: Name },
     /// Another node has it.
     Refuse { pod: ObjectReference, why: Text },
 }
@@ -136,6 +138,8 @@ impl Controller for AttachDetachController {
                     if self.announced.insert(place) {
                         let pods = pods.iter().map(|pod| Object::Pod(pod.clone()).reference()).collect();
                         actions.push(Action::Announce { node: *node, pods });
+                    } else if desk.queue.failures(key) > 0 && !is_reported(*node, device, informers) {
+                        actions.push(Action::Report { node: *node });
                     }
                 }
                 Some(_) => {}
@@ -168,6 +172,7 @@ impl Controller for AttachDetachController {
                     }
                     report(view, *node, true, flow)?;
                 }
+                Action::Report { node } => report(view, *node, true, flow)?,
                 Action::Refuse { pod, why } => {
                     let text = format!("Multi-Attach error for volume {:?} {why}", view.volume.as_str());
                     flow.tell(*pod, EventType::Warning, "FailedAttachVolume", text);
@@ -292,9 +297,15 @@ impl AttachDetachController {
             return None;
         }
         self.announced.remove(&place);
-        let reported = node.is_some_and(|node| node.status.volumes_attached.contains(&device.unique_name()));
+        let reported = is_reported(name, device, informers);
         Some(Action::Detach { node: name, reported, verify: !timeout && !out_of_service })
     }
+}
+
+/// Whether a node's status says that it has a volume.
+fn is_reported(node: Name, device: Attachable, informers: &Informers) -> bool {
+    let node = informers.store().nodes.find(Name::default(), node);
+    node.is_some_and(|node| node.status.volumes_attached.contains(&device.unique_name()))
 }
 
 /// Has the reconciler look at a volume in its next round.

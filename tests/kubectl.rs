@@ -6,7 +6,7 @@
 //! its command, with the objects before or after, or if each of its lines is met by one of these.
 
 use jiff::Timestamp;
-use podsim::api::{Kind, render};
+use podsim::api::{Kind, render, render_status};
 use podsim::report::kubectl::{Objects, Printed, run};
 use podsim::scenario::Scenario;
 use serde_json::Value;
@@ -104,6 +104,11 @@ fn every_kind_is_printed_as_kubectl_prints_it() {
     let now = simulation.cluster().server().clock().at(simulation.now()).unix_nanos();
     let now = Timestamp::from_nanosecond(i128::from(now)).expect("an instant");
     let there: Vec<_> = simulation.objects().collect();
+    for object in &there {
+        if let Some(status) = render_status(object) {
+            assert_eq!(render(object)["status"], status, "the status alone of {}", object.path());
+        }
+    }
     let objects = Objects::new(there.iter().map(render).chain(simulation.leases()));
     let mut told = String::new();
     let kinds = Kind::ALL.iter().filter(|kind| !matches!(kind, Kind::Other | Kind::Event));

@@ -64,3 +64,16 @@ pub fn render(object: &Object) -> Value {
     printed.put("metadata", fields::metadata(object.meta()));
     printed.into()
 }
+
+/// The `status` alone of what [`render`] prints; none where it takes the whole object to say it.
+pub fn render_status(object: &Object) -> Option<Value> {
+    match object {
+        Object::ReplicationController(record) => Some(workload::replica_set_status(&record.status)),
+        Object::ReplicaSet(record) => Some(workload::replica_set_status(&record.status)),
+        Object::Deployment(record) => Some(workload::deployment_status(&record.status)),
+        Object::StatefulSet(record) => Some(workload::stateful_set_status(&record.status)),
+        Object::DaemonSet(record) => Some(workload::daemon_set_status(&record.status)),
+        Object::Job(record) => Some(workload::job_status(&record.status)),
+        _ => None,
+    }
+}

@@ -78,7 +78,7 @@ pub(super) fn deployment(deployment: &Deployment) -> Fields {
     fields
 }
 
-fn deployment_status(status: &DeploymentStatus) -> Value {
+pub(super) fn deployment_status(status: &DeploymentStatus) -> Value {
     let mut fields = Fields::default();
     fields.set("availableReplicas", status.available_replicas);
     fields.maybe("collisionCount", status.collision_count);
@@ -116,7 +116,7 @@ fn replicas(written: &mut Option<i32>, record: &ReplicaSetSpec, base: &ReplicaSe
     }
 }
 
-fn replica_set_status(status: &ReplicaSetStatus) -> Value {
+pub(super) fn replica_set_status(status: &ReplicaSetStatus) -> Value {
     let mut fields = Fields::default();
     fields.set("availableReplicas", status.available_replicas);
     fields.set("conditions", conditions(&status.conditions, ConditionStyle::Plain));
@@ -179,7 +179,7 @@ pub(super) fn stateful_set(set: &StatefulSet) -> Fields {
     fields
 }
 
-fn stateful_set_status(status: &StatefulSetStatus) -> Value {
+pub(super) fn stateful_set_status(status: &StatefulSetStatus) -> Value {
     let mut fields = Fields::default();
     fields.put("availableReplicas", status.available_replicas);
     fields.maybe("collisionCount", status.collision_count);
@@ -224,7 +224,7 @@ pub(super) fn daemon_set(set: &DaemonSet) -> Fields {
     fields
 }
 
-fn daemon_set_status(status: &DaemonSetStatus) -> Value {
+pub(super) fn daemon_set_status(status: &DaemonSetStatus) -> Value {
     let mut fields = Fields::default();
     fields.maybe("collisionCount", status.collision_count);
     fields.set("conditions", conditions(&status.conditions, ConditionStyle::Plain));
@@ -264,7 +264,7 @@ pub(super) fn job(job: &Job) -> Fields {
     fields
 }
 
-fn job_status(status: &JobStatus) -> Value {
+pub(super) fn job_status(status: &JobStatus) -> Value {
     let mut fields = Fields::default();
     fields.set("active", status.active);
     fields.set("completedIndexes", &status.completed_indexes);

@@ -1,6 +1,6 @@
 //! Values of objects, and comparisons with them.
 
-use crate::api::{Condition, ConditionStatus, ContainerState, ContainerStatus, Name, Object, Pod, render};
+use crate::api::{Condition, ConditionStatus, ContainerState, ContainerStatus, Name, Object, Pod, render, render_status};
 use crate::components::runtime::Glob;
 use regex_lite::Regex;
 use serde_json::Value as Json;
@@ -181,9 +181,21 @@ impl Field {
                 })
             }
             (Self::Condition(kind, field), _) => condition_value(object, *kind, field),
-            (Self::Path(steps), _) => Value::of_json(walk(&render(object), steps).unwrap_or(&Json::Null)),
+            (Self::Path(steps), _) => path_value(object, steps),
             _ => Value::Absent,
         }
+    }
+}
+
+/// Something in an object as kubectl prints it; most that is asked for is in its status.
+fn path_value(object: &Object, steps: &[Step]) -> Value {
+    let found = |json: &Json, steps: &[Step]| Value::of_json(walk(json, steps).unwrap_or(&Json::Null));
+    match steps.split_first() {
+        Some((Step::Field(first), rest)) if first == "status" => match render_status(object) {
+            Some(status) => found(&status, rest),
+            None => found(&render(object), steps),
+        },
+        _ => found(&render(object), steps),
     }
 }
 

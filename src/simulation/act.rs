@@ -19,19 +19,25 @@ impl Cluster {
     /// Does what is due.
     pub(super) fn act(&mut self, now: SimTime, place: usize, out: &mut Outbox<Message>) {
         let plan = self.plan.clone();
+        let TimedAction { at, action } = &plan.actions[place];
         self.user.insists = self.user.steadfast;
-        self.do_action(now, &plan.actions[place].action, out);
+        self.user.said = Some(SimTime::ZERO + *at);
+        self.do_action(now, action, out);
         self.user.insists = false;
+        self.user.said = None;
     }
 
-    /// A backup knows nothing of what was asked for since it was taken: whoever insists asks for it again.
+    /// A backup knows nothing of what was asked for since it was taken, or before and done since: whoever insists asks
+    /// for it again.
     pub(super) fn act_again(&mut self, now: SimTime, since: SimTime, out: &mut Outbox<Message>) {
         if !self.user.steadfast {
             return;
         }
         let plan = self.plan.clone();
         for (place, TimedAction { at, action }) in plan.actions.iter().enumerate() {
-            let is_lost = SimTime::ZERO + *at >= since && SimTime::ZERO + *at < now;
+            let said = SimTime::ZERO + *at;
+            let tried = self.user.delayed.get(&said).copied().unwrap_or(said);
+            let is_lost = tried >= since && said < now;
             let asks =
                 matches!(action, Action::Create(_) | Action::Apply(_) | Action::Patch { .. } | Action::Taint { .. });
             if is_lost && asks {

@@ -38,6 +38,10 @@ pub(super) struct User {
     pub(super) insists: bool,
     /// Whether all that the scenario says is.
     pub(super) steadfast: bool,
+    /// When the scenario said what is begun now, if it did.
+    pub(super) said: Option<SimTime>,
+    /// What it said that could not be done at once: when, and when it was last tried in vain.
+    pub(super) delayed: BTreeMap<SimTime, SimTime>,
     drains: Vec<DrainRun>,
     /// Calls that are not answered, and what they are for.
     open: BTreeMap<u32, Step>,
@@ -64,6 +68,8 @@ pub struct Complaint {
 struct Command {
     errand: Errand,
     insistent: bool,
+    /// When the scenario said so, if it did.
+    said: Option<SimTime>,
 }
 
 /// What a command does.
@@ -156,8 +162,8 @@ impl Cluster {
 
     /// The user gives commands, one after another.
     pub(super) fn user_does(&mut self, errands: impl IntoIterator<Item = Errand>, out: &mut Outbox<Message>) {
-        let insistent = self.user.insists;
-        self.user.waiting.extend(errands.into_iter().map(|errand| Command { errand, insistent }));
+        let (insistent, said) = (self.user.insists, self.user.said);
+        self.user.waiting.extend(errands.into_iter().map(|errand| Command { errand, insistent, said }));
         if self.user.current.is_none() {
             self.user.next(out);
         }
@@ -167,7 +173,7 @@ impl Cluster {
     pub(super) fn user_replied(&mut self, now: SimTime, id: u32, response: Response, out: &mut Outbox<Message>) {
         let step = self.user.open.remove(&id);
         if let Some(step @ (Step::Last | Step::Read)) = step
-            && self.user.tries_again((id, step), &response, out)
+            && self.user.tries_again(now, (id, step), &response, out)
         {
             return self.user.next(out);
         }
@@ -270,7 +276,13 @@ impl User {
     }
 
     /// Whether the command that is being done is given again later: its last call was not done, and may yet be.
-    fn tries_again(&mut self, (call, step): (u32, Step), response: &Response, out: &mut Outbox<Message>) -> bool {
+    fn tries_again(
+        &mut self,
+        now: SimTime,
+        (call, step): (u32, Step),
+        response: &Response,
+        out: &mut Outbox<Message>,
+    ) -> bool {
         let Err(error) = response else { return false };
         // A namespace that is being deleted is there for a while, and then is not.
         let final_word = match (&error.reason, &self.current) {
@@ -290,6 +302,7 @@ impl User {
             return false;
         }
         let Some(command) = self.current.take_if(|command| command.insistent) else { return false };
+        self.delayed.extend(command.said.map(|said| (said, now)));
         self.again.insert(call, command);
         out.after(RETRY, Message::User(UserMessage::Again { call }));
         true

@@ -99,10 +99,17 @@ fn wants_the_same(old: &Object, new: &Object) -> bool {
         }
         // Taints and cordons are free to change.
         (Object::Node(old), Object::Node(new)) => old.provider_id == new.provider_id && old.source == new.source,
-        (Object::ReplicaSet(old), Object::ReplicaSet(new)) => old.spec == new.spec,
-        (Object::Deployment(old), Object::Deployment(new)) => old.spec == new.spec,
+        // Of these, what a controller writes is free to change but for the selector.
+        (Object::ReplicaSet(old), Object::ReplicaSet(new)) => {
+            old.spec.source == new.spec.source && old.spec.selector == new.spec.selector
+        }
+        (Object::Deployment(old), Object::Deployment(new)) => {
+            old.spec.source == new.spec.source && old.spec.selector == new.spec.selector
+        }
+        (Object::DaemonSet(old), Object::DaemonSet(new)) => {
+            old.spec.source == new.spec.source && old.spec.selector == new.spec.selector
+        }
         (Object::StatefulSet(old), Object::StatefulSet(new)) => old.spec == new.spec,
-        (Object::DaemonSet(old), Object::DaemonSet(new)) => old.spec == new.spec,
         (Object::Job(old), Object::Job(new)) => old.spec == new.spec,
         (Object::CronJob(old), Object::CronJob(new)) => old.spec == new.spec,
         (Object::HorizontalPodAutoscaler(old), Object::HorizontalPodAutoscaler(new)) => old.spec == new.spec,

@@ -187,8 +187,14 @@ impl Field {
     }
 }
 
-/// Something in an object as kubectl prints it; most that is asked for is in its status.
+/// Something in an object as kubectl prints it. Most that is asked for is in its status, or an image: neither needs the
+/// whole object to be printed.
 fn path_value(object: &Object, steps: &[Step]) -> Value {
+    if let Object::Pod(pod) = object
+        && let Some(image) = image(pod, steps)
+    {
+        return Value::text(&image);
+    }
     let found = |json: &Json, steps: &[Step]| Value::of_json(walk(json, steps).unwrap_or(&Json::Null));
     match steps.split_first() {
         Some((Step::Field(first), rest)) if first == "status" => match render_status(object) {
@@ -197,6 +203,15 @@ fn path_value(object: &Object, steps: &[Step]) -> Value {
         },
         _ => found(&render(object), steps),
     }
+}
+
+/// The image at `spec.containers[0].image`.
+fn image(pod: &Pod, steps: &[Step]) -> Option<Name> {
+    let [Step::Field(spec), Step::Field(containers), Step::Index(place), Step::Field(image)] = steps else {
+        return None;
+    };
+    let meant = spec == "spec" && containers == "containers" && image == "image";
+    pod.spec.containers.get(*place).filter(|_| meant).map(|container| container.image)
 }
 
 fn pod_value(pod: &Pod, field: &str) -> Value {

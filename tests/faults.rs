@@ -795,6 +795,12 @@ fn what_the_swarm_has_shown_does_not_come_back() {
                (fault: WrongOwner(object: "deployment/web"), at: "51s", lasts: "155s")"#,
             "deployment(web).readyReplicas == 3 at 12m",
         ),
+        (
+            r#"(fault: Partition(of: [ControllerManager], direction: ToServer), at: "128s", lasts: "70s"),
+               (fault: StaleReads, at: "140s", lasts: "44s"),
+               (fault: WrongOwner(object: "deployment/web"), at: "146s", lasts: "23s")"#,
+            "deployment(web).readyReplicas == 3 at 12m",
+        ),
         // An Event that is told again, because the server could not be reached, is told before the next one.
         (
             r#"(fault: SlowNode(factor: 200), on: (nodes: "node-1"), at: "100s", lasts: "3m"),
@@ -894,6 +900,13 @@ fn a_quiet_cluster_comes_back_as_well() {
             "Pool(count: 1), Pool(name: \"late\", join: \"4m30s\")",
             "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: c, image: app}]}}",
             r#"(fault: ControllerManagerCrash, at: "4m25s", lasts: "5350ms")"#,
+        ),
+        // A node that is made anew is told of what it has.
+        (
+            "Pool(count: 3)",
+            include_str!("../scenarios/manifests/disk-on-a-lost-node.yaml"),
+            r#"(fault: StrictBudget, at: "1m", lasts: "8m"),
+               (fault: SpotReclaim(notice: "19s"), on: (nodes: "*"), at: "2m", lasts: "30s")"#,
         ),
     ];
     for (nodes, manifest, faults) in stories {

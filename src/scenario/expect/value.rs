@@ -1,6 +1,8 @@
 //! Values of objects, and comparisons with them.
 
-use crate::api::{Condition, ConditionStatus, ContainerState, ContainerStatus, Name, Object, Pod, render, render_status};
+use crate::api::{
+    Condition, ConditionStatus, ContainerState, ContainerStatus, Name, Object, Pod, render, render_status,
+};
 use crate::components::runtime::Glob;
 use regex_lite::Regex;
 use serde_json::Value as Json;

@@ -187,8 +187,11 @@ impl Cluster {
                 target(object, namespace.as_deref()).map(|target| scale(target, *before))
             }
             (FaultKind::ObjectLoss(_), Memory::Object(lost)) => Some(Request::Create(anew(lost))),
-            (FaultKind::WrongOwner(_), Memory::Object(lost)) => {
-                self.user_does([Errand::Apply(Arc::new(disowned(lost)))], out);
+            (FaultKind::WrongOwner(WrongOwner { object, namespace }), Memory::Object(lost)) => {
+                // Whoever reads may read what was.
+                let own = target(object, namespace.as_deref()).map(|found| owned_by(found, Value::Null));
+                let own = own.into_iter().map(Errand::Call);
+                self.user_does(own.chain([Errand::Apply(Arc::new(disowned(lost)))]), out);
                 None
             }
             (FaultKind::ConfigChange(ConfigChange { object, namespace, key, .. }), Memory::Object(before)) => {

@@ -50,6 +50,8 @@ pub struct AttachDetachController {
     /// Attachments that were told of, and refusals that were.
     announced: BTreeSet<Place>,
     refused: BTreeSet<Place>,
+    /// Attachments to nodes that were made anew since they were told of: their status does not say so any more.
+    untold: BTreeSet<Place>,
 }
 
 /// What one round does about a volume.
@@ -74,7 +76,7 @@ enum Action {
     Attach { node: Name },
     /// The node has it: its pods are told, and its status.
     Announce { node: Name, pods: Vec<ObjectReference> },
-    /// The node's status is told, which it could not be before.
+    /// The node's status is told once more.
     Report { node: Name },
     /// Another node has it.
     Refuse { pod: ObjectReference, why: Text },
@@ -138,7 +140,9 @@ impl Controller for AttachDetachController {
                     if self.announced.insert(place) {
                         let pods = pods.iter().map(|pod| Object::Pod(pod.clone()).reference()).collect();
                         actions.push(Action::Announce { node: *node, pods });
-                    } else if desk.queue.failures(key) > 0 && !is_reported(*node, device, informers) {
+                    } else if (self.untold.remove(&place) || desk.queue.failures(key) > 0)
+                        && !is_reported(*node, device, informers)
+                    {
                         actions.push(Action::Report { node: *node });
                     }
                 }
@@ -221,6 +225,7 @@ impl AttachDetachController {
             self.unwanted.remove(&(volume, node));
             self.mounted.remove(&(volume, node));
             self.announced.remove(&(volume, node));
+            self.untold.remove(&(volume, node));
         } else {
             nodes.insert(node, attachment.meta.index);
             self.volumes.entry(node).or_default().insert(volume);
@@ -228,13 +233,16 @@ impl AttachDetachController {
         wake(volume, desk);
     }
 
-    fn node_seen(&self, node: &Node, seen: &Seen<'_>, desk: &mut Desk<Key>) {
+    fn node_seen(&mut self, node: &Node, seen: &Seen<'_>, desk: &mut Desk<Key>) {
         let Some(volumes) = self.volumes.get(&node.meta.name).filter(|volumes| !volumes.is_empty()) else { return };
         let tells = |node: &Node| {
             let status = &node.status;
             (node.is_ready(), node.taints.clone(), status.volumes_in_use.clone(), status.volumes_attached.clone())
         };
         let old = seen.of::<Node>().and_then(|(old, _)| old);
+        if old.is_none() {
+            self.untold.extend(volumes.iter().map(|volume| (*volume, node.meta.name)));
+        }
         if seen.is_deletion() || old.is_none_or(|old| tells(old) != tells(node)) {
             volumes.iter().for_each(|volume| wake(*volume, desk));
         }

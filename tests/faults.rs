@@ -947,6 +947,42 @@ fn a_status_is_put_right_that_was_changed_before_the_answer_to_it_came() {
 }
 
 #[test]
+fn what_others_say_while_a_status_is_under_way_stands() {
+    // A kubelet's write is five seconds under way, as is what it read: in between others change a label and a condition.
+    let text = r#"Scenario(
+        duration: "1m",
+        nodes: [Pool(count: 1)],
+        manifests: [File("web.yaml")],
+        behaviors: [(pods: "web", containers: [(process: (duration: "20s", exit: (code: 0)))])],
+        actions: [
+            (at: "22s", do: Patch(object: "pod/web", patch: "{\"metadata\": {\"labels\": {\"app\": \"new\"}}}")),
+            (at: "23s", do: Patch(
+                object: "pod/web",
+                subresource: Some(Status),
+                patch: "{\"status\": {\"conditions\": [{\"type\": \"example.com/gate\", \"status\": \"True\"}]}}",
+            )),
+        ],
+        faults: [(
+            fault: ApiLatency(of: [Kubelet], direction: ToServer, calls: Writes, by: Constant("5s")),
+            at: "15s",
+            lasts: "30s",
+        )],
+        expect: [
+            "at 21s: not pod(web).condition(example.com/gate)",
+            "pod(web).phase == Succeeded",
+            "pod(web).metadata.labels.app == new",
+            "pod(web).condition(example.com/gate) == True",
+        ],
+    )"#;
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: web, labels: {app: old}}, spec: {restartPolicy: Never, \
+               containers: [{name: c, image: app}]}}";
+    let files = BTreeMap::from([("web.ron", text), ("web.yaml", pod)]);
+    let scenario = Scenario::load("web.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    let failed: Vec<_> = run(&scenario, 1).verdicts().into_iter().filter(|verdict| !verdict.met).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
 fn load_feels_whatever_a_machine_can_do() {
     // 90 requests a second of 5 ms CPU each: 26 times as slow, a machine of four CPUs serves a third of them; with a
     // tenth of a CPU, a container serves 20.

@@ -66,6 +66,36 @@ impl PodStatus {
         UNKNOWN.iter().find(|unknown| ***unknown == self).cloned().unwrap_or_else(|| Arc::new(self))
     }
 
+    /// Whether conditions of a type are written by kubelets alone (`PodConditionByKubelet`).
+    pub fn is_kubelets(kind: Name) -> bool {
+        kind == *POD_SCHEDULED
+            || kind == *READY
+            || kind == *INITIALIZED
+            || kind == *CONTAINERS_READY
+            || kind == *POD_READY_TO_START_CONTAINERS
+            || kind == *POD_RESIZE_PENDING
+            || kind == *POD_RESIZE_IN_PROGRESS
+            || kind == *ALL_CONTAINERS_RESTARTING
+    }
+
+    /// What is stored once a kubelet has patched it with what it made of an earlier version: what others have said of
+    /// the pod stands. None if that is what it wrote.
+    pub fn patched(&self, written: &Self) -> Option<Self> {
+        let is_others = |condition: &&Condition| !Self::is_kubelets(condition.kind);
+        let is_theirs = |condition: &&Condition| is_others(condition) && condition.kind != *DISRUPTION_TARGET;
+        let theirs =
+            |status: &Self| -> Vec<Condition> { status.conditions.iter().filter(is_theirs).cloned().collect() };
+        let same = self.conditions.iter().filter(is_theirs).eq(written.conditions.iter().filter(is_theirs));
+        let targeted = self.condition(*DISRUPTION_TARGET);
+        if same && (targeted.is_none() || written.condition(*DISRUPTION_TARGET).is_some()) {
+            return None;
+        }
+        let target = written.condition(*DISRUPTION_TARGET).or(targeted).cloned();
+        let own = written.conditions.iter().filter(|condition| Self::is_kubelets(condition.kind)).cloned();
+        let conditions = theirs(self).into_iter().chain(target).chain(own).collect();
+        Some(written.with_conditions(conditions))
+    }
+
     /// A condition by type.
     pub fn condition(&self, kind: Name) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.kind == kind)

@@ -3,7 +3,8 @@
 use super::{Server, has_generation, respond, wants_the_same};
 use crate::api::object::with_object;
 use crate::api::{
-    ApiError, ApiObject, Kind, Name, Object, Part, PatchKind, Response, Target, apply_patch, requests, validate_update,
+    ApiError, ApiObject, Kind, Metadata, Name, Object, Part, PatchKind, Response, Target, apply_patch, requests,
+    validate_update,
 };
 use crate::engine::SimTime;
 use crate::planted::{self, Bug};
@@ -12,21 +13,39 @@ use std::sync::Arc;
 impl Server {
     pub(super) fn update(&mut self, now: SimTime, object: Object, part: Part) -> Response {
         let kind = object.kind();
-        let object = if part == Part::Status { self.keep_attached(object) } else { object };
+        let object = if part == Part::Status { self.as_patched(object) } else { object };
         let done = with_object!(object, version => self.update_one(now, version, part))?;
         self.note_policy(kind);
         Ok(done)
     }
 
-    /// A kubelet patches what is its own of a node's status: what is attached is not (`nodeutil.PatchNodeStatus`).
-    fn keep_attached(&self, mut object: Object) -> Object {
-        if let Object::Node(node) = &mut object
-            && node.meta.resource_version == 0
-            && let Some(stored) = self.store.nodes.find(Name::default(), node.meta.name)
-            && stored.status.volumes_attached != node.status.volumes_attached
-        {
-            let status = Arc::make_mut(&mut Arc::make_mut(node).status);
-            status.volumes_attached.clone_from(&stored.status.volumes_attached);
+    /// A write that is bound to no version stands for a kubelet's patch, which has nothing but what is its own of a
+    /// status: of a node's not what is attached (`nodeutil.PatchNodeStatus`), of a pod's not what others say of it
+    /// (`PatchPodStatus`).
+    fn as_patched(&self, mut object: Object) -> Object {
+        match &mut object {
+            Object::Node(node) if node.meta.resource_version == 0 => {
+                if let Some(stored) = self.store.nodes.find(Name::default(), node.meta.name)
+                    && stored.status.volumes_attached != node.status.volumes_attached
+                {
+                    let status = Arc::make_mut(&mut Arc::make_mut(node).status);
+                    status.volumes_attached.clone_from(&stored.status.volumes_attached);
+                }
+            }
+            Object::Pod(pod) if pod.meta.resource_version == 0 => {
+                if let Some(stored) = self.store.pods.find(pod.meta.namespace, pod.meta.name) {
+                    let pod = Arc::make_mut(pod);
+                    let Metadata { labels, annotations, owner_references, finalizers, .. } = &stored.meta;
+                    pod.meta.labels.clone_from(labels);
+                    pod.meta.annotations.clone_from(annotations);
+                    pod.meta.owner_references.clone_from(owner_references);
+                    pod.meta.finalizers.clone_from(finalizers);
+                    if let Some(patched) = stored.status.patched(&pod.status) {
+                        pod.status = Arc::new(patched);
+                    }
+                }
+            }
+            _ => {}
         }
         object
     }
@@ -40,13 +59,7 @@ impl Server {
         self.check_update(&T::wrap(stored.clone()), &T::wrap(object.clone()), part)?;
         let mut object = Arc::unwrap_or_clone(object);
         match part {
-            Part::Status => {
-                // A write that is bound to no version stands for a kubelet's patch, which has nothing but a status.
-                if T::KIND == Kind::Pod && object.meta().resource_version == 0 {
-                    object.meta_mut().finalizers = stored.meta().finalizers.clone();
-                }
-                object.keep_spec_of(&stored);
-            }
+            Part::Status => object.keep_spec_of(&stored),
             Part::Main | Part::Resize | Part::EphemeralContainers | Part::Scale => {
                 object.keep_status_of(&stored);
                 if has_generation(T::KIND) {

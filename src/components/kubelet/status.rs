@@ -11,9 +11,8 @@ use super::resize::Resizing;
 use crate::api::names;
 use crate::api::{
     ALL_CONTAINERS_RESTARTING, CONTAINERS_READY, Condition, ConditionStatus, Container, ContainerState,
-    ContainerStatus, DISRUPTION_TARGET, INITIALIZED, Name, POD_READY_TO_START_CONTAINERS, POD_RESIZE_IN_PROGRESS,
-    POD_RESIZE_PENDING, POD_SCHEDULED, Pod, PodPhase, PodSpec, PodStatus, READY, Terminated, Text, Timestamp,
-    WallClock, WallTime,
+    ContainerStatus, DISRUPTION_TARGET, INITIALIZED, Name, POD_READY_TO_START_CONTAINERS, POD_SCHEDULED, Pod, PodPhase,
+    PodSpec, PodStatus, READY, Terminated, Text, Timestamp, WallClock, WallTime,
 };
 use crate::components::cri::{InstanceState, InstanceStatus, RuntimePod};
 use crate::engine::SimTime;
@@ -335,7 +334,7 @@ impl StatusInput<'_> {
         let (pod, spec) = (self.pod, &*self.pod.spec);
         let now = self.clock.at(self.now).truncated();
         let mut conditions: Vec<Condition> =
-            pod.status.conditions.iter().filter(|condition| !is_kubelets(condition.kind)).cloned().collect();
+            pod.status.conditions.iter().filter(|condition| !PodStatus::is_kubelets(condition.kind)).cloned().collect();
         if !self.terminal {
             let resizing = self.resizing.pending.iter().chain(&self.resizing.in_progress);
             conditions.extend(resizing.map(|condition| Condition::clone(condition)));
@@ -405,18 +404,6 @@ enum Group {
 /// The end of a container that nobody saw.
 pub fn lost(message: &str) -> Terminated {
     Terminated { exit_code: 137, reason: *CONTAINER_STATUS_UNKNOWN, message: message.into(), ..Terminated::default() }
-}
-
-/// Conditions that only kubelets write.
-pub fn is_kubelets(kind: Name) -> bool {
-    kind == *POD_SCHEDULED
-        || kind == *READY
-        || kind == *INITIALIZED
-        || kind == *CONTAINERS_READY
-        || kind == *POD_READY_TO_START_CONTAINERS
-        || kind == *POD_RESIZE_PENDING
-        || kind == *POD_RESIZE_IN_PROGRESS
-        || kind == *ALL_CONTAINERS_RESTARTING
 }
 
 /// Counts of container states that decide the phase.
@@ -598,11 +585,11 @@ pub fn ready_condition(spec: &PodSpec, conditions: &[Condition], status: &PodSta
 /// What is written to the API: the kubelet's status over the stored one (`mergePodStatus`).
 pub fn merge(pod: &Pod, stored: &PodStatus, new: &PodStatus, could_run: bool, now: Timestamp) -> PodStatus {
     let mut conditions = Vec::with_capacity(stored.conditions.len().max(new.conditions.len()));
-    conditions.extend(stored.conditions.iter().filter(|condition| !is_kubelets(condition.kind)).cloned());
+    conditions.extend(stored.conditions.iter().filter(|condition| !PodStatus::is_kubelets(condition.kind)).cloned());
     let mut merged = new.with_conditions(conditions);
     let ends = !stored.phase.is_terminal() && new.phase.is_terminal();
     for condition in &new.conditions {
-        if is_kubelets(condition.kind) {
+        if PodStatus::is_kubelets(condition.kind) {
             merged.conditions.push(condition.clone());
         } else if condition.kind == *DISRUPTION_TARGET && ends && !could_run {
             let mut target = condition.clone();

@@ -5,7 +5,7 @@
 
 use super::actions::restarts_after;
 use super::config::STATUS_SYNC_PERIOD;
-use super::status::{self, containers_ready_condition, is_kubelets, ready_condition};
+use super::status::{self, containers_ready_condition, ready_condition};
 use super::{Kubelet, KubeletMessage, PendingCall, PodState};
 use crate::api::{
     Condition, ContainerId, ContainerState, ContainerStatus, DISRUPTION_TARGET, DeleteOptions, Kind, Object, Part, Pod,
@@ -54,7 +54,7 @@ impl TrackedStatus {
 
     /// Whether a condition that is the kubelet's stands otherwise in the API.
     fn is_disputed(&self, pod: &Pod) -> bool {
-        let mut own = self.status.conditions.iter().filter(|condition| is_kubelets(condition.kind));
+        let mut own = self.status.conditions.iter().filter(|condition| PodStatus::is_kubelets(condition.kind));
         own.any(|own| pod.status.condition(own.kind).is_some_and(|there| there.status != own.status))
     }
 }
@@ -98,7 +98,7 @@ impl Kubelet {
             return;
         }
         for condition in &mut status.conditions {
-            if (is_kubelets(condition.kind) || condition.kind == *DISRUPTION_TARGET)
+            if (PodStatus::is_kubelets(condition.kind) || condition.kind == *DISRUPTION_TARGET)
                 && let Some(before) = old.condition(condition.kind)
                 && before.status == condition.status
             {
@@ -441,7 +441,7 @@ fn woke_probes(old: &PodStatus, new: &PodStatus) -> bool {
 
 /// Whether two statuses are the same in what kubelets own (`isPodStatusByKubeletEqual`).
 fn same_for_kubelet(old: &PodStatus, new: &PodStatus) -> bool {
-    let owned = |c: &&Condition| is_kubelets(c.kind) || c.kind == *DISRUPTION_TARGET;
+    let owned = |c: &&Condition| PodStatus::is_kubelets(c.kind) || c.kind == *DISRUPTION_TARGET;
     let own = |status: &PodStatus| status.conditions.iter().filter(owned).count();
     let kept = |condition: &Condition| new.condition(condition.kind) == Some(condition);
     old.same_but_conditions(new) && own(old) == own(new) && old.conditions.iter().filter(owned).all(kept)

@@ -108,8 +108,9 @@ fn ready(fact: &Moved<'_>) -> Seen {
 
 fn initialized(fact: &Version<'_>) -> Seen {
     let (_, pod) = fact.by_kubelet()?;
-    // What a kubelet refuses has no conditions, also if it ran before the kubelet started.
-    let refused = pod.is_terminal() && pod.status.containers.is_empty();
+    // What a kubelet refuses has no conditions, also if it ran before the kubelet started; nor is it said to have ended
+    // while it is being stopped because somebody has deleted it.
+    let refused = pod.status.containers.is_empty() && (pod.is_terminal() || pod.meta.is_terminating());
     let lost = fact.past.initialized && !refused && !pod.status.is_true(*INITIALIZED);
     lost.then(|| format!("{:?}", pod.status.condition(*INITIALIZED).map(|condition| condition.status)))
 }

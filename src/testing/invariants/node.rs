@@ -60,7 +60,9 @@ fn room_for_all(fact: &Moved<'_>) -> Seen {
     // Of the pods that the kubelet was not told are gone.
     let node = fact.kubelet.node().filter(|_| new)?;
     let restarted = fact.node.since > SimTime::ZERO || !fact.insight.cached().sandboxes.is_empty();
-    if restarted || fact.insight.key().is_static() || fact.insight.pod().is_terminal() {
+    let pod = fact.insight.pod();
+    // What is being deleted is not admitted: it is stopped, also if it was refused.
+    if restarted || fact.insight.key().is_static() || pod.is_terminal() || pod.meta.is_terminating() {
         return None;
     }
     let active = fact.kubelet.pods().filter(|insight| {

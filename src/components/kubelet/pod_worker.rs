@@ -426,6 +426,7 @@ impl Kubelet {
             self.kill_unclaimed(now, out);
             self.delete_orphaned_mirrors(out);
             self.restart_requested_pods(now, out);
+            self.begin_unknown_pods(now, out);
         }
         let done: Vec<PodKey> = self
             .pods
@@ -465,6 +466,16 @@ impl Kubelet {
         }
         if self.pods.values().any(|state| state.worker.as_ref().is_some_and(|worker| worker.restart_requested)) {
             self.want_housekeeping(now, out);
+        }
+    }
+
+    /// Begins with pods that are wanted and that no worker knows, such as one that was refused and of whose refusal
+    /// nothing is known any more.
+    fn begin_unknown_pods(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        let unknown = |state: &PodState| state.worker.is_none() && state.is_active();
+        let keys: Vec<PodKey> = self.pods.iter().filter(|(_, state)| unknown(state)).map(|(key, _)| *key).collect();
+        for key in keys {
+            self.update_pod(now, key, UpdateKind::Create, out);
         }
     }
 

@@ -307,9 +307,12 @@ impl Kubelet {
             Ok(Object::Pod(pod)) if Some(pod.meta.uid) == home => pod,
             Ok(_) => {
                 // Another pod of the same name: this one's status has no home any more. If that was an old answer, the
-                // pod's next sync has a status again.
+                // pod's next sync has a status again; one that was refused is begun with.
                 if let Some(state) = self.pods.get_mut(&key) {
                     state.status = None;
+                    if state.worker.is_none() {
+                        self.want_housekeeping(now, out);
+                    }
                 }
                 self.sync_in_time(now, key, out);
                 return self.write_next_status(now, out);

@@ -8,7 +8,7 @@ use crate::components::cri::{CriCall, PodKey};
 use crate::components::kubelet::{Kubelet, KubeletMessage};
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::engine::SimTime;
-use crate::simulation::{Cluster, Trace};
+use crate::simulation::{Cluster, FaultMessage, Trace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -211,6 +211,7 @@ fn touches(message: &Message, nodes: &BTreeMap<NodeIndex, NodePast>) -> Option<(
             (*node, call.filter(|(_, call)| !matches!(call, CriCall::PullImage { .. })).map(|(key, _)| *key))
         }
         Message::RuntimeChanged { node, pod } => (*node, Some(pod.key)),
+        Message::Fault(FaultMessage::Relist { client: Client::Kubelet(node) }) => (*node, None),
         Message::NetDone { client: crate::components::net::NetClient::Kubelet(node), .. }
         | Message::Reply { client: Client::Kubelet(node), .. } => (*node, None),
         _ => return None,

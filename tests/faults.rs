@@ -787,8 +787,8 @@ fn what_the_swarm_has_shown_does_not_come_back() {
                (fault: KubeletCrash, on: (nodes: "node-1"), at: "90100ms", lasts: "1s")"#,
             "deployment(web).readyReplicas == 3 at 12m",
         ),
-        // The garbage collector deletes nothing that has got other owners since it looked; who puts owners right does so
-        // also if the object is gone by then.
+        // The garbage collector deletes nothing that has got other owners since it looked; who puts owners right does
+        // so also if the object is gone by then.
         (
             r#"(fault: EtcdLeaderLoss, at: "60s", lasts: "196s"),
                (fault: ControllerManagerCrash, at: "50s", lasts: "150s"),
@@ -948,7 +948,7 @@ fn a_status_is_put_right_that_was_changed_before_the_answer_to_it_came() {
 
 #[test]
 fn what_others_say_while_a_status_is_under_way_stands() {
-    // A kubelet's write is five seconds under way, as is what it read: in between others change a label and a condition.
+    // A kubelet's write is five seconds under way: in between others change a label and a condition.
     let text = r#"Scenario(
         duration: "1m",
         nodes: [Pool(count: 1)],
@@ -1019,8 +1019,8 @@ fn load_feels_whatever_a_machine_can_do() {
 
 #[test]
 fn servers_that_are_cut_off_wait_for_those_that_they_need() {
-    // Half of the requests are for a server that is cut off from the one that it asks; that those from outside get to it
-    // is no help.
+    // Half of the requests are for a server that is cut off from the one that it asks; that those from outside get to
+    // it is no help.
     let text = r#"Scenario(
         duration: "4m",
         nodes: [Pool(count: 2)],

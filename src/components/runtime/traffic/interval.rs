@@ -351,12 +351,12 @@ fn outcome(
     if ways.is_empty() {
         return Outcome { refused: offered, ..Outcome::default() };
     }
-    let all = offered.share(1, ways.len() as i64);
+    let sent = offered.share(1, ways.len() as i64);
     let (mut good, mut late, mut latency) = (0, 0, SimDuration::ZERO);
     for way in ways {
         // What does not get through is waited for in vain.
-        let each = all.share(way.open, WHOLE);
-        late += all - each;
+        let each = sent.share(way.open, WHOLE);
+        late += sent - each;
         latency += sender.timeout.mul_ratio((WHOLE - way.open).unsigned_abs(), WHOLE.unsigned_abs());
         match &way.to {
             Answerer::Nobody => {}

@@ -921,6 +921,14 @@ fn a_quiet_cluster_comes_back_as_well() {
     }
 }
 
+/// A scenario of the manifests of `web.yaml` meets what it expects.
+fn all_is_as_expected(text: &str, manifests: &str) {
+    let files = BTreeMap::from([("web.ron", text), ("web.yaml", manifests)]);
+    let scenario = Scenario::load("web.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    let failed: Vec<_> = run(&scenario, 1).verdicts().into_iter().filter(|verdict| !verdict.met).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
 #[test]
 fn a_status_is_put_right_that_was_changed_before_the_answer_to_it_came() {
     // The pod's Ready is written after 15 seconds and answered after 20; somebody else denies it between the two.
@@ -940,10 +948,7 @@ fn a_status_is_put_right_that_was_changed_before_the_answer_to_it_came() {
         expect: ["at 16s: pod(web).ready", "at 18s: not pod(web).ready", "pod(web).ready"],
     )"#;
     let pod = "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: c, image: app}]}}";
-    let files = BTreeMap::from([("web.ron", text), ("web.yaml", pod)]);
-    let scenario = Scenario::load("web.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
-    let failed: Vec<_> = run(&scenario, 1).verdicts().into_iter().filter(|verdict| !verdict.met).collect();
-    assert!(failed.is_empty(), "{failed:?}");
+    all_is_as_expected(text, pod);
 }
 
 #[test]
@@ -976,10 +981,7 @@ fn what_others_say_while_a_status_is_under_way_stands() {
     )"#;
     let pod = "{apiVersion: v1, kind: Pod, metadata: {name: web, labels: {app: old}}, spec: {restartPolicy: Never, \
                containers: [{name: c, image: app}]}}";
-    let files = BTreeMap::from([("web.ron", text), ("web.yaml", pod)]);
-    let scenario = Scenario::load("web.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
-    let failed: Vec<_> = run(&scenario, 1).verdicts().into_iter().filter(|verdict| !verdict.met).collect();
-    assert!(failed.is_empty(), "{failed:?}");
+    all_is_as_expected(text, pod);
 }
 
 #[test]
@@ -1011,10 +1013,7 @@ fn load_feels_whatever_a_machine_can_do() {
     let pod = "{apiVersion: v1, kind: Pod, metadata: {name: web, labels: {app: web}}, spec: {containers: [{name: c, \
                image: app, ports: [{containerPort: 80}], resources: {requests: {cpu: 50m}, limits: {cpu: 2}}}]}}\n---\n\
                {apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: web}, ports: [{port: 80}]}}";
-    let files = BTreeMap::from([("web.ron", text.as_str()), ("web.yaml", pod)]);
-    let scenario = Scenario::load("web.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
-    let failed: Vec<_> = run(&scenario, 1).verdicts().into_iter().filter(|verdict| !verdict.met).collect();
-    assert!(failed.is_empty(), "{failed:?}");
+    all_is_as_expected(&text, pod);
 }
 
 #[test]
@@ -1024,7 +1023,7 @@ fn servers_that_are_cut_off_wait_for_those_that_they_need() {
     let text = r#"Scenario(
         duration: "4m",
         nodes: [Pool(count: 2)],
-        manifests: [File("shop.yaml")],
+        manifests: [File("web.yaml")],
         behaviors: [
             (pods: "front-*", containers: [(process: (
                 listen: [(port: 80)],
@@ -1056,10 +1055,7 @@ fn servers_that_are_cut_off_wait_for_those_that_they_need() {
     };
     let manifests = [pod("front-1", "node-1"), pod("front-2", "node-2"), pod("back", "node-1")].concat()
         + &[service("front"), service("back")].concat();
-    let files = BTreeMap::from([("web.ron", text), ("shop.yaml", manifests.as_str())]);
-    let scenario = Scenario::load("web.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
-    let failed: Vec<_> = run(&scenario, 1).verdicts().into_iter().filter(|verdict| !verdict.met).collect();
-    assert!(failed.is_empty(), "{failed:?}");
+    all_is_as_expected(text, &manifests);
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(super) struct User {
     pub(super) steadfast: bool,
     /// When the scenario said what is begun now, if it did.
     pub(super) said: Option<SimTime>,
-    /// What it said that could not be done at once: when, and when it was last tried in vain.
+    /// What it said that could not be done at once: when, and when it was last to be tried again.
     pub(super) delayed: BTreeMap<SimTime, SimTime>,
     drains: Vec<DrainRun>,
     /// Calls that are not answered, and what they are for.
@@ -302,7 +302,7 @@ impl User {
             return false;
         }
         let Some(command) = self.current.take_if(|command| command.insistent) else { return false };
-        self.delayed.extend(command.said.map(|said| (said, now)));
+        self.delayed.extend(command.said.map(|said| (said, now + RETRY)));
         self.again.insert(call, command);
         out.after(RETRY, Message::User(UserMessage::Again { call }));
         true

@@ -87,9 +87,14 @@ impl Checker {
             self.nodes.insert(node, around);
             return;
         }
-        let fact = Called { now, call, key, kubelet, past: &past, node: &around };
-        let object = || name_on_node(kubelet, key);
-        self.hold(now, object, |law| if let Law::Called(check) = law { check(&fact) } else { None });
+        // A pod that comes from a backup may be bound anew: what another node did of it is not known there.
+        let uid = kubelet.pod(key).map(|insight| insight.pod().meta.uid);
+        let restored = uid.and_then(|uid| self.pods.get(&uid)).is_some_and(|past| past.restored);
+        if !restored {
+            let fact = Called { now, call, key, kubelet, past: &past, node: &around };
+            let object = || name_on_node(kubelet, key);
+            self.hold(now, object, |law| if let Law::Called(check) = law { check(&fact) } else { None });
+        }
         past.called(call);
         around.calls.insert(id, (key, call.clone()));
         self.on_nodes.insert((node, key), past);

@@ -81,19 +81,15 @@ impl PodStatus {
     /// What is stored once a kubelet has patched it with what it made of an earlier version: what others have said of
     /// the pod stands. None if that is what it wrote.
     pub fn patched(&self, written: &Self) -> Option<Self> {
-        let is_others = |condition: &&Condition| !Self::is_kubelets(condition.kind);
-        let is_theirs = |condition: &&Condition| is_others(condition) && condition.kind != *DISRUPTION_TARGET;
-        let theirs =
-            |status: &Self| -> Vec<Condition> { status.conditions.iter().filter(is_theirs).cloned().collect() };
-        let same = self.conditions.iter().filter(is_theirs).eq(written.conditions.iter().filter(is_theirs));
-        let targeted = self.condition(*DISRUPTION_TARGET);
-        if same && (targeted.is_none() || written.condition(*DISRUPTION_TARGET).is_some()) {
+        let is_theirs = |c: &&Condition| !Self::is_kubelets(c.kind) && c.kind != *DISRUPTION_TARGET;
+        let theirs = self.conditions.iter().filter(is_theirs);
+        let (before, after) = (self.condition(*DISRUPTION_TARGET), written.condition(*DISRUPTION_TARGET));
+        let same = theirs.clone().eq(written.conditions.iter().filter(is_theirs));
+        if same && (before.is_none() || after.is_some()) {
             return None;
         }
-        let target = written.condition(*DISRUPTION_TARGET).or(targeted).cloned();
-        let own = written.conditions.iter().filter(|condition| Self::is_kubelets(condition.kind)).cloned();
-        let conditions = theirs(self).into_iter().chain(target).chain(own).collect();
-        Some(written.with_conditions(conditions))
+        let own = written.conditions.iter().filter(|condition| Self::is_kubelets(condition.kind));
+        Some(written.with_conditions(theirs.chain(after.or(before)).chain(own).cloned().collect()))
     }
 
     /// A condition by type.

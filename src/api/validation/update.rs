@@ -4,7 +4,7 @@
 
 use super::{At, Errors, Json};
 use crate::api::lower::{FieldValidation, Lowering, Validation};
-use crate::api::{ContainerState, FieldError, Object, Part, Pod, render, requests};
+use crate::api::{ContainerState, FieldError, Object, Part, Pod, Selector, render, requests};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -93,28 +93,32 @@ pub fn validate_update(old: &Object, new: &Object, part: Part) -> Vec<FieldError
 }
 
 fn wants_the_same(old: &Object, new: &Object) -> bool {
+    // What a controller writes of these is free to change.
+    if let (Some(was), Some(is)) = (fixed_selector(old), fixed_selector(new)) {
+        return source(old) == source(new) && was == is;
+    }
     match (old, new) {
         (Object::Pod(old), Object::Pod(new)) => {
             (Arc::ptr_eq(&old.spec, &new.spec) || old.spec == new.spec) && old.node_name == new.node_name
         }
         // Taints and cordons are free to change.
         (Object::Node(old), Object::Node(new)) => old.provider_id == new.provider_id && old.source == new.source,
-        // Of these, what a controller writes is free to change but for the selector.
-        (Object::ReplicaSet(old), Object::ReplicaSet(new)) => {
-            old.spec.source == new.spec.source && old.spec.selector == new.spec.selector
-        }
-        (Object::Deployment(old), Object::Deployment(new)) => {
-            old.spec.source == new.spec.source && old.spec.selector == new.spec.selector
-        }
-        (Object::DaemonSet(old), Object::DaemonSet(new)) => {
-            old.spec.source == new.spec.source && old.spec.selector == new.spec.selector
-        }
         (Object::StatefulSet(old), Object::StatefulSet(new)) => old.spec == new.spec,
         (Object::Job(old), Object::Job(new)) => old.spec == new.spec,
         (Object::CronJob(old), Object::CronJob(new)) => old.spec == new.spec,
         (Object::HorizontalPodAutoscaler(old), Object::HorizontalPodAutoscaler(new)) => old.spec == new.spec,
         (Object::Event(_) | Object::EndpointSlice(_) | Object::Endpoints(_), _) => true,
         _ => false,
+    }
+}
+
+/// The selector of a workload of which nothing else is fixed.
+fn fixed_selector(object: &Object) -> Option<&Selector> {
+    match object {
+        Object::ReplicaSet(object) => Some(&object.spec.selector),
+        Object::Deployment(object) => Some(&object.spec.selector),
+        Object::DaemonSet(object) => Some(&object.spec.selector),
+        _ => None,
     }
 }
 

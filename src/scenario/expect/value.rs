@@ -198,13 +198,13 @@ fn path_value(object: &Object, steps: &[Step]) -> Value {
         return Value::text(&image);
     }
     let found = |json: &Json, steps: &[Step]| Value::of_json(walk(json, steps).unwrap_or(&Json::Null));
-    match steps.split_first() {
-        Some((Step::Field(first), rest)) if first == "status" => match render_status(object) {
-            Some(status) => found(&status, rest),
-            None => found(&render(object), steps),
-        },
-        _ => found(&render(object), steps),
+    if let Some((Step::Field(first), rest)) = steps.split_first()
+        && first == "status"
+        && let Some(status) = render_status(object)
+    {
+        return found(&status, rest);
     }
+    found(&render(object), steps)
 }
 
 /// The image at `spec.containers[0].image`.

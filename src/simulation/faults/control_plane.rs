@@ -278,10 +278,9 @@ impl Cluster {
     /// The leases of nodes, as a process that starts finds them: to it, every node was heard of a moment ago. Of some a
     /// lease is renewed before they are there.
     fn heartbeats(&self, now: SimTime) -> Vec<(Name, Heartbeat)> {
-        let heartbeat = |kubelet: &Kubelet, node: NodeIndex| {
-            let silent = self.faults.silent.contains(&node);
-            let stopped = silent.then_some(Heartbeat::Stopped(now));
-            stopped.or_else(|| kubelet.is_up().then_some(Heartbeat::Beats))
+        let heartbeat = |kubelet: &Kubelet, node: NodeIndex| match self.faults.silent.contains(&node) {
+            true => Some(Heartbeat::Stopped(now)),
+            false => kubelet.is_up().then_some(Heartbeat::Beats),
         };
         let nodes = (0..).map(NodeIndex).zip(&self.kubelets);
         nodes.filter_map(|(node, kubelet)| Some((kubelet.name(), heartbeat(kubelet, node)?))).collect()

@@ -259,9 +259,9 @@ fn disowned(lost: &Object) -> Applied {
     let object = anew(lost);
     let meta = object.meta();
     let (name, namespace) = (meta.name.as_str(), meta.namespace.as_str());
-    let says = |metadata: Value| json!({"metadata": metadata});
-    let manifest = says(json!({"name": name, "namespace": namespace}));
-    let last = says(json!({"name": name, "namespace": namespace, "ownerReferences": []}));
+    let manifest = json!({"metadata": {"name": name, "namespace": namespace}});
+    let mut last = manifest.clone();
+    last["metadata"]["ownerReferences"] = json!([]);
     Applied { manifest, last: Some(last), object }
 }
 

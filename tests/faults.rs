@@ -761,6 +761,13 @@ fn what_the_swarm_has_shown_does_not_come_back() {
                (fault: EtcdRestore, at: "1m", lasts: "2m")"#,
             "eventually not node(node-2).schedulable from 2m50s",
         ),
+        // Also if it was begun before, and no server would do it until later.
+        (
+            r#"(fault: Cordon, on: (nodes: "node-2"), at: "30s", lasts: "40s"),
+               (fault: EtcdLeaderLoss, at: "60s", lasts: "60s"),
+               (fault: EtcdRestore, at: "80s", lasts: "100s")"#,
+            "eventually node(node-2).schedulable from 130s until 170s",
+        ),
         // Whoever calls twice is answered after both: a status is not followed by an older one.
         (
             r#"(fault: DuplicateCalls(of: [Kubelet], percent: 100), lasts: "5m"),

@@ -36,8 +36,7 @@ impl Cluster {
         let plan = self.plan.clone();
         for (place, TimedAction { at, action }) in plan.actions.iter().enumerate() {
             let said = SimTime::ZERO + *at;
-            let tried = self.user.delayed.get(&said).copied().unwrap_or(said);
-            let is_lost = tried >= since && said < now;
+            let is_lost = self.user.tried(said) >= since && said < now;
             let asks =
                 matches!(action, Action::Create(_) | Action::Apply(_) | Action::Patch { .. } | Action::Taint { .. });
             if is_lost && asks {

@@ -38,10 +38,10 @@ pub(super) struct User {
     pub(super) insists: bool,
     /// Whether all that the scenario says is.
     pub(super) steadfast: bool,
-    /// When the scenario said what is begun now, if it did.
+    /// When what is begun now was first to be done, if that is to be known.
     pub(super) said: Option<SimTime>,
-    /// What it said that could not be done at once: when, and when it was last to be tried again.
-    pub(super) delayed: BTreeMap<SimTime, SimTime>,
+    /// What could not be done at once: when it was first to be done, and when it was last to be tried again.
+    delayed: BTreeMap<SimTime, SimTime>,
     drains: Vec<DrainRun>,
     /// Calls that are not answered, and what they are for.
     open: BTreeMap<u32, Step>,
@@ -68,7 +68,7 @@ pub struct Complaint {
 struct Command {
     errand: Errand,
     insistent: bool,
-    /// When the scenario said so, if it did.
+    /// When it was first to be done, if that is to be known.
     said: Option<SimTime>,
 }
 
@@ -306,6 +306,11 @@ impl User {
         self.again.insert(call, command);
         out.after(RETRY, Message::User(UserMessage::Again { call }));
         true
+    }
+
+    /// When what was to be done at a time was last tried.
+    pub(super) fn tried(&self, said: SimTime) -> SimTime {
+        self.delayed.get(&said).copied().unwrap_or(said)
     }
 
     /// Begins the next command.

@@ -200,7 +200,7 @@ pub(super) struct Faults {
     rivals: u32,
     /// When the store was last restored from a backup.
     restored: Option<SimTime>,
-    /// What was put right, and when, while there was a backup that does not know of it.
+    /// What was put right, and when, where a backup may be restored that does not know of it.
     mended: Vec<(SimTime, Strike)>,
 }
 
@@ -400,6 +400,7 @@ impl Cluster {
         let fault = &plan.faults[strike.fault as usize];
         // Whoever puts something right does so until it is.
         self.user.insists = true;
+        self.user.said = Some(now);
         match fault.kind.info().subject {
             Subject::Cluster if self.heal_operation(strike, &fault.kind, out) => {}
             Subject::Cluster | Subject::Wires => self.heal_control_plane(now, id, strike, &fault.kind, out),
@@ -411,28 +412,27 @@ impl Cluster {
             Subject::Pods | Subject::Scope => self.heal_pods(now, id, strike, &fault.kind, out),
         }
         self.user.insists = false;
+        self.user.said = None;
     }
 
-    /// What people put right is remembered for as long as there is a backup that does not know of it.
+    /// What people put right is remembered where a backup may be restored that does not know of it.
     fn note_mended(&mut self, now: SimTime, strike: &Strike) {
-        let backed_up = self.blows().any(|(kind, _)| matches!(kind, FaultKind::EtcdRestore));
-        let plan = self.plan.clone();
-        if backed_up && plan.faults[strike.fault as usize].kind.is_written() {
+        let faults = &self.plan.faults;
+        let restores = faults.iter().any(|fault| matches!(fault.kind, FaultKind::EtcdRestore));
+        if restores && faults[strike.fault as usize].kind.is_written() {
             self.faults.mended.push((now, strike.clone()));
         }
     }
 
-    /// A backup was restored that was taken at the beginning of a strike: what was put right since then is put right
-    /// again.
+    /// A backup was restored that was taken at the beginning of a strike: what was put right since then, or before and
+    /// done since, is put right again.
     fn mend_again(&mut self, now: SimTime, id: u32, since: SimTime, out: &mut Outbox<Message>) {
-        let mended: Vec<(SimTime, Strike)> = self.faults.mended.clone();
-        for (_, strike) in mended.into_iter().filter(|(at, _)| *at >= since) {
+        let lost = self.faults.mended.iter().filter(|(at, _)| self.user.tried(*at) >= since);
+        let lost: Vec<Strike> = lost.map(|(_, strike)| strike.clone()).collect();
+        for strike in lost {
             self.put_right(now, id, &strike, out);
         }
         self.act_again(now, since, out);
-        if !self.blows().any(|(kind, _)| matches!(kind, FaultKind::EtcdRestore)) {
-            self.faults.mended.clear();
-        }
     }
 
     /// The name by which a target's chance is keyed.

@@ -11,6 +11,7 @@ mod decimal;
 mod event;
 mod human_duration;
 mod labels;
+mod loose_order;
 mod lower;
 mod meta;
 mod name;
@@ -35,6 +36,7 @@ pub use clock::*;
 pub use event::*;
 pub use human_duration::{human_duration, short_human_duration};
 pub use labels::*;
+pub use loose_order::sort_loosely;
 pub(crate) use lower::number;
 pub use lower::{
     CustomKind, CustomKinds, FieldValidation, INERT_KINDS, InertKind, Lowered, Lowering, ServedKind, Validation, lower,

@@ -4,7 +4,7 @@
 //! `LogarithmicScaleDown`: among pods of about the same age the identity decides, so that it is not always the
 //! youngest.
 
-use crate::api::{Name, Pod, PodPhase, Timestamp, WallTime, names};
+use crate::api::{Name, Pod, PodPhase, Timestamp, WallTime, names, sort_loosely};
 use std::cmp::{Ordering, Reverse};
 use std::sync::Arc;
 
@@ -13,8 +13,11 @@ names! {
 }
 
 /// Sorts pods so that those which go first come first. `rank` is the number of related pods on the pod's node.
-pub fn sort_by_rank(pods: &mut [(Arc<Pod>, i32)], now: WallTime) {
-    pods.sort_by(|(a, a_rank), (b, b_rank)| compare(a, b, Some((*a_rank, *b_rank)), now));
+///
+/// The order contradicts itself: of two pods that are ready for as long the restarts and ages decide, of two in one
+/// bucket that are not the identity.
+pub fn sort_by_rank(pods: &mut Vec<(Arc<Pod>, i32)>, now: WallTime) {
+    sort_loosely(pods, |(a, a_rank), (b, b_rank)| compare(a, b, Some((*a_rank, *b_rank)), now));
 }
 
 /// The same without ranks and costs, as the Job controller sorts (`ActivePods`): ages are compared as they are.
@@ -139,7 +142,7 @@ mod tests {
         // `TestSortingActivePodsWithRanks`, control-plane.md 3.2: the left pod goes first.
         let now = Timestamp::from_unix_secs(NOW).wall();
         let first = |a: Case, a_rank: i32, b: Case, b_rank: i32| {
-            let mut pods = [(pod(&b), b_rank), (pod(&a), a_rank)];
+            let mut pods = vec![(pod(&b), b_rank), (pod(&a), a_rank)];
             sort_by_rank(&mut pods, now);
             assert_eq!(pods[0].0.meta.uid, Uid::from_bits(a.uid));
         };
@@ -155,6 +158,23 @@ mod tests {
         first(Case { uid: 9, restarts: 2, ..RUNNING }, 1, RUNNING, 1);
         first(Case { uid: 9, age: 20, ..RUNNING }, 1, RUNNING, 1);
         first(Case { uid: 4, ..RUNNING }, 1, RUNNING, 1);
+    }
+
+    #[test]
+    fn an_order_that_contradicts_itself_breaks_nothing() {
+        // Ready for one of three spans of one bucket, restarted more or less often.
+        let now = Timestamp::from_unix_secs(NOW).wall();
+        let case = |n: u128| Case {
+            uid: n * 7 % 100,
+            ready_for: Some(70 + (n % 3) as i64),
+            restarts: n as u32 % 5,
+            ..RUNNING
+        };
+        let mut pods: Vec<_> = (0..100).map(|n| (pod(&case(n)), 1)).collect();
+        sort_by_rank(&mut pods, now);
+        let mut uids: Vec<_> = pods.iter().map(|(pod, _)| pod.meta.uid).collect();
+        uids.sort_unstable();
+        assert_eq!(uids, (0..100).map(Uid::from_bits).collect::<Vec<_>>());
     }
 
     #[test]

@@ -82,6 +82,9 @@ impl Scheduler {
 
     /// Waiting pods may be let go now that others are there.
     fn ask_waiting_pods_again(&mut self, now: SimTime, but: u32, out: &mut Outbox<Message>) {
+        if self.parts.setup.profiles.iter().all(|profile| profile.permitters().next().is_none()) {
+            return;
+        }
         let waiting = |(index, binding): (&u32, &Binding)| {
             let waits = matches!(&binding.stage, Stage::Waiting(waits) if !waits.is_empty());
             (waits && *index != but).then_some((*index, binding.queued.attempts))

@@ -5,6 +5,7 @@
 //! `sigs.k8s.io/yaml` writes. Only what JSON can hold: no anchors, tags or flow style.
 
 use super::go;
+use crate::api::sort_loosely;
 use serde_json::Value;
 use std::cmp::Ordering;
 use std::fmt::Write;
@@ -54,7 +55,7 @@ impl Emitter {
 
     fn mapping(&mut self, map: &serde_json::Map<String, Value>, indent: usize) {
         let mut entries: Vec<_> = map.iter().collect();
-        entries.sort_by(|a, b| natural_order(a.0, b.0));
+        sort_loosely(&mut entries, |a, b| natural_order(a.0, b.0));
         for (key, value) in entries {
             self.start_line(indent);
             let simple = key.len() <= LONGEST_SIMPLE_KEY && !key.contains('\n');
@@ -390,7 +391,7 @@ fn is_time(text: &str) -> bool {
     }
 }
 
-/// Letters after everything else, runs of digits by their number.
+/// Letters after everything else, runs of digits by their number: `1z` is before `2`, that before `10`, that before `1z`.
 fn natural_order(a: &str, b: &str) -> Ordering {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let Some(i) = (0..a.len().min(b.len())).find(|&i| a[i] != b[i]) else {
@@ -472,8 +473,8 @@ mod tests {
 
     #[test]
     fn keys_are_in_natural_order() {
-        let mut keys = ["a10", "a9", "b", "a-b", "A", "1", "a", "a.b"];
-        keys.sort_by(|a, b| natural_order(a, b));
+        let mut keys = vec!["a10", "a9", "b", "a-b", "A", "1", "a", "a.b"];
+        sort_loosely(&mut keys, |a, b| natural_order(a, b));
         assert_eq!(keys, ["1", "A", "a", "a-b", "a.b", "a9", "a10", "b"]);
     }
 }

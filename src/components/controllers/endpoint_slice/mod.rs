@@ -17,6 +17,7 @@ use crate::api::{
 use crate::engine::SimDuration;
 use crate::planted::{self, Bug};
 use packing::{Packed, Wanted};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -77,10 +78,14 @@ impl Controller for EndpointSliceController {
         let slices = informers.controlled::<EndpointSlice>(service.meta.uid);
         let mut wanted: Wanted = BTreeMap::new();
         if let Some(selected) = informers.service_pods(service.meta.index) {
+            let offered = Offered::by(service);
             for pod in informers.pods_at(&selected.pods) {
                 let node = store.nodes.find(Name::default(), pod.node_name).map(|node| &**node);
-                if let Some(endpoint) = endpoint(service, &pod, node) {
-                    wanted.entry(ports(service, &pod)).or_default().push(endpoint);
+                let Some(endpoint) = endpoint(service, &pod, node) else { continue };
+                let ports = offered.on(&pod);
+                match wanted.get_mut(&*ports) {
+                    Some(endpoints) => endpoints.push(endpoint),
+                    None => drop(wanted.insert(ports.into_owned(), vec![endpoint])),
                 }
             }
         }
@@ -133,20 +138,41 @@ pub(super) fn has_own_name(service: &Service, pod: &Pod) -> bool {
     pod.spec.subdomain == service.meta.name && !pod.spec.hostname.is_empty()
 }
 
-/// The ports of a Service on a pod; a name that the pod does not know is left out (`getEndpointPorts`).
-pub(super) fn ports(service: &Service, pod: &Pod) -> Vec<(Name, Name, u16)> {
-    let number = |port: &ServicePort| match port.target {
-        Port::Number(number) => Some(number),
-        Port::Named(name) => pod
-            .spec
-            .containers
-            .iter()
-            .chain(pod.spec.sidecars())
-            .flat_map(|container| &container.ports)
-            .find(|have| have.name == name && have.protocol == port.protocol)
-            .map(|have| have.container_port),
-    };
-    service.ports.iter().filter_map(|port| Some((port.name, port.protocol, number(port)?))).collect()
+/// The ports that a Service offers on its pods (`getEndpointPorts`).
+#[derive(Debug)]
+pub(super) struct Offered<'a> {
+    ports: &'a [ServicePort],
+    /// They, if none goes by a name: then they are the same on all pods.
+    numbered: Option<Vec<(Name, Name, u16)>>,
+}
+
+impl<'a> Offered<'a> {
+    pub(super) fn by(service: &'a Service) -> Self {
+        let number = |port: &ServicePort| match port.target {
+            Port::Number(number) => Some((port.name, port.protocol, number)),
+            Port::Named(_) => None,
+        };
+        Self { ports: &service.ports, numbered: service.ports.iter().map(number).collect() }
+    }
+
+    /// Those on a pod; a name that the pod does not know is left out.
+    pub(super) fn on(&self, pod: &Pod) -> Cow<'_, [(Name, Name, u16)]> {
+        if let Some(ports) = &self.numbered {
+            return Cow::Borrowed(ports);
+        }
+        let number = |port: &ServicePort| match port.target {
+            Port::Number(number) => Some(number),
+            Port::Named(name) => pod
+                .spec
+                .containers
+                .iter()
+                .chain(pod.spec.sidecars())
+                .flat_map(|container| &container.ports)
+                .find(|have| have.name == name && have.protocol == port.protocol)
+                .map(|have| have.container_port),
+        };
+        self.ports.iter().filter_map(|port| Some((port.name, port.protocol, number(port)?))).collect()
+    }
 }
 
 /// Whether a Service's slices may say something else because of a change (`podEndpointsChanged`).

@@ -5,7 +5,7 @@ use super::super::flow::{Flow, Step};
 use super::super::work_queue::Key;
 use super::{Ports, TRIGGER_TIME};
 use crate::api::{
-    DeleteOptions, Endpoint, EndpointSlice, ErrorReason, Kind, Metadata, Name, Object, Part, Request, Target,
+    DeleteOptions, Endpoint, EndpointSlice, ErrorReason, FastMap, Kind, Metadata, Name, Object, Part, Request, Target,
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
@@ -69,7 +69,7 @@ pub(in super::super) fn pack(
     }
     for (ports, endpoints) in wanted {
         let have = by_ports.remove(&ports).unwrap_or_default();
-        fill(model, &ports.into(), &have, endpoints, &mut packed);
+        fill(model, &ports.into(), &have, &endpoints, &mut packed);
     }
     packed.delete.extend(by_ports.into_values().flatten());
     if never_none {
@@ -99,21 +99,25 @@ fn keep_one(model: &EndpointSlice, slices: &[Arc<EndpointSlice>], packed: &mut P
 }
 
 /// One group of ports (`reconcileByPortMapping`).
-fn fill(model: &EndpointSlice, ports: &Ports, have: &[Arc<EndpointSlice>], wanted: Vec<Endpoint>, packed: &mut Packed) {
+fn fill(model: &EndpointSlice, ports: &Ports, have: &[Arc<EndpointSlice>], wanted: &[Endpoint], packed: &mut Packed) {
     let key = |endpoint: &Endpoint| (endpoint.pod_uid, endpoint.address);
-    let mut new: BTreeMap<_, Endpoint> = wanted.iter().map(|endpoint| (key(endpoint), endpoint.clone())).collect();
+    let mut new: FastMap<_, &Endpoint> = wanted.iter().map(|endpoint| (key(endpoint), endpoint)).collect();
     let (mut changed, mut unchanged) = (Vec::new(), Vec::new());
     for slice in have {
-        let kept: Vec<Endpoint> = slice.endpoints.iter().filter_map(|old| new.remove(&key(old))).collect();
+        let kept: Vec<&Endpoint> = slice.endpoints.iter().filter_map(|old| new.remove(&key(old))).collect();
         if kept.is_empty() {
             packed.delete.push(slice.clone());
-        } else if kept != slice.endpoints {
-            changed.push(EndpointSlice { endpoints: kept, ..EndpointSlice::clone(slice) });
+        } else if kept.iter().copied().ne(&slice.endpoints) {
+            let endpoints = kept.into_iter().cloned().collect();
+            changed.push(EndpointSlice { endpoints, ..EndpointSlice::clone(slice) });
         } else {
             unchanged.push(slice.clone());
         }
     }
-    let mut new: VecDeque<Endpoint> = wanted.into_iter().filter(|endpoint| new.contains_key(&key(endpoint))).collect();
+    let mut new: VecDeque<Endpoint> = match new.is_empty() {
+        true => VecDeque::new(),
+        false => wanted.iter().filter(|endpoint| new.contains_key(&key(endpoint))).cloned().collect(),
+    };
     // The fullest are filled first.
     changed.sort_by_key(|slice| Reverse(slice.endpoints.len()));
     for slice in &mut changed {

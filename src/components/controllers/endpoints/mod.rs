@@ -7,7 +7,7 @@
 mod subsets;
 mod trigger;
 
-use super::endpoint_slice::{self, HEADLESS, TRIGGER_TIME};
+use super::endpoint_slice::{self, HEADLESS, Offered, TRIGGER_TIME};
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
@@ -152,6 +152,7 @@ fn is_told_right(endpoints: &Endpoints) -> bool {
 /// What the pods behind a Service offer, port by port.
 fn offers(service: &Service, pods: &[Arc<Pod>]) -> Vec<Offer> {
     let mut offers = Vec::new();
+    let offered = Offered::by(service);
     for pod in pods {
         // `ShouldPodBeInEndpoints`: those on their way out only if the unready count.
         let leaves = pod.is_terminal() || pod.meta.is_terminating() && !service.publish_not_ready;
@@ -160,11 +161,11 @@ fn offers(service: &Service, pods: &[Arc<Pod>]) -> Vec<Offer> {
         let address =
             EndpointAddress { ip, hostname, node_name: pod.node_name, pod: pod.meta.name, pod_uid: pod.meta.uid };
         let ready = service.publish_not_ready || pod.status.is_ready();
-        let ports = endpoint_slice::ports(service, pod);
+        let ports = offered.on(pod);
         if service.ports.is_empty() && service.headless {
             offers.push(Offer { address, ready, port: None });
         }
-        offers.extend(ports.into_iter().map(|port| Offer { address, ready, port: Some(port) }));
+        offers.extend(ports.iter().map(|port| Offer { address, ready, port: Some(*port) }));
     }
     offers
 }

@@ -19,16 +19,22 @@ pub(super) struct Offer {
     pub(super) port: Option<Port>,
 }
 
-/// The addresses behind a port, in order, and whether they are ready.
-type Behind = BTreeMap<(u128, Uid), (EndpointAddress, bool)>;
+/// The addresses behind a port, each with its place in the order, and whether they are ready.
+type Behind = Vec<((u128, Uid), (EndpointAddress, bool))>;
 
 /// Puts addresses that offer the same ports together (`RepackSubsets`).
 pub(super) fn pack(offers: Vec<Offer>) -> Vec<EndpointSubset> {
     let mut by_port: BTreeMap<Option<Port>, Behind> = BTreeMap::new();
     for Offer { address, ready, port } in offers {
-        let behind = by_port.entry(port).or_default();
-        let (_, known) = behind.entry((text_order(address.ip), address.pod_uid)).or_insert((address, ready));
-        *known &= ready; // Not ready trumps ready.
+        by_port.entry(port).or_default().push(((text_order(address.ip), address.pod_uid), (address, ready)));
+    }
+    for behind in by_port.values_mut() {
+        behind.sort_by_key(|(place, _)| *place);
+        behind.dedup_by(|(place, (_, ready)), (kept, (_, known))| {
+            let same = place == kept;
+            *known &= *ready || !same; // Not ready trumps ready.
+            same
+        });
     }
     let mut groups: Vec<(Behind, Vec<Port>)> = Vec::new();
     for (port, behind) in by_port {
@@ -39,7 +45,8 @@ pub(super) fn pack(offers: Vec<Offer>) -> Vec<EndpointSubset> {
     }
     let subset = |(behind, mut ports): (Behind, Vec<Port>)| {
         ports.sort_by_cached_key(|port| md5::compute(spewed(port)).0);
-        let (ready, not_ready): (Vec<_>, Vec<_>) = behind.into_values().partition(|(_, ready)| *ready);
+        let (ready, not_ready): (Vec<_>, Vec<_>) =
+            behind.into_iter().map(|(_, one)| one).partition(|(_, ready)| *ready);
         let addresses = |part: Vec<(EndpointAddress, bool)>| part.into_iter().map(|(address, _)| address).collect();
         EndpointSubset { addresses: addresses(ready), not_ready: addresses(not_ready), ports: ports.into() }
     };
@@ -75,10 +82,24 @@ pub(super) fn truncate(mut subsets: Vec<EndpointSubset>) -> (Vec<EndpointSubset>
     (subsets, true)
 }
 
-/// A number that orders addresses as their texts are.
+/// A number that orders addresses as their texts are: the bytes of the text.
 fn text_order(ip: Ipv4Addr) -> u128 {
-    let text = ip.to_string();
-    text.bytes().chain(std::iter::repeat(0)).take(16).fold(0, |order, byte| order << 8 | u128::from(byte))
+    let (mut order, mut room) = (0, 128);
+    let mut put = |byte: u8| {
+        room -= 8;
+        order |= u128::from(byte) << room;
+    };
+    for (place, octet) in ip.octets().into_iter().enumerate() {
+        if place > 0 {
+            put(b'.');
+        }
+        for unit in [100, 10, 1] {
+            if octet >= unit || unit == 1 {
+                put(b'0' + octet / unit % 10);
+            }
+        }
+    }
+    order
 }
 
 /// A port as `DeepHashObject` writes it: ports come in the order of the MD5 sums of these texts.
@@ -136,6 +157,15 @@ mod tests {
         let mut mixed = print(&mixed);
         mixed.sort();
         assert_eq!(mixed, ["1,2|:80", "1|:90"]);
+    }
+
+    #[test]
+    fn addresses_are_ordered_as_their_texts_are() {
+        use proptest::prelude::*;
+        proptest!(|(a: u32, b: u32)| {
+            let (a, b) = (Ipv4Addr::from(a), Ipv4Addr::from(b));
+            prop_assert_eq!(text_order(a).cmp(&text_order(b)), a.to_string().cmp(&b.to_string()));
+        });
     }
 
     #[test]

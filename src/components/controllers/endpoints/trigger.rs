@@ -15,12 +15,22 @@ impl TriggerTimes {
     /// The earliest change since the last look; of a Service that is new, its making.
     pub(super) fn changed(&mut self, service: &Service, pods: &[Arc<Pod>]) -> Option<Timestamp> {
         let times = |pod: &Arc<Pod>| Some((pod.meta.name, pod.status.condition(*READY)?.last_transition_time));
-        let seen: FastMap<Name, Timestamp> = pods.iter().filter_map(times).collect();
-        let Some(before) = self.0.insert(Key::of(&service.meta), seen) else {
+        let Some(known) = self.0.get_mut(&Key::of(&service.meta)) else {
+            self.0.insert(Key::of(&service.meta), pods.iter().filter_map(times).collect());
             return Some(service.meta.creation_timestamp);
         };
-        let is_new = |(pod, at): &(Name, Timestamp)| before.get(pod).is_none_or(|known| at > known);
-        pods.iter().filter_map(times).filter(is_new).map(|(_, at)| at).min()
+        let mut changed: Option<Timestamp> = None;
+        let mut count = 0;
+        for (pod, at) in pods.iter().filter_map(times) {
+            count += 1;
+            if known.insert(pod, at).is_none_or(|before| at > before) {
+                changed = Some(changed.map_or(at, |earliest| earliest.min(at)));
+            }
+        }
+        if known.len() > count {
+            *known = pods.iter().filter_map(times).collect();
+        }
+        changed
     }
 
     /// A Service is gone.

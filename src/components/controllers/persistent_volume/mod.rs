@@ -73,7 +73,7 @@ pub struct PersistentVolumeController;
 /// What one sync sees.
 #[derive(Debug, Clone)]
 pub enum View {
-    /// A claim, the volumes of its class and the one that it names, its class, and the pods that wait with it.
+    /// A claim, the volume that it names or those of its class that it may have, its class, and the pods that wait with it.
     Claim {
         /// The claim.
         claim: Arc<PersistentVolumeClaim>,
@@ -135,11 +135,8 @@ impl Controller for PersistentVolumeController {
             VolumeKey::Claim(namespace, name) => {
                 let claim = store.persistent_volume_claims.find(namespace, name)?.clone();
                 let class = class_of_claim(&claim);
-                let may_have = |volume: &&Arc<PersistentVolume>| {
-                    volume.storage_class == class || volume.meta.name == claim.volume_name
-                };
                 Some(View::Claim {
-                    volumes: store.persistent_volumes.sorted().into_iter().filter(may_have).cloned().collect(),
+                    volumes: volumes_for(&claim, class, informers),
                     class: store.storage_classes.find(Name::default(), class).cloned(),
                     waiting_pods: waiting_pods(informers, &claim),
                     claim,
@@ -185,17 +182,31 @@ fn is_unbound(claim: &PersistentVolumeClaim) -> bool {
 }
 
 /// Pods that have no node yet and use a claim (`findNonScheduledPodsByPVC`).
+/// The volume that a claim names, or those of its class that it may have, by name.
+fn volumes_for(claim: &PersistentVolumeClaim, class: Name, informers: &Informers) -> Vec<Arc<PersistentVolume>> {
+    let volumes = &informers.store().persistent_volumes;
+    if !claim.volume_name.is_empty() {
+        return volumes.find(Name::default(), claim.volume_name).cloned().into_iter().collect();
+    }
+    let is_free =
+        |volume: &PersistentVolume| volume.claim.as_ref().is_none_or(|reference| is_claimed_by(reference, claim));
+    let may_have = |volume: &&Arc<PersistentVolume>| volume.storage_class == class && is_free(volume);
+    let mut all: Vec<_> = volumes.iter().filter(may_have).cloned().collect();
+    all.sort_by_key(|volume| volume.meta.name);
+    all
+}
+
 fn waiting_pods(informers: &Informers, claim: &PersistentVolumeClaim) -> Vec<Name> {
     let uses = |pod: &Pod| {
         let is_it =
             |source: &VolumeSource| matches!(source, VolumeSource::Claim { name, .. } if *name == claim.meta.name);
-        pod.meta.namespace == claim.meta.namespace
-            && pod.node_name.is_empty()
+        pod.node_name.is_empty()
+            && pod.meta.namespace == claim.meta.namespace
             && !pod.is_terminal()
             && pod.spec.volumes.iter().any(|volume| is_it(&volume.source))
     };
     // Only claims that wait for a pod ask, and only while they are unbound.
-    if !is_unbound(claim) {
+    if !is_unbound(claim) || claim.meta.annotations.get(*SELECTED_NODE).is_some() {
         return Vec::new();
     }
     informers.store().pods.iter().filter(|pod| uses(pod)).map(|pod| pod.meta.name).collect()

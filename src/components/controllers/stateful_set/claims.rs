@@ -3,12 +3,13 @@
 
 use super::{View, identity};
 use crate::api::{
-    Amendment, ApiError, Kind, Metadata, Name, Object, OwnerReference, PersistentVolumeClaim, Pod, Request,
-    StatefulSet, Target, lower,
+    Amendment, ApiError, ClaimTemplate, Kind, Metadata, Name, Object, OwnerReference, PersistentVolumeClaim, Pod,
+    PodPhase, Request, StatefulSet, Target, VolumeSource, lower,
 };
 use crate::components::controllers::flow::{Flow, Step};
 use crate::components::controllers::pod_control::Owner;
 use crate::components::controllers::work_queue::Key;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The name of an ordinal's claim.
@@ -16,42 +17,99 @@ pub(super) fn claim_name(set: &StatefulSet, template: Name, ordinal: i32) -> Nam
     Name::new(&format!("{template}-{}", identity::name(set, ordinal)))
 }
 
-/// Makes the claims of an ordinal that are missing; the first problem ends it. A claim on its way out is a problem: the
-/// pod waits until it is gone.
+/// The ordinals whose claims a sync looks at: those whose pod is missing, or Pending with less than it needs; all where
+/// whom claims go with matters.
+pub(super) fn looked_at(
+    set: &StatefulSet,
+    pods: &[Arc<Pod>],
+    find: impl Fn(Name) -> Option<Arc<PersistentVolumeClaim>>,
+) -> BTreeSet<i32> {
+    let spec = &set.spec;
+    if spec.volume_claim_templates.is_empty() {
+        return BTreeSet::new();
+    }
+    let with_owners = spec.delete_claims_with_set || spec.delete_claims_on_scale_down;
+    let has = |pod: &Pod, template: &ClaimTemplate| {
+        pod.spec.volumes.iter().any(|volume| match volume.source {
+            VolumeSource::Claim { name, .. } if volume.name == template.name => {
+                find(name).is_some_and(|claim| !claim.meta.is_terminating())
+            }
+            _ => false,
+        })
+    };
+    let is_settled = |pod: &Pod| {
+        let pending = pod.status.phase == PodPhase::Pending;
+        !with_owners && (!pending || spec.volume_claim_templates.iter().all(|template| has(pod, template)))
+    };
+    let wanted = identity::ordinals(set);
+    let mut looked_at = vec![true; wanted.len()];
+    let mut others = BTreeSet::new();
+    for pod in pods {
+        let Some(ordinal) = identity::ordinal(set, pod.meta.name) else { continue };
+        if wanted.contains(&ordinal) {
+            looked_at[(ordinal - wanted.start) as usize] = !is_settled(pod);
+        } else if with_owners {
+            others.insert(ordinal);
+        }
+    }
+    others.extend(wanted.zip(looked_at).filter_map(|(ordinal, looked_at)| looked_at.then_some(ordinal)));
+    others
+}
+
+/// The names of an ordinal's claims.
+pub(super) fn claim_names(set: &StatefulSet, ordinal: i32) -> impl Iterator<Item = Name> {
+    set.spec.volume_claim_templates.iter().map(move |template| claim_name(set, template.name, ordinal))
+}
+
+/// Makes the claims of some ordinals that are missing, for all of them at a time; an ordinal's first problem ends it. A
+/// claim on its way out is a problem: the pod waits until it is gone. Returns the problems, by ordinal.
 pub(super) fn create_missing(
     view: &View,
     owner: &Owner,
-    ordinal: i32,
+    ordinals: &[i32],
     flow: &mut Flow<'_, Key>,
-) -> Step<Option<Box<ApiError>>> {
+) -> Step<BTreeMap<i32, Box<ApiError>>> {
     let set = &view.set;
+    let mut problems = BTreeMap::new();
     for template in &set.spec.volume_claim_templates {
-        let name = claim_name(set, template.name, ordinal);
-        if let Some(claim) = view.volumes.get(&name) {
-            if claim.meta.is_terminating() {
-                let why = format!("pvc {name} is being deleted");
-                return Ok(Some(ApiError::new(crate::api::ErrorReason::InternalError, why)));
+        let mut missing = Vec::new();
+        for ordinal in ordinals.iter().filter(|ordinal| !problems.contains_key(*ordinal)).copied().collect::<Vec<_>>() {
+            let name = claim_name(set, template.name, ordinal);
+            match view.volumes.get(&name) {
+                Some(claim) if claim.meta.is_terminating() => {
+                    let why = format!("pvc {name} is being deleted");
+                    problems.insert(ordinal, ApiError::new(crate::api::ErrorReason::InternalError, why));
+                }
+                Some(_) => {}
+                None => missing.push((ordinal, name)),
             }
+        }
+        if missing.is_empty() {
             continue;
         }
-        let Some(claim) = make(set, owner, &template.manifest, name) else { continue };
-        let what = format!("Claim {name} Pod {}", identity::name(set, ordinal));
-        match flow.call(|| Request::Create(Object::PersistentVolumeClaim(Arc::new(claim))))? {
-            Ok(_) => super::tell(owner, "Create", &what, Ok(()), flow),
-            Err(error) => {
-                super::tell(owner, "Create", &what, Err(&error), flow);
-                return Ok(Some(error));
-            }
+        let responses = flow.all(|| {
+            let made = make(set, owner, &template.manifest);
+            let named = |(_, name): &(i32, Name)| {
+                let mut claim = made.clone()?;
+                claim.meta.name = *name;
+                Some(Request::Create(Object::PersistentVolumeClaim(Arc::new(claim))).into())
+            };
+            missing.iter().filter_map(named).collect()
+        })?;
+        for ((ordinal, name), response) in missing.into_iter().zip(responses) {
+            let what = format!("Claim {name} Pod {}", identity::name(set, ordinal));
+            super::tell(owner, "Create", &what, response.as_ref().map(|_| ()).map_err(|error| &**error), flow);
+            problems.extend(response.err().map(|error| (ordinal, error)));
         }
     }
-    Ok(None)
+    Ok(problems)
 }
 
-fn make(set: &StatefulSet, owner: &Owner, manifest: &str, name: Name) -> Option<PersistentVolumeClaim> {
+/// The claim that a template makes, without its name.
+fn make(set: &StatefulSet, owner: &Owner, manifest: &str) -> Option<PersistentVolumeClaim> {
     let mut manifest: serde_json::Value = serde_json::from_str(manifest).ok()?;
     manifest["apiVersion"] = "v1".into();
     manifest["kind"] = "PersistentVolumeClaim".into();
-    manifest["metadata"]["name"] = name.as_str().into();
     let Object::PersistentVolumeClaim(claim) = lower(&manifest).ok()?.object else { return None };
     let mut claim = Arc::unwrap_or_clone(claim);
     let labels = set.spec.selector.0.iter().filter_map(|wanted| Some((wanted.key, *wanted.values.first()?)));
@@ -60,8 +118,7 @@ fn make(set: &StatefulSet, owner: &Owner, manifest: &str, name: Name) -> Option<
     if set.spec.delete_claims_with_set {
         owners.push(OwnerReference { controller: true, block_owner_deletion: true, ..owner.owner.clone() });
     }
-    claim.meta =
-        Metadata { name, namespace: set.meta.namespace, labels, owner_references: owners.into(), ..claim.meta };
+    claim.meta = Metadata { namespace: set.meta.namespace, labels, owner_references: owners.into(), ..claim.meta };
     Some(claim)
 }
 
@@ -69,10 +126,10 @@ fn make(set: &StatefulSet, owner: &Owner, manifest: &str, name: Name) -> Option<
 /// (`updateClaimOwnerRefForSetAndPod`).
 pub(super) fn keep_owners(view: &View, owner: &Owner, pod: &Pod, condemned: bool, flow: &mut Flow<'_, Key>) -> Step {
     let (set, spec) = (&view.set, &view.set.spec);
-    let Some(ordinal) = identity::ordinal(set, pod.meta.name) else { return Ok(()) };
     if !spec.delete_claims_with_set && !spec.delete_claims_on_scale_down {
         return Ok(());
     }
+    let Some(ordinal) = identity::ordinal(set, pod.meta.name) else { return Ok(()) };
     let with_pod = spec.delete_claims_on_scale_down && condemned;
     let with_set = spec.delete_claims_with_set && !with_pod;
     for template in &spec.volume_claim_templates {

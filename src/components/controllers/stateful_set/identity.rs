@@ -17,9 +17,9 @@ pub(super) fn ordinals(set: &StatefulSet) -> std::ops::Range<i32> {
 
 /// The ordinal in a pod's name, if the pod is named after the set.
 pub(crate) fn ordinal(set: &StatefulSet, pod: Name) -> Option<i32> {
-    let (parent, number) = pod.rsplit_once('-')?;
+    let number = pod.strip_prefix(set.meta.name.as_str())?.strip_prefix('-')?;
     let decimal = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
-    if set.meta.name != parent || !decimal { None } else { number.parse().ok() }
+    if decimal { number.parse().ok() } else { None }
 }
 
 /// The name of an ordinal.
@@ -67,6 +67,11 @@ fn mount_claims(set: &StatefulSet, spec: &mut PodSpec, ordinal: i32) {
 
 /// The pod with the labels of its identity, if it lacks any (`identityMatches`).
 pub(super) fn repaired(set: &StatefulSet, ordinal: i32, pod: &Pod) -> Option<Pod> {
+    let suffix = pod.meta.name.rsplit_once('-').map(|(_, suffix)| suffix);
+    let index = pod.meta.labels.get(*POD_INDEX);
+    if pod.meta.labels.get(*POD_NAME) == Some(pod.meta.name) && index.as_deref() == suffix {
+        return None;
+    }
     let wanted = labels(set, ordinal, &pod.meta.labels);
     (wanted != pod.meta.labels).then(|| {
         let mut pod = pod.clone();

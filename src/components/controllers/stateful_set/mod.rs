@@ -39,7 +39,8 @@ pub struct View {
     pods: Vec<Arc<Pod>>,
     claims: Claims,
     revisions: Vec<Arc<ControllerRevision>>,
-    /// The claims of its ordinals that there are.
+    /// The ordinals whose claims are looked at, and those of their claims that there are.
+    claimants: BTreeSet<i32>,
     volumes: FastMap<Name, Arc<PersistentVolumeClaim>>,
 }
 
@@ -68,21 +69,13 @@ impl Controller for StatefulSetController {
         let mut orphans = informers.orphans(key.namespace, &set.spec.selector);
         orphans.retain(|pod| identity::ordinal(set, pod.meta.name).is_some());
         let claims = Claims::decide(&set.meta, &set.spec.selector, (&pods, &orphans), Among::All);
-        let mut volumes = FastMap::default();
-        if !set.spec.volume_claim_templates.is_empty() {
-            let ordinals = identity::ordinals(set);
-            let owned = pods.iter().filter_map(|pod| identity::ordinal(set, pod.meta.name));
-            for ordinal in ordinals.chain(owned.collect::<Vec<_>>()) {
-                for template in &set.spec.volume_claim_templates {
-                    let name = claims::claim_name(set, template.name, ordinal);
-                    if let Some(claim) = store.persistent_volume_claims.find(key.namespace, name) {
-                        volumes.insert(name, claim.clone());
-                    }
-                }
-            }
-        }
+        let find = |name| store.persistent_volume_claims.find(key.namespace, name).cloned();
+        let claimants = claims::looked_at(set, &pods, find);
+        let named = |name| find(name).map(|claim| (name, claim));
+        let volumes =
+            claimants.iter().flat_map(|ordinal| claims::claim_names(set, *ordinal)).filter_map(named).collect();
         let revisions = informers.controlled::<ControllerRevision>(set.meta.uid);
-        Some(View { set: set.clone(), pods, claims, revisions, volumes })
+        Some(View { set: set.clone(), pods, claims, revisions, claimants, volumes })
     }
 
     fn pods_seen(view: &View) -> Option<&[Arc<Pod>]> {

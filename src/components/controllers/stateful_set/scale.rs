@@ -2,7 +2,7 @@
 
 use super::{View, claims, identity, tell};
 use crate::api::{
-    ApiError, ControllerRevision, ErrorReason, EventType, Name, Object, Part, Pod, PodPhase, Request,
+    ApiError, ControllerRevision, ErrorReason, EventType, Name, Object, Part, Pod, PodPhase, Request, Response,
     StatefulSetStatus, StatefulSetUpdateStrategy, WallTime,
 };
 use crate::components::controllers::flow::{Call, Flow, Step};
@@ -10,7 +10,23 @@ use crate::components::controllers::pod_control::{self, Owner, is_available};
 use crate::components::controllers::work_queue::Key;
 use crate::planted::{self, Bug};
 use std::cmp::Reverse;
+use std::ops::Range;
 use std::sync::Arc;
+
+/// At most so many ordinals are worked on at a time (`MaxBatchSize`).
+const LARGEST_BATCH: usize = 500;
+
+/// The places that are worked on at a time: 1, 2, 4, … of so many (`slowStartBatch`).
+fn batches(count: usize) -> impl Iterator<Item = Range<usize>> {
+    let size = |last: &usize| Some((last * 2).min(LARGEST_BATCH));
+    let mut start = 0;
+    std::iter::successors(Some(1), size).map_while(move |size| {
+        let end = (start + size).min(count);
+        let batch = start..end;
+        start = end;
+        (!batch.is_empty()).then_some(batch)
+    })
+}
 
 /// A sync under way.
 pub(super) struct Work<'a> {
@@ -146,8 +162,8 @@ impl<'a> Work<'a> {
             if pod.is_terminal() {
                 return self.renew(&pod, flow);
             }
-            if pod.status.phase == PodPhase::Pending
-                && let Some(error) = claims::create_missing(self.view, self.owner, ordinal, flow)?
+            if self.may_lack_claims(&pod, ordinal)
+                && let Some(error) = self.claim(ordinal, flow)?
             {
                 return Ok(Next::Fail(error));
             }
@@ -159,35 +175,59 @@ impl<'a> Work<'a> {
         Ok(Next::GoOn)
     }
 
-    /// All ordinals at once.
+    /// All ordinals, some at a time.
     fn fill_at_once(&mut self, flow: &mut Flow<'_, Key>) -> Step<Next> {
-        let places = 0..self.replicas.len();
-        let gone: Vec<_> = self.replicas.iter().flatten().filter(|pod| pod.is_terminal()).cloned().collect();
-        for pod in &gone {
-            if let fail @ Next::Fail(_) = self.renew(pod, flow)? {
-                return Ok(fail);
-            }
-        }
-        let missing: Vec<i32> =
-            places.filter(|place| self.replicas[*place].is_none()).map(|place| self.ordinal(place)).collect();
-        for ordinal in &missing {
-            if let Some(error) = claims::create_missing(self.view, self.owner, *ordinal, flow)? {
+        for batch in batches(self.replicas.len()) {
+            if let Some(error) = self.fill_batch(batch, flow)? {
                 return Ok(Next::Fail(error));
             }
         }
-        let make = |ordinal: &i32| Call::from(self.creation(*ordinal));
-        let responses = flow.slow_start(|| missing.iter().map(make).collect())?;
+        Ok(Next::GoOn)
+    }
+
+    /// Some ordinals at once, each with one call after the other; the first problem by ordinal, if any.
+    fn fill_batch(&self, places: Range<usize>, flow: &mut Flow<'_, Key>) -> Step<Option<Box<ApiError>>> {
+        let (mut missing, mut pending, mut there) = (Vec::new(), Vec::new(), Vec::new());
         let mut problem = None;
+        for place in places {
+            let ordinal = self.ordinal(place);
+            match &self.replicas[place] {
+                None => missing.push(ordinal),
+                Some(pod) if pod.is_terminal() => {
+                    if let Next::Fail(error) = self.renew(pod, flow)? {
+                        problem.get_or_insert(error);
+                    }
+                }
+                Some(pod) => {
+                    pending.extend(self.may_lack_claims(pod, ordinal).then_some(ordinal));
+                    there.push((ordinal, pod));
+                }
+            }
+        }
+        let claimants: Vec<i32> = missing.iter().chain(&pending).copied().collect();
+        let problems = claims::create_missing(self.view, self.owner, &claimants, flow)?;
+        missing.retain(|ordinal| !problems.contains_key(ordinal));
+        there.retain(|(ordinal, _)| !problems.contains_key(ordinal));
+        problem = problem.or(problems.into_values().next());
+        let make = |ordinal: &i32| Call::from(self.creation(*ordinal));
+        let responses = flow.all(|| missing.iter().map(make).collect())?;
         for (ordinal, response) in missing.iter().zip(responses) {
             self.note_creation(*ordinal, response.as_ref().map(|_| ()).map_err(|error| &**error), flow);
             problem = problem.or(response.err());
         }
-        for (place, pod) in self.replicas.clone().into_iter().enumerate() {
-            if let Some(pod) = pod {
-                self.repair(&pod, self.ordinal(place), flow)?;
-            }
+        for (ordinal, pod) in there {
+            self.repair(pod, ordinal, flow)?;
         }
-        Ok(problem.map_or(Next::GoOn, Next::Fail))
+        Ok(problem)
+    }
+
+    fn may_lack_claims(&self, pod: &Pod, ordinal: i32) -> bool {
+        pod.status.phase == PodPhase::Pending && self.view.claimants.contains(&ordinal)
+    }
+
+    /// Makes the claims of an ordinal that are missing.
+    fn claim(&self, ordinal: i32, flow: &mut Flow<'_, Key>) -> Step<Option<Box<ApiError>>> {
+        Ok(claims::create_missing(self.view, self.owner, &[ordinal], flow)?.into_values().next())
     }
 
     fn creation(&self, ordinal: i32) -> Request {
@@ -196,7 +236,7 @@ impl<'a> Work<'a> {
     }
 
     fn create(&self, ordinal: i32, flow: &mut Flow<'_, Key>) -> Step<Next> {
-        if let Some(error) = claims::create_missing(self.view, self.owner, ordinal, flow)? {
+        if let Some(error) = self.claim(ordinal, flow)? {
             return Ok(Next::Fail(error));
         }
         let response = flow.call(|| self.creation(ordinal))?;
@@ -230,9 +270,13 @@ impl<'a> Work<'a> {
 
     fn delete(&self, pod: &Pod, flow: &mut Flow<'_, Key>) -> Step<Option<Box<ApiError>>> {
         let response = flow.call(|| pod_control::delete_pod(pod))?;
+        self.note_deletion(pod, &response, flow);
+        Ok(response.err())
+    }
+
+    fn note_deletion(&self, pod: &Pod, response: &Response, flow: &mut Flow<'_, Key>) {
         let what = format!("Pod {}", pod.meta.name);
         tell(self.owner, "Delete", &what, response.as_ref().map(|_| ()).map_err(|error| &**error), flow);
-        Ok(response.err())
     }
 
     /// Gives a pod back what belongs to its ordinal.
@@ -251,20 +295,29 @@ impl<'a> Work<'a> {
         for pod in &self.condemned {
             claims::keep_owners(self.view, self.owner, pod, true, flow)?;
         }
-        for pod in &self.condemned {
-            if pod.meta.is_terminating() {
-                if in_order {
-                    return Ok(Next::Stop);
-                }
-                continue;
+        if !in_order {
+            return self.condemn_at_once(flow);
+        }
+        let Some(pod) = self.condemned.first() else { return Ok(Next::GoOn) };
+        let waits = !self.available(pod, flow.wall()) && first_unhealthy != Some(pod.meta.name);
+        if pod.meta.is_terminating() || waits {
+            return Ok(Next::Stop);
+        }
+        Ok(self.delete(pod, flow)?.map_or(Next::Stop, Next::Fail))
+    }
+
+    fn condemn_at_once(&self, flow: &mut Flow<'_, Key>) -> Step<Next> {
+        for batch in batches(self.condemned.len()) {
+            let batch = self.condemned[batch].iter().filter(|pod| !pod.meta.is_terminating());
+            let doomed: Vec<&Arc<Pod>> = batch.collect();
+            let responses = flow.all(|| doomed.iter().map(|pod| pod_control::delete_pod(pod).into()).collect())?;
+            let mut problem = None;
+            for (pod, response) in doomed.iter().zip(responses) {
+                self.note_deletion(pod, &response, flow);
+                problem = problem.or(response.err());
             }
-            if in_order && !self.available(pod, flow.wall()) && first_unhealthy != Some(pod.meta.name) {
-                return Ok(Next::Stop);
-            }
-            match self.delete(pod, flow)? {
-                Some(error) => return Ok(Next::Fail(error)),
-                None if in_order => return Ok(Next::Stop),
-                None => {}
+            if let Some(error) = problem {
+                return Ok(Next::Fail(error));
             }
         }
         Ok(Next::GoOn)

@@ -18,7 +18,8 @@ use crate::components::scheduler::index::any_term_matches;
 use crate::components::scheduler::objects::Objects;
 use crate::components::scheduler::profile::ArgumentError;
 use crate::components::volume_match::{
-    BOUND_BY_CONTROLLER, NO_PROVISIONER, SELECTED_NODE, class_of_claim, find_matching_volume, is_bound, reference_to,
+    BOUND_BY_CONTROLLER, NO_PROVISIONER, SELECTED_NODE, class_of_claim, find_matching_volume, is_bound, is_claimed_by,
+    reference_to,
 };
 use crate::engine::SimDuration;
 use serde_json::Value;
@@ -55,6 +56,18 @@ struct PodClaims {
     bound: Vec<Arc<PersistentVolumeClaim>>,
     /// Those that wait for a node.
     delayed: Vec<Arc<PersistentVolumeClaim>>,
+    /// The volumes that these may have on some node.
+    volumes: Vec<Arc<PersistentVolume>>,
+}
+
+impl PodClaims {
+    fn look_for_volumes(&mut self, objects: &Objects) {
+        let may_have = |claim: &PersistentVolumeClaim, volume: &PersistentVolume| {
+            volume.claim.as_ref().is_none_or(|reference| is_claimed_by(reference, claim))
+        };
+        let is_for_some = |volume: &&Arc<PersistentVolume>| self.delayed.iter().any(|claim| may_have(claim, volume));
+        self.volumes = objects.volumes().filter(is_for_some).cloned().collect();
+    }
 }
 
 /// What is to be bound and made for the pod on its node.
@@ -183,7 +196,7 @@ fn find_pod_volumes(objects: &Objects, claims: &PodClaims, node: &Node) -> Resul
         let taken =
             |volume: &PersistentVolume| found.bindings.iter().any(|(have, _)| have.meta.name == volume.meta.name);
         let reaches = |volume: &PersistentVolume| volume_reaches(volume, node);
-        match find_matching_volume(objects.volumes(), &claim, taken, reaches, false) {
+        match find_matching_volume(claims.volumes.iter(), &claim, taken, reaches, false) {
             Some(volume) => found.bindings.push((volume, claim)),
             None => to_provision.push(claim),
         }
@@ -316,6 +329,7 @@ impl Plugin for VolumeBinding {
                 return Status::new(Code::UnschedulableAndUnresolvable, reason).into();
             }
         }
+        claims.look_for_volumes(objects);
         state.write(claims);
         PreFilterResult::default()
     }

@@ -287,3 +287,59 @@ impl Trace for Order {
         }
     }
 }
+
+#[test]
+fn a_parallel_set_works_on_batches_of_ordinals_claims_and_all() {
+    // control-plane.md 3.4, `slowStartBatch` of `stateful_set_control.go`: 1, 2 and 4 ordinals up, and as many down, the
+    // highest first.
+    let manifest = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec:\n  replicas: 7\n  serviceName: db\n  \
+                    podManagementPolicy: Parallel\n  selector: {matchLabels: {app: db}}\n  template:\n    metadata: \
+                    {labels: {app: db}}\n    spec: {containers: [{name: c, image: 'registry.test/app:1'}]}\n  \
+                    volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: \
+                    {requests: {storage: 1Gi}}}}]\n";
+    let script = script(1, 30, "- {at_ms: 10000, do: scale, kind: StatefulSet, name: db, replicas: 0}\n");
+    for seed in SEEDS {
+        let case = RecordedCase::parse(manifest.as_bytes(), script.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+        let mut ordinals = Ordinals::default();
+        Run::new(Arc::new(case.plan(seed)), seed).run(&mut ordinals);
+        let batches = |told: &[(Kind, u32)], kinds: &[Kind], sizes: &[std::ops::RangeInclusive<u32>]| {
+            let mut rest = told;
+            for batch in sizes {
+                let (now, later) = rest.split_at(batch.clone().count() * kinds.len());
+                for kind in kinds {
+                    let mut of_kind: Vec<u32> = now.iter().filter(|(had, _)| had == kind).map(|(_, n)| *n).collect();
+                    of_kind.sort_unstable();
+                    assert_eq!(of_kind, batch.clone().collect::<Vec<_>>(), "seed {seed}: {told:?}");
+                }
+                rest = later;
+            }
+            assert!(rest.is_empty(), "seed {seed}: {rest:?}");
+        };
+        let claim = Kind::PersistentVolumeClaim;
+        batches(&ordinals.made, &[claim, Kind::Pod], &[0..=0, 1..=2, 3..=6]);
+        batches(&ordinals.deleted, &[Kind::Pod], &[6..=6, 4..=5, 0..=3]);
+    }
+}
+
+/// The ordinals of a set's claims and pods, as they are made, and as they are deleted.
+#[derive(Debug, Default)]
+struct Ordinals {
+    made: Vec<(Kind, u32)>,
+    deleted: Vec<(Kind, u32)>,
+}
+
+impl Trace for Ordinals {
+    fn changed(&mut self, _now: SimTime, _cause: u64, change: &Change, _cluster: &Cluster) {
+        let (meta, kind) = (change.object.meta(), change.object.kind());
+        let ordinal = meta.name.rsplit_once('-').and_then(|(_, ordinal)| ordinal.parse().ok());
+        let Some(ordinal) = ordinal.filter(|_| matches!(kind, Kind::Pod | Kind::PersistentVolumeClaim)) else { return };
+        let told = match change.kind {
+            ChangeKind::Added => &mut self.made,
+            _ if meta.is_terminating() => &mut self.deleted,
+            _ => return,
+        };
+        if !told.contains(&(kind, ordinal)) {
+            told.push((kind, ordinal));
+        }
+    }
+}

@@ -342,3 +342,17 @@ impl<'a> Work<'a> {
         Ok(Next::GoOn)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_double_up_to_the_largest() {
+        // control-plane.md A.10 with `MaxBatchSize`.
+        let sizes = |count: usize| batches(count).map(|batch| batch.len()).collect::<Vec<_>>();
+        assert_eq!(batches(5).collect::<Vec<_>>(), [0..1, 1..3, 3..5]);
+        assert_eq!(sizes(0), [0; 0]);
+        assert_eq!(sizes(1700), [1, 2, 4, 8, 16, 32, 64, 128, 256, 500, 500, 189]);
+    }
+}

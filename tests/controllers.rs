@@ -290,8 +290,7 @@ impl Trace for Order {
 
 #[test]
 fn a_parallel_set_works_on_batches_of_ordinals_claims_and_all() {
-    // control-plane.md 3.4, `slowStartBatch` of `stateful_set_control.go`: 1, 2 and 4 ordinals up, and as many down, the
-    // highest first.
+    // `slowStartBatch` of `stateful_set_control.go`: 1, 2 and 4 ordinals up, and as many down, the highest first.
     let manifest = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec:\n  replicas: 7\n  serviceName: db\n  \
                     podManagementPolicy: Parallel\n  selector: {matchLabels: {app: db}}\n  template:\n    metadata: \
                     {labels: {app: db}}\n    spec: {containers: [{name: c, image: 'registry.test/app:1'}]}\n  \

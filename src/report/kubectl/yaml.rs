@@ -391,7 +391,7 @@ fn is_time(text: &str) -> bool {
     }
 }
 
-/// Letters after everything else, runs of digits by their number: `1z` is before `2`, that before `10`, that before `1z`.
+/// Letters after everything else, runs of digits by their number: `1z` before `2`, that before `10`, that before `1z`.
 fn natural_order(a: &str, b: &str) -> Ordering {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let Some(i) = (0..a.len().min(b.len())).find(|&i| a[i] != b[i]) else {

@@ -73,7 +73,8 @@ pub struct PersistentVolumeController;
 /// What one sync sees.
 #[derive(Debug, Clone)]
 pub enum View {
-    /// A claim, the volume that it names or those of its class that it may have, its class, and the pods that wait with it.
+    /// A claim, the volume that it names or those of its class that it may have, its class, and the pods that wait with
+    /// it.
     Claim {
         /// The claim.
         claim: Arc<PersistentVolumeClaim>,

@@ -52,7 +52,7 @@ pub use patch::{apply_manifest, apply_patch, merge_patch, patch_value};
 pub use pod::*;
 pub use policy::*;
 pub use quantity::{ParseQuantityError, Quantity, QuantityFormat};
-pub use render::{render, render_status};
+pub use render::{render, render_both, render_status};
 pub use request::*;
 pub use resources::*;
 pub use server::{Eviction, FOREGROUND_DELETION, ORPHAN_DEPENDENTS, Server, pod_usage};

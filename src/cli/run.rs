@@ -1,6 +1,6 @@
 //! `podsim run`: a scenario or manifests in, pod lives out.
 
-use super::disk::{Disk, write_all};
+use super::disk::{Content, Disk, whole, write_each};
 use super::pictures::Png;
 use super::progress::Progress;
 use super::{EXPECTATION_FAILED, WRONG_REQUEST, WRONG_SIMULATOR, tell};
@@ -278,7 +278,11 @@ impl Run {
         let files = artifacts(&record, &facts).into_iter();
         let mut files: Vec<(String, Vec<u8>)> = files.map(|file| (file.name.to_owned(), file.bytes)).collect();
         self.png.add_to(&mut files);
-        write_all(out, files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))
+        let trace: Content<'_> = Box::new(|to| record.write(to));
+        let files: Vec<_> = std::iter::once(("trace.jsonl", trace))
+            .chain(files.iter().map(|(name, bytes)| whole(name, bytes)))
+            .collect();
+        write_each(out, &files)
     }
 }
 

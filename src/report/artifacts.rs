@@ -82,15 +82,12 @@ impl RunFacts {
     }
 }
 
-/// All files of a run.
+/// All files that are told of a run; the record itself writes [itself](TraceRecord::write).
 pub fn artifacts(record: &TraceRecord, facts: &RunFacts) -> Vec<Artifact> {
     let story = Story::of(record);
     let identity = Some((facts.seed, facts.digest));
     let head = Head { title: &facts.title, description: &facts.description, identity };
-    let mut trace = Vec::new();
-    record.write(&mut trace).expect("memory takes everything");
     let mut files = vec![
-        Artifact { name: "trace.jsonl", bytes: trace },
         Artifact { name: "events.jsonl", bytes: events::json_lines(record) },
         Artifact { name: "pods.csv", bytes: pods::csv(&story) },
         Artifact { name: "summary.json", bytes: summary::json(record, &story, facts) },

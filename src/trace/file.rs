@@ -10,7 +10,7 @@ use super::record::{Actor, Detail, Fact, FactId, FactKind, Failure, TraceRecord}
 use super::recorder::Recorder;
 use super::subject::{Subject, SubjectId, Subjects};
 use super::view::RuntimeView;
-use crate::api::{ChangeKind, FastMap, Name, Text, Uid, WallTime};
+use crate::api::{ChangeKind, FastMap, Name, Text, Uid, WallTime, render_both};
 use crate::components::message::NodeIndex;
 use crate::engine::SimTime;
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,7 @@ impl TraceRecord {
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
+    pub fn write(&self, to: &mut (impl Write + ?Sized)) -> io::Result<()> {
         let mut versions = Versions::default();
         for (id, fact) in self.iter() {
             let line = self.line(id, fact, &mut versions);
@@ -73,7 +73,7 @@ impl TraceRecord {
         Ok(())
     }
 
-    fn line<'a>(&'a self, id: FactId, fact: &'a Fact, versions: &mut Versions) -> Line<'a> {
+    fn line<'a>(&'a self, id: FactId, fact: &'a Fact, versions: &mut Versions<'a>) -> Line<'a> {
         let subject = fact.subject().map(|id| self.subject(id));
         let failure = fact.failure();
         let boot = id == FactId::BOOT;
@@ -97,13 +97,12 @@ impl TraceRecord {
             start_unix_ns: boot.then_some(self.start.unix_nanos()),
             nodes: boot.then(|| self.nodes.iter().map(|node| node.as_str().into()).collect()),
         };
-        if let (Some(subject), Some(object)) = (fact.subject(), fact.object()) {
+        if let Some(subject) = fact.subject().filter(|_| fact.has_object()) {
             line.hash = self.hash_of(id, &mut versions.hasher).map(|hash| format!("{hash:016x}").into());
-            match versions.newest.get(&subject) {
-                Some(before) => line.patch = Some(json_patch::diff(before, &object)),
-                None => line.version = Some(object.clone()),
+            match versions.newest.insert(subject, fact) {
+                Some(before) => line.patch = Some(patch(before, fact)),
+                None => line.version = fact.object(),
             }
-            versions.newest.insert(subject, object.into_owned());
             if fact.is_deleted() {
                 versions.newest.remove(&subject);
             }
@@ -146,10 +145,24 @@ impl TraceRecord {
     }
 }
 
-/// The newest version of each object while lines are written or read.
+/// What two changes of an object have between them.
+fn patch(before: &Fact, after: &Fact) -> json_patch::Patch {
+    match (&before.detail, &after.detail) {
+        (Detail::Version(before), Detail::Version(after)) => {
+            let (before, after) = render_both(before, after);
+            json_patch::diff(&before, &after)
+        }
+        _ => {
+            let object = |fact: &Fact| fact.object().expect("a change brings an object").into_owned();
+            json_patch::diff(&object(before), &object(after))
+        }
+    }
+}
+
+/// The newest change of each object while lines are written.
 #[derive(Default)]
-struct Versions {
-    newest: FastMap<SubjectId, Value>,
+struct Versions<'a> {
+    newest: FastMap<SubjectId, &'a Fact>,
     hasher: FactHasher,
 }
 

@@ -193,6 +193,11 @@ impl Fact {
         self.kind == FactKind::Change && self.what == "DELETED"
     }
 
+    /// Whether it tells of the version that a change left.
+    pub const fn has_object(&self) -> bool {
+        matches!(self.detail, Detail::Version(_) | Detail::Read(_))
+    }
+
     /// The version that a change left, as `kubectl get -o json` prints it.
     pub fn object(&self) -> Option<Cow<'_, Value>> {
         match &self.detail {

@@ -10,8 +10,9 @@ mod pod;
 mod spec;
 mod workload;
 
-use super::Object;
+use super::{Object, Pod};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// An object as `kubectl get -o json` prints it.
 ///
@@ -63,6 +64,24 @@ pub fn render(object: &Object) -> Value {
     printed.put("kind", object.kind_name());
     printed.put("metadata", fields::metadata(object.meta()));
     printed.into()
+}
+
+/// Two versions of an object as [`render`] prints them, but without what both are known to share.
+pub fn render_both(before: &Object, after: &Object) -> (Value, Value) {
+    if let (Object::Pod(first), Object::Pod(second)) = (before, after)
+        && Arc::ptr_eq(&first.spec, &second.spec)
+        && (first.node_name, first.meta.uid) == (second.node_name, second.meta.uid)
+    {
+        let spec = pod::written(first);
+        let rest = |object: &Object, record: &Pod| {
+            let mut fields = fields::Fields::default();
+            fields.put("metadata", fields::metadata(object.meta()));
+            fields.put("status", pod::status(&record.status, &spec));
+            fields.into()
+        };
+        return (rest(before, first), rest(after, second));
+    }
+    (render(before), render(after))
 }
 
 /// The `status` alone of what [`render`] prints; none where it takes the whole object to say it.

@@ -7,16 +7,21 @@ use serde_json::{Value, json};
 
 /// Spec and status of a pod.
 pub(super) fn pod(pod: &Pod) -> Fields {
-    let typed = spec::pod(&pod.spec, pod.node_name, pod.meta.uid, pod.meta.name);
-    let written = serde_json::to_value(&typed).expect("API types are JSON");
+    let written = written(pod);
     let mut fields = Fields::default();
     fields.put("status", status(&pod.status, &written));
     fields.put("spec", written);
     fields
 }
 
+/// What is written of a pod.
+pub(super) fn written(pod: &Pod) -> Value {
+    let typed = spec::pod(&pod.spec, pod.node_name, pod.meta.uid, pod.meta.name);
+    serde_json::to_value(&typed).expect("API types are JSON")
+}
+
 /// What is known of a pod; amounts are printed as the spec writes them.
-fn status(status: &PodStatus, spec: &Value) -> Value {
+pub(super) fn status(status: &PodStatus, spec: &Value) -> Value {
     let mut fields = Fields::default();
     let own = &spec["resources"];
     fields.maybe("allocatedResources", status.allocated_resources.as_ref().map(|list| amounts(list, &own["requests"])));

@@ -35,31 +35,32 @@ fn told(error: io::Error) -> FileError {
 
 /// Writes files into a folder, which is made if need be: each of them as a whole, and none before all are written out.
 pub fn write_all<'a>(folder: &Path, files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> io::Result<()> {
-    write_each(folder, &files.into_iter().map(|(name, bytes)| whole(name, bytes)).collect::<Vec<_>>())
-}
-
-/// A file that is in memory.
-pub fn whole<'a>(name: &'a str, bytes: &'a [u8]) -> (&'a str, Content<'a>) {
-    (name, Box::new(move |to| to.write_all(bytes)))
+    write_each(folder, files.into_iter().map(|(name, bytes)| whole(name, bytes)))
 }
 
 /// What writes a file.
-pub type Content<'a> = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + 'a>;
+pub type Content<'a> = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + 'a>;
 
-/// The same of files that need not be in memory.
-pub fn write_each(folder: &Path, files: &[(&str, Content<'_>)]) -> io::Result<()> {
+/// A file that is in memory.
+pub fn whole<'a>(name: impl Into<String>, bytes: impl AsRef<[u8]> + 'a) -> (String, Content<'a>) {
+    (name.into(), Box::new(move |to| to.write_all(bytes.as_ref())))
+}
+
+/// The same of files that are not in memory, or only one after the other.
+pub fn write_each<'a>(folder: &Path, files: impl IntoIterator<Item = (String, Content<'a>)>) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let unfinished = |name: &str| folder.join(format!(".{name}.part"));
-    let write = |(name, content): &(&str, Content<'_>)| {
-        let mut file = BufWriter::new(fs::File::create(unfinished(name))?);
+    let mut names = Vec::new();
+    let written = files.into_iter().try_for_each(|(name, content)| {
+        let mut file = BufWriter::new(fs::File::create(unfinished(&name))?);
+        names.push(name);
         content(&mut file)?;
         file.flush()
-    };
-    let written = files.iter().try_for_each(write);
+    });
     let moved =
-        written.and_then(|()| files.iter().try_for_each(|(name, _)| fs::rename(unfinished(name), folder.join(name))));
+        written.and_then(|()| names.iter().try_for_each(|name| fs::rename(unfinished(name), folder.join(name))));
     if moved.is_err() {
-        for (name, _) in files {
+        for name in &names {
             // What is not there any more needs no removal.
             let _ = fs::remove_file(unfinished(name));
         }

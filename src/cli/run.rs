@@ -258,9 +258,11 @@ impl Run {
     }
 
     /// Writes everything that is told of the run into a folder.
-    fn write(&self, out: &Path, wall: Duration, told: Told<'_>, simulation: Simulation) -> io::Result<()> {
+    fn write(&self, out: &Path, wall: Duration, told: Told<'_>, mut simulation: Simulation) -> io::Result<()> {
         let digest = simulation.digest().expect("only untraced simulations have no digest");
-        let record = simulation.into_record().expect("what is written was recorded");
+        let record = simulation.take_record().expect("what is written was recorded");
+        // The process ends soon: to give back what holds the cluster takes longer, and leaves holes all over the memory.
+        std::mem::forget(simulation);
         let facts = RunFacts {
             description: told.scenario.description.clone(),
             inputs: told
@@ -275,14 +277,15 @@ impl Run {
             wall: Some(wall),
             ..RunFacts::new(told.scenario.name.clone(), told.outcome.seed, digest)
         };
-        let files = artifacts(&record, &facts).into_iter();
-        let mut files: Vec<(String, Vec<u8>)> = files.map(|file| (file.name.to_owned(), file.bytes)).collect();
-        self.png.add_to(&mut files);
         let trace: Content<'_> = Box::new(|to| record.write(to));
-        let files: Vec<_> = std::iter::once(("trace.jsonl", trace))
-            .chain(files.iter().map(|(name, bytes)| whole(name, bytes)))
-            .collect();
-        write_each(out, &files)
+        let others = || {
+            let files = artifacts(&record, &facts).into_iter();
+            let mut files: Vec<(String, Vec<u8>)> = files.map(|file| (file.name.to_owned(), file.bytes)).collect();
+            self.png.add_to(&mut files);
+            files.into_iter().map(|(name, bytes)| whole(name, bytes))
+        };
+        let trace = std::iter::once(("trace.jsonl".to_owned(), trace));
+        write_each(out, trace.chain(std::iter::once_with(others).flatten()))
     }
 }
 

@@ -227,9 +227,14 @@ impl Simulation {
     }
 
     /// Takes the record, which then ends at this instant.
-    pub fn into_record(self) -> Option<TraceRecord> {
+    pub fn into_record(mut self) -> Option<TraceRecord> {
+        self.take_record()
+    }
+
+    /// The same, and leaves the simulation, which records no more.
+    pub fn take_record(&mut self) -> Option<TraceRecord> {
         let now = self.now();
-        let mut record = self.onlookers.record?;
+        let mut record = self.onlookers.record.take()?;
         record.finish(now);
         Some(record)
     }

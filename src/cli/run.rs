@@ -261,7 +261,7 @@ impl Run {
     fn write(&self, out: &Path, wall: Duration, told: Told<'_>, mut simulation: Simulation) -> io::Result<()> {
         let digest = simulation.digest().expect("only untraced simulations have no digest");
         let record = simulation.take_record().expect("what is written was recorded");
-        // The process ends soon: to give back what holds the cluster takes longer, and leaves holes all over the memory.
+        // The process ends soon: to give back what the cluster holds takes longer, and leaves holes in the memory.
         std::mem::forget(simulation);
         let facts = RunFacts {
             description: told.scenario.description.clone(),

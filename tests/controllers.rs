@@ -5,6 +5,7 @@
 
 use podsim::api::{Change, ChangeKind, Kind, Name, Node, Object, PodPhase, TaintEffect, Timestamp, Uid};
 use podsim::engine::SimTime;
+use podsim::scenario::Scenario;
 use podsim::scenario::recorded::RecordedCase;
 use podsim::simulation::{Cluster, Run, Trace};
 use std::collections::BTreeMap;
@@ -341,4 +342,27 @@ impl Trace for Ordinals {
             told.push((kind, ordinal));
         }
     }
+}
+
+#[test]
+fn of_too_many_pods_with_one_that_was_adopted_the_crowded_go_first() {
+    // `getPodsRankedByRelatedPodsOnSameNode`: two on one node; the third, on another, is younger than either.
+    let text = r#"Scenario(
+        duration: "2m",
+        nodes: [Pool(count: 2)],
+        manifests: [File("all.yaml")],
+        actions: [(at: "1m", do: Patch(object: "pod/late", patch: "{\"metadata\": {\"labels\": {\"app\": \"web\"}}}"))],
+        expect: ["count(pods(app=web)) == 2", "never event(pod(late), Killing)"],
+    )"#;
+    let manifests = "apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: web}\nspec:\n  replicas: 2\n  \
+                     selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    \
+                     spec: {nodeName: node-1, containers: [{name: c, image: app}]}\n---\napiVersion: v1\nkind: Pod\n\
+                     metadata: {name: late}\nspec:\n  nodeName: node-2\n  containers: [{name: c, image: app}]\n  \
+                     initContainers: [{name: i, image: busybox, command: [sleep, '30']}]\n";
+    let files = BTreeMap::from([("all.ron", text), ("all.yaml", manifests)]);
+    let scenario = Scenario::load("all.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut simulation = scenario.simulate(1);
+    simulation.run();
+    let failed: Vec<_> = simulation.verdicts().into_iter().filter(|verdict| !verdict.met).collect();
+    assert!(failed.is_empty(), "{failed:?}");
 }

@@ -156,7 +156,8 @@ impl<T: Replicating> Controller for ReplicaSetController<T> {
             view.claims = Claims::decide(meta, &spec.selector, (&pods, &orphans), Among::Active);
             view.pods = Some(pods);
         }
-        if surplus > 0 && surplus < view.census.active {
+        // Also pods that it adopts may be too many.
+        if spec.replicas > 0 && (surplus > 0 || !view.claims.is_empty()) {
             view.ranks = ranks(informers, set);
         }
         Some(view)

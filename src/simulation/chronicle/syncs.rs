@@ -99,7 +99,10 @@ impl Syncs {
                         hold(0, self.hasty(caller.sync, owner.uid));
                     }
                     if !creates {
-                        hold(2, dearer(&caller, pod));
+                        let owner = pod.meta.controller().map(|owner| owner.name).unwrap_or_default();
+                        let set = store.replica_sets.find(pod.meta.namespace, owner);
+                        let is_its = |one: &Pod| set.is_none_or(|set| set.spec.selector.matches(&one.meta.labels));
+                        hold(2, dearer(&caller, pod, is_its));
                     }
                 }
                 ControllerName::StatefulSet if !creates => hold(3, out_of_turn(&caller, pod, cluster)),
@@ -171,11 +174,11 @@ fn loss(pod: &Pod) -> (bool, u8, bool, i64) {
     (!pod.node_name.is_empty(), phase, pod.status.is_ready(), cost)
 }
 
-/// A pod that stays is less of a loss than one that goes.
-fn dearer(caller: &SyncInsight, pod: &Pod) -> Option<String> {
+/// A pod that stays is less of a loss than one that goes. What is not the set's any more does not count.
+fn dearer(caller: &SyncInsight, pod: &Pod, is_its: impl Fn(&Pod) -> bool) -> Option<String> {
     let pods = caller.pods.as_ref()?;
     let victim = pods.iter().find(|seen| seen.meta.name == pod.meta.name)?;
-    let stays = |one: &&Arc<Pod>| one.is_active() && !caller.deletes.contains(&one.meta.name);
+    let stays = |one: &&Arc<Pod>| one.is_active() && is_its(one) && !caller.deletes.contains(&one.meta.name);
     let cheaper = pods.iter().filter(stays).find(|one| loss(one) < loss(victim))?;
     Some(format!("{} is less of a loss, and stays", cheaper.meta.name))
 }
@@ -281,8 +284,10 @@ mod tests {
                 pods: pods.clone(),
                 deletes: vec![name],
             };
-            assert!(dearer(&deletes(ready.meta.name), &ready).is_some(), "{} stays", other.meta.name);
-            assert_eq!(dearer(&deletes(other.meta.name), &other), None);
+            assert!(dearer(&deletes(ready.meta.name), &ready, |_| true).is_some(), "{} stays", other.meta.name);
+            assert_eq!(dearer(&deletes(other.meta.name), &other, |_| true), None);
+            let stray = |one: &Pod| one.meta.name != other.meta.name;
+            assert_eq!(dearer(&deletes(ready.meta.name), &ready, stray), None);
         }
     }
 }

@@ -3,7 +3,7 @@
 use podsim::scenario::{FileError, Files};
 use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The longest file that is read.
 const LONGEST: u64 = 256 << 20;
@@ -49,21 +49,26 @@ pub fn whole<'a>(name: impl Into<String>, bytes: impl AsRef<[u8]> + 'a) -> (Stri
 /// The same of files that are not in memory, or only one after the other.
 pub fn write_each<'a>(folder: &Path, files: impl IntoIterator<Item = (String, Content<'a>)>) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    let unfinished = |name: &str| folder.join(format!(".{name}.part"));
-    let mut names = Vec::new();
-    let written = files.into_iter().try_for_each(|(name, content)| {
-        let mut file = BufWriter::new(fs::File::create(unfinished(&name))?);
-        names.push(name);
+    let mut parts = Parts::default();
+    for (name, content) in files {
+        let part = folder.join(format!(".{name}.part"));
+        let mut file = BufWriter::new(fs::File::create(&part)?);
+        parts.0.push((part, folder.join(name)));
         content(&mut file)?;
-        file.flush()
-    });
-    let moved =
-        written.and_then(|()| names.iter().try_for_each(|name| fs::rename(unfinished(name), folder.join(name))));
-    if moved.is_err() {
-        for name in &names {
+        file.flush()?;
+    }
+    parts.0.iter().try_for_each(|(part, whole)| fs::rename(part, whole))
+}
+
+/// Files that are being written, and what they are to be: what is not finished goes, whatever happens.
+#[derive(Default)]
+struct Parts(Vec<(PathBuf, PathBuf)>);
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        for (part, _) in &self.0 {
             // What is not there any more needs no removal.
-            let _ = fs::remove_file(unfinished(name));
+            let _ = fs::remove_file(part);
         }
     }
-    moved
 }

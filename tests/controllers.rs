@@ -363,6 +363,6 @@ fn of_too_many_pods_with_one_that_was_adopted_the_crowded_go_first() {
     let scenario = Scenario::load("all.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
     let mut simulation = scenario.simulate(1);
     simulation.run();
-    let failed: Vec<_> = simulation.verdicts().into_iter().filter(|verdict| !verdict.met).collect();
-    assert!(failed.is_empty(), "{failed:?}");
+    let verdicts = simulation.verdicts();
+    assert!(verdicts.iter().all(|verdict| verdict.met), "{verdicts:#?}");
 }

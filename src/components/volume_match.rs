@@ -31,6 +31,11 @@ pub fn is_claimed_by(reference: &ClaimReference, claim: &PersistentVolumeClaim) 
         && (reference.uid.is_empty() || reference.uid == claim.meta.uid)
 }
 
+/// Whether nobody else than a claim has a volume.
+pub fn is_free_for(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> bool {
+    volume.claim.as_ref().is_none_or(|reference| is_claimed_by(reference, claim))
+}
+
 /// The reference of a volume to a claim.
 pub fn reference_to(claim: &PersistentVolumeClaim) -> ClaimReference {
     ClaimReference { namespace: claim.meta.namespace, name: claim.meta.name, uid: claim.meta.uid }

@@ -1,4 +1,4 @@
-//! The files that a run leaves behind: the record itself, and everything that is told of it.
+//! The files that a run leaves behind beside its record: everything that is told of it.
 
 use super::story::Story;
 use super::timeline::Head;

@@ -148,11 +148,8 @@ pub(super) struct Offered<'a> {
 
 impl<'a> Offered<'a> {
     pub(super) fn by(service: &'a Service) -> Self {
-        let number = |port: &ServicePort| match port.target {
-            Port::Number(number) => Some((port.name, port.protocol, number)),
-            Port::Named(_) => None,
-        };
-        Self { ports: &service.ports, numbered: service.ports.iter().map(number).collect() }
+        let numbered = service.ports.iter().map(|port| offered(port, |_| None)).collect();
+        Self { ports: &service.ports, numbered }
     }
 
     /// Those on a pod; a name that the pod does not know is left out.
@@ -160,19 +157,25 @@ impl<'a> Offered<'a> {
         if let Some(ports) = &self.numbered {
             return Cow::Borrowed(ports);
         }
-        let number = |port: &ServicePort| match port.target {
-            Port::Number(number) => Some(number),
-            Port::Named(name) => pod
-                .spec
-                .containers
-                .iter()
-                .chain(pod.spec.sidecars())
-                .flat_map(|container| &container.ports)
-                .find(|have| have.name == name && have.protocol == port.protocol)
-                .map(|have| have.container_port),
+        let containers = || pod.spec.containers.iter().chain(pod.spec.sidecars());
+        let on_pod = |port: &ServicePort| {
+            offered(port, |name| {
+                let mut ports = containers().flat_map(|container| &container.ports);
+                let found = ports.find(|have| have.name == name && have.protocol == port.protocol);
+                found.map(|have| have.container_port)
+            })
         };
-        self.ports.iter().filter_map(|port| Some((port.name, port.protocol, number(port)?))).collect()
+        self.ports.iter().filter_map(on_pod).collect()
     }
+}
+
+/// A port of a Service with its number, which a name may stand for.
+fn offered(port: &ServicePort, named: impl FnOnce(Name) -> Option<u16>) -> Option<(Name, Name, u16)> {
+    let number = match port.target {
+        Port::Number(number) => Some(number),
+        Port::Named(name) => named(name),
+    };
+    Some((port.name, port.protocol, number?))
 }
 
 /// Whether a Service's slices may say something else because of a change (`podEndpointsChanged`).

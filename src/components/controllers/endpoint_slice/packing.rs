@@ -114,10 +114,8 @@ fn fill(model: &EndpointSlice, ports: &Ports, have: &[Arc<EndpointSlice>], wante
             unchanged.push(slice.clone());
         }
     }
-    let mut new: VecDeque<Endpoint> = match new.is_empty() {
-        true => VecDeque::new(),
-        false => wanted.iter().filter(|endpoint| new.contains_key(&key(endpoint))).cloned().collect(),
-    };
+    let new = wanted.iter().filter(|endpoint| new.contains_key(&key(endpoint)));
+    let mut new: VecDeque<Endpoint> = new.cloned().collect();
     // The fullest are filled first.
     changed.sort_by_key(|slice| Reverse(slice.endpoints.len()));
     for slice in &mut changed {

@@ -21,7 +21,7 @@ use crate::api::{
 };
 use crate::components::volume_match::{
     BIND_COMPLETED, BOUND_BY_CONTROLLER, NO_PROVISIONER, SELECTED_NODE, class_of_claim, find_matching_volume,
-    is_claimed_by, reference_to,
+    is_claimed_by, is_free_for, reference_to,
 };
 use crate::engine::{Purpose, SimDuration, SimTime, StreamKey};
 use std::sync::Arc;
@@ -182,21 +182,19 @@ fn is_unbound(claim: &PersistentVolumeClaim) -> bool {
     claim.meta.annotations.get(*BIND_COMPLETED).is_none()
 }
 
-/// Pods that have no node yet and use a claim (`findNonScheduledPodsByPVC`).
 /// The volume that a claim names, or those of its class that it may have, by name.
 fn volumes_for(claim: &PersistentVolumeClaim, class: Name, informers: &Informers) -> Vec<Arc<PersistentVolume>> {
     let volumes = &informers.store().persistent_volumes;
     if !claim.volume_name.is_empty() {
         return volumes.find(Name::default(), claim.volume_name).cloned().into_iter().collect();
     }
-    let is_free =
-        |volume: &PersistentVolume| volume.claim.as_ref().is_none_or(|reference| is_claimed_by(reference, claim));
-    let may_have = |volume: &&Arc<PersistentVolume>| volume.storage_class == class && is_free(volume);
+    let may_have = |volume: &&Arc<PersistentVolume>| volume.storage_class == class && is_free_for(volume, claim);
     let mut all: Vec<_> = volumes.iter().filter(may_have).cloned().collect();
     all.sort_by_key(|volume| volume.meta.name);
     all
 }
 
+/// Pods that have no node yet and use a claim (`findNonScheduledPodsByPVC`).
 fn waiting_pods(informers: &Informers, claim: &PersistentVolumeClaim) -> Vec<Name> {
     let uses = |pod: &Pod| {
         let is_it =
@@ -224,9 +222,7 @@ fn sync_unbound_claim(
         // It asks for a volume by name.
         let named = volumes.iter().find(|volume| volume.meta.name == claim.volume_name);
         return match named {
-            Some(volume) if volume.claim.as_ref().is_none_or(|reference| is_claimed_by(reference, claim)) => {
-                bind(volume, claim, flow)
-            }
+            Some(volume) if is_free_for(volume, claim) => bind(volume, claim, flow),
             Some(_) | None => Ok(()),
         };
     }

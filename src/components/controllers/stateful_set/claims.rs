@@ -43,17 +43,17 @@ pub(super) fn looked_at(
     };
     let wanted = identity::ordinals(set);
     let mut looked_at = vec![true; wanted.len()];
-    let mut others = BTreeSet::new();
+    let mut all = BTreeSet::new();
     for pod in pods {
         let Some(ordinal) = identity::ordinal(set, pod.meta.name) else { continue };
         if wanted.contains(&ordinal) {
             looked_at[(ordinal - wanted.start) as usize] = !is_settled(pod);
         } else if with_owners {
-            others.insert(ordinal);
+            all.insert(ordinal);
         }
     }
-    others.extend(wanted.zip(looked_at).filter_map(|(ordinal, looked_at)| looked_at.then_some(ordinal)));
-    others
+    all.extend(wanted.zip(looked_at).filter_map(|(ordinal, looked_at)| looked_at.then_some(ordinal)));
+    all
 }
 
 /// The names of an ordinal's claims.
@@ -73,7 +73,10 @@ pub(super) fn create_missing(
     let mut problems = BTreeMap::new();
     for template in &set.spec.volume_claim_templates {
         let mut missing = Vec::new();
-        for ordinal in ordinals.iter().filter(|ordinal| !problems.contains_key(*ordinal)).copied().collect::<Vec<_>>() {
+        for &ordinal in ordinals {
+            if problems.contains_key(&ordinal) {
+                continue;
+            }
             let name = claim_name(set, template.name, ordinal);
             match view.volumes.get(&name) {
                 Some(claim) if claim.meta.is_terminating() => {
@@ -98,7 +101,7 @@ pub(super) fn create_missing(
         })?;
         for ((ordinal, name), response) in missing.into_iter().zip(responses) {
             let what = format!("Claim {name} Pod {}", identity::name(set, ordinal));
-            super::tell(owner, "Create", &what, response.as_ref().map(|_| ()).map_err(|error| &**error), flow);
+            super::tell(owner, "Create", &what, &response, flow);
             problems.extend(response.err().map(|error| (ordinal, error)));
         }
     }

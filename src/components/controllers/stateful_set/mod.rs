@@ -19,7 +19,7 @@ use super::pod_control::{self, Among, Claims, Owner};
 use super::work_queue::Key;
 use crate::api::{
     ControllerRevision, ErrorReason, EventType, FastMap, Kind, Name, Object, OwnerReference, Part,
-    PersistentVolumeClaim, Pod, Request, StatefulSet, StatefulSetStatus, StatefulSetUpdateStrategy, Target,
+    PersistentVolumeClaim, Pod, Request, Response, StatefulSet, StatefulSetStatus, StatefulSetUpdateStrategy, Target,
 };
 use crate::engine::SimDuration;
 use std::collections::BTreeSet;
@@ -209,10 +209,10 @@ fn wake_adopters(informers: &Informers, pod: &Pod, desk: &mut Desk<Key>) {
 }
 
 /// Tells what became of a pod or a claim (`recordPodEvent`, `recordClaimEvent`).
-fn tell(owner: &Owner, verb: &str, what: &str, outcome: Result<(), &crate::api::ApiError>, flow: &mut Flow<'_, Key>) {
+fn tell(owner: &Owner, verb: &str, what: &str, response: &Response, flow: &mut Flow<'_, Key>) {
     let set = owner.reference.name;
-    match outcome {
-        Ok(()) => {
+    match response {
+        Ok(_) => {
             let message = format!("{verb} {what} in StatefulSet {set} successful");
             flow.tell(owner.reference, EventType::Normal, &format!("Successful{verb}"), message);
         }

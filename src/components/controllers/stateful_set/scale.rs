@@ -5,7 +5,7 @@ use crate::api::{
     ApiError, ControllerRevision, ErrorReason, EventType, Name, Object, Part, Pod, PodPhase, Request, Response,
     StatefulSetStatus, StatefulSetUpdateStrategy, WallTime,
 };
-use crate::components::controllers::flow::{Call, Flow, Step};
+use crate::components::controllers::flow::{Call, Flow, Step, first_error};
 use crate::components::controllers::pod_control::{self, Owner, is_available};
 use crate::components::controllers::work_queue::Key;
 use crate::planted::{self, Bug};
@@ -211,9 +211,9 @@ impl<'a> Work<'a> {
         problem = problem.or(problems.into_values().next());
         let make = |ordinal: &i32| Call::from(self.creation(*ordinal));
         let responses = flow.all(|| missing.iter().map(make).collect())?;
-        for (ordinal, response) in missing.iter().zip(responses) {
-            self.note_creation(*ordinal, response.as_ref().map(|_| ()).map_err(|error| &**error), flow);
-            problem = problem.or(response.err());
+        problem = problem.or(first_error(&responses));
+        for (ordinal, response) in missing.iter().zip(&responses) {
+            self.note_creation(*ordinal, response, flow);
         }
         for (ordinal, pod) in there {
             self.repair(pod, ordinal, flow)?;
@@ -240,16 +240,16 @@ impl<'a> Work<'a> {
             return Ok(Next::Fail(error));
         }
         let response = flow.call(|| self.creation(ordinal))?;
-        self.note_creation(ordinal, response.as_ref().map(|_| ()).map_err(|error| &**error), flow);
+        self.note_creation(ordinal, &response, flow);
         Ok(response.err().map_or(Next::Stop, Next::Fail))
     }
 
-    fn note_creation(&self, ordinal: i32, outcome: Result<(), &ApiError>, flow: &mut Flow<'_, Key>) {
-        if outcome.is_err_and(|error| error.reason == ErrorReason::AlreadyExists) {
+    fn note_creation(&self, ordinal: i32, response: &Response, flow: &mut Flow<'_, Key>) {
+        if response.as_ref().is_err_and(|error| error.reason == ErrorReason::AlreadyExists) {
             return;
         }
         let what = format!("Pod {}", identity::name(&self.view.set, ordinal));
-        tell(self.owner, "Create", &what, outcome, flow);
+        tell(self.owner, "Create", &what, response, flow);
     }
 
     /// A pod that has finished goes; its name is free for the next one afterwards.
@@ -276,7 +276,7 @@ impl<'a> Work<'a> {
 
     fn note_deletion(&self, pod: &Pod, response: &Response, flow: &mut Flow<'_, Key>) {
         let what = format!("Pod {}", pod.meta.name);
-        tell(self.owner, "Delete", &what, response.as_ref().map(|_| ()).map_err(|error| &**error), flow);
+        tell(self.owner, "Delete", &what, response, flow);
     }
 
     /// Gives a pod back what belongs to its ordinal.
@@ -311,12 +311,10 @@ impl<'a> Work<'a> {
             let batch = self.condemned[batch].iter().filter(|pod| !pod.meta.is_terminating());
             let doomed: Vec<&Arc<Pod>> = batch.collect();
             let responses = flow.all(|| doomed.iter().map(|pod| pod_control::delete_pod(pod).into()).collect())?;
-            let mut problem = None;
-            for (pod, response) in doomed.iter().zip(responses) {
-                self.note_deletion(pod, &response, flow);
-                problem = problem.or(response.err());
+            for (pod, response) in doomed.iter().zip(&responses) {
+                self.note_deletion(pod, response, flow);
             }
-            if let Some(error) = problem {
+            if let Some(error) = first_error(&responses) {
                 return Ok(Next::Fail(error));
             }
         }

@@ -18,7 +18,7 @@ use crate::components::scheduler::index::any_term_matches;
 use crate::components::scheduler::objects::Objects;
 use crate::components::scheduler::profile::ArgumentError;
 use crate::components::volume_match::{
-    BOUND_BY_CONTROLLER, NO_PROVISIONER, SELECTED_NODE, class_of_claim, find_matching_volume, is_bound, is_claimed_by,
+    BOUND_BY_CONTROLLER, NO_PROVISIONER, SELECTED_NODE, class_of_claim, find_matching_volume, is_bound, is_free_for,
     reference_to,
 };
 use crate::engine::SimDuration;
@@ -62,10 +62,7 @@ struct PodClaims {
 
 impl PodClaims {
     fn look_for_volumes(&mut self, objects: &Objects) {
-        let may_have = |claim: &PersistentVolumeClaim, volume: &PersistentVolume| {
-            volume.claim.as_ref().is_none_or(|reference| is_claimed_by(reference, claim))
-        };
-        let is_for_some = |volume: &&Arc<PersistentVolume>| self.delayed.iter().any(|claim| may_have(claim, volume));
+        let is_for_some = |volume: &&Arc<PersistentVolume>| self.delayed.iter().any(|claim| is_free_for(volume, claim));
         self.volumes = objects.volumes().filter(is_for_some).cloned().collect();
     }
 }

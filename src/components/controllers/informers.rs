@@ -7,7 +7,7 @@
 use super::interest::Kinds;
 use crate::api::{
     ApiObject, Change, ChangeKind, FastMap, Id, Kind, Labels, Metadata, Name, Object, Operator, OwnerReference, Pod,
-    Selector, Store, Uid,
+    Selector, Store, Uid, ZONE_LABEL,
 };
 use indexmap::IndexSet;
 use rustc_hash::FxHasher;
@@ -142,6 +142,8 @@ pub struct Informers {
     uncontrolled: FastMap<(Kind, Name), Places>,
     services: Selecting,
     budgets: Selecting,
+    /// Grows with each change of the zones that nodes are in.
+    zones: u64,
 }
 
 impl Informers {
@@ -238,6 +240,11 @@ impl Informers {
         self.services.in_namespace.get(&namespace).map_or(&[], Vec::as_slice)
     }
 
+    /// A number that grows with each change of the zones that nodes are in.
+    pub const fn zones(&self) -> u64 {
+        self.zones
+    }
+
     /// The disruption budgets of a namespace.
     pub fn budgets_in(&self, namespace: Name) -> &[u32] {
         self.budgets.in_namespace.get(&namespace).map_or(&[], Vec::as_slice)
@@ -264,6 +271,10 @@ impl Informers {
                 let selector = service.selector.as_ref().map(Selector::from_labels);
                 let selector = selector.filter(|selector| !selector.is_empty() && after.is_some());
                 self.index_selector(Kind::Service, &service.meta, place, selector);
+            }
+            Object::Node(_) => {
+                let zone = |node: Option<&Object>| node.and_then(|node| node.meta().labels.get(*ZONE_LABEL));
+                self.zones += u64::from(zone(before.as_ref()) != zone(after));
             }
             Object::PodDisruptionBudget(budget) => {
                 let selector = budget.selector.clone().filter(|_| after.is_some());

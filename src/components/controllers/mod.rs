@@ -10,6 +10,7 @@
 //! simulated (tokens, certificates, …).
 
 mod attach_detach;
+mod changed_pods;
 mod cron_job;
 mod daemon_set;
 mod deployment;
@@ -284,7 +285,7 @@ controllers! {
     EphemeralVolume, ephemeral_volumes: ephemeral_volume::EphemeralVolumeController =
         ephemeral_volume::EphemeralVolumeController;
     /// EndpointSlices list the addresses behind Services.
-    EndpointSlice, endpoint_slices: endpoint_slice::EndpointSliceController = endpoint_slice::EndpointSliceController;
+    EndpointSlice, endpoint_slices: endpoint_slice::EndpointSliceController = endpoint_slice::EndpointSliceController::default();
     /// Endpoints list the same in their older form.
     Endpoints, endpoints: endpoints::EndpointsController = endpoints::EndpointsController::default();
     /// Endpoints that users write become slices.

@@ -1,24 +1,27 @@
 //! EndpointSlices: the addresses behind each Service, and which of them may get new traffic.
 //!
 //! Follows `pkg/controller/endpointslice` and `staging/src/k8s.io/endpointslice` of Kubernetes 1.36: the sync here; how
-//! addresses are packed into slices in [`packing`]. Left out on purpose: topology hints and second address families.
+//! addresses are packed into slices in [`packing`], what is kept of them from look to look in [`roster`].
+//! Left out on purpose: topology hints and second address families.
 
 pub(super) mod packing;
+mod roster;
 
+use super::changed_pods::{ChangedPods, turned};
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
 use super::interest::Interest;
 use super::work_queue::{Key, Retry};
 use crate::api::{
-    Endpoint, EndpointSlice, Id, Kind, Labels, List, Metadata, Name, Node, Object, Pod, Port, Service, ServicePort,
-    ZONE_LABEL, names,
+    Endpoint, EndpointSlice, FastMap, Id, Kind, Labels, List, Metadata, Name, Node, Object, Pod, Port, Service,
+    ServicePort, Table, ZONE_LABEL, names,
 };
 use crate::engine::SimDuration;
 use crate::planted::{self, Bug};
 use packing::{Packed, Wanted};
+use roster::{Roster, Row};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 names! {
@@ -39,8 +42,11 @@ const MOST_RETRIES: u32 = 15;
 type Ports = List<(Name, Name, u16)>;
 
 /// The controller of EndpointSlices.
-#[derive(Debug, Clone)]
-pub struct EndpointSliceController;
+#[derive(Debug, Clone, Default)]
+pub struct EndpointSliceController {
+    changed: ChangedPods,
+    rosters: FastMap<Key, Roster>,
+}
 
 /// What one sync sees: what the Service's slices should hold, and what they hold.
 #[derive(Debug, Clone)]
@@ -63,33 +69,38 @@ impl Controller for EndpointSliceController {
     fn observe(&mut self, seen: &Seen<'_>, desk: &mut Desk<Key>) {
         match seen.new {
             Object::Service(service) => desk.queue.add(Key::of(&service.meta)),
-            Object::Pod(pod) => pod_changed(seen, pod, desk),
+            Object::Pod(pod) => pod_changed(seen, pod, &mut self.changed, desk),
             Object::EndpointSlice(slice) if seen.is_deletion() => slice_deleted(seen, slice, desk),
             _ => {}
         }
     }
 
     fn view(&mut self, key: Key, informers: &Informers, _desk: &mut Desk<Key>) -> Option<View> {
-        let store = informers.store();
-        let service = store.services.find(key.namespace, key.name)?;
+        let Some(service) = informers.store().services.find(key.namespace, key.name) else {
+            self.changed.forget(key);
+            self.rosters.remove(&key);
+            return None;
+        };
         if service.selector.as_ref().is_none_or(Labels::is_empty) || service.kind == "ExternalName" {
             return None;
         }
         let slices = informers.controlled::<EndpointSlice>(service.meta.uid);
-        let mut wanted: Wanted = BTreeMap::new();
-        if let Some(selected) = informers.service_pods(service.meta.index) {
-            let offered = Offered::by(service);
-            for pod in informers.pods_at(&selected.pods) {
-                let node = store.nodes.find(Name::default(), pod.node_name).map(|node| &**node);
-                let Some(endpoint) = endpoint(service, &pod, node) else { continue };
-                let ports = offered.on(&pod);
-                match wanted.get_mut(&*ports) {
-                    Some(endpoints) => endpoints.push(endpoint),
-                    None => drop(wanted.insert(ports.into_owned(), vec![endpoint])),
-                }
-            }
+        let offering = Offering { service, ports: Offered::by(service), nodes: &informers.store().nodes };
+        let changed = self.changed.take(service, informers);
+        let roster = self.rosters.entry(key).or_default();
+        if changed.all {
+            *roster = Roster::default();
         }
-        Some(View { service: service.clone(), packed: packing::pack(&model(service), &slices, wanted, true) })
+        for (place, pod) in changed.pods {
+            roster.put(place, pod.and_then(|pod| offering.on(pod)));
+        }
+        let model = model(service);
+        let packed = roster.pack(&model, &slices);
+        debug_assert_eq!(packed, offering.pack_anew(&model, &slices, informers), "{}", service.meta.key());
+        if roster.is_ambiguous {
+            self.changed.forget(key);
+        }
+        Some(View { service: service.clone(), packed })
     }
 
     fn sync(&mut self, view: &View, flow: &mut Flow<'_, Key>) -> Step {
@@ -131,6 +142,33 @@ fn endpoint(service: &Service, pod: &Pod, node: Option<&Node>) -> Option<Endpoin
         zone: node.and_then(|node| node.meta.labels.get(*ZONE_LABEL)).unwrap_or_default(),
         hostname: if has_own_name(service, pod) { pod.spec.hostname } else { Name::default() },
     })
+}
+
+/// What a Service offers on its pods.
+struct Offering<'a> {
+    service: &'a Service,
+    ports: Offered<'a>,
+    nodes: &'a Table<Node>,
+}
+
+impl Offering<'_> {
+    /// What a pod is to the Service.
+    fn on(&self, pod: &Pod) -> Option<Row> {
+        let node = self.nodes.find(Name::default(), pod.node_name).map(|node| &**node);
+        Some(Row { endpoint: endpoint(self.service, pod, node)?, ports: self.ports.on(pod).into_owned().into() })
+    }
+
+    /// What is to be written, found by looking at everything.
+    fn pack_anew(&self, model: &EndpointSlice, slices: &[Arc<EndpointSlice>], informers: &Informers) -> Packed {
+        let mut wanted = Wanted::new();
+        let selected = informers.service_pods(self.service.meta.index);
+        for pod in selected.map(|selected| informers.pods_at(&selected.pods)).unwrap_or_default() {
+            if let Some(Row { endpoint, ports }) = self.on(&pod) {
+                wanted.entry(ports.to_vec()).or_default().push(endpoint);
+            }
+        }
+        packing::pack(model, slices, wanted, true)
+    }
 }
 
 /// Whether a pod has a name of its own under a headless Service (`ShouldSetHostname`).
@@ -189,10 +227,12 @@ fn matters(old: &Pod, new: &Pod) -> bool {
         || old.spec.subdomain != new.spec.subdomain
 }
 
-pub(super) fn pod_changed(seen: &Seen<'_>, pod: &Arc<Pod>, desk: &mut Desk<Key>) {
+/// Tells the Services of a pod that it has changed, those of its old labels too; and queues them if that matters.
+pub(super) fn pod_changed(seen: &Seen<'_>, pod: &Arc<Pod>, changed: &mut ChangedPods, desk: &mut Desk<Key>) {
     let old = seen.of::<Pod>().and_then(|(old, _)| old).filter(|_| !seen.is_deletion());
     let relabeled = old.filter(|old| old.meta.labels != pod.meta.labels);
-    if old.is_some_and(|old| relabeled.is_none() && !matters(old, pod)) {
+    let matters = old.is_none_or(|old| relabeled.is_some() || matters(old, pod));
+    if !matters && old.is_some_and(|old| turned(old) == turned(pod)) {
         return;
     }
     let store = seen.informers.store();
@@ -200,7 +240,10 @@ pub(super) fn pod_changed(seen: &Seen<'_>, pod: &Arc<Pod>, desk: &mut Desk<Key>)
         let Some(service) = store.services.get(Id::new(*place)) else { continue };
         let Some(selector) = &service.selector else { continue };
         if selector.all_in(&pod.meta.labels) || relabeled.is_some_and(|old| selector.all_in(&old.meta.labels)) {
-            desk.queue.add(Key::of(&service.meta));
+            changed.add(Key::of(&service.meta), pod.meta.index);
+            if matters {
+                desk.queue.add(Key::of(&service.meta));
+            }
         }
     }
 }

@@ -6,9 +6,11 @@ use super::super::work_queue::Key;
 use super::{Ports, TRIGGER_TIME};
 use crate::api::{
     DeleteOptions, Endpoint, EndpointSlice, ErrorReason, FastMap, Kind, Metadata, Name, Object, Part, Request, Target,
+    Uid,
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// A slice holds at most so many addresses.
@@ -18,7 +20,7 @@ const MOST_ENDPOINTS: usize = 100;
 pub(in super::super) type Wanted = BTreeMap<Vec<(Name, Name, u16)>, Vec<Endpoint>>;
 
 /// What is to be written.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(in super::super) struct Packed {
     pub(super) create: Vec<EndpointSlice>,
     pub(super) update: Vec<EndpointSlice>,
@@ -26,6 +28,14 @@ pub(in super::super) struct Packed {
 }
 
 impl Packed {
+    /// A slice that would go takes the place of one that would come.
+    fn reuse(&mut self) {
+        while !self.create.is_empty() && !self.delete.is_empty() {
+            let (made, gone) = (self.create.remove(0), self.delete.remove(0));
+            self.update.push(EndpointSlice { meta: EndpointSlice::clone(&gone).meta, ..made });
+        }
+    }
+
     /// Writes it: what is new is owned by `owner`.
     pub(in super::super) fn write(&self, owner: &Object, flow: &mut Flow<'_, Key>) -> Step {
         for slice in &self.create {
@@ -69,17 +79,21 @@ pub(in super::super) fn pack(
     }
     for (ports, endpoints) in wanted {
         let have = by_ports.remove(&ports).unwrap_or_default();
-        fill(model, &ports.into(), &have, &endpoints, &mut packed);
+        fill(model, &ports.into(), compare(&have, &endpoints), &mut packed);
     }
     packed.delete.extend(by_ports.into_values().flatten());
     if never_none {
         keep_one(model, slices, &mut packed);
     }
-    // A slice that would go takes the place of one that would come.
-    while !packed.create.is_empty() && !packed.delete.is_empty() {
-        let (made, gone) = (packed.create.remove(0), packed.delete.remove(0));
-        packed.update.push(EndpointSlice { meta: EndpointSlice::clone(&gone).meta, ..made });
-    }
+    packed.reuse();
+    packed
+}
+
+/// Brings slices, all of the same ports, to what is wanted, of which there is something.
+pub(super) fn pack_alike(model: &EndpointSlice, ports: &Ports, compared: Compared) -> Packed {
+    let mut packed = Packed::default();
+    fill(model, ports, compared, &mut packed);
+    packed.reuse();
     packed
 }
 
@@ -98,24 +112,64 @@ fn keep_one(model: &EndpointSlice, slices: &[Arc<EndpointSlice>], packed: &mut P
     }
 }
 
-/// One group of ports (`reconcileByPortMapping`).
-fn fill(model: &EndpointSlice, ports: &Ports, have: &[Arc<EndpointSlice>], wanted: &[Endpoint], packed: &mut Packed) {
-    let key = |endpoint: &Endpoint| (endpoint.pod_uid, endpoint.address);
-    let mut new: FastMap<_, &Endpoint> = wanted.iter().map(|endpoint| (key(endpoint), endpoint)).collect();
-    let (mut changed, mut unchanged) = (Vec::new(), Vec::new());
-    for slice in have {
-        let kept: Vec<&Endpoint> = slice.endpoints.iter().filter_map(|old| new.remove(&key(old))).collect();
+/// The slices of a group of ports beside what they should be.
+#[derive(Debug, Default)]
+pub(super) struct Compared {
+    /// Those that say something wrong, put right.
+    changed: Vec<EndpointSlice>,
+    unchanged: Vec<Arc<EndpointSlice>>,
+    /// Those of which nothing stays.
+    emptied: Vec<Arc<EndpointSlice>>,
+    /// What is in none of them.
+    new: VecDeque<Endpoint>,
+}
+
+impl Compared {
+    /// A slice that is as it should be.
+    pub(super) fn is_right(&mut self, slice: &Arc<EndpointSlice>) {
+        self.unchanged.push(slice.clone());
+    }
+
+    /// What of a slice stays, as it is by now; and whether that is the slice as it was.
+    pub(super) fn keeps(&mut self, slice: &Arc<EndpointSlice>, kept: Vec<&Endpoint>) -> bool {
         if kept.is_empty() {
-            packed.delete.push(slice.clone());
+            self.emptied.push(slice.clone());
         } else if kept.iter().copied().ne(&slice.endpoints) {
             let endpoints = kept.into_iter().cloned().collect();
-            changed.push(EndpointSlice { endpoints, ..EndpointSlice::clone(slice) });
+            self.changed.push(EndpointSlice { endpoints, ..EndpointSlice::clone(slice) });
         } else {
-            unchanged.push(slice.clone());
+            self.unchanged.push(slice.clone());
+            return true;
         }
+        false
     }
-    let new = wanted.iter().filter(|endpoint| new.contains_key(&key(endpoint)));
-    let mut new: VecDeque<Endpoint> = new.cloned().collect();
+
+    /// An endpoint that is in no slice.
+    pub(super) fn lacks(&mut self, endpoint: &Endpoint) {
+        self.new.push_back(endpoint.clone());
+    }
+}
+
+/// What tells endpoints apart.
+pub(super) const fn identity(endpoint: &Endpoint) -> (Uid, Ipv4Addr) {
+    (endpoint.pod_uid, endpoint.address)
+}
+
+fn compare(have: &[Arc<EndpointSlice>], wanted: &[Endpoint]) -> Compared {
+    let mut new: FastMap<_, &Endpoint> = wanted.iter().map(|endpoint| (identity(endpoint), endpoint)).collect();
+    let mut compared = Compared::default();
+    for slice in have {
+        let kept = slice.endpoints.iter().filter_map(|old| new.remove(&identity(old))).collect();
+        compared.keeps(slice, kept);
+    }
+    wanted.iter().filter(|endpoint| new.contains_key(&identity(endpoint))).for_each(|new| compared.lacks(new));
+    compared
+}
+
+/// One group of ports (`reconcileByPortMapping`).
+fn fill(model: &EndpointSlice, ports: &Ports, compared: Compared, packed: &mut Packed) {
+    let Compared { mut changed, mut unchanged, emptied, mut new } = compared;
+    packed.delete.extend(emptied);
     // The fullest are filled first.
     changed.sort_by_key(|slice| Reverse(slice.endpoints.len()));
     for slice in &mut changed {
@@ -146,8 +200,7 @@ fn top_up(slice: &mut EndpointSlice, new: &mut VecDeque<Endpoint>) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::api::{List, Service, Uid, lower};
-    use std::net::Ipv4Addr;
+    use crate::api::{List, Service, lower};
 
     pub(in crate::components::controllers) fn service(published: bool) -> Service {
         let manifest = serde_json::json!({
@@ -158,11 +211,11 @@ pub(super) mod tests {
         Service::clone(&service)
     }
 
-    fn model() -> EndpointSlice {
+    pub(in super::super) fn model() -> EndpointSlice {
         EndpointSlice { meta: Metadata::default(), endpoints: Vec::new(), ports: List::EMPTY }
     }
 
-    fn endpoint(number: u32) -> Endpoint {
+    pub(in super::super) fn endpoint(number: u32) -> Endpoint {
         Endpoint {
             address: Ipv4Addr::from(number),
             ready: true,
@@ -180,7 +233,7 @@ pub(super) mod tests {
         vec![(Name::default(), Name::new("TCP"), 80)]
     }
 
-    fn slice(id: u128, numbers: std::ops::Range<u32>) -> Arc<EndpointSlice> {
+    pub(in super::super) fn slice(id: u128, numbers: std::ops::Range<u32>) -> Arc<EndpointSlice> {
         let meta = Metadata { uid: Uid::from_bits(id), name: Name::new(&format!("web-{id}")), ..Metadata::default() };
         Arc::new(EndpointSlice { meta, endpoints: numbers.map(endpoint).collect(), ports: ports().into() })
     }

@@ -1,12 +1,15 @@
 //! Endpoints: the addresses behind each Service in their older form, all in one object of the Service's name.
 //!
 //! Follows `pkg/controller/endpoint/endpoints_controller.go` of Kubernetes 1.36: the sync here, how addresses are put
-//! into subsets in [`subsets`], what an object says about its trigger in [`trigger`]. Endpoints that users write for a
-//! Service without a selector are mirrored into slices by [`mirroring`](super::endpoint_mirroring).
+//! into subsets in [`subsets`], what is kept of them from look to look in [`roster`], what an object says about its
+//! trigger in [`trigger`]. Endpoints that users write for a Service without a selector are mirrored into slices by
+//! [`mirroring`](super::endpoint_mirroring).
 
+mod roster;
 mod subsets;
 mod trigger;
 
+use super::changed_pods::ChangedPods;
 use super::endpoint_slice::{self, HEADLESS, Offered, TRIGGER_TIME};
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
@@ -14,9 +17,10 @@ use super::informers::Informers;
 use super::interest::Interest;
 use super::work_queue::{Key, Retry};
 use crate::api::{
-    DeleteOptions, ENDPOINTS_CONTROLLER, ENDPOINTS_MANAGED_BY, EndpointAddress, Endpoints, ErrorReason, EventType,
-    Kind, Labels, Metadata, Name, Object, Part, Pod, Request, Service, Target, names,
+    DeleteOptions, ENDPOINTS_CONTROLLER, ENDPOINTS_MANAGED_BY, EndpointAddress, EndpointSubset, Endpoints, ErrorReason,
+    EventType, FastMap, Kind, Labels, Metadata, Name, Object, Part, Pod, Request, Service, Target, names,
 };
+use roster::Roster;
 use std::sync::Arc;
 use subsets::Offer;
 use trigger::TriggerTimes;
@@ -33,6 +37,8 @@ const MOST_RETRIES: u32 = 15;
 #[derive(Debug, Clone, Default)]
 pub struct EndpointsController {
     triggers: TriggerTimes,
+    changed: ChangedPods,
+    rosters: FastMap<Key, Roster>,
 }
 
 /// What one sync is to do.
@@ -60,7 +66,7 @@ impl Controller for EndpointsController {
     fn observe(&mut self, seen: &Seen<'_>, desk: &mut Desk<Key>) {
         match seen.new {
             Object::Service(service) => desk.queue.add(Key::of(&service.meta)),
-            Object::Pod(pod) => endpoint_slice::pod_changed(seen, pod, desk),
+            Object::Pod(pod) => endpoint_slice::pod_changed(seen, pod, &mut self.changed, desk),
             Object::Endpoints(endpoints) if seen.is_deletion() => desk.queue.add(Key::of(&endpoints.meta)),
             _ => {}
         }
@@ -71,18 +77,30 @@ impl Controller for EndpointsController {
         let current = store.endpoints.find(key.namespace, key.name);
         let Some(service) = store.services.find(key.namespace, key.name) else {
             self.triggers.forget(key);
+            self.changed.forget(key);
+            self.rosters.remove(&key);
             return current.map(|_| View::Gone(key));
         };
         if service.selector.is_none() || service.kind == "ExternalName" {
             return None;
         }
-        let selected = informers.service_pods(service.meta.index);
-        let pods = selected.map(|selected| informers.pods_at(&selected.pods)).unwrap_or_default();
-        let trigger = self.triggers.changed(service, &pods);
-        let wanted = subsets::pack(offers(service, &pods));
+        let changed = self.changed.take(service, informers);
+        let trigger = self.triggers.changed(service, &changed);
+        let offered = Offered::by(service);
+        let roster = self.rosters.entry(key).or_default();
+        if changed.all {
+            *roster = Roster::default();
+        }
+        for (place, pod) in &changed.pods {
+            roster.put(*place, pod.and_then(|pod| offer(service, &offered, pod)));
+        }
+        let repacked = roster.subsets();
+        debug_assert_eq!(repacked, pack_anew(service, informers), "{}", service.meta.key());
+        let (subsets, cut) = repacked;
         let labels = labels(service);
         if let Some(current) = current
-            && current.subsets == wanted
+            && !cut
+            && current.subsets == subsets
             && current.meta.labels == labels
             && is_told_right(current)
         {
@@ -90,7 +108,6 @@ impl Controller for EndpointsController {
         }
         let fresh = || Metadata { name: key.name, namespace: key.namespace, ..Metadata::default() };
         let meta = current.map_or_else(fresh, |current| current.meta.clone());
-        let (subsets, cut) = subsets::truncate(wanted);
         let mut annotations = meta.annotations.without(*TRIGGER_TIME).without(*OVER_CAPACITY);
         if let Some(at) = trigger {
             annotations = annotations.with(*TRIGGER_TIME, Name::new(&at.to_string()));
@@ -149,25 +166,26 @@ fn is_told_right(endpoints: &Endpoints) -> bool {
     !marked && subsets::count(&endpoints.subsets) <= subsets::MOST_ADDRESSES
 }
 
-/// What the pods behind a Service offer, port by port.
-fn offers(service: &Service, pods: &[Arc<Pod>]) -> Vec<Offer> {
-    let mut offers = Vec::new();
+/// What a pod behind a Service offers.
+fn offer(service: &Service, offered: &Offered<'_>, pod: &Pod) -> Option<Offer> {
+    // `ShouldPodBeInEndpoints`: those on their way out only if the unready count.
+    let leaves = pod.is_terminal() || pod.meta.is_terminating() && !service.publish_not_ready;
+    let ip = pod.status.pod_ip.filter(|_| !leaves)?;
+    let hostname = if endpoint_slice::has_own_name(service, pod) { pod.spec.hostname } else { Name::default() };
+    let address = EndpointAddress { ip, hostname, node_name: pod.node_name, pod: pod.meta.name, pod_uid: pod.meta.uid };
+    let ports = offered.on(pod).into_owned();
+    let is_portless = service.ports.is_empty() && service.headless;
+    let ready = service.publish_not_ready || pod.status.is_ready();
+    (!ports.is_empty() || is_portless).then_some(Offer { address, ready, ports })
+}
+
+/// What a Service's object should hold, found by looking at everything.
+fn pack_anew(service: &Service, informers: &Informers) -> (Vec<EndpointSubset>, bool) {
+    let selected = informers.service_pods(service.meta.index);
+    let pods = selected.map(|selected| informers.pods_at(&selected.pods)).unwrap_or_default();
     let offered = Offered::by(service);
-    for pod in pods {
-        // `ShouldPodBeInEndpoints`: those on their way out only if the unready count.
-        let leaves = pod.is_terminal() || pod.meta.is_terminating() && !service.publish_not_ready;
-        let Some(ip) = pod.status.pod_ip.filter(|_| !leaves) else { continue };
-        let hostname = if endpoint_slice::has_own_name(service, pod) { pod.spec.hostname } else { Name::default() };
-        let address =
-            EndpointAddress { ip, hostname, node_name: pod.node_name, pod: pod.meta.name, pod_uid: pod.meta.uid };
-        let ready = service.publish_not_ready || pod.status.is_ready();
-        let ports = offered.on(pod);
-        if service.ports.is_empty() && service.headless {
-            offers.push(Offer { address, ready, port: None });
-        }
-        offers.extend(ports.iter().map(|port| Offer { address, ready, port: Some(*port) }));
-    }
-    offers
+    let offers: Vec<Offer> = pods.iter().filter_map(|pod| offer(service, &offered, pod)).collect();
+    subsets::truncate(subsets::pack(&offers))
 }
 
 #[cfg(test)]
@@ -201,7 +219,7 @@ mod tests {
             for (publishes, expected) in [(false, expected), (true, published)] {
                 let service = endpoint_slice::tests::service(publishes);
                 let pod = pod(1, ready, terminating, phase);
-                let got = offers(&service, &[pod]).first().map(|offer| offer.ready);
+                let got = offer(&service, &Offered::by(&service), &pod).map(|offer| offer.ready);
                 assert_eq!(got, expected, "{ready} {terminating} {phase} {publishes}");
             }
         }

@@ -1,7 +1,7 @@
 //! How addresses are put into subsets: those that offer the same ports together, in the canonical order, and no more
 //! than an object may hold (`pkg/api/v1/endpoints/util.go`, `truncateEndpoints`).
 
-use crate::api::{EndpointAddress, EndpointSubset, Name, Uid};
+use crate::api::{EndpointAddress, EndpointSubset, List, Name, Uid};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -9,24 +9,33 @@ use std::net::Ipv4Addr;
 pub(super) const MOST_ADDRESSES: usize = 1000;
 
 /// A port: name, protocol, number.
-type Port = (Name, Name, u16);
+pub(super) type Port = (Name, Name, u16);
 
-/// An address and one port that it offers; a headless Service may have none.
-#[derive(Debug, Clone, Copy)]
+/// What a pod offers: its address, and the ports there; for a headless Service perhaps none.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Offer {
     pub(super) address: EndpointAddress,
     pub(super) ready: bool,
-    pub(super) port: Option<Port>,
+    pub(super) ports: Vec<Port>,
 }
 
 /// The addresses behind a port, each with its place in the order, and whether they are ready.
 type Behind = Vec<((u128, Uid), (EndpointAddress, bool))>;
 
+/// Where an address stands in the canonical order (`LessEndpointAddress`).
+pub(super) fn place(address: &EndpointAddress) -> (u128, Uid) {
+    (text_order(address.ip), address.pod_uid)
+}
+
 /// Puts addresses that offer the same ports together (`RepackSubsets`).
-pub(super) fn pack(offers: Vec<Offer>) -> Vec<EndpointSubset> {
+pub(super) fn pack<'a>(offers: impl IntoIterator<Item = &'a Offer>) -> Vec<EndpointSubset> {
     let mut by_port: BTreeMap<Option<Port>, Behind> = BTreeMap::new();
-    for Offer { address, ready, port } in offers {
-        by_port.entry(port).or_default().push(((text_order(address.ip), address.pod_uid), (address, ready)));
+    for Offer { address, ready, ports } in offers {
+        let mut put = |port| by_port.entry(port).or_default().push((place(address), (*address, *ready)));
+        if ports.is_empty() {
+            put(None);
+        }
+        ports.iter().copied().map(Some).for_each(put);
     }
     for behind in by_port.values_mut() {
         behind.sort_by_key(|(place, _)| *place);
@@ -43,17 +52,22 @@ pub(super) fn pack(offers: Vec<Offer>) -> Vec<EndpointSubset> {
             None => groups.push((behind, port.into_iter().collect())),
         }
     }
-    let subset = |(behind, mut ports): (Behind, Vec<Port>)| {
-        ports.sort_by_cached_key(|port| md5::compute(spewed(port)).0);
+    let subset = |(behind, ports): (Behind, Vec<Port>)| {
         let (ready, not_ready): (Vec<_>, Vec<_>) =
             behind.into_iter().map(|(_, one)| one).partition(|(_, ready)| *ready);
         let addresses = |part: Vec<(EndpointAddress, bool)>| part.into_iter().map(|(address, _)| address).collect();
-        EndpointSubset { addresses: addresses(ready), not_ready: addresses(not_ready), ports: ports.into() }
+        EndpointSubset { addresses: addresses(ready), not_ready: addresses(not_ready), ports: in_order(ports) }
     };
     let mut subsets: Vec<EndpointSubset> = groups.into_iter().map(subset).collect();
     // The real order is that of a sum over addresses and identities too, which are as random there as here.
     subsets.sort_by_cached_key(|subset| md5::compute(subset.ports.iter().map(spewed).collect::<String>()).0);
     subsets
+}
+
+/// Ports in the canonical order.
+pub(super) fn in_order(mut ports: Vec<Port>) -> List<Port> {
+    ports.sort_by_cached_key(|port| md5::compute(spewed(port)).0);
+    ports.into()
 }
 
 /// How many addresses there are.
@@ -123,7 +137,7 @@ mod tests {
             pod_uid: Uid::from_bits(u128::from(u32::from_be_bytes(ip))),
         };
         let port = port.map(|(name, number)| (Name::new(name), Name::new("TCP"), number));
-        Offer { address, ready, port }
+        Offer { address, ready, ports: port.into_iter().collect() }
     }
 
     fn print(subsets: &[EndpointSubset]) -> Vec<String> {
@@ -151,9 +165,9 @@ mod tests {
             (vec![a(1, true, Some(80)), a(1, false, Some(80))], vec!["|1:80"]),
             (vec![a(9, true, Some(80)), a(10, true, Some(80))], vec!["10,9|:80"]),
         ] {
-            assert_eq!(print(&pack(offers)), expected);
+            assert_eq!(print(&pack(&offers)), expected);
         }
-        let mixed = pack(vec![a(1, true, Some(80)), a(1, true, Some(90)), a(2, true, Some(80))]);
+        let mixed = pack(&[a(1, true, Some(80)), a(1, true, Some(90)), a(2, true, Some(80))]);
         let mut mixed = print(&mixed);
         mixed.sort();
         assert_eq!(mixed, ["1,2|:80", "1|:90"]);
@@ -172,11 +186,11 @@ mod tests {
     fn ports_come_in_the_order_of_their_sums() {
         // As every cluster lists the addresses of kube-dns.
         let udp = |mut offer: Offer| {
-            offer.port = offer.port.map(|(name, _, number)| (name, Name::new("UDP"), number));
+            offer.ports.iter_mut().for_each(|(_, protocol, _)| *protocol = Name::new("UDP"));
             offer
         };
         let dns = [10, 0, 0, 2];
-        let subsets = pack(vec![
+        let subsets = pack(&[
             udp(offer(dns, true, Some(("dns", 53)))),
             offer(dns, true, Some(("metrics", 9153))),
             offer(dns, true, Some(("dns-tcp", 53))),

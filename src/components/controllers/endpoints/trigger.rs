@@ -3,34 +3,31 @@
 //! Follows `TriggerTimeTracker` of `staging/src/k8s.io/endpointslice/trigger_time_tracker.go`: the earliest of the
 //! Service's making and of the changes of readiness that the last look had not seen.
 
+use super::super::changed_pods::{Changed, turned};
 use super::Key;
-use crate::api::{FastMap, Name, Pod, READY, Service, Timestamp};
-use std::sync::Arc;
+use crate::api::{FastMap, Service, Timestamp, Uid};
 
-/// What was seen of each Service and its pods when they were last looked at.
+/// What was seen of each Service and its pods, by place, when they were last looked at.
 #[derive(Debug, Clone, Default)]
-pub(super) struct TriggerTimes(FastMap<Key, FastMap<Name, Timestamp>>);
+pub(super) struct TriggerTimes(FastMap<Key, FastMap<u32, (Uid, Timestamp)>>);
 
 impl TriggerTimes {
     /// The earliest change since the last look; of a Service that is new, its making.
-    pub(super) fn changed(&mut self, service: &Service, pods: &[Arc<Pod>]) -> Option<Timestamp> {
-        let times = |pod: &Arc<Pod>| Some((pod.meta.name, pod.status.condition(*READY)?.last_transition_time));
-        let Some(known) = self.0.get_mut(&Key::of(&service.meta)) else {
-            self.0.insert(Key::of(&service.meta), pods.iter().filter_map(times).collect());
-            return Some(service.meta.creation_timestamp);
-        };
+    pub(super) fn changed(&mut self, service: &Service, look: &Changed<'_>) -> Option<Timestamp> {
+        let key = Key::of(&service.meta);
+        let is_new = !self.0.contains_key(&key);
+        let known = self.0.entry(key).or_default();
+        let gone = if look.all { std::mem::take(known) } else { FastMap::default() };
         let mut changed: Option<Timestamp> = None;
-        let mut count = 0;
-        for (pod, at) in pods.iter().filter_map(times) {
-            count += 1;
-            if known.insert(pod, at).is_none_or(|before| at > before) {
+        for (place, pod) in &look.pods {
+            let before = known.remove(place).or_else(|| gone.get(place).copied());
+            let Some((uid, at)) = pod.and_then(|pod| Some((pod.meta.uid, turned(pod)?))) else { continue };
+            known.insert(*place, (uid, at));
+            if before.is_none_or(|(other, before)| other != uid || at > before) {
                 changed = Some(changed.map_or(at, |earliest| earliest.min(at)));
             }
         }
-        if known.len() > count {
-            *known = pods.iter().filter_map(times).collect();
-        }
-        changed
+        if is_new { Some(service.meta.creation_timestamp) } else { changed }
     }
 
     /// A Service is gone.
@@ -42,8 +39,9 @@ impl TriggerTimes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Condition, ConditionStatus, Metadata, PodStatus};
+    use crate::api::{Condition, ConditionStatus, Metadata, Name, Pod, PodStatus, READY};
     use crate::components::controllers::endpoint_slice;
+    use std::sync::Arc;
 
     #[test]
     fn the_earliest_change_since_the_last_look_counts() {
@@ -64,17 +62,22 @@ mod tests {
             ..service
         };
         for (pods, told) in looks {
-            let pods: Vec<Arc<Pod>> = pods
+            let pods: Vec<(u32, Arc<Pod>)> = pods
                 .iter()
                 .map(|(name, at)| {
                     let mut status = PodStatus::default();
                     let at = Timestamp::from_unix_secs(*at);
                     status.conditions.push(Condition::new(*READY, ConditionStatus::True, at));
-                    let meta = Metadata { name: Name::new(name), ..Metadata::default() };
-                    Arc::new(Pod { meta, spec: Arc::default(), node_name: Name::default(), status: Arc::new(status) })
+                    let place = u32::from(name.as_bytes()[0]);
+                    let uid = Uid::from_bits(u128::from(place));
+                    let meta = Metadata { uid, ..Metadata::default() };
+                    let status = Arc::new(status);
+                    (place, Arc::new(Pod { meta, spec: Arc::default(), node_name: Name::default(), status }))
                 })
                 .collect();
-            assert_eq!(triggers.changed(&service, &pods), told.map(Timestamp::from_unix_secs));
+            let pods = pods.iter().map(|(place, pod)| (*place, Some(pod))).collect();
+            let told = told.map(Timestamp::from_unix_secs);
+            assert_eq!(triggers.changed(&service, &Changed { all: true, pods }), told);
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use super::{Cluster, is_local, is_mirror, is_of_daemon_set};
 use crate::api::{
-    Amendment, CPU, DeleteOptions, EventType, Kind, MEMORY, Name, Node, Object, Pod, PodDisruptionBudget, PodPhase,
-    Request, Taint, TaintEffect, Target, VolumeSource, requests,
+    Amendment, CPU, DeleteOptions, EventType, FastMap, Kind, MEMORY, Name, Node, Object, Pod, PodDisruptionBudget,
+    PodPhase, Request, Table, Taint, TaintEffect, Target, VolumeSource, requests,
 };
 use crate::components::message::Message;
 use crate::components::scheduler::ClusterSnapshot;
@@ -21,22 +21,49 @@ const PATIENCE: SimDuration = SimDuration::from_mins(2);
 /// The longest that a pod gets (`--max-graceful-termination-sec`).
 const LONGEST_GRACE: i64 = 600;
 
+/// The pods on each node that have not finished.
+struct PodsByNode(FastMap<Name, Vec<Arc<Pod>>>);
+
+impl PodsByNode {
+    fn of(pods: &Table<Pod>) -> Self {
+        let mut by_node: FastMap<Name, Vec<Arc<Pod>>> = FastMap::default();
+        for pod in pods.iter().filter(|pod| !pod.is_terminal()) {
+            by_node.entry(pod.node_name).or_default().push(pod.clone());
+        }
+        Self(by_node)
+    }
+
+    fn on(&self, node: Name) -> &[Arc<Pod>] {
+        self.0.get(&node).map_or(&[], Vec::as_slice)
+    }
+
+    /// Those that would have to move.
+    fn to_move(&self, node: Name) -> impl Iterator<Item = &Arc<Pod>> {
+        self.on(node).iter().filter(|pod| !is_local(pod))
+    }
+
+    fn have_to_move(&self, node: Name) -> bool {
+        self.to_move(node).next().is_some()
+    }
+}
+
 impl Cluster {
     pub(super) fn scale_down(&mut self, now: SimTime, snapshot: &mut ClusterSnapshot, out: &mut Outbox<Message>) {
-        self.go_on_draining(now, out);
+        let pods = PodsByNode::of(&self.server.store().pods);
+        self.go_on_draining(now, &pods, out);
         let plan = self.plan.clone();
         for group in &plan.groups {
             let mut spare = self.autoscaler.size(group).saturating_sub(group.min);
             // Empty machines go first.
             let mut machines = group.machines.clone();
-            machines.sort_by_key(|name| self.pods_to_move(*name).next().is_some());
+            machines.sort_by_key(|name| pods.have_to_move(*name));
             for name in &machines {
                 let node = self.server.store().nodes.find(Name::default(), *name).cloned();
                 let idle = node.filter(|node| {
                     self.autoscaler.wanted.contains(name)
                         && spare > 0
-                        && self.is_little_used(group, node)
-                        && self.fits_elsewhere(now, snapshot, node)
+                        && is_little_used(group, node, pods.on(*name))
+                        && self.fits_elsewhere(now, snapshot, node, &pods)
                 });
                 let Some(node) = idle else {
                     self.autoscaler.unneeded.remove(name);
@@ -44,45 +71,39 @@ impl Cluster {
                 };
                 let since = *self.autoscaler.unneeded.entry(*name).or_insert(now);
                 let quiet = self.autoscaler.added.is_none_or(|added| now.since(added) >= AFTER_ADD);
-                let busy = self.pods_to_move(*name).next().is_some();
                 let unneeded = if node.is_ready() { group.unneeded } else { group.unready };
-                if quiet && now.since(since) >= unneeded && !(busy && self.drains_a_busy_one()) {
+                let waits = pods.have_to_move(*name) && self.drains_a_busy_one(&pods);
+                if quiet && now.since(since) >= unneeded && !waits {
                     spare -= 1;
-                    self.begin_draining(now, &node, out);
+                    self.begin_draining(now, &node, &pods, out);
                 }
             }
         }
     }
 
-    /// The pods of a machine that would have to move.
-    fn pods_to_move(&self, node: Name) -> impl Iterator<Item = &Arc<Pod>> {
-        let pods = self.server.store().pods.iter();
-        pods.filter(move |pod| pod.node_name == node && !pod.is_terminal() && !is_local(pod))
+    /// When the first of the machines that are not needed goes, if all stays as it is.
+    pub(super) fn next_scale_down(&self) -> Option<SimTime> {
+        let soonest = |group: &NodeGroup| {
+            let since = group.machines.iter().filter_map(|name| self.autoscaler.unneeded.get(name)).min()?;
+            Some(*since + group.unneeded.min(group.unready))
+        };
+        let first = self.plan.groups.iter().filter_map(soonest).min()?;
+        Some(self.autoscaler.added.map_or(first, |added| first.max(added + AFTER_ADD)))
     }
 
-    fn drains_a_busy_one(&self) -> bool {
-        self.autoscaler.draining.keys().any(|node| self.pods_to_move(*node).next().is_some())
-    }
-
-    /// Whether a machine is little used. Pods that do not count take away from what there is (`Calculate` of
-    /// `cluster-autoscaler/simulator/utilization/info.go`).
-    fn is_little_used(&self, group: &NodeGroup, node: &Node) -> bool {
-        let here = self.server.store().pods.iter().filter(|pod| pod.node_name == node.meta.name && !pod.is_terminal());
-        let [mut used, mut apart] = [[0i64; 2]; 2];
-        for pod in here {
-            let counts = !(group.ignore_daemons && is_of_daemon_set(pod) || group.ignore_mirrors && is_mirror(pod));
-            let sum = if counts { &mut used } else { &mut apart };
-            let wanted = requests::requests(&pod.spec);
-            *sum = [sum[0] + wanted.milli_cpu(), sum[1] + wanted.memory()];
-        }
-        let has = [node.status.allocatable.get(*CPU), node.status.allocatable.get(*MEMORY)];
-        let share = |place: usize| used[place] * 100 / (has[place].unwrap_or(0) - apart[place]).max(1);
-        share(0).max(share(1)) < LITTLE_USED
+    fn drains_a_busy_one(&self, pods: &PodsByNode) -> bool {
+        self.autoscaler.draining.keys().any(|node| pods.have_to_move(*node))
     }
 
     /// Whether a machine's pods may, and can, go elsewhere.
-    fn fits_elsewhere(&self, now: SimTime, snapshot: &mut ClusterSnapshot, node: &Arc<Node>) -> bool {
-        let pods: Vec<Arc<Pod>> = self.pods_to_move(node.meta.name).cloned().collect();
+    fn fits_elsewhere(
+        &self,
+        now: SimTime,
+        snapshot: &mut ClusterSnapshot,
+        node: &Arc<Node>,
+        pods: &PodsByNode,
+    ) -> bool {
+        let pods: Vec<&Arc<Pod>> = pods.to_move(node.meta.name).collect();
         let disabled = Name::new("cluster-autoscaler.kubernetes.io/scale-down-disabled");
         if node.meta.annotations.get(disabled).is_some_and(|value| value == "true")
             || pods.iter().any(|pod| self.stays(pod))
@@ -95,7 +116,7 @@ impl Cluster {
         }
         without.cache.remove_node(node);
         without.cache.refresh();
-        let free = |pod: &Arc<Pod>| Arc::new(Pod { node_name: Name::default(), ..Pod::clone(pod) });
+        let free = |pod: &&Arc<Pod>| Arc::new(Pod { node_name: Name::default(), ..Pod::clone(pod) });
         let all = pods.iter().filter(|pod| !pod.meta.is_terminating());
         let fits = all.map(free).all(|pod| self.place(now, &mut without, &pod).is_some());
         if fits {
@@ -122,7 +143,7 @@ impl Cluster {
         }
     }
 
-    fn begin_draining(&mut self, now: SimTime, node: &Arc<Node>, out: &mut Outbox<Message>) {
+    fn begin_draining(&mut self, now: SimTime, node: &Arc<Node>, pods: &PodsByNode, out: &mut Outbox<Message>) {
         let name = node.meta.name;
         self.autoscaler.unneeded.remove(&name);
         self.autoscaler.draining.insert(name, now);
@@ -137,15 +158,15 @@ impl Cluster {
         self.autoscaler_calls(Request::Amend { target: target(name), uid: None, amendment }, out);
         let message = "marked the node as toBeDeleted/unschedulable";
         self.tell(now, &Object::Node(node.clone()), EventType::Normal, "ScaleDown", message, out);
-        self.go_on_draining(now, out);
+        self.go_on_draining(now, pods, out);
     }
 
     /// Evicts what is left on machines that go, and lets go of those that are empty or were waited for long enough.
-    fn go_on_draining(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+    fn go_on_draining(&mut self, now: SimTime, pods: &PodsByNode, out: &mut Outbox<Message>) {
         let draining: Vec<(Name, SimTime)> =
             self.autoscaler.draining.iter().map(|(node, since)| (*node, *since)).collect();
         for (node, since) in draining {
-            let left: Vec<Arc<Pod>> = self.pods_to_move(node).cloned().collect();
+            let left: Vec<&Arc<Pod>> = pods.to_move(node).collect();
             let grace = left.iter().filter_map(|pod| pod.meta.deletion_grace_period).max().unwrap_or(0);
             let patience = PATIENCE + SimDuration::from_secs(grace.unsigned_abs());
             if (left.is_empty() && now > since) || now.since(since) > patience {
@@ -170,6 +191,21 @@ impl Cluster {
 
 fn target(node: Name) -> Target {
     Target { kind: Kind::Node, namespace: Name::default(), name: node }
+}
+
+/// Whether a machine is little used. Pods that do not count take away from what there is (`Calculate` of
+/// `cluster-autoscaler/simulator/utilization/info.go`).
+fn is_little_used(group: &NodeGroup, node: &Node, pods: &[Arc<Pod>]) -> bool {
+    let [mut used, mut apart] = [[0i64; 2]; 2];
+    for pod in pods {
+        let counts = !(group.ignore_daemons && is_of_daemon_set(pod) || group.ignore_mirrors && is_mirror(pod));
+        let sum = if counts { &mut used } else { &mut apart };
+        let wanted = requests::requests(&pod.spec);
+        *sum = [sum[0] + wanted.milli_cpu(), sum[1] + wanted.memory()];
+    }
+    let has = [node.status.allocatable.get(*CPU), node.status.allocatable.get(*MEMORY)];
+    let share = |place: usize| used[place] * 100 / (has[place].unwrap_or(0) - apart[place]).max(1);
+    share(0).max(share(1)) < LITTLE_USED
 }
 
 /// What a pod says of being moved.

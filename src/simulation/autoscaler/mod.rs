@@ -68,6 +68,8 @@ pub(super) struct Autoscaler {
     unregistered: BTreeMap<Name, SimTime>,
     /// When machines were last added.
     added: Option<SimTime>,
+    /// Whether the next scan would find nothing to do.
+    rest: Option<Rest>,
     /// The orders that the cloud has still to fulfil, by machine.
     orders: BTreeMap<Name, u32>,
     ordered: u32,
@@ -85,6 +87,7 @@ impl Default for Autoscaler {
             draining: BTreeMap::new(),
             unregistered: BTreeMap::new(),
             added: None,
+            rest: None,
             orders: BTreeMap::new(),
             ordered: 0,
             calls: 0,
@@ -98,6 +101,20 @@ impl Autoscaler {
     /// How many machines of a group were asked for or are there.
     fn size(&self, group: &NodeGroup) -> usize {
         group.machines.iter().filter(|name| self.wanted.contains(*name)).count()
+    }
+}
+
+/// Scans find nothing to do as long as nothing is written, but machines that are not needed go after a while.
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    /// The version of the store that was looked at.
+    version: u64,
+    until: Option<SimTime>,
+}
+
+impl Rest {
+    fn is_over(self, now: SimTime, version: u64) -> bool {
+        self.version != version || self.until.is_some_and(|until| now >= until)
     }
 }
 
@@ -159,16 +176,33 @@ impl Cluster {
                 out.after(SCAN, Message::Autoscaler(AutoscalerMessage::Scan));
             }
             AutoscalerMessage::Scan => {
-                self.give_back_unregistered(now, out);
-                let mut snapshot = self.foreseen(now);
-                let left = self.pods_that_fit_nowhere(now, &mut snapshot);
-                if !left.is_empty() {
-                    self.scale_up(now, &snapshot, left, out);
+                let version = self.server.store().version();
+                if self.autoscaler.rest.is_none_or(|rest| rest.is_over(now, version)) {
+                    self.scan(now, out);
                 }
-                self.scale_down(now, &mut snapshot, out);
                 out.after(SCAN, Message::Autoscaler(AutoscalerMessage::Scan));
             }
         }
+    }
+
+    /// A look at the cluster, and whether the next ones would see and do the same.
+    fn scan(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        let calls = self.autoscaler.calls;
+        self.give_back_unregistered(now, out);
+        let mut snapshot = self.foreseen(now);
+        let left = self.pods_that_fit_nowhere(now, &mut snapshot);
+        let all_fit = left.is_empty();
+        if !all_fit {
+            self.scale_up(now, &snapshot, left, out);
+        }
+        self.scale_down(now, &mut snapshot, out);
+        let stamp = self.server.clock().at(now).truncated();
+        let autoscaler = &self.autoscaler;
+        let waits = !(autoscaler.draining.is_empty() && autoscaler.unregistered.is_empty())
+            || self.server.store().nodes.iter().any(|node| is_starting(node, stamp));
+        let rests = all_fit && !waits && autoscaler.calls == calls;
+        let rest = Rest { version: self.server.store().version(), until: self.next_scale_down() };
+        self.autoscaler.rest = rests.then_some(rest);
     }
 
     /// The cluster with the machines that are about to join; those that are being emptied are left out.

@@ -4,12 +4,11 @@ use super::disk::Disk;
 use super::{run, tell};
 use clap::Args;
 use jiff::Timestamp;
-use podsim::api::{Change, Kind, Object, Pod, Quantity, render};
+use podsim::api::{Change, ContainerMetrics, Kind, Object, Pod, PodMetrics, Quantity, render};
 use podsim::engine::{SimDuration, SimTime};
 use podsim::report::kubectl::{self, Live, LogLine, Objects, Printed, Unreachable, Usage};
 use podsim::scenario::{ManifestOptions, Problems, Scenario};
 use podsim::simulation::{Cluster, Silent, Simulation, Trace};
-use serde_json::Value;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs;
@@ -162,18 +161,16 @@ type Measured = BTreeMap<(String, String), Vec<(String, Usage)>>;
 impl Nodes<'_> {
     /// What the metrics server knows.
     fn measured(&self) -> &Measured {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let amount = |value: &Value| Quantity::from_json(value).unwrap_or_default();
-        let container = |container: &Value| {
-            let used = &container["usage"];
-            let usage =
-                Usage { milli_cpu: amount(&used["cpu"]).milli_value(), memory: amount(&used["memory"]).value() };
-            (text(&container["name"]), usage)
+        let amount = |written: &str| written.parse::<Quantity>().unwrap_or_default();
+        let container = |container: &ContainerMetrics| {
+            let used = &container.usage;
+            let usage = Usage { milli_cpu: amount(&used.cpu).milli_value(), memory: amount(&used.memory).value() };
+            (container.name.to_string(), usage)
         };
         self.measured.get_or_init(|| {
-            let pod = |pod: Value| {
-                let key = (text(&pod["metadata"]["namespace"]), text(&pod["metadata"]["name"]));
-                (key, pod["containers"].as_array().into_iter().flatten().map(container).collect())
+            let pod = |pod: PodMetrics| {
+                let key = (pod.metadata.namespace.to_string(), pod.metadata.name.to_string());
+                (key, pod.containers.iter().map(container).collect())
             };
             self.simulation.pod_metrics().into_iter().map(pod).collect()
         })

@@ -1,11 +1,10 @@
 //! What nodes say of themselves when they are asked: the logs of containers, and what is used.
 
 use super::Simulation;
-use crate::api::ApiObject;
+use crate::api::{ApiObject, PodMetrics};
 use crate::components::cri::PodKey;
 use crate::components::message::NodeIndex;
 use crate::components::runtime::LogLine;
-use serde_json::Value;
 use std::net::Ipv4Addr;
 
 /// Why a node does not answer, with its address.
@@ -55,7 +54,7 @@ impl Simulation {
     }
 
     /// What pods used when the metrics server last asked their kubelets: `PodMetrics`, as its API serves them.
-    pub fn pod_metrics(&self) -> Vec<Value> {
+    pub fn pod_metrics(&self) -> Vec<PodMetrics> {
         self.cluster().every_pod_metrics(self.now())
     }
 

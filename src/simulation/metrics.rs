@@ -5,11 +5,13 @@
 //! happens in a run for it: what was used is worked out when somebody asks.
 
 use super::cluster::Cluster;
-use crate::api::{ApiError, CPU, ErrorReason, Name, Object, Other, Pod, PodPhase, Response, Selector, Text};
+use crate::api::{
+    ApiError, CPU, ContainerMetrics, ContainerUsage, ErrorReason, Name, Object, Other, Pod, PodMetrics, PodMetricsList,
+    PodMetricsMeta, PodPhase, Response, Selector, Text,
+};
 use crate::components::cri::PodKey;
 use crate::components::runtime::{ContainerUse, PodUse};
 use crate::engine::{Purpose, SimDuration, SimTime, StreamKey};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,7 +30,7 @@ impl Cluster {
         }
         let now = self.metrics_known_since(now);
         let items = self.scraped_at(now).map(|at| self.pod_items(at, namespace, selector)).unwrap_or_default();
-        let source = json!({ "items": items }).to_string();
+        let source = serde_json::to_string(&PodMetricsList { items }).expect("metrics are JSON");
         Ok(Object::Other(Arc::new(Other {
             meta: crate::api::Metadata::default(),
             api_version: Name::new("metrics.k8s.io/v1beta1"),
@@ -38,7 +40,7 @@ impl Cluster {
     }
 
     /// The `PodMetrics` of every namespace.
-    pub(super) fn every_pod_metrics(&self, now: SimTime) -> Vec<Value> {
+    pub(super) fn every_pod_metrics(&self, now: SimTime) -> Vec<PodMetrics> {
         let Some(at) = self.scraped_at(now) else { return Vec::new() };
         let namespaces = self.server.store().namespaces.sorted();
         let everything = Selector::default();
@@ -53,12 +55,12 @@ impl Cluster {
         Some(SimTime::ZERO + SimDuration::from_nanos(phase + rounds * resolution))
     }
 
-    fn pod_items(&self, at: SimTime, namespace: Name, selector: &Selector) -> Vec<Value> {
+    fn pod_items(&self, at: SimTime, namespace: Name, selector: &Selector) -> Vec<PodMetrics> {
         let window = (SimTime::ZERO + SimDuration::from_nanos(at.as_nanos().saturating_sub(RESOLUTION.as_nanos())), at);
         let pods = self.server.store().pods.iter().filter(|pod| {
             pod.meta.namespace == namespace
-                && pod.status.phase == PodPhase::Running
                 && selector.matches(&pod.meta.labels)
+                && pod.status.phase == PodPhase::Running
         });
         let used: Vec<(&Arc<Pod>, PodUse)> = pods
             .filter_map(|pod| {
@@ -80,27 +82,26 @@ impl Cluster {
         used.iter()
             .map(|(pod, used)| {
                 let mut share = share(pod, used);
-                let containers: Vec<Value> = used
-                    .containers
-                    .iter()
-                    .map(|container| printed(pod, container, std::mem::take(&mut share), factor))
-                    .collect();
+                let measured = |container| measured(pod, container, std::mem::take(&mut share), factor);
                 let seconds = at.since(used.since).as_nanos().div_ceil(1_000_000_000);
-                json!({
-                    "metadata": {"name": pod.meta.name, "namespace": namespace},
-                    "timestamp": stamp, "window": format!("{seconds}s"), "containers": containers,
-                })
+                PodMetrics {
+                    containers: used.containers.iter().map(measured).collect(),
+                    metadata: PodMetricsMeta { name: pod.meta.name, namespace },
+                    timestamp: stamp.clone(),
+                    window: format!("{seconds}s"),
+                }
             })
             .collect()
     }
 }
 
 /// What a container uses, no more than its limit, with what it does of shared work, in so many per cent.
-fn printed(pod: &Pod, container: &ContainerUse, share: i64, factor: i64) -> Value {
+fn measured(pod: &Pod, container: &ContainerUse, share: i64, factor: i64) -> ContainerMetrics {
     let mut all = pod.spec.containers.iter().chain(&pod.spec.init_containers);
     let limit = all.find(|spec| spec.name == container.name).and_then(|spec| spec.limits.get(*CPU));
     let most = limit.map_or(i64::MAX, |milli| milli.saturating_mul(1_000_000));
     let nano_cpu = (container.nano_cpu + share).min(most).saturating_mul(factor) / 100;
-    let usage = json!({"cpu": format!("{nano_cpu}n"), "memory": format!("{}Ki", (container.memory + 1023) / 1024)});
-    json!({"name": container.name, "usage": usage})
+    let usage =
+        ContainerUsage { cpu: format!("{nano_cpu}n"), memory: format!("{}Ki", (container.memory + 1023) / 1024) };
+    ContainerMetrics { name: container.name, usage }
 }

@@ -1,33 +1,9 @@
 //! What the metrics API says of pods (`metrics.k8s.io/v1beta1`), read as the controller's client reads it.
 
-use super::replicas::{PodMetric, PodMetrics};
-use crate::api::{Name, Object, Quantity, Response, WallTime};
+use super::replicas::{PodMetric, PodMetricsInfo};
+use crate::api::{Name, Object, PodMetrics, PodMetricsList, Quantity, Response, WallTime};
 use crate::engine::SimDuration;
 use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct PodMetricsList {
-    items: Vec<Item>,
-}
-
-#[derive(Deserialize)]
-struct Item {
-    metadata: Named,
-    timestamp: jiff::Timestamp,
-    window: String,
-    containers: Vec<Container>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct Container {
-    name: String,
-    usage: std::collections::BTreeMap<String, String>,
-}
 
 #[derive(Deserialize)]
 struct MetricValueList {
@@ -44,7 +20,7 @@ struct MetricValue {
 ///
 /// # Errors
 /// Why nothing is known, in the words of the controller's client.
-pub fn read(answer: &Response, resource: Name, container: Name) -> Result<PodMetrics, String> {
+pub fn read(answer: &Response, resource: Name, container: Name) -> Result<PodMetricsInfo, String> {
     let unable = |why: &str| format!("unable to get metrics for resource {resource}: {why}");
     let list = match answer {
         Ok(Object::Other(list)) => serde_json::from_str::<PodMetricsList>(&list.source).ok(),
@@ -55,17 +31,17 @@ pub fn read(answer: &Response, resource: Name, container: Name) -> Result<PodMet
     if items.is_empty() {
         return Err(unable("no metrics returned from resource metrics API"));
     }
-    let read = |item: &Item| {
-        let of = item.containers.iter().filter(|have| container.is_empty() || have.name == container.as_str());
-        let amounts = of.map(|have| have.usage.get(resource.as_str())?.parse::<Quantity>().ok());
-        let amounts: Option<Vec<Quantity>> = amounts.collect();
-        let amounts = amounts.filter(|amounts| container.is_empty() || !amounts.is_empty())?;
+    let read = |item: &PodMetrics| {
+        let of = item.containers.iter().filter(|have| container.is_empty() || have.name == container);
+        let amounts = of.map(|have| Some(have.usage.of(resource)?.parse::<Quantity>().ok()?.saturating_milli_value()));
+        let amounts: Vec<i64> = amounts.collect::<Option<_>>()?;
+        let at: jiff::Timestamp = item.timestamp.parse().ok()?;
         let metric = PodMetric {
-            value: amounts.iter().map(Quantity::saturating_milli_value).sum(),
-            at: WallTime::from_unix_nanos(i64::try_from(item.timestamp.as_nanosecond()).ok()?),
+            value: amounts.iter().sum(),
+            at: WallTime::from_unix_nanos(i64::try_from(at.as_nanosecond()).ok()?),
             window: SimDuration::from_secs(item.window.trim_end_matches('s').parse().ok()?),
         };
-        Some((Name::new(&item.metadata.name), metric))
+        (container.is_empty() || !amounts.is_empty()).then_some((item.metadata.name, metric))
     };
     Ok(items.iter().filter_map(read).collect())
 }

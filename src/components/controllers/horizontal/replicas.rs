@@ -24,7 +24,7 @@ pub struct PodMetric {
 }
 
 /// What was measured, by pod.
-pub type PodMetrics = BTreeMap<Name, PodMetric>;
+pub type PodMetricsInfo = BTreeMap<Name, PodMetric>;
 
 /// By how much the target may be missed, in thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub struct Proposal {
 ///
 /// # Errors
 /// Why that cannot be said, in the controller's words.
-pub fn propose(question: &Question<'_>, mut metrics: PodMetrics) -> Result<Proposal, String> {
+pub fn propose(question: &Question<'_>, mut metrics: PodMetricsInfo) -> Result<Proposal, String> {
     if question.pods.is_empty() {
         return Err("no pods returned by selector while calculating replica count".to_owned());
     }
@@ -170,7 +170,7 @@ enum Wanted {
 
 impl Wanted {
     /// Use over target, and what is told of it (`GetResourceUtilizationRatio`, `GetMetricUsageRatio`).
-    fn ratio(&self, metrics: &PodMetrics) -> Result<(f64, Proposal), String> {
+    fn ratio(&self, metrics: &PodMetricsInfo) -> Result<(f64, Proposal), String> {
         match self {
             Self::Utilization { percent, requests } => {
                 let known = || metrics.iter().filter_map(|(name, metric)| Some((metric.value, requests.get(name)?)));
@@ -215,7 +215,7 @@ struct Groups {
 }
 
 impl Groups {
-    fn of(question: &Question<'_>, metrics: &PodMetrics) -> Self {
+    fn of(question: &Question<'_>, metrics: &PodMetricsInfo) -> Self {
         let mut groups = Self::default();
         for pod in question.pods {
             let name = pod.meta.name;
@@ -304,7 +304,7 @@ mod tests {
         Arc::new(Pod { meta, spec: Arc::new(spec), node_name: Name::default(), status: Arc::new(status) })
     }
 
-    fn metrics(values: &[Option<i64>]) -> PodMetrics {
+    fn metrics(values: &[Option<i64>]) -> PodMetricsInfo {
         let at = Timestamp::from_unix_secs(NOW - 5).wall();
         let window = SimDuration::from_secs(15);
         let one = |(n, value): (usize, &Option<i64>)| {

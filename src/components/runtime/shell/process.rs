@@ -250,11 +250,17 @@ impl Context<'_, '_> {
         absolute(&self.command.directory, path)
     }
 
+    /// Whether the utilities are those of BusyBox, not the GNU ones.
+    pub fn is_busybox(&self) -> bool {
+        self.system.kernel.dialect == Dialect::BusyBox
+    }
+
     /// Complains about a file as BusyBox or as the GNU utilities do.
     pub fn complain_of_file(&mut self, path: &str, error: impl fmt::Display) {
-        match self.system.kernel.dialect {
-            Dialect::BusyBox => self.complain(format_args!("can't open '{path}': {error}")),
-            Dialect::Dash | Dialect::Bash => self.complain(format_args!("{path}: {error}")),
+        if self.is_busybox() {
+            self.complain(format_args!("can't open '{path}': {error}"));
+        } else {
+            self.complain(format_args!("{path}: {error}"));
         }
     }
 

@@ -181,12 +181,32 @@ fn processes_are_seen() {
 }
 
 #[test]
-fn busybox_speaks_its_own_way() {
-    for (script, errors) in [
-        ("rm /x", "rm: can't remove '/x': No such file or directory\n"),
-        ("sleep x", "sleep: invalid number 'x'\n"),
-        ("cd /x", "sh: cd: can't cd to /x: No such file or directory\n"),
+fn errors_of_files_are_told_as_by_busybox_or_by_the_gnu_utilities() {
+    // `coreutils/*.c` of BusyBox 1.37; `src/*.c` of GNU coreutils 9.
+    for (script, busybox, gnu) in [
+        ("touch /x/y", "/x/y: No such file or directory", "cannot touch '/x/y': No such file or directory"),
+        ("mkdir /etc", "can't create directory '/etc': File exists", "cannot create directory '/etc': File exists"),
+        ("rmdir /x", "'/x': No such file or directory", "failed to remove '/x': No such file or directory"),
+        ("rm /x", "can't remove '/x': No such file or directory", "cannot remove '/x': No such file or directory"),
+        ("cp /x /y", "can't stat '/x': No such file or directory", "cannot stat '/x': No such file or directory"),
+        ("cp /etc /y", "omitting directory '/etc'", "-r not specified; omitting directory '/etc'"),
+        ("mv /x /y", "can't rename '/x': No such file or directory", "cannot stat '/x': No such file or directory"),
+        ("chmod 600 /x", "/x: No such file or directory", "cannot access '/x': No such file or directory"),
+        ("ls /x", "/x: No such file or directory", "cannot access '/x': No such file or directory"),
+        ("find /x", "/x: No such file or directory", "'/x': No such file or directory"),
+        ("stat /x", "can't stat '/x': No such file or directory", "cannot statx '/x': No such file or directory"),
     ] {
+        let name = script.split(' ').next().unwrap_or_default();
+        assert_eq!(play(script, BusyBox).1, format!("{name}: {busybox}\n"), "{script}");
+        assert_eq!(play(script, Dash).1, format!("{name}: {gnu}\n"), "{script}");
+    }
+}
+
+#[test]
+fn busybox_speaks_its_own_way() {
+    for (script, errors) in
+        [("sleep x", "sleep: invalid number 'x'\n"), ("cd /x", "sh: cd: can't cd to /x: No such file or directory\n")]
+    {
         assert_eq!(play(script, BusyBox).1, errors, "{script}");
     }
 }

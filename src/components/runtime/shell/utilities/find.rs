@@ -38,7 +38,8 @@ pub(super) fn find(context: &mut Context<'_, '_>) -> Outcome {
     for root in roots {
         let path = context.path(&root);
         if context.files().link_metadata(&path).is_none() {
-            context.complain(format_args!("{root}: {}", FileError::NotFound));
+            let what = if context.is_busybox() { root } else { format!("'{root}'") };
+            context.complain(format_args!("{what}: {}", FileError::NotFound));
             status = 1;
             continue;
         }

@@ -1,6 +1,5 @@
 //! `ls`, `stat`, `readlink`.
 
-use super::super::environment::Dialect;
 use super::super::process::Context;
 use super::Outcome;
 use super::flags::{Flags, Spec};
@@ -27,8 +26,10 @@ pub(super) fn ls(context: &mut Context<'_, '_>) -> Outcome {
             Some(metadata) if metadata.kind == Kind::Directory && !flags.has('d') => directories.push((operand, path)),
             Some(_) => files.push((operand, path)),
             None => {
-                context.complain(format_args!("{operand}: {}", FileError::NotFound));
-                status = if context.system.kernel.dialect == Dialect::BusyBox { 1 } else { 2 };
+                let (what, code) =
+                    if context.is_busybox() { (operand, 1) } else { (format!("cannot access '{operand}'"), 2) };
+                context.complain(format_args!("{what}: {}", FileError::NotFound));
+                status = code;
             }
         }
     }
@@ -130,7 +131,8 @@ pub(super) fn stat(context: &mut Context<'_, '_>) -> Outcome {
             false => context.files().link_metadata(&path),
         };
         let Some(metadata) = found else {
-            context.complain(format_args!("can't stat '{operand}': {}", FileError::NotFound));
+            let verb = if context.is_busybox() { "can't stat" } else { "cannot statx" };
+            context.complain(format_args!("{verb} '{operand}': {}", FileError::NotFound));
             status = 1;
             continue;
         };

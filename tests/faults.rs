@@ -57,7 +57,10 @@ spec:
         image: busybox
         command: [sh, -c, "sleep 100000"]
         readinessProbe:
-          {exec: {command: [wget, -q, -T, "2", -O, "-", "http://web:8080/ready"]}, periodSeconds: 2, timeoutSeconds: 4}
+          {exec: {command: [sh, -c, "touch /notes/asked && wget -q -T 2 -O - http://web:8080/ready"]}, periodSeconds: 2,
+           timeoutSeconds: 4}
+        volumeMounts: [{name: notes, mountPath: /notes}]
+      volumes: [{name: notes, emptyDir: {}}]
 "#;
 
 /// What is around the faults.
@@ -97,7 +100,7 @@ const HEALED: [&str; 4] = [
 ];
 
 /// The kinds of faults, each as it is struck and what it does; a pod is deleted after 70 seconds.
-const EFFECTS: [(&str, &str); 57] = [
+const EFFECTS: [(&str, &str); 58] = [
     // Network between components.
     (
         r#"Partition(of: [Kubelet]), on: (nodes: "node-2"), at: "1m", lasts: "2m""#,
@@ -282,6 +285,10 @@ const EFFECTS: [(&str, &str); 57] = [
         "eventually event(pod(web-*), FailedMount, '*mount failed*') within 30s",
     ),
     (r#"MountDelay(by: "20s"), lasts: "1m""#, "never any(pods(app=web) where phase == Running) until 20s"),
+    (
+        r#"ReadOnlyVolume(volumes: "notes"), on: (pods: "customer-*"), at: "1m", lasts: "1m""#,
+        "eventually event(pod(customer-*), Unhealthy, '*/notes/asked: Read-only file system*') from 1m until 2m",
+    ),
     // Operations.
     (
         r#"PodKill(force: true), on: (labels: {"app": "web"}, share: 100), at: "1m""#,

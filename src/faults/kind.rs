@@ -345,6 +345,9 @@ kinds! {
     /// Volumes take longer to mount.
     Volume Scope false MountDelay(MountDelay) =
         r#"(fault: MountDelay(by: "30s"), lasts: "5m")"#;
+    /// Volumes take no more writes, as a file system that its kernel made read-only after an error of its disk.
+    Volume Scope false ReadOnlyVolume(ReadOnlyVolume) =
+        r#"(fault: ReadOnlyVolume(volumes: "data"), on: (pods: "db-*"), at: "1m", lasts: "2m")"#;
     /// Drivers make no volumes for claims.
     Volume Cluster false ProvisionFailure(DriverFailure) =
         r#"(fault: ProvisionFailure(error: "quota exceeded"), at: "1m", lasts: "2m")"#;

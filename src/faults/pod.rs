@@ -100,6 +100,14 @@ pub struct MountDelay {
     pub by: Distribution,
 }
 
+/// Volumes that take no more writes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReadOnlyVolume {
+    /// The volumes, by their names in the pod.
+    pub volumes: Glob,
+}
+
 /// Names that lead elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

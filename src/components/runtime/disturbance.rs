@@ -3,6 +3,7 @@
 //! A disturbance is a kind of fault with the pods that it is about, from the moment at which it strikes until it is
 //! healed. What it does follows from the seams that ask for it; without any, nothing is asked.
 
+use super::filesystem::absolute;
 use super::machine::{Instance, PodRecord};
 use super::program::Place;
 use super::usage::Usage;
@@ -15,7 +16,8 @@ use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, 
 use crate::faults::{
     CpuBurst, CrashLoop, CreateFailure, Deadlock, DescriptorLeak, DiskFill, DnsWrong, ExecFailure, FaultKind, GcPause,
     ListenerDelay, ListenerFailure, MemoryLeak, MemoryStep, MountDelay, MountFailure, NodePressure, PullDelay,
-    PullFailure, SandboxDelay, SandboxFailure, SlowStop, StartFailure, TagMoved, UnreapedChildren, Written,
+    PullFailure, ReadOnlyVolume, SandboxDelay, SandboxFailure, SlowStop, StartFailure, TagMoved, UnreapedChildren,
+    Written,
 };
 use std::net::Ipv4Addr;
 
@@ -533,6 +535,23 @@ impl Runtimes {
     /// Whether a pod's programs find no names.
     pub(super) fn without_names(&self, node: NodeIndex, key: PodKey) -> bool {
         self.striking(node, key).any(|(found, _)| matches!(found.kind, FaultKind::DnsFailure))
+    }
+
+    /// Where in a container volumes are that take no writes.
+    pub(super) fn frozen_mounts(&self, place: Place) -> Vec<String> {
+        let of = |found: &Disturbance| match &found.kind {
+            FaultKind::ReadOnlyVolume(ReadOnlyVolume { volumes }) => Some(volumes.clone()),
+            _ => None,
+        };
+        let frozen: Vec<_> = self.striking_in(place).filter_map(|(found, _)| of(found)).collect();
+        let record = self.machines[place.node.index()].pods.get(&place.key).filter(|_| !frozen.is_empty());
+        let container = record.and_then(|record| {
+            let name = record.instance(place.container)?.status.name;
+            record.pod.spec.container(name)
+        });
+        let mounts = container.into_iter().flat_map(|container| &container.volume_mounts);
+        let mounts = mounts.filter(|mount| frozen.iter().any(|volumes| volumes.matches(&mount.name)));
+        mounts.map(|mount| absolute("/", &mount.mount_path)).collect()
     }
 
     /// Whether a pod gets nothing from others.

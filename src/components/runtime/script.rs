@@ -132,6 +132,7 @@ impl Runtimes {
         action: impl FnOnce(&mut ContainerWorld<'_>) -> T,
     ) -> Option<T> {
         let (_, image, _) = self.image_of(place)?;
+        let frozen = self.frozen_mounts(place);
         let machine = &mut self.machines[place.node.index()];
         let (address, skew) = (machine.address(), machine.skew);
         let record = machine.pods.get_mut(&place.key)?;
@@ -146,6 +147,7 @@ impl Runtimes {
         let instance = record.instance_mut(place.container)?;
         let user = pod.spec.container(instance.status.name).and_then(|container| container.run_as_user);
         let processes = instance.programs.iter().map(|program| (program.pid, program.argv.join(" "))).collect();
+        instance.files.freeze(|mount| frozen.contains(&mount.path));
         let mut world = ContainerWorld {
             files: &mut instance.files,
             volumes: &mut self.volumes,

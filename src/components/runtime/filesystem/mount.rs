@@ -64,12 +64,14 @@ pub struct Mount {
     pub sub_path: String,
     /// Whether writing is refused.
     pub read_only: bool,
+    /// Whether it is refused for now, because of the volume.
+    pub frozen: bool,
 }
 
 impl Mount {
     /// All of a volume at a path, writable.
     pub fn new(path: &str, volume: VolumeId) -> Self {
-        Self { path: absolute("/", path), volume, sub_path: "/".to_owned(), read_only: false }
+        Self { path: absolute("/", path), volume, sub_path: "/".to_owned(), read_only: false, frozen: false }
     }
 
     /// Only a part of the volume.
@@ -117,6 +119,11 @@ impl FileSystem {
         self.mounts.reserve_exact(1);
         self.mounts.push(mount);
         self.mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
+    }
+
+    /// Has some mounts take no writes for now, and all others those that they took.
+    pub fn freeze(&mut self, is_frozen: impl Fn(&Mount) -> bool) {
+        self.mounts.iter_mut().for_each(|mount| mount.frozen = is_frozen(mount));
     }
 
     /// Whether a path is one of its own files, or lies in a mount.

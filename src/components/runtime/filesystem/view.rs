@@ -532,7 +532,7 @@ impl<'a> Files<'a> {
 
     fn check_writable(&self, path: &str) -> Result<(), FileError> {
         let read_only = match self.place(path).1 {
-            Some(mount) => mount.read_only,
+            Some(mount) => mount.read_only || mount.frozen,
             None => self.system.read_only_root && matches!(self.node(path), Some(Node::File(_)) | None),
         };
         if read_only { Err(FileError::ReadOnly) } else { Ok(()) }

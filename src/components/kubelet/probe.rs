@@ -358,6 +358,7 @@ impl Kubelet {
         for place in state.probes.unready_workers(status) {
             let worker = &mut state.probes.workers[place];
             if matches!(worker.state, WorkerState::Idle | WorkerState::Asleep) {
+                worker.state = WorkerState::Idle;
                 worker.timer += 1;
                 worker.anchor = now;
                 let timer = worker.timer;
@@ -374,7 +375,7 @@ impl Kubelet {
         let clock = self.clock;
         let Some(state) = self.pods.get_mut(&key) else { return };
         let Some(status) = state.status.as_ref().map(|tracked| tracked.status.clone()) else {
-            return self.next_tick(now, key, place, out);
+            return self.wait_for_news(now, key, place, out);
         };
         let pod = state.probed_pod();
         let worker = &mut state.probes.workers[place];
@@ -383,7 +384,7 @@ impl Kubelet {
         }
         let container = status.containers.iter().chain(&status.init_containers).find(|c| c.name == worker.container);
         let Some(container) = container.filter(|container| !container.container_id.is_none()) else {
-            return self.next_tick(now, key, place, out);
+            return self.wait_for_news(now, key, place, out);
         };
         let found_before = self.found_before();
         let Some(state) = self.pods.get_mut(&key) else { return };
@@ -420,7 +421,7 @@ impl Kubelet {
             let ended = matches!(container.state, ContainerState::Terminated(_));
             let over = ended && spec.is_some_and(|spec| !restarts_some_day(&pod, spec, container));
             let over = over && !restart_all_asked(&pod.spec, None, &status);
-            return if over { self.stop_worker(key, place) } else { self.next_tick(now, key, place, out) };
+            return if over { self.stop_worker(key, place) } else { self.wait_for_news(now, key, place, out) };
         };
         if pod.meta.is_terminating() && kind != ProbeKind::Readiness {
             self.publish(now, key, id, kind, Verdict::Success, out);
@@ -429,8 +430,11 @@ impl Kubelet {
         let running_for = clock.at(now).since(started_at.wall());
         let started = container.started == Some(true);
         let early = running_for.as_secs() < worker.probe.initial_delay.as_secs();
-        if early && !planted::is(Bug::InitialDelayForgotten) || started == (kind == ProbeKind::Startup) {
+        if early && !planted::is(Bug::InitialDelayForgotten) {
             return self.next_tick(now, key, place, out);
+        }
+        if started == (kind == ProbeKind::Startup) {
+            return self.wait_for_news(now, key, place, out);
         }
         self.ask(now, key, place, 1, out);
     }
@@ -546,6 +550,15 @@ impl Kubelet {
 
     /// Waits for the next tick, or runs at once if one went by or was asked for while the worker was busy.
     fn next_tick(&mut self, now: SimTime, key: PodKey, place: usize, out: &mut Outbox<Message>) {
+        self.wait(now, key, place, false, out);
+    }
+
+    /// The same, but ticks go by that would find what this one did: until the container's status changes.
+    fn wait_for_news(&mut self, now: SimTime, key: PodKey, place: usize, out: &mut Outbox<Message>) {
+        self.wait(now, key, place, true, out);
+    }
+
+    fn wait(&mut self, now: SimTime, key: PodKey, place: usize, for_news: bool, out: &mut Outbox<Message>) {
         let every = self.every_probe;
         let node = self.node;
         let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.probes.workers.get_mut(place)) else {
@@ -566,7 +579,7 @@ impl Kubelet {
         }
         if !every && due > now {
             let settled = worker.last == Verdict::Success && worker.run_length >= worker.probe.success_threshold;
-            if worker.on_hold {
+            if worker.on_hold || for_news {
                 worker.state = WorkerState::Asleep;
                 return;
             }

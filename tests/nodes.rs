@@ -1,7 +1,7 @@
 //! Stories of nodes: what a kubelet refuses, what it misses, what it removes, and what its lease says.
 
 use podsim::api::{ContainerState, Kind, Name, Object};
-use podsim::engine::SimTime;
+use podsim::engine::{SimDuration, SimTime};
 use podsim::scenario::Scenario;
 use podsim::simulation::Simulation;
 use std::collections::BTreeMap;
@@ -131,4 +131,45 @@ fn leases_are_renewed_every_ten_seconds_until_their_kubelet_dies() {
     let after: std::collections::BTreeSet<&String> = times[24..].iter().collect();
     assert!((11..=13).contains(&before.len()) && after.len() == 1, "{times:?}");
     assert!(simulation.objects().all(|object| object.kind() != Kind::Other));
+}
+
+#[test]
+fn what_starts_again_is_asked_at_once_whether_it_is_ready() {
+    // A container that runs again pokes its readiness worker (`manualTriggerCh` of `prober/worker.go`), also if that slept
+    // through the back-off: nobody waits for the next tick.
+    let text = r#"Scenario(
+        duration: "12m",
+        nodes: [Pool(count: 12)],
+        manifests: [Inline(r"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 240
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - {name: web, image: web, readinessProbe: {tcpSocket: {port: 80}, periodSeconds: 1}}
+")],
+        behaviors: [(pods: "web-*", containers: [(name: "web", process: (
+            duration: Constant("3s"), exit: (code: 1), listen: [(port: 80)],
+        ))])],
+    )"#;
+    let files = BTreeMap::from([("again.ron", text)]);
+    let mut simulation = Scenario::load("again.ron", &files).expect("a good scenario").simulate(1);
+    let mut unready: BTreeMap<u32, u32> = BTreeMap::new();
+    let mut longest = 0;
+    for look in 0..12 * 600 {
+        simulation.run_until(SimTime::ZERO + SimDuration::from_millis(100) * look);
+        for pod in simulation.cluster().server().store().pods.iter() {
+            let status = pod.status.containers.first();
+            let waits = status.is_some_and(|status| status.state.is_running() && !status.ready);
+            let looks = unready.entry(pod.meta.index).or_default();
+            *looks = if waits { *looks + 1 } else { 0 };
+            longest = longest.max(*looks);
+        }
+    }
+    assert!(longest < 6, "{longest} tenths of a second");
 }

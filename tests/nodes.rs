@@ -135,8 +135,8 @@ fn leases_are_renewed_every_ten_seconds_until_their_kubelet_dies() {
 
 #[test]
 fn what_starts_again_is_asked_at_once_whether_it_is_ready() {
-    // A container that runs again pokes its readiness worker (`manualTriggerCh` of `prober/worker.go`), also if that slept
-    // through the back-off: nobody waits for the next tick.
+    // A container that runs again pokes its readiness worker (`manualTriggerCh` of `prober/worker.go`), also if that
+    // slept through the back-off: nobody waits for the next tick.
     let text = r#"Scenario(
         duration: "12m",
         nodes: [Pool(count: 12)],

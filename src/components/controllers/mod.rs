@@ -285,7 +285,8 @@ controllers! {
     EphemeralVolume, ephemeral_volumes: ephemeral_volume::EphemeralVolumeController =
         ephemeral_volume::EphemeralVolumeController;
     /// EndpointSlices list the addresses behind Services.
-    EndpointSlice, endpoint_slices: endpoint_slice::EndpointSliceController = endpoint_slice::EndpointSliceController::default();
+    EndpointSlice, endpoint_slices: endpoint_slice::EndpointSliceController =
+        endpoint_slice::EndpointSliceController::default();
     /// Endpoints list the same in their older form.
     Endpoints, endpoints: endpoints::EndpointsController = endpoints::EndpointsController::default();
     /// Endpoints that users write become slices.

@@ -137,28 +137,18 @@ fn leases_are_renewed_every_ten_seconds_until_their_kubelet_dies() {
 fn what_starts_again_is_asked_at_once_whether_it_is_ready() {
     // A container that runs again pokes its readiness worker (`manualTriggerCh` of `prober/worker.go`), also if that
     // slept through the back-off: nobody waits for the next tick.
-    let text = r#"Scenario(
-        duration: "12m",
-        nodes: [Pool(count: 12)],
-        manifests: [Inline(r"
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 240
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      containers:
-      - {name: web, image: web, readinessProbe: {tcpSocket: {port: 80}, periodSeconds: 1}}
-")],
-        behaviors: [(pods: "web-*", containers: [(name: "web", process: (
+    let scenario = r#"(duration: "12m", nodes: [Pool(count: 12)], manifests: [File("pods.yaml")], behaviors: [
+        (pods: "web-*", containers: [(process: (
             duration: Constant("3s"), exit: (code: 1), listen: [(port: 80)],
-        ))])],
-    )"#;
-    let files = BTreeMap::from([("again.ron", text)]);
-    let mut simulation = Scenario::load("again.ron", &files).expect("a good scenario").simulate(1);
+        ))]),
+    ])"#;
+    let web = "{name: web, image: web, readinessProbe: {tcpSocket: {port: 80}, periodSeconds: 1}}";
+    let pods = format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\nspec:\n  replicas: 240\n  \
+         selector: {{matchLabels: {{app: web}}}}\n  template: {{metadata: {{labels: {{app: web}}}}, \
+         spec: {{containers: [{web}]}}}}\n"
+    );
+    let mut simulation = simulation(scenario, &pods);
     let mut unready: BTreeMap<u32, u32> = BTreeMap::new();
     let mut longest = 0;
     for look in 0..12 * 600 {

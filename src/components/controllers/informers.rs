@@ -5,6 +5,7 @@
 //! not count them again for each.
 
 use super::interest::Kinds;
+use super::tally;
 use crate::api::{
     ApiObject, Change, ChangeKind, FastMap, Id, Kind, Labels, Metadata, Name, Object, Operator, OwnerReference, Pod,
     Selector, Store, Uid, ZONE_LABEL,
@@ -68,17 +69,7 @@ impl OwnedPods {
         if !pod.is_active() {
             return;
         }
-        let labels = &pod.meta.labels;
-        match self.by_labels.iter().position(|(have, _)| have == labels) {
-            Some(place) => {
-                self.by_labels[place].1 += step;
-                if self.by_labels[place].1 == 0 {
-                    self.by_labels.swap_remove(place);
-                }
-            }
-            None if step > 0 && self.by_labels.len() < MOST_LABEL_SETS => self.by_labels.push((labels.clone(), step)),
-            None => {}
-        }
+        tally::count(&mut self.by_labels, &pod.meta.labels, step, MOST_LABEL_SETS);
     }
 }
 
@@ -102,15 +93,7 @@ impl SelectedPods {
             self.healthy += step;
         }
         let uid = pod.meta.controller().map(|owner| owner.uid).unwrap_or_default();
-        match self.controllers.iter().position(|(have, _)| *have == uid) {
-            Some(place) => {
-                self.controllers[place].1 += step;
-                if self.controllers[place].1 == 0 {
-                    self.controllers.swap_remove(place);
-                }
-            }
-            None => self.controllers.push((uid, step)),
-        }
+        tally::count(&mut self.controllers, &uid, step, usize::MAX);
     }
 }
 
@@ -228,6 +211,11 @@ impl Informers {
     /// The pods that a Service selects.
     pub fn service_pods(&self, service: u32) -> Option<&SelectedPods> {
         self.services.selected.get(&service)
+    }
+
+    /// The pods that a Service selects, in order of creation.
+    pub fn list_service_pods(&self, service: u32) -> Vec<Arc<Pod>> {
+        self.service_pods(service).map(|selected| self.pods_at(&selected.pods)).unwrap_or_default()
     }
 
     /// The pods that a disruption budget selects.

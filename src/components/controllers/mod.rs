@@ -10,7 +10,6 @@
 //! simulated (tokens, certificates, …).
 
 mod attach_detach;
-mod changed_pods;
 mod cron_job;
 mod daemon_set;
 mod deployment;
@@ -35,8 +34,10 @@ mod pod_control;
 mod pod_gc;
 mod quota;
 mod replica_set;
+mod rosters;
 mod stateful_set;
 mod taint_eviction;
+mod tally;
 mod ttl_after_finished;
 mod victims;
 mod work_queue;

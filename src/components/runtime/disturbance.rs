@@ -539,19 +539,14 @@ impl Runtimes {
 
     /// Where in a container volumes are that take no writes.
     pub(super) fn frozen_mounts(&self, place: Place) -> Vec<String> {
-        let of = |found: &Disturbance| match &found.kind {
-            FaultKind::ReadOnlyVolume(ReadOnlyVolume { volumes }) => Some(volumes.clone()),
-            _ => None,
+        let of_fault = |(found, instance): (&Disturbance, &Instance)| {
+            let FaultKind::ReadOnlyVolume(ReadOnlyVolume { volumes }) = &found.kind else { return Vec::new() };
+            let record = &self.machines[place.node.index()].pods[&place.key];
+            let mounts = record.pod.spec.container(instance.status.name).map(|container| &container.volume_mounts);
+            let frozen = mounts.into_iter().flatten().filter(|mount| volumes.matches(&mount.name));
+            frozen.map(|mount| absolute("/", &mount.mount_path)).collect()
         };
-        let frozen: Vec<_> = self.striking_in(place).filter_map(|(found, _)| of(found)).collect();
-        let record = self.machines[place.node.index()].pods.get(&place.key).filter(|_| !frozen.is_empty());
-        let container = record.and_then(|record| {
-            let name = record.instance(place.container)?.status.name;
-            record.pod.spec.container(name)
-        });
-        let mounts = container.into_iter().flat_map(|container| &container.volume_mounts);
-        let mounts = mounts.filter(|mount| frozen.iter().any(|volumes| volumes.matches(&mount.name)));
-        mounts.map(|mount| absolute("/", &mount.mount_path)).collect()
+        self.striking_in(place).flat_map(of_fault).collect()
     }
 
     /// Whether a pod gets nothing from others.

@@ -7,19 +7,19 @@
 pub(super) mod packing;
 mod roster;
 
-use super::changed_pods::{ChangedPods, turned};
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
 use super::interest::Interest;
+use super::rosters::{Rosters, turned};
 use super::work_queue::{Key, Retry};
 use crate::api::{
-    Endpoint, EndpointSlice, FastMap, Id, Kind, Labels, List, Metadata, Name, Node, Object, Pod, Port, Service,
-    ServicePort, Table, ZONE_LABEL, names,
+    Endpoint, EndpointSlice, Id, Kind, Labels, List, Metadata, Name, Node, Object, Pod, Port, Service, ServicePort,
+    Table, ZONE_LABEL, names,
 };
 use crate::engine::SimDuration;
 use crate::planted::{self, Bug};
-use packing::{Packed, Wanted};
+use packing::Packed;
 use roster::{Roster, Row};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -44,8 +44,7 @@ type Ports = List<(Name, Name, u16)>;
 /// The controller of EndpointSlices.
 #[derive(Debug, Clone, Default)]
 pub struct EndpointSliceController {
-    changed: ChangedPods,
-    rosters: FastMap<Key, Roster>,
+    rosters: Rosters<Roster>,
 }
 
 /// What one sync sees: what the Service's slices should hold, and what they hold.
@@ -69,7 +68,7 @@ impl Controller for EndpointSliceController {
     fn observe(&mut self, seen: &Seen<'_>, desk: &mut Desk<Key>) {
         match seen.new {
             Object::Service(service) => desk.queue.add(Key::of(&service.meta)),
-            Object::Pod(pod) => pod_changed(seen, pod, &mut self.changed, desk),
+            Object::Pod(pod) => pod_changed(seen, pod, &mut self.rosters, desk),
             Object::EndpointSlice(slice) if seen.is_deletion() => slice_deleted(seen, slice, desk),
             _ => {}
         }
@@ -77,8 +76,7 @@ impl Controller for EndpointSliceController {
 
     fn view(&mut self, key: Key, informers: &Informers, _desk: &mut Desk<Key>) -> Option<View> {
         let Some(service) = informers.store().services.find(key.namespace, key.name) else {
-            self.changed.forget(key);
-            self.rosters.remove(&key);
+            self.rosters.forget(key);
             return None;
         };
         if service.selector.as_ref().is_none_or(Labels::is_empty) || service.kind == "ExternalName" {
@@ -86,19 +84,15 @@ impl Controller for EndpointSliceController {
         }
         let slices = informers.controlled::<EndpointSlice>(service.meta.uid);
         let offering = Offering { service, ports: Offered::by(service), nodes: &informers.store().nodes };
-        let changed = self.changed.take(service, informers);
-        let roster = self.rosters.entry(key).or_default();
-        if changed.all {
-            *roster = Roster::default();
-        }
+        let (roster, changed) = self.rosters.look(service, informers);
         for (place, pod) in changed.pods {
-            roster.put(place, pod.and_then(|pod| offering.on(pod)));
+            roster.put(place, pod.and_then(|pod| offering.on(&pod)));
         }
         let model = model(service);
         let packed = roster.pack(&model, &slices);
         debug_assert_eq!(packed, offering.pack_anew(&model, &slices, informers), "{}", service.meta.key());
         if roster.is_ambiguous {
-            self.changed.forget(key);
+            self.rosters.forget(key);
         }
         Some(View { service: service.clone(), packed })
     }
@@ -160,14 +154,8 @@ impl Offering<'_> {
 
     /// What is to be written, found by looking at everything.
     fn pack_anew(&self, model: &EndpointSlice, slices: &[Arc<EndpointSlice>], informers: &Informers) -> Packed {
-        let mut wanted = Wanted::new();
-        let selected = informers.service_pods(self.service.meta.index);
-        for pod in selected.map(|selected| informers.pods_at(&selected.pods)).unwrap_or_default() {
-            if let Some(Row { endpoint, ports }) = self.on(&pod) {
-                wanted.entry(ports.to_vec()).or_default().push(endpoint);
-            }
-        }
-        packing::pack(model, slices, wanted, true)
+        let pods = informers.list_service_pods(self.service.meta.index);
+        packing::pack(model, slices, roster::by_ports(pods.iter().filter_map(|pod| self.on(pod))), true)
     }
 }
 
@@ -228,7 +216,7 @@ fn matters(old: &Pod, new: &Pod) -> bool {
 }
 
 /// Tells the Services of a pod that it has changed, those of its old labels too; and queues them if that matters.
-pub(super) fn pod_changed(seen: &Seen<'_>, pod: &Arc<Pod>, changed: &mut ChangedPods, desk: &mut Desk<Key>) {
+pub(super) fn pod_changed<R: Default>(seen: &Seen<'_>, pod: &Arc<Pod>, rosters: &mut Rosters<R>, desk: &mut Desk<Key>) {
     let old = seen.of::<Pod>().and_then(|(old, _)| old).filter(|_| !seen.is_deletion());
     let relabeled = old.filter(|old| old.meta.labels != pod.meta.labels);
     let matters = old.is_none_or(|old| relabeled.is_some() || matters(old, pod));
@@ -240,7 +228,7 @@ pub(super) fn pod_changed(seen: &Seen<'_>, pod: &Arc<Pod>, changed: &mut Changed
         let Some(service) = store.services.get(Id::new(*place)) else { continue };
         let Some(selector) = &service.selector else { continue };
         if selector.all_in(&pod.meta.labels) || relabeled.is_some_and(|old| selector.all_in(&old.meta.labels)) {
-            changed.add(Key::of(&service.meta), pod.meta.index);
+            rosters.note(Key::of(&service.meta), pod.meta.index);
             if matters {
                 desk.queue.add(Key::of(&service.meta));
             }

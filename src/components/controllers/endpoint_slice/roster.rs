@@ -1,6 +1,7 @@
 //! What a Service's slices should hold, beside what they hold, kept from one look to the next: a look costs the pods
 //! and the slices that changed.
 
+use super::super::tally;
 use super::Ports;
 use super::packing::{self, Compared, Packed, Wanted, identity};
 use crate::api::{Endpoint, EndpointSlice, FastMap, Uid};
@@ -16,7 +17,7 @@ pub(super) struct Roster {
     /// Which pod an endpoint is of.
     pods: FastMap<(Uid, Ipv4Addr), u32>,
     /// How many pods offer these ports.
-    ports: Vec<(Ports, usize)>,
+    ports: Vec<(Ports, i32)>,
     /// The slices as they were looked at.
     slices: BTreeMap<Uid, Arc<EndpointSlice>>,
     /// The slice that an endpoint is in.
@@ -34,6 +35,15 @@ pub(super) struct Roster {
 pub(super) struct Row {
     pub(super) endpoint: Endpoint,
     pub(super) ports: Ports,
+}
+
+/// What there should be, by ports.
+pub(super) fn by_ports(rows: impl IntoIterator<Item = Row>) -> Wanted {
+    let mut wanted = Wanted::new();
+    for Row { endpoint, ports } in rows {
+        wanted.entry(ports.to_vec()).or_default().push(endpoint);
+    }
+    wanted
 }
 
 impl Roster {
@@ -56,11 +66,7 @@ impl Roster {
         self.pods.remove(&key);
         self.homeless.remove(&place);
         self.suspects.extend(self.homes.get(&key));
-        let group = self.ports.iter().position(|(ports, _)| *ports == row.ports).expect("it was counted");
-        self.ports[group].1 -= 1;
-        if self.ports[group].1 == 0 {
-            self.ports.swap_remove(group);
-        }
+        tally::count(&mut self.ports, &row.ports, -1, usize::MAX);
     }
 
     fn comes(&mut self, place: u32, row: &Row) {
@@ -70,10 +76,7 @@ impl Roster {
             Some(slice) => drop(self.suspects.insert(*slice)),
             None => drop(self.homeless.insert(place)),
         }
-        match self.ports.iter_mut().find(|(ports, _)| *ports == row.ports) {
-            Some((_, count)) => *count += 1,
-            None => self.ports.push((row.ports.clone(), 1)),
-        }
+        tally::count(&mut self.ports, &row.ports, 1, usize::MAX);
     }
 
     /// What is to be written to bring the slices to what they should hold.
@@ -89,19 +92,7 @@ impl Roster {
             }
             return packing::pack_alike(model, &ports, self.compare(slices));
         }
-        packing::pack(model, slices, self.wanted(), true)
-    }
-
-    /// Everything that there should be, by ports.
-    fn wanted(&self) -> Wanted {
-        let mut wanted = Wanted::new();
-        for row in self.rows.values() {
-            match wanted.get_mut(&*row.ports) {
-                Some(endpoints) => endpoints.push(row.endpoint.clone()),
-                None => drop(wanted.insert(row.ports.to_vec(), vec![row.endpoint.clone()])),
-            }
-        }
-        wanted
+        packing::pack(model, slices, by_ports(self.rows.values().cloned()), true)
     }
 
     fn compare(&mut self, slices: &[Arc<EndpointSlice>]) -> Compared {
@@ -238,10 +229,7 @@ mod tests {
                     rows.iter().for_each(|(place, row)| roster.put(*place, Some(row.clone())));
                 }
                 packed = roster.pack(&model(), &slices);
-                let mut wanted = Wanted::new();
-                for row in rows.values() {
-                    wanted.entry(row.ports.to_vec()).or_default().push(row.endpoint.clone());
-                }
+                let wanted = by_ports(rows.values().cloned());
                 prop_assert_eq!(&packed, &packing::pack(&model(), &slices, wanted, true));
             }
         }

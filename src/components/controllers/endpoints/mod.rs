@@ -9,16 +9,16 @@ mod roster;
 mod subsets;
 mod trigger;
 
-use super::changed_pods::ChangedPods;
 use super::endpoint_slice::{self, HEADLESS, Offered, TRIGGER_TIME};
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
 use super::informers::Informers;
 use super::interest::Interest;
+use super::rosters::Rosters;
 use super::work_queue::{Key, Retry};
 use crate::api::{
     DeleteOptions, ENDPOINTS_CONTROLLER, ENDPOINTS_MANAGED_BY, EndpointAddress, EndpointSubset, Endpoints, ErrorReason,
-    EventType, FastMap, Kind, Labels, Metadata, Name, Object, Part, Pod, Request, Service, Target, names,
+    EventType, Kind, Labels, Metadata, Name, Object, Part, Pod, Request, Service, Target, names,
 };
 use roster::Roster;
 use std::sync::Arc;
@@ -37,8 +37,7 @@ const MOST_RETRIES: u32 = 15;
 #[derive(Debug, Clone, Default)]
 pub struct EndpointsController {
     triggers: TriggerTimes,
-    changed: ChangedPods,
-    rosters: FastMap<Key, Roster>,
+    rosters: Rosters<Roster>,
 }
 
 /// What one sync is to do.
@@ -66,7 +65,7 @@ impl Controller for EndpointsController {
     fn observe(&mut self, seen: &Seen<'_>, desk: &mut Desk<Key>) {
         match seen.new {
             Object::Service(service) => desk.queue.add(Key::of(&service.meta)),
-            Object::Pod(pod) => endpoint_slice::pod_changed(seen, pod, &mut self.changed, desk),
+            Object::Pod(pod) => endpoint_slice::pod_changed(seen, pod, &mut self.rosters, desk),
             Object::Endpoints(endpoints) if seen.is_deletion() => desk.queue.add(Key::of(&endpoints.meta)),
             _ => {}
         }
@@ -77,22 +76,17 @@ impl Controller for EndpointsController {
         let current = store.endpoints.find(key.namespace, key.name);
         let Some(service) = store.services.find(key.namespace, key.name) else {
             self.triggers.forget(key);
-            self.changed.forget(key);
-            self.rosters.remove(&key);
+            self.rosters.forget(key);
             return current.map(|_| View::Gone(key));
         };
         if service.selector.is_none() || service.kind == "ExternalName" {
             return None;
         }
-        let changed = self.changed.take(service, informers);
+        let (roster, changed) = self.rosters.look(service, informers);
         let trigger = self.triggers.changed(service, &changed);
         let offered = Offered::by(service);
-        let roster = self.rosters.entry(key).or_default();
-        if changed.all {
-            *roster = Roster::default();
-        }
-        for (place, pod) in &changed.pods {
-            roster.put(*place, pod.and_then(|pod| offer(service, &offered, pod)));
+        for (place, pod) in changed.pods {
+            roster.put(place, pod.and_then(|pod| offer(service, &offered, &pod)));
         }
         let repacked = roster.subsets();
         debug_assert_eq!(repacked, pack_anew(service, informers), "{}", service.meta.key());
@@ -181,8 +175,7 @@ fn offer(service: &Service, offered: &Offered<'_>, pod: &Pod) -> Option<Offer> {
 
 /// What a Service's object should hold, found by looking at everything.
 fn pack_anew(service: &Service, informers: &Informers) -> (Vec<EndpointSubset>, bool) {
-    let selected = informers.service_pods(service.meta.index);
-    let pods = selected.map(|selected| informers.pods_at(&selected.pods)).unwrap_or_default();
+    let pods = informers.list_service_pods(service.meta.index);
     let offered = Offered::by(service);
     let offers: Vec<Offer> = pods.iter().filter_map(|pod| offer(service, &offered, pod)).collect();
     subsets::truncate(subsets::pack(&offers))

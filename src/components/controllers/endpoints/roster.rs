@@ -1,6 +1,7 @@
 //! The addresses behind a Service in their order, kept from one look to the next: a look costs the pods that changed,
 //! and the addresses that an object may hold.
 
+use super::super::tally;
 use super::subsets::{self, MOST_ADDRESSES, Offer, Port};
 use crate::api::{EndpointAddress, EndpointSubset, Uid};
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ pub(super) struct Roster {
     ready: BTreeMap<(u128, Uid), EndpointAddress>,
     not_ready: BTreeMap<(u128, Uid), EndpointAddress>,
     /// How many pods offer these ports.
-    ports: Vec<(Vec<Port>, usize)>,
+    ports: Vec<(Vec<Port>, i32)>,
 }
 
 impl Roster {
@@ -24,18 +25,11 @@ impl Roster {
         }
         if let Some(old) = self.offers.remove(&place) {
             self.addresses(old.ready).remove(&subsets::place(&old.address));
-            let group = self.ports.iter().position(|(ports, _)| *ports == old.ports).expect("it was counted");
-            self.ports[group].1 -= 1;
-            if self.ports[group].1 == 0 {
-                self.ports.swap_remove(group);
-            }
+            tally::count(&mut self.ports, &old.ports, -1, usize::MAX);
         }
         if let Some(new) = offer {
             self.addresses(new.ready).insert(subsets::place(&new.address), new.address);
-            match self.ports.iter_mut().find(|(ports, _)| *ports == new.ports) {
-                Some((_, count)) => *count += 1,
-                None => self.ports.push((new.ports.clone(), 1)),
-            }
+            tally::count(&mut self.ports, &new.ports, 1, usize::MAX);
             self.offers.insert(place, new);
         }
     }
@@ -46,7 +40,7 @@ impl Roster {
 
     /// All addresses in subsets, as many as an object may hold; and whether some had to be left out.
     pub(super) fn subsets(&self) -> (Vec<EndpointSubset>, bool) {
-        let [(ports, count)] = &self.ports[..] else {
+        let [(ports, _)] = &self.ports[..] else {
             return subsets::truncate(subsets::pack(self.offers.values()));
         };
         let room = MOST_ADDRESSES.saturating_sub(self.ready.len());
@@ -55,6 +49,6 @@ impl Roster {
             not_ready: self.not_ready.values().take(room).copied().collect(),
             ports: subsets::in_order(ports.clone()),
         };
-        (vec![subset], *count > MOST_ADDRESSES)
+        (vec![subset], self.offers.len() > MOST_ADDRESSES)
     }
 }

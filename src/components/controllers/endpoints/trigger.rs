@@ -3,7 +3,7 @@
 //! Follows `TriggerTimeTracker` of `staging/src/k8s.io/endpointslice/trigger_time_tracker.go`: the earliest of the
 //! Service's making and of the changes of readiness that the last look had not seen.
 
-use super::super::changed_pods::{Changed, turned};
+use super::super::rosters::{Changed, turned};
 use super::Key;
 use crate::api::{FastMap, Service, Timestamp, Uid};
 
@@ -13,7 +13,7 @@ pub(super) struct TriggerTimes(FastMap<Key, FastMap<u32, (Uid, Timestamp)>>);
 
 impl TriggerTimes {
     /// The earliest change since the last look; of a Service that is new, its making.
-    pub(super) fn changed(&mut self, service: &Service, look: &Changed<'_>) -> Option<Timestamp> {
+    pub(super) fn changed(&mut self, service: &Service, look: &Changed) -> Option<Timestamp> {
         let key = Key::of(&service.meta);
         let is_new = !self.0.contains_key(&key);
         let known = self.0.entry(key).or_default();
@@ -21,7 +21,7 @@ impl TriggerTimes {
         let mut changed: Option<Timestamp> = None;
         for (place, pod) in &look.pods {
             let before = known.remove(place).or_else(|| gone.get(place).copied());
-            let Some((uid, at)) = pod.and_then(|pod| Some((pod.meta.uid, turned(pod)?))) else { continue };
+            let Some((uid, at)) = pod.as_ref().and_then(|pod| Some((pod.meta.uid, turned(pod)?))) else { continue };
             known.insert(*place, (uid, at));
             if before.is_none_or(|(other, before)| other != uid || at > before) {
                 changed = Some(changed.map_or(at, |earliest| earliest.min(at)));
@@ -55,29 +55,36 @@ mod tests {
             (&[("a", 5)], None),
             (&[("a", 5), ("b", 12)], Some(12)),
         ];
-        let mut triggers = TriggerTimes::default();
         let service = endpoint_slice::tests::service(false);
         let service = Service {
             meta: Metadata { creation_timestamp: Timestamp::from_unix_secs(0), ..service.meta.clone() },
             ..service
         };
-        for (pods, told) in looks {
-            let pods: Vec<(u32, Arc<Pod>)> = pods
-                .iter()
-                .map(|(name, at)| {
-                    let mut status = PodStatus::default();
-                    let at = Timestamp::from_unix_secs(*at);
-                    status.conditions.push(Condition::new(*READY, ConditionStatus::True, at));
-                    let place = u32::from(name.as_bytes()[0]);
-                    let uid = Uid::from_bits(u128::from(place));
-                    let meta = Metadata { uid, ..Metadata::default() };
-                    let status = Arc::new(status);
-                    (place, Arc::new(Pod { meta, spec: Arc::default(), node_name: Name::default(), status }))
-                })
-                .collect();
-            let pods = pods.iter().map(|(place, pod)| (*place, Some(pod))).collect();
-            let told = told.map(Timestamp::from_unix_secs);
-            assert_eq!(triggers.changed(&service, &Changed { all: true, pods }), told);
+        for all in [true, false] {
+            let mut triggers = TriggerTimes::default();
+            let mut before: &[(&str, i64)] = &[];
+            for (now, told) in looks {
+                let gone = before.iter().filter(|(name, _)| now.iter().all(|(other, _)| other != name));
+                let gone = gone.map(|(name, _)| (place(name), None)).filter(|_| !all);
+                let same = |row: &&(&str, i64)| !all && before.contains(row);
+                let there = now.iter().filter(|row| !same(row)).map(|(name, at)| (place(name), Some(pod(name, *at))));
+                let look = Changed { all, pods: gone.chain(there).collect() };
+                assert_eq!(triggers.changed(&service, &look), told.map(Timestamp::from_unix_secs), "{look:?}");
+                before = now;
+            }
         }
+    }
+
+    fn place(name: &str) -> u32 {
+        u32::from(name.as_bytes()[0])
+    }
+
+    /// A pod whose readiness changed then.
+    fn pod(name: &str, at: i64) -> Arc<Pod> {
+        let at = Timestamp::from_unix_secs(at);
+        let mut status = PodStatus::default();
+        status.conditions.push(Condition::new(*READY, ConditionStatus::True, at));
+        let meta = Metadata { uid: Uid::from_bits(u128::from(place(name))), ..Metadata::default() };
+        Arc::new(Pod { meta, spec: Arc::default(), node_name: Name::default(), status: Arc::new(status) })
     }
 }

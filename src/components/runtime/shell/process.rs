@@ -221,7 +221,7 @@ impl Context<'_, '_> {
     /// Writes a line to standard error, after the name of the utility. Where BusyBox can't, GNU cannot.
     pub fn complain(&mut self, text: impl fmt::Display) {
         let mut line = format!("{}: {text}\n", self.command.base_name());
-        if self.system.kernel.dialect != Dialect::BusyBox {
+        if !self.is_busybox() {
             line = line.replace("can't ", "cannot ");
         }
         let _ = self.own.write(2, line.as_bytes(), self.system);
@@ -255,13 +255,20 @@ impl Context<'_, '_> {
         self.system.kernel.dialect == Dialect::BusyBox
     }
 
-    /// Complains about a file as BusyBox or as the GNU utilities do.
+    /// What cannot be done with an operand, which is `%` in the words of BusyBox and in those of the GNU utilities.
+    pub fn words(&self, [busybox, gnu]: [&str; 2], operand: &str) -> String {
+        if self.is_busybox() { busybox } else { gnu }.replace('%', operand)
+    }
+
+    /// Complains of an operand in these words.
+    pub fn complain_of(&mut self, words: [&str; 2], operand: &str, error: impl fmt::Display) {
+        let what = self.words(words, operand);
+        self.complain(format_args!("{what}: {error}"));
+    }
+
+    /// Complains about a file that cannot be opened.
     pub fn complain_of_file(&mut self, path: &str, error: impl fmt::Display) {
-        if self.is_busybox() {
-            self.complain(format_args!("can't open '{path}': {error}"));
-        } else {
-            self.complain(format_args!("{path}: {error}"));
-        }
+        self.complain_of(["can't open '%'", "%"], path, error);
     }
 
     pub fn variable(&self, name: &str) -> Option<&str> {

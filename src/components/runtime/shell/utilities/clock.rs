@@ -183,7 +183,7 @@ impl Task for Timeout {
     fn step(&mut self, context: &mut Context<'_, '_>) -> Step {
         if let Some(status) = context.system.reap(context.own, self.child) {
             // BusyBox lets the command take its own place, so that its status is what is seen.
-            let gnu = context.system.kernel.dialect != Dialect::BusyBox;
+            let gnu = !context.is_busybox();
             return Step::Exit(if self.sent && gnu { 124 } else { status });
         }
         if context.own.at >= self.until && !self.sent {

@@ -11,25 +11,11 @@ fn flags(context: &Context<'_, '_>, letters: &str, long: &[(&str, char)]) -> Res
     Flags::parse(context.arguments(), &spec).map_err(|flag| Outcome::Unsupported(format!("{name} {flag}")))
 }
 
-/// How a utility says that something cannot be done with `%`: that of BusyBox, and that of the GNU coreutils.
-struct Words(&'static str, &'static str);
-
-const MAKES_NO_DIRECTORY: Words = Words("can't create directory '%'", "cannot create directory '%'");
-const HAS_NO_STATUS: Words = Words("can't stat '%'", "cannot stat '%'");
-
-impl Words {
-    fn of(&self, context: &Context<'_, '_>, operand: &str) -> String {
-        let Self(busybox, gnu) = self;
-        let words = if context.is_busybox() { busybox } else { gnu };
-        words.replace('%', operand)
-    }
-}
-
 /// Does something with each operand; the exit code is 1 if it failed for one.
 fn each(
     context: &mut Context<'_, '_>,
     operands: &[String],
-    words: &Words,
+    words: [&str; 2],
     mut act: impl FnMut(&mut Context<'_, '_>, &str) -> Result<(), FileError>,
 ) -> Outcome {
     if operands.is_empty() {
@@ -40,7 +26,7 @@ fn each(
     for operand in operands {
         let path = context.path(operand);
         if let Err(error) = act(context, &path) {
-            context.complain(format_args!("{}: {error}", words.of(context, operand)));
+            context.complain_of(words, operand, error);
             status = 1;
         }
     }
@@ -59,8 +45,8 @@ macro_rules! try_flags {
 pub(super) fn touch(context: &mut Context<'_, '_>) -> Outcome {
     let flags = try_flags!(context, "acmhd:t:r:", &[("no-create", 'c'), ("date", 'd'), ("reference", 'r')]);
     let creates = !flags.has('c');
-    let words = Words("%", "cannot touch '%'");
-    each(context, &flags.operands, &words, |context, path| match context.files().metadata(path) {
+    let words = ["%", "cannot touch '%'"];
+    each(context, &flags.operands, words, |context, path| match context.files().metadata(path) {
         None if !creates => Ok(()),
         Some(_) | None => context.files().touch(path),
     })
@@ -69,7 +55,7 @@ pub(super) fn touch(context: &mut Context<'_, '_>) -> Outcome {
 pub(super) fn mkdir(context: &mut Context<'_, '_>) -> Outcome {
     let flags = try_flags!(context, "pm:v", &[("parents", 'p'), ("mode", 'm'), ("verbose", 'v')]);
     let parents = flags.has('p');
-    each(context, &flags.operands, &MAKES_NO_DIRECTORY, |context, path| match parents {
+    each(context, &flags.operands, ["can't create directory '%'"; 2], |context, path| match parents {
         true => context.files().create_directories(path),
         false => context.files().create_directory(path),
     })
@@ -77,8 +63,8 @@ pub(super) fn mkdir(context: &mut Context<'_, '_>) -> Outcome {
 
 pub(super) fn rmdir(context: &mut Context<'_, '_>) -> Outcome {
     let flags = try_flags!(context, "pv", &[("ignore-fail-on-non-empty", 'i')]);
-    let words = Words("'%'", "failed to remove '%'");
-    each(context, &flags.operands, &words, |context, path| context.files().remove_directory(path))
+    let words = ["'%'", "failed to remove '%'"];
+    each(context, &flags.operands, words, |context, path| context.files().remove_directory(path))
 }
 
 pub(super) fn rm(context: &mut Context<'_, '_>) -> Outcome {
@@ -88,8 +74,7 @@ pub(super) fn rm(context: &mut Context<'_, '_>) -> Outcome {
     if force && flags.operands.is_empty() {
         return Outcome::Ended(0);
     }
-    let words = Words("can't remove '%'", "cannot remove '%'");
-    each(context, &flags.operands, &words, |context, path| {
+    each(context, &flags.operands, ["can't remove '%'"; 2], |context, path| {
         let mut files = context.files();
         match if recursive { files.remove_all(path) } else { files.remove_file(path) } {
             Err(FileError::NotFound | FileError::NotADirectory) if force => Ok(()),
@@ -143,14 +128,14 @@ pub(super) fn cp(context: &mut Context<'_, '_>) -> Outcome {
         let kind = context.files().metadata(&from).map(|metadata| metadata.kind);
         let exists = context.files().metadata(&target).is_some();
         let result = match kind {
-            None => Err(format!("{}: {}", HAS_NO_STATUS.of(context, &source), FileError::NotFound)),
+            None => Err(format!("can't stat '{source}': {}", FileError::NotFound)),
             Some(Kind::Directory) if !recursive => {
-                Err(Words("omitting directory '%'", "-r not specified; omitting directory '%'").of(context, &source))
+                Err(context.words(["omitting directory '%'", "-r not specified; omitting directory '%'"], &source))
             }
             Some(_) if exists && flags.has('n') => Ok(()),
             Some(_) => {
-                let words = Words("can't create '%'", "cannot create regular file '%'").of(context, &target);
-                context.files().copy(&from, &target).map_err(|error| format!("{words}: {error}"))
+                let what = context.words(["can't create '%'", "can't create regular file '%'"], &target);
+                context.files().copy(&from, &target).map_err(|error| format!("{what}: {error}"))
             }
         };
         if let Err(message) = result {
@@ -173,9 +158,9 @@ pub(super) fn mv(context: &mut Context<'_, '_>) -> Outcome {
         let result = context.files().rename(&from, &target);
         if let Err(error) = result {
             let what = match error {
-                FileError::NotFound if !context.is_busybox() => HAS_NO_STATUS.of(context, &source),
                 _ if context.is_busybox() => format!("can't rename '{source}'"),
-                _ => format!("cannot move '{source}' to '{target}'"),
+                FileError::NotFound => format!("can't stat '{source}'"),
+                _ => format!("can't move '{source}' to '{target}'"),
             };
             context.complain(format_args!("{what}: {error}"));
             status = 1;
@@ -226,8 +211,8 @@ pub(super) fn chmod(context: &mut Context<'_, '_>) -> Outcome {
         Err(_) => None,
     };
     let operands: Vec<String> = operands.collect();
-    let words = Words("%", "cannot access '%'");
-    each(context, &operands, &words, |context, path| change_mode(context, path, executable, recursive))
+    let words = ["%", "cannot access '%'"];
+    each(context, &operands, words, |context, path| change_mode(context, path, executable, recursive))
 }
 
 fn change_mode(
@@ -251,7 +236,7 @@ fn change_mode(
 pub(super) fn install(context: &mut Context<'_, '_>) -> Outcome {
     let flags = try_flags!(context, "dm:o:g:Dvct:", &[("directory", 'd'), ("mode", 'm')]);
     if flags.has('d') {
-        return each(context, &flags.operands, &MAKES_NO_DIRECTORY, |context, path| {
+        return each(context, &flags.operands, ["can't create directory '%'"; 2], |context, path| {
             context.files().create_directories(path)
         });
     }

@@ -26,10 +26,8 @@ pub(super) fn ls(context: &mut Context<'_, '_>) -> Outcome {
             Some(metadata) if metadata.kind == Kind::Directory && !flags.has('d') => directories.push((operand, path)),
             Some(_) => files.push((operand, path)),
             None => {
-                let (what, code) =
-                    if context.is_busybox() { (operand, 1) } else { (format!("cannot access '{operand}'"), 2) };
-                context.complain(format_args!("{what}: {}", FileError::NotFound));
-                status = code;
+                context.complain_of(["%", "cannot access '%'"], &operand, FileError::NotFound);
+                status = if context.is_busybox() { 1 } else { 2 };
             }
         }
     }
@@ -131,8 +129,7 @@ pub(super) fn stat(context: &mut Context<'_, '_>) -> Outcome {
             false => context.files().link_metadata(&path),
         };
         let Some(metadata) = found else {
-            let verb = if context.is_busybox() { "can't stat" } else { "cannot statx" };
-            context.complain(format_args!("{verb} '{operand}': {}", FileError::NotFound));
+            context.complain_of(["can't stat '%'", "can't statx '%'"], operand, FileError::NotFound);
             status = 1;
             continue;
         };

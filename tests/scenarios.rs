@@ -1,13 +1,21 @@
 //! Every scenario that comes with podsim holds what it promises, and shows it again when it is run again.
 
 use podsim::engine::SimTime;
+use podsim::faults::swarm_of;
 use podsim::report::timeline;
-use podsim::scenario::{FileError, Files, Scenario};
+use podsim::scenario::{FileError, Files, Parts, Scenario};
 use podsim::simulation::{Run, Simulation, Watchdog, parallel};
 use podsim::testing::invariants::Checker;
-use std::collections::BTreeSet;
+use podsim::trace::TraceHash;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{fs, io};
+
+/// How many times each scenario is struck anew; `SWARM` in the environment sets another number.
+fn swarms() -> u64 {
+    std::env::var("SWARM").ok().and_then(|number| number.parse().ok()).unwrap_or(1)
+}
 
 /// The files of this checkout.
 struct Checkout;
@@ -95,6 +103,42 @@ fn a_scenario_run_again_has_the_same_digest_and_a_fork_ends_like_its_parent() {
         fork.run();
         assert_eq!(whole.digest(), fork.digest(), "{path}");
     }
+}
+
+/// What a watcher sees of a run, with or without the probes that are sure to change nothing.
+fn seen(scenario: &Scenario, seed: u64, every_probe: bool) -> Option<TraceHash> {
+    let mut plan = scenario.plan(seed);
+    plan.every_probe = every_probe;
+    let mut simulation = Simulation::new(Arc::new(plan), seed, &scenario.expectations);
+    simulation.run();
+    simulation.digest()
+}
+
+#[test]
+fn nobody_misses_the_probes_that_are_left_out() {
+    let missed = parallel(&scenarios(), |path| {
+        let plain = Parts::load(path, &Checkout).expect("a good scenario").expecting(None);
+        let (targets, duration) = {
+            let scenario = load(path);
+            (scenario.swarm_targets(), scenario.duration())
+        };
+        let mut missed = Vec::new();
+        for seed in 0..=swarms() {
+            let faults = if seed == 0 { Vec::new() } else { swarm_of(seed, duration, &targets, usize::MAX) };
+            let parts = if seed == 0 { plain.clone() } else { plain.clone().struck_by(&faults, duration) };
+            let text = parts.text(&parts.optional());
+            let scenario = Scenario::load("struck.ron", &BTreeMap::from([("struck.ron", text.as_str())]));
+            let scenario = scenario.unwrap_or_else(|problems| panic!("{path}: {problems}"));
+            if seen(&scenario, seed.max(1), false) != seen(&scenario, seed.max(1), true) {
+                let file = format!("{}/{}-{seed}.ron", env!("CARGO_TARGET_TMPDIR"), stem(path));
+                fs::write(&file, text).expect("a file");
+                missed.push(format!("{file} with the seed {}", seed.max(1)));
+            }
+        }
+        missed
+    });
+    let missed = missed.concat();
+    assert!(missed.is_empty(), "\n{}", missed.join("\n"));
 }
 
 /// The name of a scenario's file, without its end.

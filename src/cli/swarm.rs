@@ -3,7 +3,7 @@
 use super::disk::Disk;
 use podsim::engine::SimDuration;
 use podsim::faults::{SwarmTargets, swarm_of};
-use podsim::scenario::{Parts, Scenario};
+use podsim::scenario::{Parts, Problems, Scenario};
 use podsim::simulation::{Finding, examine_recovery, parallel_on, smallest};
 use std::collections::BTreeMap;
 
@@ -37,18 +37,18 @@ impl SwarmCheck {
         self.parts.clone().struck_by(&faults, self.healed + RECOVERY)
     }
 
-    /// Some parts, with and without their faults.
-    fn examined(parts: &Parts, kept: &[usize], seed: u64) -> Option<Finding> {
+    /// Some parts; not all that can be taken can be read.
+    fn of_parts(parts: &Parts, kept: &[usize]) -> Result<Scenario, Problems> {
         let text = parts.text(kept);
-        let scenario = Scenario::load("swarm.ron", &BTreeMap::from([("swarm.ron", text.as_str())])).ok()?;
-        examine_recovery(&scenario, seed)
+        Scenario::load("swarm.ron", &BTreeMap::from([("swarm.ron", text.as_str())]))
     }
 
     /// Examines many seeds side by side; what was found, by seed.
     pub(super) fn explore(&self, seeds: &[u64], jobs: usize) -> Vec<Finding> {
         let examine = |seed: &u64| {
             let parts = self.struck(*seed);
-            Self::examined(&parts, &parts.optional(), *seed)
+            let whole = Self::of_parts(&parts, &parts.optional());
+            examine_recovery(&whole.unwrap_or_else(|problems| panic!("all parts are a scenario: {problems}")), *seed)
         };
         parallel_on(jobs, seeds, examine).into_iter().flatten().collect()
     }
@@ -59,8 +59,10 @@ impl SwarmCheck {
         let optional = parts.optional();
         let all = |kept: &[usize]| kept.iter().map(|part| optional[*part]).collect::<Vec<_>>();
         let same = |found: Finding| found.broken == finding.broken;
-        let kept =
-            smallest(optional.len(), &mut |kept| Self::examined(&parts, &all(kept), finding.seed).is_some_and(same));
+        let kept = smallest(optional.len(), &mut |kept| {
+            let some = Self::of_parts(&parts, &all(kept)).ok();
+            some.and_then(|some| examine_recovery(&some, finding.seed)).is_some_and(same)
+        });
         parts.text(&all(&kept))
     }
 }

@@ -123,6 +123,8 @@ pub enum CriCall {
         timeout: SimDuration,
         /// Whether the answer matters only if it differs from the last one, so that it may say how long it stands.
         probe: bool,
+        /// What its luck is drawn from, with the moment: whoever asks, by a stable name.
+        stream: StreamKey,
     },
     /// Asks what a pod uses.
     PodSandboxStats {

@@ -5,7 +5,7 @@
 
 use super::message::NodeIndex;
 use crate::api::{Name, Text};
-use crate::engine::SimTime;
+use crate::engine::{SimTime, StreamKey};
 use std::net::Ipv4Addr;
 
 /// Who sends requests.
@@ -37,6 +37,8 @@ pub struct NetRequest {
     pub ask: Ask,
     /// When the asker stops waiting.
     pub deadline: SimTime,
+    /// What its luck is drawn from, with the moment: whoever asks, by a stable name.
+    pub stream: StreamKey,
 }
 
 /// What is asked of a listener.

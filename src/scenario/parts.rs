@@ -149,7 +149,10 @@ impl Parts {
         let told = |e: outline::SyntaxError| Problem::new(Place { file, position: e.at }, e.found, e.remedy);
         problems.extend(errors.into_iter().map(told));
         let Some(Node { shape: Shape::Struct(_, Body::Fields(fields)), .. }) = node else { return };
-        for Field { name, value, .. } in fields {
+        for Field { name, mut value, .. } in fields {
+            if name != "manifests" {
+                fill_in(&mut value, path, files, problems);
+            }
             match (LISTS.iter().find(|list| **list == name), value.shape) {
                 (_, Shape::List(nodes)) if name == "include" => {
                     for node in nodes {
@@ -174,12 +177,9 @@ impl Parts {
     /// Every object of a manifest by itself.
     fn objects(&mut self, path: &str, node: Node, files: &dyn Files, problems: &mut Problems) {
         let text = match inner(&node) {
-            Some(("File", named)) => match files.read(&beside(path, named)) {
-                Ok(content) => content,
-                Err(error) => {
-                    let place = Place { file: Name::new(path), position: node.at };
-                    return problems.add(place, format!("{named}: {error}"), error.remedy());
-                }
+            Some(("File", named)) => match read(path, &node, named, files, problems) {
+                Some(content) => content,
+                None => return,
             },
             Some(("Inline", text)) => text.as_bytes().to_vec(),
             _ => return self.parts.push(("manifests", node)),
@@ -191,10 +191,43 @@ impl Parts {
     }
 }
 
+/// A file that a scenario names.
+fn read(path: &str, node: &Node, named: &str, files: &dyn Files, problems: &mut Problems) -> Option<Vec<u8>> {
+    match files.read(&beside(path, named)) {
+        Ok(content) => Some(content),
+        Err(error) => {
+            let place = Place { file: Name::new(path), position: node.at };
+            problems.add(place, format!("{named}: {error}"), error.remedy());
+            None
+        }
+    }
+}
+
+/// Puts the files that a value names in their places, so that it stands by itself.
+fn fill_in(node: &mut Node, path: &str, files: &dyn Files, problems: &mut Problems) {
+    if let Some(("File", named)) = inner(node) {
+        if let Some(content) = read(path, node, named, files, problems) {
+            *node = inline_text(node, String::from_utf8_lossy(&content).into_owned());
+        }
+        return;
+    }
+    let mut fill_in = |node: &mut Node| fill_in(node, path, files, problems);
+    match &mut node.shape {
+        Shape::List(nodes) | Shape::Struct(_, Body::Tuple(nodes)) => nodes.iter_mut().for_each(fill_in),
+        Shape::Map(entries) => entries.iter_mut().for_each(|(_, value)| fill_in(value)),
+        Shape::Struct(_, Body::Fields(fields)) => fields.iter_mut().for_each(|field| fill_in(&mut field.value)),
+        _ => {}
+    }
+}
+
 /// An object as a manifest in the place of a value.
 fn inline(place: &Node, object: &Value) -> Node {
+    inline_text(place, format!("{object:#}"))
+}
+
+fn inline_text(place: &Node, text: String) -> Node {
     let at = |shape| Node { id: place.id, at: place.at, shape };
-    let text = at(Shape::Text(format!("{object:#}"), place.at));
+    let text = at(Shape::Text(text, place.at));
     at(Shape::Struct(Some("Inline".to_owned()), Body::Tuple(vec![text])))
 }
 
@@ -272,16 +305,18 @@ mod tests {
     fn all_parts_together_are_the_same_run() {
         let base = r#"(images: {"a b": Image(size: "1Mi")}, nodes: [Pool(count: 2)], duration: "9m")"#;
         let scenario = r#"Scenario(include: ["base.ron"], duration: "1m", manifests: [File("pods.yaml")],
-            actions: [(at: "30s", do: Delete(object: "pod/one"))], expect: ["pod(two)", "not pod(one)"])"#;
+            actions: [(at: "30s", do: Delete(object: "pod/one")), (at: "40s", do: Apply(File("three.yaml")))], expect: ["pod(two)", "not pod(one)"])"#;
         let pod = |name: &str| {
             format!(
                 "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{{name: a, image: \"x:1\"}}]}}}}"
             )
         };
         let pods = format!("{}\n---\n{}", pod("one"), pod("two"));
-        let files = BTreeMap::from([("s.ron", scenario), ("base.ron", base), ("pods.yaml", pods.as_str())]);
+        let three = pod("three");
+        let files = [("s.ron", scenario), ("base.ron", base), ("pods.yaml", pods.as_str()), ("three.yaml", &three)];
+        let files = BTreeMap::from(files);
         let parts = Parts::load("s.ron", &files).expect("good files");
-        assert_eq!(parts.len(), 6, "two pods, a deletion, a pool, two expectations");
+        assert_eq!(parts.len(), 7, "two pods, a deletion and a third pod, a pool, two expectations");
         let load = |text: &str| Scenario::load("p.ron", &BTreeMap::from([("p.ron", text)])).expect("a good scenario");
         let whole = load(&parts.text(&(0..parts.len()).collect::<Vec<_>>()));
         let original = Scenario::load("s.ron", &files).expect("a good scenario");

@@ -75,6 +75,7 @@ impl Cluster {
             changes: Vec::new(),
             plan,
         };
+        cluster.runtimes.expect_faults(&cluster.plan.faults);
         cluster.boot(out);
         cluster
     }

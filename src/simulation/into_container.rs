@@ -8,7 +8,7 @@ use super::Cluster;
 use crate::api::{ApiObject, ContainerId, List, Name, Pod, PodPhase, Target, Text};
 use crate::components::cri::{CriCall, CriReply, CriResult, PodKey};
 use crate::components::message::{Message, NodeIndex};
-use crate::engine::{Outbox, SimDuration, SimTime};
+use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
 use std::sync::Arc;
 
 /// The annotation that names the container that is meant when none is named.
@@ -38,7 +38,8 @@ impl Cluster {
                 let id = FIRST_CALL + self.user.execs.len() as u32;
                 self.user.execs.push(target);
                 let (timeout, probe) = (SimDuration::ZERO, false);
-                let call = CriCall::ExecSync { key, container, command, timeout, probe };
+                let stream = StreamKey::from_bits(container.bits());
+                let call = CriCall::ExecSync { key, container, command, timeout, probe, stream };
                 out.now(Message::Cri { node, id, call: Box::new(call) });
             }
             Err(why) => self.user.complain(now, target, why),

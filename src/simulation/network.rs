@@ -1,7 +1,7 @@
 //! What crosses a wire takes time: calls to the API server, its answers, and watch notifications, which keep their
 //! order for each watcher.
 
-use crate::api::{Change, FastMap, Kind, Request};
+use crate::api::{Change, FastMap, Kind, Request, Response};
 use crate::components::latency::{LatencyProfile, LoadGauge};
 use crate::components::message::{Client, Message};
 use crate::engine::{Draws, Purpose, SimDuration, SimTime, StreamKey};
@@ -55,7 +55,9 @@ impl Network {
                 let read = matches!(**request, Request::Get(_) | Request::PodMetrics { .. } | Request::Metric { .. });
                 (if read { &self.profile.api_read } else { &self.profile.api_write }, CALL, stream)
             }
-            Message::Reply { id, .. } => (&self.profile.api_reply, REPLY, StreamKey::from_bits(u64::from(*id))),
+            Message::Reply { client, response, .. } => {
+                (&self.profile.api_reply, REPLY, stream_of_reply(*client, response))
+            }
             Message::Evicting { eviction, .. } => {
                 let (namespace, name) = eviction.pod();
                 (&self.profile.api_write, CALL, StreamKey::new(&namespace).part(&name).part("evicting"))
@@ -88,8 +90,30 @@ fn client_name(client: Client) -> &'static str {
     }
 }
 
-/// The stable name of what a call is about.
-fn stream_of(request: &Request) -> StreamKey {
+/// What the luck of an answer is drawn from, with the moment.
+pub(super) fn stream_of_reply(client: Client, response: &Response) -> StreamKey {
+    let about = match response {
+        Ok(object) => object.meta().uid.stream(),
+        Err(error) => StreamKey::new(&error.message),
+    };
+    StreamKey::from_bits(about.bits() ^ client_bits(client))
+}
+
+/// A client as part of a stream's key.
+pub(super) fn client_bits(client: Client) -> u64 {
+    match client {
+        Client::Scheduler => 1 << 40,
+        Client::ControllerManager => 2 << 40,
+        Client::Workload => 3 << 40,
+        Client::User => 4 << 40,
+        Client::Kubelet(node) => (5 << 40) + u64::from(node.0),
+        Client::Autoscaler => 6 << 40,
+        Client::Extension(place) => (7 << 40) + u64::from(place),
+    }
+}
+
+/// What the luck of a request is drawn from, with the moment.
+pub(super) fn stream_of(request: &Request) -> StreamKey {
     let key = |namespace: &str, name: &str| StreamKey::new(namespace).part(name);
     match request {
         Request::Get(target) | Request::Patch { target, .. } | Request::Delete { target, .. } => {

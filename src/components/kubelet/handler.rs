@@ -8,7 +8,7 @@ use crate::api::{ContainerId, Handler, Name, Text};
 use crate::components::cri::{CriCall, CriReply, CriResult, PodKey};
 use crate::components::message::Message;
 use crate::components::net::{NetClient, NetReply};
-use crate::engine::{Outbox, SimDuration, SimTime};
+use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
 
 /// Who waits for a handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,12 +59,12 @@ impl Kubelet {
         self.calls += 1;
         let number = self.calls;
         let probe = matches!(run, HandlerRun::Probe { .. });
+        let stream = self.stream_of(&run, id);
         self.handlers.insert(number, PendingHandler { run, net: None });
         match handler {
             Handler::Exec { command } => {
-                let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream.part("exec"));
                 let delay = self.latency(|profile| &profile.runtime_call, now, stream);
-                let call = CriCall::ExecSync { key, container: id, command: command.clone(), timeout, probe };
+                let call = CriCall::ExecSync { key, container: id, command: command.clone(), timeout, probe, stream };
                 self.call_runtime(delay, call, PendingCri::Handler(number), out);
             }
             Handler::Sleep { seconds } => {
@@ -73,20 +73,26 @@ impl Kubelet {
             }
             Handler::HttpGet { .. } | Handler::TcpSocket { .. } | Handler::Grpc { .. } => {
                 let asker = if probe { Asker::Probe { timeout } } else { Asker::Hook };
-                self.begin_net(now, key, container, number, handler, asker, out);
+                self.begin_net(now, (key, container), number, handler, (asker, stream), out);
             }
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "what is asked, where, by whom, and for whom")]
+    /// What a handler's luck is drawn from: its worker, or the container whose hook it is.
+    fn stream_of(&self, run: &HandlerRun, id: ContainerId) -> StreamKey {
+        match run {
+            HandlerRun::Probe { key, worker } => self.pods[key].probes.stream(*worker),
+            HandlerRun::PostStart { .. } | HandlerRun::PreStop { .. } => StreamKey::from_bits(id.bits()),
+        }
+    }
+
     fn begin_net(
         &mut self,
         now: SimTime,
-        key: PodKey,
-        container: Name,
+        (key, container): (PodKey, Name),
         run: u32,
         handler: &Handler,
-        asker: Asker,
+        (asker, stream): (Asker, StreamKey),
         out: &mut Outbox<Message>,
     ) {
         let Some(state) = self.pods.get(&key) else { return };
@@ -95,7 +101,7 @@ impl Kubelet {
         // To a hook the runtime names the address, and it has none for a pod on the node's network.
         let of_sandbox = state.runtime.sandboxes.first().and_then(|sandbox| sandbox.ip);
         let of_node = (spec.host_network && asker != Asker::Hook).then_some(self.address);
-        let (net, next) = NetHandler::begin(now, asker, handler, container, of_sandbox.or(of_node));
+        let (net, next) = NetHandler::begin(now, (asker, stream), handler, container, of_sandbox.or(of_node));
         if let Some(pending) = self.handlers.get_mut(&run) {
             pending.net = net.map(Box::new);
         }
@@ -105,7 +111,7 @@ impl Kubelet {
     fn net_goes_on(&mut self, now: SimTime, run: u32, next: Next, out: &mut Outbox<Message>) {
         match next {
             Next::Ask(request) => {
-                let delay = self.latency(|profile| &profile.pod_network, now, self.stream.part("requests"));
+                let delay = self.latency(|profile| &profile.pod_network, now, request.stream);
                 let client = NetClient::Kubelet(self.node);
                 out.after(delay, Message::Net { client, id: run, request });
             }

@@ -7,6 +7,7 @@
 use super::config::RUNTIME_STATUS_PERIOD;
 use super::{Kubelet, KubeletConfig};
 use crate::api::{Name, Pod, Text, WallClock};
+use crate::components::cri::PodKey;
 use crate::components::message::Message;
 use crate::components::runtime::{Disturbance, mount_disturbed};
 use crate::engine::{Outbox, SimDuration, SimTime};
@@ -108,6 +109,11 @@ impl Kubelet {
     /// Its runtime does not answer from now on, or does again.
     pub fn runtime_silent(&mut self, now: SimTime, silent: bool, out: &mut Outbox<Message>) {
         self.hindrances.runtime_silent = silent.then_some(now);
+        if silent {
+            // What commands would answer does not count while nobody can run them.
+            let keys: Vec<PodKey> = self.pods.keys().copied().collect();
+            keys.into_iter().for_each(|key| self.wake_probes(now, key, out));
+        }
         self.want_node_report(now, out);
     }
 

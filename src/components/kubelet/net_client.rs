@@ -8,7 +8,7 @@ use super::handler::HandlerOutcome;
 use crate::api::{Container, Handler, Name, Port, Text};
 use crate::components::net::{Ask, HttpRequest, NetAnswer, NetReply, NetRequest};
 use crate::components::url::Url;
-use crate::engine::{SimDuration, SimTime};
+use crate::engine::{SimDuration, SimTime, StreamKey};
 use std::net::Ipv4Addr;
 
 /// Where the node looks names up. It knows nothing of the cluster's Services.
@@ -34,6 +34,7 @@ pub(super) enum Asker {
 pub(super) struct NetHandler {
     asker: Asker,
     deadline: SimTime,
+    stream: StreamKey,
     /// Whether answers come from the pod itself, so that they stand while it does not change.
     own_pod: bool,
     stage: Stage,
@@ -72,12 +73,12 @@ impl NetHandler {
     /// Begins what a handler asks for; a handler that cannot be run is over at once.
     pub(super) fn begin(
         now: SimTime,
-        asker: Asker,
+        (asker, stream): (Asker, StreamKey),
         handler: &Handler,
         container: &Container,
         pod_ip: Option<Ipv4Addr>,
     ) -> (Option<Self>, Next) {
-        match Self::prepare(now, asker, handler, container, pod_ip) {
+        match Self::prepare(now, (asker, stream), handler, container, pod_ip) {
             Ok(mut this) => {
                 let next = this.send();
                 (Some(this), next)
@@ -88,7 +89,7 @@ impl NetHandler {
 
     fn prepare(
         now: SimTime,
-        asker: Asker,
+        (asker, stream): (Asker, StreamKey),
         handler: &Handler,
         container: &Container,
         pod_ip: Option<Ipv4Addr>,
@@ -121,17 +122,17 @@ impl NetHandler {
             }
             Handler::Exec { .. } | Handler::Sleep { .. } => unreachable!("these do not use the network"),
         };
-        Ok(Self { asker, deadline, own_pod, stage })
+        Ok(Self { asker, deadline, stream, own_pod, stage })
     }
 
     fn send(&mut self) -> Next {
-        let deadline = self.deadline;
+        let (deadline, stream) = (self.deadline, self.stream);
         match &mut self.stage {
             Stage::Http { page, requests, .. } => match lookup(&page.url.host) {
                 Ok(address) => {
                     *requests += 1;
                     let ask = Ask::Http(page.request());
-                    Next::Ask(Box::new(NetRequest { address, port: page.url.port, ask, deadline }))
+                    Next::Ask(Box::new(NetRequest { address, port: page.url.port, ask, deadline, stream }))
                 }
                 Err(error) => self.fail(&error),
             },
@@ -139,13 +140,15 @@ impl NetHandler {
                 let (host, port) = target.rsplit_once(':').expect("a target has a port");
                 let port = port.parse().expect("a port is a number");
                 match lookup(host) {
-                    Ok(address) => Next::Ask(Box::new(NetRequest { address, port, ask: Ask::Connect, deadline })),
+                    Ok(address) => {
+                        Next::Ask(Box::new(NetRequest { address, port, ask: Ask::Connect, deadline, stream }))
+                    }
                     Err(error) => self.fail(&error),
                 }
             }
             Stage::Health { address, port, service, .. } => {
                 let ask = Ask::Health { service: *service };
-                Next::Ask(Box::new(NetRequest { address: *address, port: *port, ask, deadline }))
+                Next::Ask(Box::new(NetRequest { address: *address, port: *port, ask, deadline, stream }))
             }
         }
     }
@@ -368,7 +371,8 @@ mod tests {
     fn play(asker: Asker, handler: &Handler, answers: &[NetAnswer]) -> (Vec<String>, HandlerOutcome) {
         let named = ContainerPort { name: Name::new("web"), container_port: 80, ..ContainerPort::default() };
         let container = Container { ports: vec![named], ..Container::default() };
-        let (mut this, mut next) = NetHandler::begin(SimTime::ZERO, asker, handler, &container, Some(IP));
+        let (mut this, mut next) =
+            NetHandler::begin(SimTime::ZERO, (asker, StreamKey::from_bits(0)), handler, &container, Some(IP));
         let mut pages = Vec::new();
         let mut now = SimTime::ZERO;
         let mut answers = answers.iter().cycle();

@@ -13,7 +13,7 @@ use crate::api::{
 };
 use crate::components::cri::PodKey;
 use crate::components::message::Message;
-use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
+use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use crate::planted::{self, Bug};
 
 const START_DELAY: Purpose = Purpose::new("probe start delay");
@@ -55,6 +55,8 @@ pub struct ProbeWorker {
     pub(super) container: Name,
     pub(super) kind: ProbeKind,
     probe: Probe,
+    /// What its luck is drawn from.
+    stream: StreamKey,
     /// The ticker's start, which every manual run moves.
     anchor: SimTime,
     pub(super) instance: ContainerId,
@@ -156,6 +158,11 @@ impl PodProbes {
                 (self.workers.len() - 1, timer)
             }
         }
+    }
+
+    /// What a worker's luck is drawn from.
+    pub(super) fn stream(&self, worker: usize) -> StreamKey {
+        self.workers[worker].stream
     }
 
     fn has_worker(&self, container: Name, kind: ProbeKind) -> bool {
@@ -274,8 +281,8 @@ impl Kubelet {
                     self.wake_new_workers(key, due, out);
                     return; // Meeting a worker ends the whole registration.
                 }
+                let stream = state.stream.part(&container.name).part(&kind.to_string());
                 let delay = if probe.period > started.uptime(now) {
-                    let stream = state.stream.part(&container.name).part(&kind.to_string());
                     let ordinal = state.probes.workers.len() as u64;
                     draws.draw(START_DELAY, stream, ordinal).between(Default::default(), probe.period)
                 } else {
@@ -285,6 +292,7 @@ impl Kubelet {
                     container: container.name,
                     kind,
                     probe: Probe::clone(probe),
+                    stream,
                     anchor: now + delay,
                     instance: ContainerId::NONE,
                     last: Verdict::Success,

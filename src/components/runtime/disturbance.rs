@@ -435,13 +435,17 @@ impl Runtimes {
     }
 
     /// What a command in a container comes to, if a fault has a say.
-    pub(super) fn exec_disturbed(&self, place: Place, command: &str, n: u64) -> Option<super::ExecResult> {
+    pub(super) fn exec_disturbed(
+        &self,
+        place: Place,
+        command: &str,
+        (stream, now): (StreamKey, SimTime),
+    ) -> Option<super::ExecResult> {
         self.striking_in(place).find_map(|(found, instance)| match &found.kind {
             FaultKind::ProcessHang => Some(super::ExecResult::Hang),
             FaultKind::Deadlock(deadlock) if is_locked(deadlock, instance) => Some(super::ExecResult::Hang),
             FaultKind::ExecFailure(ExecFailure { command: pattern, result, percent }) if pattern.matches(command) => {
-                let stream = StreamKey::new(&instance.status.name);
-                found.happens(self.draws, *percent, stream, n).then(|| result.clone())
+                found.happens(self.draws, *percent, stream, now.as_nanos()).then(|| result.clone())
             }
             _ => None,
         })
@@ -462,11 +466,10 @@ impl Runtimes {
         place: Place,
         port: u16,
         path: Option<&str>,
-        (now, ordinal): (SimTime, u64),
+        (stream, now): (StreamKey, SimTime),
     ) -> Option<(Option<ListenAnswer>, SimDuration)> {
         let mut disturbed = None;
         for (found, instance) in self.striking_in(place) {
-            let stream = StreamKey::new(&instance.status.name);
             let (answer, later) = disturbed.get_or_insert((None, SimDuration::ZERO));
             match &found.kind {
                 FaultKind::ProcessHang => *answer = Some(ListenAnswer::Hang),
@@ -475,16 +478,18 @@ impl Runtimes {
                 FaultKind::DescriptorLeak(leak) if found.is_exhausted(leak, instance, now) => {
                     *answer = Some(ListenAnswer::Hang);
                 }
-                FaultKind::GcPause(pause) => *later += found.stopped_for(self.draws, pause, stream, now),
+                FaultKind::GcPause(pause) => {
+                    *later += found.stopped_for(self.draws, pause, StreamKey::from_bits(place.container.bits()), now);
+                }
                 FaultKind::ListenerFailure(ListenerFailure { port: at, path: of, answer: wrong, percent }) => {
                     let meant = at.is_none_or(|at| at == port)
                         && of.as_ref().is_none_or(|of| path.is_some_and(|path| path.split('?').next() == Some(of)));
-                    if meant && found.happens(self.draws, *percent, stream, ordinal) {
+                    if meant && found.happens(self.draws, *percent, stream, now.as_nanos()) {
                         *answer = Some(wrong.clone());
                     }
                 }
                 FaultKind::ListenerDelay(ListenerDelay { by }) => {
-                    *later += found.delay(self.draws, by, stream, ordinal);
+                    *later += found.delay(self.draws, by, stream, now.as_nanos());
                 }
                 _ => {}
             }
@@ -508,7 +513,7 @@ impl Runtimes {
                 FaultKind::ChildDeath => good = 0,
                 FaultKind::DescriptorLeak(leak) => hangs |= found.is_exhausted(leak, instance, now),
                 FaultKind::GcPause(pause) => {
-                    let stream = StreamKey::new(&instance.status.name);
+                    let stream = StreamKey::from_bits(place.container.bits());
                     hangs |= !found.stopped_for(self.draws, pause, stream, now).is_zero();
                 }
                 FaultKind::ListenerFailure(ListenerFailure { port: at, path: None, answer, percent })

@@ -9,11 +9,11 @@ use super::process::join;
 use super::program::{Place, command_of, why_not};
 use super::script::{Script, Session};
 use super::shell::{Setup, Shell, World, find};
-use super::{ExecResult, ExecStep, RuntimeMessage, Runtimes};
+use super::{ExecResult, ExecStep, NOTICEABLE, RuntimeMessage, Runtimes};
 use crate::api::{ContainerId, List, Text, names};
 use crate::components::cri::{CriError, CriReply, CriResult, InstanceState, PodKey};
 use crate::components::message::{Message, NodeIndex};
-use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
+use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
 
 names! {
     DEADLINE_EXCEEDED = "DeadlineExceeded";
@@ -45,6 +45,8 @@ pub(super) struct ExecCall<'a> {
     pub(super) command: &'a List<Text>,
     /// How long it may take; zero for ever.
     pub(super) timeout: SimDuration,
+    /// What its luck is drawn from, with the moment.
+    pub(super) stream: StreamKey,
 }
 
 impl Runtimes {
@@ -58,17 +60,18 @@ impl Runtimes {
         out: &mut Outbox<Message>,
     ) {
         let place = Place { node, key: exec.key, container: exec.container };
-        let (step, stands_for) = match self.disturbed_exec(place, id, exec, self.plan_exec(now, node, exec)) {
+        let (step, stands_for) = match self.disturbed_exec(now, place, exec, self.plan_exec(now, node, exec)) {
             Ok(Some(plan)) => plan,
             Ok(None) => return self.begin_exec_script(now, node, id, exec, out),
             Err(error) => {
-                let overhead = self.sample(&self.profile.runtime_call, EXEC, node, u64::from(id)).min(REFUSAL);
+                let overhead =
+                    self.draws.sample(&self.profile.runtime_call, EXEC, exec.stream, now.as_nanos()).min(REFUSAL);
                 return out.after(overhead, Message::CriDone { node, id, result: Err(error) });
             }
         };
         let duration = match (&step.result, &step.duration) {
             (ExecResult::Hang, _) => SimDuration::MAX,
-            (_, Some(duration)) => self.sample(duration, EXEC, node, u64::from(id)),
+            (_, Some(duration)) => self.draws.sample(duration, EXEC, exec.stream, now.as_nanos()),
             (_, None) => MOMENT,
         };
         let duration = self.machines[node.index()].cpu_time(duration);
@@ -76,6 +79,7 @@ impl Runtimes {
             Some(stretch) => (duration.mul_ratio(stretch, 1_000), SimDuration::ZERO),
             None => (duration, stands_for),
         };
+        let stands_for = if duration > NOTICEABLE { SimDuration::ZERO } else { stands_for };
         let late = !exec.timeout.is_zero() && duration >= exec.timeout;
         let (after, outcome) =
             if late { (exec.timeout, Err(timed_out(exec.timeout))) } else { (duration, reply(step, now + stands_for)) };
@@ -118,14 +122,14 @@ impl Runtimes {
     /// The same while faults have a say.
     fn disturbed_exec(
         &self,
+        now: SimTime,
         place: Place,
-        id: u32,
         exec: &ExecCall<'_>,
         plan: Result<Option<(ExecStep, SimDuration)>, Box<CriError>>,
     ) -> Result<Option<(ExecStep, SimDuration)>, Box<CriError>> {
         let plan = plan?;
         let command = join(exec.command);
-        Ok(match self.exec_disturbed(place, &command, u64::from(id)) {
+        Ok(match self.exec_disturbed(place, &command, (exec.stream, now)) {
             Some(result) => Some((ExecStep { result, ..ExecStep::default() }, SimDuration::ZERO)),
             None if self.exec_may_be_disturbed(place, &command) => plan.map(|(step, _)| (step, SimDuration::ZERO)),
             None => plan,
@@ -149,7 +153,7 @@ impl Runtimes {
             (find(&command, world), command)
         });
         let Some((found, command)) = found else { return };
-        let overhead = self.sample(&self.profile.exec, EXEC, node, u64::from(id));
+        let overhead = self.draws.sample(&self.profile.exec, EXEC, exec.stream, now.as_nanos());
         let overhead = self.machines[node.index()].cpu_time(overhead);
         let name = command.argv.first().cloned().unwrap_or_default();
         if let Some(failure) = why_not(&found, &name) {

@@ -39,7 +39,8 @@ use super::latency::LatencyProfile;
 use super::message::{Message, NodeIndex};
 use crate::api::names;
 use crate::api::{Change, ContainerId, FastMap, Name, Pod, ResourceList, WallClock};
-use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime};
+use crate::engine::{Draws, Outbox, Purpose, SimDuration, SimTime, StreamKey};
+use crate::faults::{FaultKind, FaultPlan};
 pub use behavior::*;
 pub use custom::{ProcessModel, ProcessRun};
 pub use disturbance::{Disturbance, mount_disturbed};
@@ -73,6 +74,8 @@ names! {
 const STEP: Purpose = Purpose::new("runtime step");
 const RUN: Purpose = Purpose::new("process run");
 const SIGNAL: Purpose = Purpose::new("signal reaction");
+/// An answer that takes longer is asked for each time: what happens meanwhile may cut it off.
+const NOTICEABLE: SimDuration = SimDuration::from_millis(100);
 
 /// Something that happens inside a runtime.
 #[derive(Debug, Clone, strum::IntoStaticStr)]
@@ -182,6 +185,8 @@ pub struct Runtimes {
     remembered: stale::Remembered,
     /// Whoever sends requests.
     roads: traffic::Roads,
+    /// Whether it matters how many requests a process has had: then none is left out.
+    counts: bool,
 }
 
 impl Runtimes {
@@ -211,7 +216,13 @@ impl Runtimes {
             cut_off: BTreeSet::new(),
             remembered: stale::Remembered::default(),
             roads,
+            counts: false,
         }
+    }
+
+    /// Looks what is going to happen, for what has to be known from the start.
+    pub fn expect_faults(&mut self, faults: &[FaultPlan]) {
+        self.counts = faults.iter().any(|fault| matches!(fault.kind, FaultKind::Deadlock(_)));
     }
 
     /// Asks a model, after those that were added before, what containers do.
@@ -245,7 +256,7 @@ impl Runtimes {
             }
             Step::Waits => {}
             Step::Fails(error) => {
-                let overhead = self.sample(&self.profile.runtime_call, STEP, node, u64::from(id));
+                let overhead = self.usual(now, node, &call);
                 out.after(overhead, Message::CriDone { node, id, result: Err(error) });
             }
         }
@@ -340,12 +351,13 @@ impl Runtimes {
             CriCall::StopPodSandbox { key, .. } => {
                 let rule = self.machines[node.index()].pods.get(key).and_then(|pod| pod.rule);
                 let scripted = rule.and_then(|rule| self.world.pods[rule].sandbox_stop.as_ref());
-                let (_, later) = self.sandbox_delay(node, *key, u64::from(id));
+                let (_, later) = self.sandbox_delay(node, *key, now.as_nanos());
                 let usual = scripted.unwrap_or(&self.profile.stop_sandbox);
-                Step::Takes(later + self.sample(usual, STEP, node, u64::from(id)))
+                Step::Takes(later + self.draws.sample(usual, STEP, self.stream_of(node, call), now.as_nanos()))
             }
-            CriCall::ExecSync { key, container, command, timeout, .. } => {
-                let call = ExecCall { key: *key, container: *container, command, timeout: *timeout };
+            CriCall::ExecSync { key, container, command, timeout, stream, .. } => {
+                let (key, container, timeout, stream) = (*key, *container, *timeout, *stream);
+                let call = ExecCall { key, container, command, timeout, stream };
                 self.begin_exec(now, node, id, &call, out);
                 Step::Waits
             }
@@ -356,9 +368,7 @@ impl Runtimes {
             | CriCall::ImageStatus { .. }
             | CriCall::PodSandboxStats { .. }
             | CriCall::UpdatePodSandboxResources { .. }
-            | CriCall::UpdateContainerResources { .. } => {
-                Step::Takes(self.sample(&self.profile.runtime_call, STEP, node, u64::from(id)))
-            }
+            | CriCall::UpdateContainerResources { .. } => Step::Takes(self.usual(now, node, call)),
         }
     }
 
@@ -407,8 +417,31 @@ impl Runtimes {
         }
     }
 
-    fn sample(&self, what: &Distribution, purpose: Purpose, node: NodeIndex, ordinal: u64) -> SimDuration {
-        self.draws.sample(what, purpose, self.machines[node.index()].stream, ordinal)
+    /// What a call's luck is drawn from, with the moment: its container, its pod, or an image on its machine.
+    fn stream_of(&self, node: NodeIndex, call: &CriCall) -> StreamKey {
+        let machine = &self.machines[node.index()];
+        match call {
+            CriCall::StartContainer { container, .. }
+            | CriCall::StopContainer { container, .. }
+            | CriCall::RemoveContainer { container, .. }
+            | CriCall::UpdateContainerResources { container, .. } => StreamKey::from_bits(container.bits()),
+            CriCall::ExecSync { stream, .. } => *stream,
+            CriCall::ImageStatus { image } | CriCall::RemoveImage { image } => machine.stream.part(image),
+            CriCall::RunPodSandbox { key, .. }
+            | CriCall::StopPodSandbox { key, .. }
+            | CriCall::RemovePodSandbox { key, .. }
+            | CriCall::PullImage { key, .. }
+            | CriCall::CreateContainer { key, .. }
+            | CriCall::PodSandboxStats { key }
+            | CriCall::UpdatePodSandboxResources { key, .. } => {
+                machine.pods.get(key).map_or(machine.stream, |record| record.stream)
+            }
+        }
+    }
+
+    /// How long a call takes that does little.
+    fn usual(&self, now: SimTime, node: NodeIndex, call: &CriCall) -> SimDuration {
+        self.draws.sample(&self.profile.runtime_call, STEP, self.stream_of(node, call), now.as_nanos())
     }
 
     fn container_rule(&self, rule: Option<usize>, name: Name, image: Name) -> Option<&ContainerBehavior> {
@@ -601,8 +634,8 @@ impl Runtimes {
             return Step::Fails(CriError::not_found("container not found"));
         };
         if instance.status.state != InstanceState::Running {
-            let overhead = self.sample(&self.profile.runtime_call, STEP, node, u64::from(id));
-            return Step::Takes(overhead);
+            let stream = StreamKey::from_bits(container.bits());
+            return Step::Takes(self.draws.sample(&self.profile.runtime_call, STEP, stream, now.as_nanos()));
         }
         instance.stoppers.push(id);
         let first = !std::mem::replace(&mut instance.signalled, true);

@@ -9,7 +9,7 @@ use super::machine::{Instance, Machine};
 use super::program::{Place, Program};
 use super::services::{API_SERVER, Route};
 use super::shell::World as _;
-use super::{ListenAnswer, ListenBehavior, ListenKind, RuntimeMessage, Runtimes};
+use super::{ListenAnswer, ListenBehavior, ListenKind, NOTICEABLE, RuntimeMessage, Runtimes};
 use crate::api::{ContainerId, Text};
 use crate::components::cri::PodKey;
 use crate::components::message::{Message, NodeIndex};
@@ -35,11 +35,13 @@ enum Namespace {
     Host(NodeIndex),
 }
 
+/// Who waits for an answer, by its own number, and what the luck of the request is drawn from.
+type Asker = (NetClient, u32, StreamKey);
+
 /// A request that somebody waits for.
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
-    client: NetClient,
-    id: u32,
+    asker: Asker,
     /// The process that serves it.
     server: (PodKey, ContainerId),
     /// What it comes to, unless the process ends before.
@@ -50,7 +52,6 @@ pub(super) struct Connection {
 struct Listener<'a> {
     node: NodeIndex,
     key: PodKey,
-    stream: StreamKey,
     instance: &'a Instance,
     program: &'a Program,
     port: u16,
@@ -77,26 +78,26 @@ impl Runtimes {
         request: &NetRequest,
         out: &mut Outbox<Message>,
     ) {
-        let stream = self.machines[client.node().index()].stream.part("endpoints");
-        let pick = |n| self.draws.draw(ENDPOINT, stream, now.as_nanos() ^ u64::from(id)).below(n);
+        let asker = (client, id, request.stream);
+        let pick = |n| self.draws.draw(ENDPOINT, request.stream, now.as_nanos()).below(n);
         let to = (request.address, request.port);
         let route = self.services.route(&self.proxies, (now, client.node()), to, pick);
         let (address, port) = match self.kept_route(client, to, route) {
             Route::To(address, port) => (address, port),
             Route::Nobody => {
                 let reply = NetReply { answer: NetAnswer::Refused, stands_until: SimTime::ZERO };
-                return self.send_reply(now, client, id, reply, out);
+                return self.send_reply(now, asker, reply, out);
             }
             Route::Dropped => return Self::nobody_answers(now, client, id, request, out),
             Route::Internet => {
                 let reply = NetReply { answer: internet(&request.ask), stands_until: SimTime::ZERO };
-                return self.send_reply(now, client, id, reply, out);
+                return self.send_reply(now, asker, reply, out);
             }
         };
         if address == API_SERVER {
             let answer = ListenKind::Https.answer(&request.ask, &ListenAnswer::default());
             let reply = NetReply { answer: answer.unwrap_or(NetAnswer::Connected), stands_until: SimTime::ZERO };
-            return self.send_reply(now, client, id, reply, out);
+            return self.send_reply(now, asker, reply, out);
         }
         let place = self.namespace_of(client.node(), address);
         if let Some(Namespace::Pod(there, _) | Namespace::Host(there)) = place
@@ -113,15 +114,14 @@ impl Runtimes {
         let Some(listener) = listener else {
             let answer = if place.is_some() { NetAnswer::Refused } else { NetAnswer::Unreachable };
             let reply = NetReply { answer, stands_until: SimTime::ZERO };
-            return self.send_reply(now, client, id, reply, out);
+            return self.send_reply(now, asker, reply, out);
         };
-        let (node, server, stream) = (listener.node, (listener.key, listener.instance.status.id), listener.stream);
+        let (node, server) = (listener.node, (listener.key, listener.instance.status.id));
         let mut reaction = listener.react(now, &request.ask);
         let listening_kind = listener.kind();
-        let ordinal = u64::from(listener.instance.requests);
         let after = match (&reaction.answer, &reaction.after) {
             (None, _) => SimDuration::MAX,
-            (Some(_), Some(duration)) => self.draws.sample(duration, ANSWER, stream, ordinal),
+            (Some(_), Some(duration)) => self.draws.sample(duration, ANSWER, request.stream, now.as_nanos()),
             (Some(_), None) => SimDuration::ZERO,
         };
         if let (Some(directory), Ask::Http(http)) = (&reaction.files, &request.ask)
@@ -151,7 +151,7 @@ impl Runtimes {
                 reaction.answer = listening_kind.answer(&request.ask, &unavailable);
             }
         }
-        if let Some((answer, later)) = self.listener_disturbed(at, port, path, (now, ordinal)) {
+        if let Some((answer, later)) = self.listener_disturbed(at, port, path, (request.stream, now)) {
             reaction.stands_for = SimDuration::ZERO;
             after += later;
             if let Some(answer) = answer {
@@ -163,11 +163,14 @@ impl Runtimes {
                 after = if reaction.answer.is_some() { later } else { SimDuration::MAX };
             }
         }
+        if self.counts || after > NOTICEABLE {
+            reaction.stands_for = SimDuration::ZERO;
+        }
         let patience = request.deadline.since(now);
         let answer = match reaction.answer {
             Some(NetAnswer::Reset { .. }) => {
                 let (low, high) = CLIENT_PORTS;
-                let draw = self.draws.draw(CLIENT_PORT, stream, ordinal).below(high - low + 1);
+                let draw = self.draws.draw(CLIENT_PORT, request.stream, now.as_nanos()).below(high - low + 1);
                 NetAnswer::Reset { from_port: (low + draw) as u16 }
             }
             Some(answer) if after < patience => answer,
@@ -184,9 +187,9 @@ impl Runtimes {
         let reply = NetReply { answer, stands_until };
         let wait = after.min(patience);
         if wait.is_zero() {
-            return self.send_reply(now, client, id, reply, out);
+            return self.send_reply(now, asker, reply, out);
         }
-        let connection = Connection { client, id, server, reply };
+        let connection = Connection { asker, server, reply };
         let machine = &mut self.machines[node.index()];
         machine.connections_made += 1;
         machine.connections.insert(machine.connections_made, connection);
@@ -232,17 +235,14 @@ impl Runtimes {
     /// A listener answers, or whoever asked stops waiting.
     pub(super) fn net_answer(&mut self, now: SimTime, node: NodeIndex, connection: u64, out: &mut Outbox<Message>) {
         let Some(connection) = self.machines[node.index()].connections.remove(&connection) else { return };
-        self.send_reply(now, connection.client, connection.id, connection.reply, out);
+        self.send_reply(now, connection.asker, connection.reply, out);
     }
 
     /// Sends an answer on its way; that nobody answered is noticed where it was asked.
-    fn send_reply(&self, now: SimTime, client: NetClient, id: u32, reply: NetReply, out: &mut Outbox<Message>) {
+    fn send_reply(&self, now: SimTime, (client, id, stream): Asker, reply: NetReply, out: &mut Outbox<Message>) {
         let wire = match reply.answer {
             NetAnswer::TimedOut => SimDuration::ZERO,
-            _ => {
-                let stream = self.machines[client.node().index()].stream.part("answers");
-                self.draws.sample(&self.profile.pod_network, WIRE, stream, now.as_nanos() ^ u64::from(id))
-            }
+            _ => self.draws.sample(&self.profile.pod_network, WIRE, stream, now.as_nanos()),
         };
         out.after(wire, Message::NetDone { client, id, reply: Box::new(reply) });
     }
@@ -300,7 +300,9 @@ impl Runtimes {
 impl Machine {
     /// A process has ended: its connections are closed.
     pub(super) fn close_connections(&mut self, server: (PodKey, ContainerId), out: &mut Outbox<Message>) {
-        for (_, Connection { client, id, .. }) in self.connections.extract_if(.., |_, open| open.server == server) {
+        for (_, Connection { asker: (client, id, _), .. }) in
+            self.connections.extract_if(.., |_, open| open.server == server)
+        {
             let reply = NetReply { answer: NetAnswer::Closed, stands_until: SimTime::ZERO };
             out.now(Message::NetDone { client, id, reply: Box::new(reply) });
         }
@@ -310,8 +312,7 @@ impl Machine {
         let record = self.pods.get(&key)?;
         let (instance, program) =
             record.instances().find_map(|instance| Some((instance, instance.listener(now, port)?)))?;
-        let stream = record.stream.part(&instance.status.name);
-        Some(Listener { node: self.index, key, stream, instance, program, port })
+        Some(Listener { node: self.index, key, instance, program, port })
     }
 }
 

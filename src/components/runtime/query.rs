@@ -65,7 +65,7 @@ impl Runtimes {
         let id = self.asked_count;
         self.asked.insert(id, Asked { place, session, call, reply });
         let client = NetClient::Containers(place.node);
-        let request = Box::new(NetRequest { address, port, ask, deadline: SimTime::MAX });
+        let request = Box::new(NetRequest { address, port, ask, deadline: SimTime::MAX, stream });
         out.after(wire, Message::Net { client, id, request });
     }
 

@@ -15,6 +15,7 @@ use crate::faults::{
     ApiErrors, ApiFailure, ApiLatency, Calls, Component, Direction, DuplicateCalls, EventLoss, FailurePolicy,
     FaultKind, Leader, PacketLoss, Partition, WatchLag, WatchLoss, WebhookDown,
 };
+use crate::simulation::network::{client_bits, stream_of, stream_of_reply};
 
 const LATENCY: Purpose = Purpose::new("fault api latency");
 const LOSS: Purpose = Purpose::new("fault packet loss");
@@ -175,8 +176,12 @@ impl Cluster {
     /// How much longer a call or an answer is under way.
     pub(in crate::simulation) fn slower_by(&self, now: SimTime, message: &Message) -> SimDuration {
         let (client, way, stream, request) = match message {
-            Message::Call { client, id, request } => (*client, Direction::ToServer, *id, Some(request)),
-            Message::Reply { client, id, .. } => (*client, Direction::FromServer, *id, None),
+            Message::Call { client, request, .. } => {
+                (*client, Direction::ToServer, stream_of(request).bits() ^ client_bits(*client), Some(request))
+            }
+            Message::Reply { client, response, .. } => {
+                (*client, Direction::FromServer, stream_of_reply(*client, response).bits(), None)
+            }
             // What they do takes longer; timers are not late.
             Message::Scheduler(_, SchedulerMessage::CycleDone | SchedulerMessage::Bind { .. }) => {
                 return self.leader_lags(Leader::Scheduler);
@@ -193,7 +198,7 @@ impl Cluster {
         }
         for (kind, strike) in self.blows() {
             let fault = &self.plan.faults[strike.fault as usize];
-            let stream = StreamKey::from_bits(fault.stream.bits() ^ u64::from(stream) << 8 ^ client_bits(client));
+            let stream = StreamKey::from_bits(fault.stream.bits() ^ stream);
             match kind {
                 FaultKind::ApiLatency(ApiLatency { of, direction, calls, by })
                     if (*direction == Direction::Both || *direction == way)
@@ -251,7 +256,7 @@ impl Cluster {
         if Calls::Writes.has(&request) && self.is_leaderless() {
             return self.hold(now, Message::Call { client, id, request }, ETCD_PATIENCE, GivesUp::NoLeader, out);
         }
-        match self.refusal(now, client, id, &request) {
+        match self.refusal(now, client, &request) {
             None => {}
             Some(ApiFailure::TooManyRequests) if !is_event(&request) => {
                 let tries = self.faults.tries.entry((client, id)).or_insert(0);
@@ -308,7 +313,7 @@ impl Cluster {
         out: &mut Outbox<Message>,
     ) {
         self.mutated(&mut request);
-        if self.comes_twice(now, client, id, &request) {
+        if self.comes_twice(now, client, &request) {
             // Whoever calls hears nothing before both are done: it does not send what would come between them.
             let response = Box::new(self.response_to(now, client, (*request).clone(), out));
             self.publish(now, out);
@@ -318,25 +323,24 @@ impl Cluster {
         self.serve(now, client, id, *request, out);
     }
 
-    fn comes_twice(&self, now: SimTime, client: Client, id: u32, request: &Request) -> bool {
+    fn comes_twice(&self, now: SimTime, client: Client, request: &Request) -> bool {
         // Of events, whoever sends them waits for both before the next.
         !is_event(request)
             && self.blows().any(|(kind, strike)| match kind {
                 FaultKind::DuplicateCalls(DuplicateCalls { of, percent }) if concerns(of, strike, client) => {
-                    let stream = StreamKey::from_bits(self.fault(strike.fault).stream.bits() ^ client_bits(client));
-                    let ordinal = now.as_nanos() ^ u64::from(id);
-                    self.draws.draw(TWICE, stream, ordinal).below(100) < u64::from(*percent)
+                    let bits = self.fault(strike.fault).stream.bits() ^ stream_of(request).bits() ^ client_bits(client);
+                    self.draws.draw(TWICE, StreamKey::from_bits(bits), now.as_nanos()).below(100) < u64::from(*percent)
                 }
                 _ => false,
             })
     }
 
     /// Whether the server refuses a call, and how.
-    fn refusal(&self, now: SimTime, client: Client, id: u32, request: &Request) -> Option<ApiFailure> {
+    fn refusal(&self, now: SimTime, client: Client, request: &Request) -> Option<ApiFailure> {
         self.blows().find_map(|(kind, strike)| {
             let fault = self.fault(strike.fault);
-            let stream = StreamKey::from_bits(fault.stream.bits() ^ client_bits(client));
-            let mut draw = self.draws.draw(REFUSAL, stream, now.as_nanos() ^ u64::from(id) << 20);
+            let stream = StreamKey::from_bits(fault.stream.bits() ^ stream_of(request).bits() ^ client_bits(client));
+            let mut draw = self.draws.draw(REFUSAL, stream, now.as_nanos());
             let mut happens = |percent: Option<u8>| percent.is_none_or(|percent| draw.below(100) < u64::from(percent));
             match kind {
                 FaultKind::ApiErrors(ApiErrors { of, calls, percent, error, .. })
@@ -566,19 +570,6 @@ fn is_event(request: &Request) -> bool {
 
 fn refused_connection() -> Box<ApiError> {
     ApiError::new(ErrorReason::ServiceUnavailable, "dial tcp 10.96.0.1:443: connect: connection refused")
-}
-
-/// Tells clients apart in the keys of draws.
-fn client_bits(client: Client) -> u64 {
-    match client {
-        Client::Scheduler => 1 << 40,
-        Client::ControllerManager => 2 << 40,
-        Client::Workload => 3 << 40,
-        Client::User => 4 << 40,
-        Client::Kubelet(node) => (5 << 40) + u64::from(node.0),
-        Client::Autoscaler => 6 << 40,
-        Client::Extension(place) => (7 << 40) + u64::from(place),
-    }
 }
 
 fn user_name(client: Client, cluster: &Cluster) -> String {

@@ -297,21 +297,29 @@ impl Runtimes {
         instances.flat_map(|(_, instance)| instance.cpu_steps()).map(|(at, _)| at).filter(|at| *at > now).min()
     }
 
-    /// How much later a listener answers, whoever asks, because of the requests that it works on.
-    pub(in crate::components::runtime) fn busy_listener(&self, place: Place, port: u16) -> Option<SimDuration> {
+    /// What a container has on its hands for requests; `None` if it can never have any.
+    fn burden(&self, place: Place) -> Option<(&Instance, Option<&Serving>)> {
         let (_, instance) = self.record_and_instance(place)?;
-        let serving = instance.serving.as_ref().filter(|_| instance.work().is_some())?;
-        if instance.work_port() == port {
-            return Some(serving.line.delay());
-        }
-        Some(ANSWERING.mul_ratio(serving.line.stretch(serving.milli_cpu), 1_000))
+        let may_come = !self.roads.is_empty() && instance.work().is_some();
+        may_come.then_some((instance, instance.serving.as_deref()))
     }
 
-    /// How many times as long a command in a container takes because of the requests beside it, in thousandths.
+    /// How much later a listener answers, whoever asks, because of the requests that it works on; `None` if it never
+    /// works on any.
+    pub(in crate::components::runtime) fn busy_listener(&self, place: Place, port: u16) -> Option<SimDuration> {
+        let (instance, serving) = self.burden(place)?;
+        Some(match serving {
+            None => SimDuration::ZERO,
+            Some(serving) if instance.work_port() == port => serving.line.delay(),
+            Some(serving) => ANSWERING.mul_ratio(serving.line.stretch(serving.milli_cpu), 1_000),
+        })
+    }
+
+    /// How many times as long a command in a container takes because of the requests beside it, in thousandths; `None`
+    /// if there are never any.
     pub(in crate::components::runtime) fn busy_container(&self, place: Place) -> Option<u64> {
-        let (_, instance) = self.record_and_instance(place)?;
-        let serving = instance.serving.as_ref().filter(|_| instance.work().is_some())?;
-        Some(serving.line.stretch(serving.milli_cpu))
+        let (_, serving) = self.burden(place)?;
+        Some(serving.map_or(1_000, |serving| serving.line.stretch(serving.milli_cpu)))
     }
 
     /// Whether somebody behind a Service answers, soon enough for whoever on a machine depends on it.

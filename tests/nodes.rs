@@ -163,3 +163,35 @@ fn what_starts_again_is_asked_at_once_whether_it_is_ready() {
     }
     assert!(longest < 6, "{longest} tenths of a second");
 }
+
+#[test]
+fn the_main_loop_of_a_kubelet_stands_still_while_its_runtime_is_down() {
+    // `syncLoop` skips pod synchronization from 30 s on without a runtime: it hears of no pod, new or deleted, and does
+    // nothing again and again. What came meanwhile it takes in once the runtime is back.
+    let scenario = r#"(duration: "10m", nodes: [Pool(count: 1)], manifests: [File("pods.yaml")],
+        actions: [
+            (at: "100s", do: Create(Inline("
+apiVersion: v1
+kind: Pod
+metadata: {name: late}
+spec: {containers: [{name: app, image: app}]}"))),
+            (at: "110s", do: Delete(object: "pod/gone")),
+        ],
+        faults: [(fault: RuntimeCrash, on: (nodes: "node-1"), at: "20s", lasts: "5m")])"#;
+    let pods = "apiVersion: v1\nkind: Pod\nmetadata: {name: gone}\nspec: {containers: [{name: app, image: app}]}\n";
+    let mut simulation = simulation(scenario, pods);
+    simulation.run_until(SimTime::from_secs(320));
+    let late = &simulation.pod("default", "late").expect("it was created").status;
+    assert_eq!((late.phase.to_string().as_str(), late.conditions.len()), ("Pending", 1), "{:?}", late.conditions);
+    let heard = |simulation: &Simulation, pod: &str, reason: &str| {
+        told(simulation, pod).iter().filter(|(told, _)| *told == reason).count()
+    };
+    assert_eq!(heard(&simulation, "late", "FailedCreatePodSandBox"), 0);
+    assert_eq!(heard(&simulation, "gone", "Killing"), 0);
+    simulation.run_until(SimTime::from_secs(340));
+    let late = &simulation.pod("default", "late").expect("it was created").status;
+    assert_eq!(late.phase.to_string(), "Running");
+    assert_eq!(heard(&simulation, "gone", "Killing"), 1);
+    simulation.run_until(SimTime::from_secs(380));
+    assert!(simulation.pod("default", "gone").is_none());
+}

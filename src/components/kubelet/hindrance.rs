@@ -2,11 +2,12 @@
 //! there, volumes that cannot be mounted.
 //!
 //! A runtime that has not answered for 30 seconds counts as down, and a relist that has not ended for three minutes as
-//! unhealthy (`pkg/kubelet/runtime.go`, `pkg/kubelet/pleg/generic.go` of Kubernetes 1.36); the node is then not ready.
+//! unhealthy (`pkg/kubelet/runtime.go`, `pkg/kubelet/pleg/generic.go` of Kubernetes 1.36); the node is then not ready, and
+//! the main loop stands still until the runtime is back (`syncLoop` of `pkg/kubelet/kubelet.go`).
 
 use super::config::RUNTIME_STATUS_PERIOD;
-use super::{Kubelet, KubeletConfig};
-use crate::api::{Name, Pod, Text, WallClock};
+use super::{Kubelet, KubeletConfig, KubeletMessage};
+use crate::api::{Change, Name, Object, Pod, Text, WallClock};
 use crate::components::cri::PodKey;
 use crate::components::message::Message;
 use crate::components::runtime::{Disturbance, mount_disturbed};
@@ -17,6 +18,11 @@ use std::sync::Arc;
 const RUNTIME_DOWN: SimDuration = SimDuration::from_secs(30);
 /// A relist that did not end for so long is unhealthy (`genericPlegRelistThreshold`).
 const RELIST_THRESHOLD: SimDuration = SimDuration::from_mins(3);
+
+/// How long the main loop sleeps at first when it finds the runtime down, and at most: twice as long each time.
+const NAPS: (SimDuration, SimDuration) = (SimDuration::from_millis(100), SimDuration::from_secs(5));
+/// How often the main loop turns when nothing comes.
+const TURN: SimDuration = SimDuration::from_secs(1);
 
 /// What a runtime says that has no network (`RuntimeStatus`, as the kubelet prints it).
 const NO_NETWORK: &str = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady \
@@ -29,6 +35,8 @@ pub(super) struct Hindrances {
     slow: u32,
     /// Since when its runtime does not answer.
     runtime_silent: Option<SimTime>,
+    /// The main loop goes on then.
+    loop_resumes: SimTime,
     /// Since when its runtime has no network.
     without_network: Option<SimTime>,
     /// How much longer a turn of its eviction manager takes.
@@ -37,10 +45,24 @@ pub(super) struct Hindrances {
     mounts: Vec<Disturbance>,
 }
 
+/// What comes while the main loop stands still.
+#[derive(Debug, Clone)]
+pub(super) enum Unheard {
+    Message(KubeletMessage),
+    Change(Change),
+}
+
 impl Default for Hindrances {
     fn default() -> Self {
         let eviction_late = SimDuration::ZERO;
-        Self { slow: 1, runtime_silent: None, without_network: None, eviction_late, mounts: Vec::new() }
+        Self {
+            slow: 1,
+            runtime_silent: None,
+            loop_resumes: SimTime::ZERO,
+            without_network: None,
+            eviction_late,
+            mounts: Vec::new(),
+        }
     }
 }
 
@@ -108,13 +130,81 @@ impl Kubelet {
 
     /// Its runtime does not answer from now on, or does again.
     pub fn runtime_silent(&mut self, now: SimTime, silent: bool, out: &mut Outbox<Message>) {
-        self.hindrances.runtime_silent = silent.then_some(now);
+        let since = std::mem::replace(&mut self.hindrances.runtime_silent, silent.then_some(now));
+        if let Some(since) = since.filter(|since| !silent && now.since(*since) >= RUNTIME_DOWN) {
+            self.hindrances.loop_resumes = self.loop_awakes(since, now);
+            let wait = self.hindrances.loop_resumes.since(now);
+            out.after(wait, self.message(KubeletMessage::LoopResumes));
+        }
         if silent {
             // What commands would answer does not count while nobody can run them.
             let keys: Vec<PodKey> = self.pods.keys().copied().collect();
             keys.into_iter().for_each(|key| self.wake_probes(now, key, out));
         }
         self.want_node_report(now, out);
+    }
+
+    /// When the main loop, asleep since a while after the runtime fell silent, next looks and finds that it is back.
+    fn loop_awakes(&self, since: SimTime, back: SimTime) -> SimTime {
+        let known = back.next_tick(self.tick_phase, RUNTIME_STATUS_PERIOD);
+        let mut at = (since + RUNTIME_DOWN).next_tick(self.tick_phase, TURN);
+        let mut nap = NAPS.0;
+        while at < known {
+            if nap == NAPS.1 {
+                return known.next_tick(at, nap);
+            }
+            at += nap;
+            nap = (nap * 2).min(NAPS.1);
+        }
+        at
+    }
+
+    /// Whether the main loop takes nothing in: the runtime is down.
+    fn loop_stands_still(&self, now: SimTime) -> bool {
+        now < self.hindrances.loop_resumes
+            || self.hindrances.runtime_silent.is_some_and(|since| now.since(since) >= RUNTIME_DOWN)
+    }
+
+    /// Keeps what the main loop would take in while it stands still.
+    pub(super) fn loop_hears(&mut self, now: SimTime, message: KubeletMessage) -> Option<KubeletMessage> {
+        if !self.loop_stands_still(now) {
+            return Some(message);
+        }
+        let is_loops = matches!(
+            message,
+            KubeletMessage::WorkQueueTick { .. }
+                | KubeletMessage::DeadlineTick { .. }
+                | KubeletMessage::PodLifecycleEvent { .. }
+                | KubeletMessage::ProbeNews { .. }
+                | KubeletMessage::Housekeeping { .. }
+        );
+        if !is_loops {
+            return Some(message);
+        }
+        self.unheard.push(Unheard::Message(message));
+        None
+    }
+
+    /// The same of what the watch tells of pods.
+    pub(super) fn loop_watches(&mut self, now: SimTime, change: Change) -> Option<Change> {
+        if !matches!(change.object, Object::Pod(_)) || !self.loop_stands_still(now) {
+            return Some(change);
+        }
+        self.unheard.push(Unheard::Change(change));
+        None
+    }
+
+    /// The main loop goes on, and takes in what has come meanwhile.
+    pub(super) fn loop_resumes(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        if self.loop_stands_still(now) {
+            return;
+        }
+        for unheard in std::mem::take(&mut self.unheard) {
+            match unheard {
+                Unheard::Message(message) => self.handle(now, message, out),
+                Unheard::Change(change) => self.watched(now, change, out),
+            }
+        }
     }
 
     /// Its runtime has no network, or has one again.

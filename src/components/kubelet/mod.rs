@@ -63,7 +63,7 @@ use crate::engine::{Distribution, Draws, Outbox, Purpose, SimDuration, SimTime, 
 use boot::Unclaimed;
 use eviction::EvictionManager;
 use handler::PendingHandler;
-use hindrance::Hindrances;
+use hindrance::{Hindrances, Unheard};
 use image_gc::ImageUse;
 use images::ImageManager;
 use node_status::NodeReporter;
@@ -121,6 +121,8 @@ pub enum KubeletMessage {
         /// Its number.
         pid: u32,
     },
+    /// The main loop, which stood still while the runtime was down, goes on.
+    LoopResumes,
     /// A step of the node's shutdown.
     ShutdownStep {
         /// Stale unless the one that is waited for.
@@ -269,6 +271,7 @@ impl KubeletMessage {
             | Self::ListRuntime
             | Self::ListPods
             | Self::ReadFiles
+            | Self::LoopResumes
             | Self::ShutdownStep { .. }
             | Self::Eviction { .. }
             | Self::ContainerGc { .. }
@@ -403,6 +406,8 @@ pub struct Kubelet {
     incarnation: u32,
     /// What faults do to it.
     hindrances: Hindrances,
+    /// What the main loop has not taken in yet, because it stands still.
+    unheard: Vec<Unheard>,
     /// How often the machine has started anew, and the last time that this was reported.
     boots: u32,
     reported_boot: u32,
@@ -540,6 +545,7 @@ impl Kubelet {
             unclaimed: BTreeMap::new(),
             incarnation: 0,
             hindrances: Hindrances::default(),
+            unheard: Vec::new(),
             boots: 0,
             reported_boot: 0,
             config,
@@ -586,8 +592,10 @@ impl Kubelet {
             _ if !self.up => return,
             _ => {}
         }
+        let Some(message) = self.loop_hears(now, message) else { return };
         match message {
             KubeletMessage::Start | KubeletMessage::Booted { .. } => {}
+            KubeletMessage::LoopResumes => self.loop_resumes(now, out),
             // The cluster answers these.
             KubeletMessage::ListRuntime
             | KubeletMessage::ListPods
@@ -632,6 +640,7 @@ impl Kubelet {
         if !self.up {
             return;
         }
+        let Some(change) = self.loop_watches(now, change) else { return };
         match change.object {
             Object::Pod(pod) if static_pods::is_mirror(&pod) => self.mirror_changed(now, change.kind, pod, out),
             Object::Pod(pod) => self.pod_changed(now, change.kind, pod, out),

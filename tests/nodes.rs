@@ -195,3 +195,25 @@ spec: {containers: [{name: app, image: app}]}"))),
     simulation.run_until(SimTime::from_secs(380));
     assert!(simulation.pod("default", "gone").is_none());
 }
+
+#[test]
+fn without_scores_the_first_node_that_fits_is_taken_and_the_next_pod_starts_behind_it() {
+    // `findNodesThatPassFilters` looks for one node only, and `nextStartNodeIndex` moves past it.
+    let scenario = r#"(duration: "1m", nodes: [Pool(name: "n-{}", count: 4)], manifests: [File("pods.yaml")],
+        scheduler: Some(Inline("
+apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+profiles:
+- plugins: {preScore: {disabled: [{name: '*'}]}, score: {disabled: [{name: '*'}]}}")))"#;
+    let pods: Vec<String> = (0..8)
+        .map(|pod| format!("{{apiVersion: v1, kind: Pod, metadata: {{name: p-{pod}}}, spec: {{containers: [{{name: a, image: a}}]}}}}"))
+        .collect();
+    let mut simulation = simulation(scenario, &pods.join("\n---\n"));
+    simulation.run_until(SimTime::from_secs(30));
+    let mut nodes = BTreeMap::<Name, u32>::new();
+    for pod in 0..8 {
+        *nodes.entry(simulation.pod("default", &format!("p-{pod}")).expect("it was created").node_name).or_default() +=
+            1;
+    }
+    assert_eq!(nodes.into_values().collect::<Vec<_>>(), [2, 2, 2, 2]);
+}

@@ -2,8 +2,8 @@
 //! there, volumes that cannot be mounted.
 //!
 //! A runtime that has not answered for 30 seconds counts as down, and a relist that has not ended for three minutes as
-//! unhealthy (`pkg/kubelet/runtime.go`, `pkg/kubelet/pleg/generic.go` of Kubernetes 1.36); the node is then not ready, and
-//! the main loop stands still until the runtime is back (`syncLoop` of `pkg/kubelet/kubelet.go`).
+//! unhealthy (`pkg/kubelet/runtime.go`, `pkg/kubelet/pleg/generic.go` of Kubernetes 1.36); the node is then not ready,
+//! and the main loop stands still until the runtime is back (`syncLoop` of `pkg/kubelet/kubelet.go`).
 
 use super::config::RUNTIME_STATUS_PERIOD;
 use super::{Kubelet, KubeletConfig, KubeletMessage};

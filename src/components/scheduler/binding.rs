@@ -175,6 +175,10 @@ impl Scheduler {
             };
             match done {
                 PreBind::Done => (*plugin, *since) = (*plugin + 1, None),
+                PreBind::Failed(status) if status.code == Code::Error => {
+                    let text = format!("running PreBind plugin {:?}: {}", &*one.name(), status.message());
+                    return Err(Status::error(text).by(one.name()));
+                }
                 PreBind::Failed(status) => return Err(status.by(one.name())),
                 PreBind::Wait(span) => {
                     since.get_or_insert(now);
@@ -235,7 +239,7 @@ impl Scheduler {
                 };
                 let status = Status::error(match by {
                     Some(plugin) => format!("running PreBind plugin {:?}: {error}", &*plugin),
-                    None => format!("binding rejected: running Bind plugin \"DefaultBinder\": {error}"),
+                    None => format!("running Bind plugin \"DefaultBinder\": {error}"),
                 });
                 let binding = self.bindings.remove(&index).expect("it was just found");
                 self.unbind(now, binding, &status, out);

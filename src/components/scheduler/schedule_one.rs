@@ -231,7 +231,9 @@ impl Search {
         feasible: &mut Vec<NodeSlot>,
     ) -> Result<(), String> {
         let count = nodes.len();
-        let wanted = nodes_to_find(profile.percentage_of_nodes_to_score, count);
+        // Where nobody scores, the first is as good as any.
+        let scored = profile.scorers().next().is_some();
+        let wanted = if scored { nodes_to_find(profile.percentage_of_nodes_to_score, count) } else { 1 };
         let already = diagnosis.verdicts.len();
         let mut done = 0;
         while done < count {

@@ -6,7 +6,9 @@
 //! `410 Gone`).
 
 use super::{Cluster, FaultMessage, Strike, Target};
-use crate::api::{ApiError, Change, ChangeKind, ErrorReason, Eviction, FastMap, Kind, Name, Part, Request, Response};
+use crate::api::{
+    Amendment, ApiError, Change, ChangeKind, ErrorReason, Eviction, FastMap, Kind, Name, Part, Request, Response,
+};
 use crate::components::controllers::ControllerMessage;
 use crate::components::message::{Client, Message};
 use crate::components::scheduler::SchedulerMessage;
@@ -381,12 +383,7 @@ impl Cluster {
                 ApiError::conflict(kind, &name, why)
             }
             ApiFailure::Forbidden => {
-                let verb: &str = request.into();
-                let user = user_name(client, self);
-                let resource = kind.resource();
-                let group = kind.group();
-                let why = format!("User {user:?} cannot {verb} resource {resource:?} in API group {group:?}");
-                ApiError::forbidden(kind, &name, why)
+                ApiError::forbidden(kind, &name, rbac_words(&user_name(client, self), kind, request))
             }
             ApiFailure::Timeout => ApiError::new(ErrorReason::Timeout, "Timeout"),
             ApiFailure::TooLarge => {
@@ -572,6 +569,41 @@ fn refused_connection() -> Box<ApiError> {
     ApiError::new(ErrorReason::ServiceUnavailable, "dial tcp 10.96.0.1:443: connect: connection refused")
 }
 
+/// What RBAC says of a request that a user may not make (`forbiddenMessage` of
+/// `staging/src/k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go`).
+fn rbac_words(user: &str, kind: Kind, request: &Request) -> String {
+    let (verb, part) = match request {
+        Request::Get(_) | Request::PodMetrics { .. } | Request::Metric { .. } => ("get", ""),
+        Request::Create(_) => ("create", ""),
+        Request::Update { part, .. } => ("update", subresource(*part)),
+        Request::Patch { part, .. } => ("patch", subresource(*part)),
+        Request::Amend { amendment: Amendment::PodStatus { .. } | Amendment::VolumeAttached { .. }, .. } => {
+            ("patch", "/status")
+        }
+        Request::Amend { amendment: Amendment::Scale(_), .. } => ("update", "/scale"),
+        Request::Amend { .. } => ("patch", ""),
+        Request::Delete { .. } => ("delete", ""),
+        Request::Bind { .. } => ("create", "/binding"),
+        Request::Evict { .. } => ("create", "/eviction"),
+    };
+    let (resource, group) = (kind.resource(), kind.group());
+    let what = format!("User {user:?} cannot {verb} resource \"{resource}{part}\" in API group {group:?}");
+    match request.about().1 {
+        namespace if namespace.is_empty() => format!("{what} at the cluster scope"),
+        namespace => format!("{what} in the namespace \"{namespace}\""),
+    }
+}
+
+const fn subresource(part: Part) -> &'static str {
+    match part {
+        Part::Main => "",
+        Part::Status => "/status",
+        Part::Resize => "/resize",
+        Part::EphemeralContainers => "/ephemeralcontainers",
+        Part::Scale => "/scale",
+    }
+}
+
 fn user_name(client: Client, cluster: &Cluster) -> String {
     match client {
         Client::Scheduler => "system:kube-scheduler".to_owned(),
@@ -587,7 +619,7 @@ fn user_name(client: Client, cluster: &Cluster) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Metadata, Namespace, Object};
+    use crate::api::{Metadata, Namespace, Object, Target, Uid};
     use std::sync::Arc;
 
     fn change(kind: ChangeKind, index: u32, version: u64) -> Change {
@@ -595,6 +627,19 @@ mod tests {
         let namespace =
             Namespace { meta, terminating: false, conditions: Vec::new(), finalizers: crate::api::List::EMPTY };
         Change { kind, object: Object::Namespace(Arc::new(namespace)) }
+    }
+
+    #[test]
+    fn who_may_not_is_told_what_and_where() {
+        let (namespace, name) = (Name::new("default"), Name::new("p"));
+        let bind = Request::Bind { namespace, name, uid: Uid::default(), node: Name::new("n") };
+        let get = Request::Get(Target { kind: Kind::Node, namespace: Name::default(), name });
+        for (kind, request, said) in [
+            (Kind::Pod, &bind, r#"create resource "pods/binding" in API group "" in the namespace "default""#),
+            (Kind::Node, &get, r#"get resource "nodes" in API group "" at the cluster scope"#),
+        ] {
+            assert_eq!(rbac_words("someone", kind, request), format!("User \"someone\" cannot {said}"));
+        }
     }
 
     #[test]

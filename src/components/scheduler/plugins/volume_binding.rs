@@ -445,6 +445,11 @@ impl Plugin for VolumeBinding {
         if elapsed == SimDuration::ZERO {
             return PreBind::Wait(POLL);
         }
+        if cx.cache.find_node(node).is_none() {
+            let node: &str = &node;
+            let text = format!("binding volumes: failed to get node {node:?}: node {node:?} not found");
+            return PreBind::Failed(Status::error(text));
+        }
         let mut all = true;
         for &(namespace, name) in &reserved.awaited {
             let Some(claim) = cx.cache.objects.claim(namespace, name) else {
@@ -454,7 +459,11 @@ impl Plugin for VolumeBinding {
             let selected = claim.meta.annotations.get(*SELECTED_NODE);
             let is_made = reserved.claims.iter().any(|one| (one.meta.namespace, one.meta.name) == (namespace, name));
             if is_made && selected != Some(node) {
-                let text = format!("binding volumes: selectedNode annotation reset for PVC {:?}", &*name);
+                let why = match claim.meta.annotations.is_empty() {
+                    true => "selectedNode annotation reset",
+                    false => "provisioning failed",
+                };
+                let text = format!("binding volumes: {why} for PVC {:?}", &*name);
                 return PreBind::Failed(Status::error(text));
             }
             all &= is_bound(claim);

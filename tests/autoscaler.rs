@@ -274,3 +274,69 @@ fn what_befell_a_machine_is_not_healed_on_the_next_of_its_name() {
         assert_eq!((well, nodes, told(&simulation, "Failed")), (ready, machines, None), "{fault}");
     }
 }
+
+fn priority_class(name: &str, value: i32) -> String {
+    format!("---\napiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {{name: {name}}}\nvalue: {value}\n")
+}
+
+/// A pod of a class that requests CPUs and may be bound to a node.
+fn classed(name: &str, class: &str, cpu: &str, more: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{priorityClassName: {class}, {more} containers: \
+         [{{name: c, image: app, resources: {{requests: {{cpu: '{cpu}'}}}}}}]}}\n"
+    )
+}
+
+#[test]
+fn nobody_adds_a_machine_for_a_pod_that_room_is_being_made_for() {
+    // The victim takes its minute to end; what preempts it is nominated meanwhile (`filter_out_expendable.go`).
+    let scenario = r#"(duration: "5m", manifests: [File("all.yaml")],
+        behaviors: [(pods: "low", containers: [(process: (on_sigterm: Ignore))])],
+        actions: [(at: "1m", do: Create(Inline("
+{apiVersion: v1, kind: Pod, metadata: {name: high}, spec: {priorityClassName: high, containers: [
+  {name: c, image: app, resources: {requests: {cpu: '3'}}}]}}")))],
+        nodes: [Pool(count: 1, name: "pool-{}", capacity: {"cpu": "4"}, autoscale: (max: 3, min: 1, provision: "30s"))])"#;
+    let low = classed("low", "low", "3", "terminationGracePeriodSeconds: 60,");
+    let manifest = priority_class("high", 1000) + &priority_class("low", 0) + &low;
+    let mut simulation = simulation(scenario, &manifest);
+    simulation.run();
+    assert!(simulation.pod("default", "high").expect("it was created").status.is_ready());
+    assert_eq!(told(&simulation, "TriggeredScaleUp"), None);
+}
+
+#[test]
+fn expendable_pods_keep_no_machine() {
+    // `--expendable-pods-priority-cutoff`: bare pods would keep theirs otherwise.
+    for (priority, gone) in [(-20, true), (-10, false)] {
+        let bare = classed("bare", "filler", "1", "nodeSelector: {pool: 'yes'},");
+        assert_eq!(goes("", &(priority_class("filler", priority) + &bare)), gone, "{priority}");
+    }
+}
+
+#[test]
+fn a_cluster_of_which_too_much_is_down_is_left_alone() {
+    // `IsClusterHealthy`: more than three nodes, and more than 45 %.
+    for (lost, adds) in [("pool-[1-3]", true), ("pool-[1-4]", false)] {
+        let scenario = format!(
+            r#"(duration: "15m", manifests: [File("all.yaml")], nodes: [
+                Pool(count: 8, name: "pool-{{}}", capacity: {{"cpu": "4"}}, autoscale: (max: 20, provision: "30s"))],
+                faults: [(fault: PowerLoss, on: (nodes: "{lost}"), at: "4m")])"#
+        );
+        let mut simulation = simulation(&scenario, &deployment("web", 8, "3"));
+        simulation.run();
+        assert_eq!(told(&simulation, "TriggeredScaleUp").is_some(), adds, "{lost}");
+    }
+}
+
+#[test]
+fn who_triggers_nothing_is_told_why_group_by_group() {
+    // `ReasonsMessage` of `eventing_scale_up_processor.go`.
+    let scenario = r#"(duration: "2m", manifests: [File("all.yaml")], nodes: [
+        Pool(count: 0, name: "small-{}", capacity: {"cpu": "2"}, autoscale: (max: 3, provision: "30s")),
+        Pool(count: 0, name: "medium-{}", capacity: {"cpu": "4"}, autoscale: (max: 3, provision: "30s")),
+        Pool(count: 1, name: "full-{}", capacity: {"cpu": "1"}, autoscale: (max: 1, provision: "30s"))])"#;
+    let mut simulation = simulation(scenario, &deployment("web", 1, "6"));
+    simulation.run();
+    let text = "pod didn't trigger scale-up: 2 Insufficient cpu, 1 max node group size reached";
+    assert_eq!(told(&simulation, "NotTriggerScaleUp").as_deref(), Some(text));
+}

@@ -1,7 +1,7 @@
 //! Machines that are not needed go: empty ones at once, one at a time otherwise, its pods evicted first. One that is
 //! not ready goes too, but later.
 
-use super::{Cluster, is_local, is_mirror, is_of_daemon_set};
+use super::{Cluster, is_expendable, is_local, is_mirror, is_of_daemon_set};
 use crate::api::{
     Amendment, CPU, DeleteOptions, EventType, FastMap, Kind, MEMORY, Name, Node, Object, Pod, PodDisruptionBudget,
     PodPhase, Request, Table, Taint, TaintEffect, Target, VolumeSource, requests,
@@ -21,13 +21,13 @@ const PATIENCE: SimDuration = SimDuration::from_mins(2);
 /// The longest that a pod gets (`--max-graceful-termination-sec`).
 const LONGEST_GRACE: i64 = 600;
 
-/// The pods on each node that have not finished.
+/// The pods on each node that count and have not finished.
 struct PodsByNode(FastMap<Name, Vec<Arc<Pod>>>);
 
 impl PodsByNode {
     fn of(pods: &Table<Pod>) -> Self {
         let mut by_node: FastMap<Name, Vec<Arc<Pod>>> = FastMap::default();
-        for pod in pods.iter().filter(|pod| !pod.is_terminal()) {
+        for pod in pods.iter().filter(|pod| !pod.is_terminal() && !is_expendable(pod)) {
             by_node.entry(pod.node_name).or_default().push(pod.clone());
         }
         Self(by_node)

@@ -17,13 +17,13 @@ mod unregistered;
 use super::Cluster;
 use crate::api::{
     ApiObject, CPU, ConditionStatus, EventType, MEMORY, Metadata, NODE_READY, Name, Node, Object, POD_SCHEDULED, Pod,
-    Request, Timestamp, requests,
+    Request, Text, Timestamp, requests,
 };
 use crate::components::controllers::foreseen_daemon_pod;
 use crate::components::events::{EventRecorder, Told};
 use crate::components::message::{Client, Message, NodeIndex};
-use crate::components::scheduler::ClusterSnapshot;
 use crate::components::scheduler::schedule_one::{Outcome, Search};
+use crate::components::scheduler::{ClusterSnapshot, explain};
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use crate::scenario::plan::NodeGroup;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +37,10 @@ const SCAN: SimDuration = SimDuration::from_secs(10);
 const SETTLES: SimDuration = SimDuration::from_mins(2);
 /// … nor is one that needs longer than this (`MaxNodeStartupTime`).
 const STARTS: SimDuration = SimDuration::from_mins(15);
-/// Pods of less priority make nobody add a machine (`--expendable-pods-priority-cutoff`).
+/// So many nodes that are not ready, and so many in a hundred, are still no reason to stand back
+/// (`--ok-total-unready-count`, `--max-total-unready-percentage`).
+const UNREADY: (usize, usize) = (3, 45);
+/// Pods of less priority make nobody add a machine, and keep none (`--expendable-pods-priority-cutoff`).
 const EXPENDABLE: i32 = -10;
 
 /// The places in the store from which on pods are only foreseen, and how many DaemonSets a machine is reckoned with.
@@ -189,6 +192,11 @@ impl Cluster {
     fn scan(&mut self, now: SimTime, out: &mut Outbox<Message>) {
         let calls = self.autoscaler.calls;
         self.give_back_unregistered(now, out);
+        if !self.is_healthy(now) {
+            self.autoscaler.unneeded.clear();
+            self.autoscaler.rest = None;
+            return;
+        }
         let mut snapshot = self.foreseen(now);
         let left = self.pods_that_fit_nowhere(now, &mut snapshot);
         let all_fit = left.is_empty();
@@ -205,14 +213,19 @@ impl Cluster {
         self.autoscaler.rest = rests.then_some(rest);
     }
 
+    /// Whether the autoscaler may trust what it sees: not too many nodes are down (`IsClusterHealthy`).
+    fn is_healthy(&self, now: SimTime) -> bool {
+        let stamp = self.server.clock().at(now).truncated();
+        let nodes = &self.server.store().nodes;
+        let unready = nodes.iter().filter(|node| !node.is_ready() && !is_starting(node, stamp)).count();
+        unready <= UNREADY.0 || unready * 100 <= UNREADY.1 * nodes.len()
+    }
+
     /// The cluster with the machines that are about to join; those that are being emptied are left out.
     fn foreseen(&self, now: SimTime) -> ClusterSnapshot {
         let stamp = self.server.clock().at(now).truncated();
         let store = self.server.store();
-        let mut snapshot = ClusterSnapshot::default();
-        for namespace in store.namespaces.iter() {
-            snapshot.cache.set_namespace(namespace.meta.name, Some(namespace.meta.labels.clone()));
-        }
+        let mut snapshot = self.without_nodes();
         for node in store.nodes.iter() {
             if node.is_ready() && !self.autoscaler.draining.contains_key(&node.meta.name) {
                 snapshot.cache.set_node(node);
@@ -227,8 +240,20 @@ impl Cluster {
                 self.add_template(&mut snapshot, &node);
             }
         }
-        for pod in store.pods.iter().filter(|pod| !pod.node_name.is_empty() && !pod.is_terminal()) {
+        let counts = |pod: &&Arc<Pod>| !pod.node_name.is_empty() && !pod.is_terminal() && !is_expendable(pod);
+        for pod in store.pods.iter().filter(counts) {
             snapshot.cache.set_pod(pod);
+        }
+        snapshot.cache.refresh();
+        snapshot
+    }
+
+    /// What pods are placed by besides nodes.
+    fn without_nodes(&self) -> ClusterSnapshot {
+        let store = self.server.store();
+        let mut snapshot = ClusterSnapshot::default();
+        for namespace in store.namespaces.iter() {
+            snapshot.cache.set_namespace(namespace.meta.name, Some(namespace.meta.labels.clone()));
         }
         let kinds = [
             crate::api::Kind::PersistentVolumeClaim,
@@ -238,7 +263,6 @@ impl Cluster {
         for object in kinds.into_iter().flat_map(|kind| store.list(kind)) {
             snapshot.cache.objects.set(&object, false);
         }
-        snapshot.cache.refresh();
         snapshot
     }
 
@@ -284,13 +308,23 @@ impl Cluster {
         let stuck = |pod: &&Arc<Pod>| {
             pod.node_name.is_empty()
                 && !pod.meta.is_terminating()
-                && pod.spec.priority >= EXPENDABLE
+                && !is_expendable(pod)
+                && !is_of_daemon_set(pod)
                 && pod.status.condition(*POD_SCHEDULED).is_some_and(|condition| {
                     condition.status == ConditionStatus::False && condition.reason == "Unschedulable"
                 })
         };
         let mut pods: Vec<Arc<Pod>> = self.server.store().pods.iter().filter(stuck).cloned().collect();
         pods.sort_by_key(|pod| (std::cmp::Reverse(pod.spec.priority), pod.meta.index));
+        // For some room is being made already (`core/podlistprocessor/filter_out_expendable.go`).
+        pods.retain(|pod| {
+            let node_name = pod.status.nominated_node_name;
+            let waits = snapshot.cache.find_node(node_name).is_some();
+            if waits {
+                snapshot.cache.set_pod(&Arc::new(Pod { node_name, ..Pod::clone(pod) }));
+            }
+            !waits
+        });
         pods.retain(|pod| self.place(now, snapshot, pod).is_none());
         pods
     }
@@ -300,25 +334,60 @@ impl Cluster {
         let plan = self.plan.clone();
         let choices = plan.groups.iter().filter_map(|group| self.choice(now, snapshot, group, &left));
         let best = choices.min_by_key(|choice| (choice.waste, std::cmp::Reverse(choice.pods.len()), choice.group.name));
-        let mut helped = BTreeSet::new();
         if let Some(best) = best {
             let group = best.group;
             let size = self.autoscaler.size(group);
             let (grown, most) = (size + best.machines.len(), group.machines.len());
             let message = format!("pod triggered scale-up: [{{{} {size}->{grown} (max: {most})}}]", group.name);
             for pod in &best.pods {
-                helped.insert(pod.meta.index);
                 self.tell(now, &Object::Pod(pod.clone()), EventType::Normal, "TriggeredScaleUp", &message, out);
             }
             for name in best.machines {
                 self.order(now, group, name, out);
             }
             self.autoscaler.added = Some(now);
+            return;
         }
-        let message = "pod didn't trigger scale-up: no node group could grow by a node that it fits on";
-        for pod in left.iter().filter(|pod| !helped.contains(&pod.meta.index)) {
-            self.tell(now, &Object::Pod(pod.clone()), EventType::Normal, "NotTriggerScaleUp", message, out);
+        let mut templates: Vec<Option<ClusterSnapshot>> = plan.groups.iter().map(|group| self.alone(group)).collect();
+        for pod in &left {
+            let message = format!("pod didn't trigger scale-up: {}", self.why_not(now, &mut templates, pod));
+            self.tell(now, &Object::Pod(pod.clone()), EventType::Normal, "NotTriggerScaleUp", &message, out);
         }
+    }
+
+    /// The next machine of a group by itself; `None` if the group is as large as it may be.
+    fn alone(&self, group: &NodeGroup) -> Option<ClusterSnapshot> {
+        let name = group.machines.iter().find(|name| self.is_free(**name))?;
+        let mut snapshot = self.without_nodes();
+        self.add_template(&mut snapshot, &self.template(*name)?);
+        Some(snapshot)
+    }
+
+    /// Why no group grows for a pod: so many groups for each reason (`ReasonsMessage` of
+    /// `cluster-autoscaler/processors/status/eventing_scale_up_processor.go`).
+    fn why_not(&self, now: SimTime, templates: &mut [Option<ClusterSnapshot>], pod: &Pod) -> String {
+        let profiles = &self.plan.scheduler.profiles;
+        let profile = profiles.iter().find(|profile| profile.scheduler_name == pod.spec.scheduler_name);
+        let stamp = self.server.clock().at(now).truncated().unix_secs();
+        let mut reasons: BTreeMap<Text, usize> = BTreeMap::new();
+        for template in templates {
+            let told = match (template, profile) {
+                (None, _) => vec!["max node group size reached".into()],
+                (Some(snapshot), Some(profile)) => {
+                    let told = explain(snapshot, profile, pod, stamp).nodes.into_iter();
+                    told.filter_map(|node| node.rejection).flat_map(|rejection| rejection.reasons).collect()
+                }
+                (Some(_), None) => Vec::new(),
+            };
+            told.into_iter().for_each(|reason| *reasons.entry(reason).or_default() += 1);
+        }
+        let reasons: Vec<String> = reasons.into_iter().map(|(reason, groups)| format!("{groups} {reason}")).collect();
+        reasons.join(", ")
+    }
+
+    /// Whether a machine of an autoscaled group could be asked for.
+    fn is_free(&self, machine: Name) -> bool {
+        !self.is_taken(machine) && self.server.store().nodes.find(Name::default(), machine).is_none()
     }
 
     /// The machines by which a group would have to grow for the pods that it can help.
@@ -329,9 +398,7 @@ impl Cluster {
         group: &'g NodeGroup,
         left: &[Arc<Pod>],
     ) -> Option<Choice<'g>> {
-        let nodes = &self.server.store().nodes;
-        let is_free = |name: &&Name| !self.is_taken(**name) && nodes.find(Name::default(), **name).is_none();
-        let free = group.machines.iter().filter(is_free);
+        let free = group.machines.iter().filter(|name| self.is_free(**name));
         let mut snapshot = snapshot.clone();
         let (mut left, mut pods, mut machines): (Vec<Arc<Pod>>, Vec<_>, Vec<_>) =
             (left.to_vec(), Vec::new(), Vec::new());
@@ -401,6 +468,11 @@ impl Cluster {
 /// Whether a pod stays on its machine until the end: of a DaemonSet, or the machine's own.
 fn is_local(pod: &Pod) -> bool {
     is_of_daemon_set(pod) || is_mirror(pod)
+}
+
+/// Whether nobody adds or keeps a machine for a pod.
+fn is_expendable(pod: &Pod) -> bool {
+    pod.spec.priority < EXPENDABLE
 }
 
 fn is_of_daemon_set(pod: &Pod) -> bool {

@@ -293,6 +293,11 @@ impl Reader {
                         read.profiles = Vec::new();
                     }
                     for (n, profile) in profiles.iter().enumerate() {
+                        // Only one by itself gets the usual name (`SetDefaults_KubeSchedulerConfiguration`).
+                        if profiles.len() > 1 && profile.get("schedulerName").is_none() {
+                            let field = format!("profiles[{n}].schedulerName");
+                            self.wrong(field, "no name among several profiles", "give each profile its own name");
+                        }
                         let profile = self.profile(&format!("profiles[{n}]"), profile);
                         if read.profiles.iter().any(|have| have.scheduler_name == profile.scheduler_name) {
                             let field = format!("profiles[{n}].schedulerName");
@@ -480,12 +485,17 @@ mod tests {
     fn errors_name_field_finding_and_remedy() {
         let errors = SchedulerConfiguration::from_value(&json!({
             "percentageOfNodesToScore": 101,
-            "profiles": [{"plugins": {"filtre": {}}}, {"schedulerName": "default-scheduler"}],
+            "profiles": [
+                {"schedulerName": "default-scheduler", "plugins": {"filtre": {}}},
+                {"schedulerName": "default-scheduler"}, {},
+            ],
             "podMaxBackoffSeconds": 1, "podInitialBackoffSeconds": 5,
         }))
-        .expect_err("four errors");
+        .expect_err("six errors");
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        assert_eq!(texts.len(), 4, "{texts:#?}");
+        assert_eq!(texts.len(), 6, "{texts:#?}");
+        let nameless = "profiles[2].schedulerName: no name among several profiles; give each profile its own name";
+        assert!(texts.iter().any(|text| text == nameless), "{texts:#?}");
         assert_eq!(texts[0], "percentageOfNodesToScore: 101; write a whole number from 0 to 100");
     }
 }

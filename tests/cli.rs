@@ -161,6 +161,13 @@ fn kubectl_looks_into_a_scenario() {
     let arguments = ["kubectl", "--scenario", "pod.yaml", "--at", "30s", "get", "pods"];
     let output = podsim(folder.path(), &arguments);
     assert!(stdout(&output).ends_with("30s\n"), "{}", stdout(&output));
+    // What a template misses is left out, unless that is asked for.
+    let path = ["-o", "jsonpath={.spec.nothing}{.status.phase}"];
+    let lenient = podsim(folder.path(), &[&arguments[..6], &["pod", "web"], &path].concat());
+    assert_eq!((stdout(&lenient).as_str(), lenient.status.code()), ("Running", Some(0)), "{}", stderr(&lenient));
+    let strict = ["--allow-missing-template-keys=false"];
+    let strict = podsim(folder.path(), &[&arguments[..6], &["pod", "web"], &path, &strict].concat());
+    assert_eq!((stderr(&strict).as_str(), strict.status.code()), ("error: nothing is not found\n", Some(1)));
 }
 
 #[test]

@@ -307,6 +307,8 @@ impl Format {
             "jsonpath" | "jsonpath-as-json" => {
                 let path = JsonPath::parse(template()?)
                     .map_err(|e| Error::client(format!("error parsing jsonpath {}, {e}", template().unwrap_or(""))))?;
+                let lenient = arguments.switch("allow-missing-template-keys").unwrap_or(true);
+                let path = if lenient { path.allow_missing_keys() } else { path };
                 Self::JsonPath { path, as_json: kind != "jsonpath" }
             }
             "custom-columns" => Self::CustomColumns(CustomColumns::parse(template()?, arguments.is_on("no-headers"))?),

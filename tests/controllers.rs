@@ -366,3 +366,30 @@ fn of_too_many_pods_with_one_that_was_adopted_the_crowded_go_first() {
     let verdicts = simulation.verdicts();
     assert!(verdicts.iter().all(|verdict| verdict.met), "{verdicts:#?}");
 }
+
+fn budget(name: &str, rule: &str) -> String {
+    format!(
+        "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {{name: {name}}}\nspec: {{{rule} selector: \
+         {{matchLabels: {{app: web}}}}}}\n"
+    )
+}
+
+#[test]
+fn a_budget_that_says_nothing_allows_nothing_and_two_for_a_pod_are_told_of() {
+    // `getExpectedPodCount`, `getPdbForPod` of `pkg/controller/disruption/disruption.go`.
+    for (budgets, allowed, told) in [
+        (budget("a", ""), vec![0], false),
+        (budget("a", "maxUnavailable: 1,"), vec![1], false),
+        (budget("a", "") + &budget("b", "minAvailable: 1,"), vec![0, 1], true),
+    ] {
+        let (run, _) = run(&(deployment("default", 2) + &budgets), &script(1, 30, ""), 1);
+        let store = run.cluster().server().store();
+        let have: Vec<i32> =
+            store.pod_disruption_budgets.sorted().iter().map(|budget| budget.status.disruptions_allowed).collect();
+        assert_eq!(have, allowed);
+        let text = "Pod \"default\"/\"web-";
+        let warned = store.events.iter().find(|event| event.reason == "MultiplePodDisruptionBudgets");
+        assert_eq!(warned.is_some(), told);
+        assert!(warned.is_none_or(|event| event.message.starts_with(text)), "{warned:?}");
+    }
+}

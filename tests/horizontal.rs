@@ -153,3 +153,23 @@ fn what_nobody_tells_is_told_of() {
         assert_eq!(told(&simulation, reason).as_deref(), Some(message), "{series}");
     }
 }
+
+#[test]
+fn an_average_is_measured_against_what_the_target_should_have() {
+    // `computeStatusForResourceMetric` is asked with the replicas of the specification: that a quota keeps two of four
+    // pods away is no reason to want only two.
+    let manifest = "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: two}\nspec: {hard: {pods: '2'}}\n---\n\
+        apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 4, selector: {matchLabels: {app: \
+        web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: c, image: web}]}}}\n---\n\
+        apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: web}\nspec: {scaleTargetRef: \
+        {apiVersion: apps/v1, kind: Deployment, name: web}, maxReplicas: 5, metrics: [{type: Resource, resource: {name: \
+        memory, target: {type: AverageValue, averageValue: 100Mi}}}]}\n";
+    let scenario = r#"(duration: "20m", manifests: [File("all.yaml")], behaviors: [
+        (pods: "web-*", containers: [(process: (usage: [(memory: Some("100Mi"))]))])])"#;
+    let files = BTreeMap::from([("s.ron", scenario), ("all.yaml", manifest)]);
+    let scenario = Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut simulation = scenario.simulate(1);
+    simulation.run();
+    assert_eq!((replicas(&simulation), simulation.pods().count()), (4, 2));
+    assert_eq!(told(&simulation, "SuccessfulRescale"), None);
+}

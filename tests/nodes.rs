@@ -217,3 +217,43 @@ profiles:
     }
     assert_eq!(nodes.into_values().collect::<Vec<_>>(), [2, 2, 2, 2]);
 }
+
+#[test]
+fn a_pod_that_was_evicted_for_a_taint_is_not_evicted_again_for_another() {
+    // `timed_workers.go` keeps the key of work that was done, so that a later time of the same pod is no news.
+    let scenario = r#"(duration: "3m", nodes: [Pool()], manifests: [File("pods.yaml")],
+        behaviors: [(pods: "web", containers: [(process: (on_sigterm: Ignore))])], actions: [
+            (at: "20s", do: Taint(node: "node-1", taint: "a=x:NoExecute")),
+            (at: "60s", do: Taint(node: "node-1", taint: "b=x:NoExecute")),
+        ])"#;
+    let bears = |taint: &str, seconds: u32| {
+        format!("{{key: {taint}, operator: Exists, effect: NoExecute, tolerationSeconds: {seconds}}}")
+    };
+    let spec = format!(
+        "{{terminationGracePeriodSeconds: 600, tolerations: [{}, {}], containers: [{{name: app, image: app}}]}}",
+        bears("a", 30),
+        bears("b", 20)
+    );
+    let mut simulation = simulation(scenario, &pod(&spec));
+    simulation.run();
+    let evictions = simulation.events().filter(|event| event.reason == "TaintManagerEviction");
+    assert_eq!(evictions.map(|event| event.count).collect::<Vec<_>>(), [1]);
+    assert!(simulation.pod("default", "web").expect("it has ten minutes").meta.is_terminating());
+}
+
+#[test]
+fn nodes_that_are_excluded_from_disruption_make_no_zone() {
+    // Of the zones that count all nodes are lost: the fault is taken to be the controller's, and nobody is evicted.
+    for (label, evicts) in [("node.kubernetes.io/exclude-disruption", false), ("disk", true)] {
+        let scenario = format!(
+            r#"(duration: "15m", manifests: [File("pods.yaml")], nodes: [
+                Pool(count: 2, zones: ["a"]), Pool(name: "own", zones: ["b"], labels: {{"{label}": ""}})],
+                faults: [(fault: PowerLoss, on: (zone: "a"), at: "2m")])"#
+        );
+        let spec = "{nodeSelector: {topology.kubernetes.io/zone: a}, containers: [{name: app, image: app}]}";
+        let mut simulation = simulation(&scenario, &pod(spec));
+        simulation.run();
+        let terminating = simulation.pod("default", "web").is_none_or(|pod| pod.meta.is_terminating());
+        assert_eq!(terminating, evicts, "{label}");
+    }
+}

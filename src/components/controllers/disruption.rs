@@ -59,13 +59,26 @@ impl Controller for DisruptionController {
             Object::PodDisruptionBudget(budget) if !seen.is_deletion() => desk.queue.add(Key::of(&budget.meta)),
             Object::Pod(pod) => {
                 let old = seen.of::<Pod>().and_then(|(old, _)| old);
+                let mut guards: Vec<Name> = Vec::new();
                 for place in seen.informers.budgets_in(pod.meta.namespace) {
                     let budgets = &seen.informers.store().pod_disruption_budgets;
                     let Some(budget) = budgets.get(Id::new(*place)) else { continue };
                     let selects = |pod: &Pod| budget.selector.as_ref().is_some_and(|s| s.matches(&pod.meta.labels));
-                    if selects(pod) || old.is_some_and(|old| selects(old)) {
+                    let now = selects(pod);
+                    guards.extend(now.then_some(budget.meta.name));
+                    if now || old.is_some_and(|old| selects(old)) {
                         desk.queue.add(Key::of(&budget.meta));
                     }
+                }
+                if let [first, _, ..] = guards[..] {
+                    // `getPdbForPod`, which then looks at one of them only; here all are kept up to date.
+                    let (namespace, name) = (pod.meta.namespace, pod.meta.name);
+                    let message = format!(
+                        "Pod {:?}/{:?} matches multiple PodDisruptionBudgets.  Chose {:?} arbitrarily.",
+                        &*namespace, &*name, &*first
+                    );
+                    let about = Object::Pod(pod.clone()).reference();
+                    desk.tell(about, EventType::Warning, "MultiplePodDisruptionBudgets", message);
                 }
             }
             _ => {}
@@ -198,8 +211,11 @@ fn expected(
     selected: &super::SelectedPods,
     informers: &Informers,
 ) -> (Result<i32, String>, bool) {
-    if budget.max_unavailable.is_none() && !matches!(budget.min_available, Some(IntOrPercent::Percent(_))) {
-        return (Ok(selected.pods.len() as i32), false);
+    match (budget.max_unavailable, budget.min_available) {
+        // Who says nothing expects nothing, and so allows no disruption.
+        (None, None) => return (Ok(0), false),
+        (None, Some(IntOrPercent::Int(_))) => return (Ok(selected.pods.len() as i32), false),
+        _ => {}
     }
     let mut owners: Vec<&OwnerReference> = Vec::new();
     let mut unmanaged = false;

@@ -23,7 +23,8 @@ const ATTEMPTS: u32 = 5;
 /// The controller.
 #[derive(Debug, Clone, Default)]
 pub struct TaintEvictionController {
-    scheduled: FastMap<Key, Eviction>,
+    /// The pods that are to go; `None` once that was done, so that it is not done again (`timed_workers.go`).
+    scheduled: FastMap<Key, Option<Eviction>>,
 }
 
 /// A pod that is to go.
@@ -99,12 +100,13 @@ impl Controller for TaintEvictionController {
     }
 
     fn view(&mut self, key: Key, informers: &Informers, desk: &mut Desk<Key>) -> Option<Arc<Pod>> {
-        let due = self.scheduled.get(&key)?.due;
+        let scheduled = self.scheduled.get_mut(&key)?;
+        let due = scheduled.as_ref()?.due;
         if due > desk.now {
             desk.queue.add_at(due, key);
             return None;
         }
-        self.scheduled.remove(&key);
+        *scheduled = None;
         informers.store().pods.find(key.namespace, key.name).cloned()
     }
 
@@ -131,6 +133,7 @@ impl Controller for TaintEvictionController {
                 Err(_) => {}
             }
         }
+        self.scheduled.remove(&Key::of(&pod.meta));
         Ok(())
     }
 }
@@ -154,8 +157,9 @@ impl TaintEvictionController {
             Bears::Forever => self.cancel(key, desk),
             Bears::For(time) => {
                 let since = match self.scheduled.get(&key) {
-                    Some(before) if before.since < now => return,
-                    Some(before) => before.since,
+                    Some(None) => return,
+                    Some(Some(before)) if before.since < now => return,
+                    Some(Some(before)) => before.since,
                     None => now,
                 };
                 self.schedule(key, Eviction { since, due: now + time }, desk);
@@ -164,12 +168,12 @@ impl TaintEvictionController {
     }
 
     fn schedule(&mut self, key: Key, eviction: Eviction, desk: &mut Desk<Key>) {
-        self.scheduled.insert(key, eviction);
+        self.scheduled.insert(key, Some(eviction));
         desk.queue.add_after(desk.now, eviction.due.since(desk.now), key);
     }
 
     fn cancel(&mut self, key: Key, desk: &mut Desk<Key>) {
-        if self.scheduled.remove(&key).is_some() {
+        if self.scheduled.remove(&key).flatten().is_some() {
             let message = format!("Cancelling deletion of Pod {}/{}", key.namespace, key.name);
             let meta = Metadata { namespace: key.namespace, name: key.name, ..Metadata::default() };
             desk.tell(nameless(&meta), EventType::Normal, "TaintManagerEviction", message);

@@ -307,11 +307,7 @@ impl HorizontalController {
         };
         let (namespace, selector) = (work.view.scaler.meta.namespace, scale.selector.clone());
         let answer = flow.call(|| Request::PodMetrics { namespace, selector })?;
-        let current = match metric.target {
-            MetricTarget::Utilization(_) => scale.replicas,
-            _ => scale.status_replicas,
-        };
-        let question = Question { current, resource, container, ..work.question(metric, flow) };
+        let question = Question { current: scale.replicas, resource, container, ..work.question(metric, flow) };
         let proposal =
             metrics::read(&answer, resource, container).and_then(|metrics| replicas::propose(&question, metrics));
         let what = if matches!(metric.target, MetricTarget::Utilization(_)) { "utilization" } else { "usage" };

@@ -70,8 +70,8 @@ impl NodeLifecycleController {
                 findings.registered.push(reference(name, Some(node)));
             }
             let now = self.judge(node, informers, desk, &mut findings);
-            let count = counts.entry(node.zone_key()).or_default();
             if node.meta.labels.get(Name::new(EXCLUDED)).is_none() {
+                let count = counts.entry(node.zone_key()).or_default();
                 match now {
                     Some(ConditionStatus::True) => count.0 += 1,
                     Some(ConditionStatus::False | ConditionStatus::Unknown) | None => count.1 += 1,

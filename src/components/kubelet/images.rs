@@ -12,6 +12,7 @@ use crate::components::cri::{CriCall, CriReply, CriResult, PodKey};
 use crate::components::message::Message;
 use crate::components::token_bucket::TokenBucket;
 use crate::engine::{Outbox, SimDuration, SimTime};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 names! {
@@ -23,6 +24,10 @@ names! {
     REGISTRY_UNAVAILABLE = "RegistryUnavailable";
     SIGNATURE_VALIDATION_FAILED = "SignatureValidationFailed";
 }
+
+/// The registry of images that name none.
+const HUB: &str = "docker.io";
+const REPOSITORY_NAME_TOTAL_LENGTH_MAX: usize = 255;
 
 /// What became of the image of a container that is being started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -260,39 +265,108 @@ fn short_duration(span: SimDuration) -> String {
     format!("{}.{}s", whole.trim_end_matches('s'), fraction.trim_end_matches('0'))
 }
 
-/// What is wrong with an image reference, if anything (`distribution/reference`).
+/// What is wrong with an image reference, if anything (`distribution/reference`, `ParseNormalizedNamed`).
 fn invalid_image_name(image: &str) -> Option<String> {
-    let invalid = |why: &str| Some(format!("couldn't parse image name {image:?}: invalid reference format{why}"));
-    let name = image.split('@').next().unwrap_or(image);
-    let after_slash = name.rfind('/').map_or(0, |slash| slash + 1);
-    let (path, tag) = match name[after_slash..].find(':') {
-        Some(colon) => (&name[..after_slash + colon], Some(&name[after_slash + colon + 1..])),
-        None => (name, None),
-    };
-    let mut components: Vec<&str> = path.split('/').collect();
-    let is_domain = |part: &str| part.contains('.') || part.contains(':') || part == "localhost";
-    if components.len() > 1 && (is_domain(components[0]) || components[0].chars().any(|c| c.is_ascii_uppercase())) {
-        components.remove(0);
+    let invalid = |why: &str| Some(format!("couldn't parse image name {image:?}: {why}"));
+    if image.len() == 64 && image.bytes().all(is_lower_hex) {
+        return invalid(&format!("invalid repository name ({image}), cannot specify 64-byte hexadecimal strings"));
     }
-    let repository = components.join("/");
-    if repository.chars().any(|c| c.is_ascii_uppercase()) {
-        return invalid(&format!(": repository name ({repository}) must be lowercase"));
+    let (domain, remainder) = split_domain(image);
+    let repository = remainder.split(':').next().unwrap_or_default();
+    if repository.to_lowercase() != repository {
+        return invalid(&format!("invalid reference format: repository name ({repository}) must be lowercase"));
     }
-    let component_ok = |part: &&str| {
-        let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        !part.is_empty()
-            && part.starts_with(letters)
-            && part.ends_with(letters)
-            && part.chars().all(|c| letters(c) || matches!(c, '.' | '_' | '-'))
-    };
-    let tag_ok = |tag: &str| {
-        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        tag.len() <= 128 && tag.starts_with(word) && tag.chars().all(|c| word(c) || matches!(c, '.' | '-'))
-    };
-    if !components.iter().all(component_ok) || tag.is_some_and(|tag| !tag_ok(tag)) {
-        return invalid("");
+    let (name, digest) = remainder.split_once('@').map_or((&*remainder, None), |(name, digest)| (name, Some(digest)));
+    let (path, tag) = name.split_once(':').map_or((name, None), |(path, tag)| (path, Some(tag)));
+    // What is no domain may still be the first part of a path.
+    let named = is_domain(domain) || is_path_component(domain);
+    let well_formed = named && path.split('/').all(is_path_component) && tag.is_none_or(is_tag);
+    if !well_formed || !digest.is_none_or(is_digest) {
+        return invalid("invalid reference format");
     }
-    None
+    let path_length = path.len() + if is_domain(domain) { 0 } else { domain.len() + 1 };
+    if path_length > REPOSITORY_NAME_TOTAL_LENGTH_MAX {
+        let most = REPOSITORY_NAME_TOTAL_LENGTH_MAX;
+        return invalid(&format!("repository name must not be more than {most} characters"));
+    }
+    digest.and_then(wrong_checksum).and_then(invalid)
+}
+
+/// The registry and the rest of a reference (`splitDockerDomain`): what has no registry is Docker Hub's, and one word
+/// alone is one of its library.
+fn split_domain(image: &str) -> (&str, Cow<'_, str>) {
+    let is_named =
+        |first: &str| first == "localhost" || first.contains(['.', ':']) || first.chars().any(char::is_uppercase);
+    let (domain, rest) = match image.split_once('/') {
+        Some((first, rest)) if is_named(first) => (if first == "index.docker.io" { HUB } else { first }, rest),
+        Some(_) | None => (HUB, image),
+    };
+    if domain == HUB && !rest.contains('/') {
+        return (domain, format!("library/{rest}").into());
+    }
+    (domain, rest.into())
+}
+
+const fn is_lower_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
+/// A host, by name or by a bracketed address, and perhaps a port.
+fn is_domain(domain: &str) -> bool {
+    let digits = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some((address, port)) = domain.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let hex = |byte: u8| byte.is_ascii_hexdigit() || byte == b':';
+        return !address.is_empty()
+            && address.bytes().all(hex)
+            && (port.is_empty() || port.strip_prefix(':').is_some_and(digits));
+    }
+    let (host, port) = domain.split_once(':').map_or((domain, None), |(host, port)| (host, Some(port)));
+    let label = |label: &str| {
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        !label.is_empty() && label.bytes().all(word) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    host.split('.').all(label) && port.is_none_or(digits)
+}
+
+/// Lower-case letters and digits, with a dot, one or two underscores, or hyphens between them.
+fn is_path_component(part: &str) -> bool {
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    part.starts_with(letter)
+        && part.ends_with(letter)
+        && part
+            .split(letter)
+            .all(|between| matches!(between, "" | "." | "_" | "__") || between.chars().all(|c| c == '-'))
+}
+
+fn is_tag(tag: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    tag.len() <= 128 && tag.starts_with(word) && tag.chars().all(|c| word(c) || matches!(c, '.' | '-'))
+}
+
+/// An algorithm, a colon and at least 32 hexadecimal digits.
+fn is_digest(digest: &str) -> bool {
+    let Some((algorithm, checksum)) = digest.split_once(':') else { return false };
+    let word = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphabetic()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    algorithm.split(['-', '_', '+', '.']).all(word)
+        && checksum.len() >= 32
+        && checksum.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// What is wrong with a checksum that has the form of one (`opencontainers/go-digest`, `Validate`).
+fn wrong_checksum(digest: &str) -> Option<&'static str> {
+    let (algorithm, checksum) = digest.split_once(':')?;
+    let length = match algorithm {
+        "sha256" => 64,
+        "sha384" => 96,
+        "sha512" => 128,
+        _ => return Some("unsupported digest algorithm"),
+    };
+    if checksum.len() != length {
+        return Some("invalid checksum digest length");
+    }
+    (!checksum.bytes().all(is_lower_hex)).then_some("invalid checksum digest format")
 }
 
 #[cfg(test)]
@@ -301,13 +375,28 @@ mod tests {
 
     #[test]
     fn image_references_are_checked_as_the_kubelet_does() {
-        for image in ["nginx", "nginx:1.27", "registry.test:5000/a/b-c_d:V1", "a/b@sha256:0123", "localhost/x"] {
+        let sum = "0123456789abcdef".repeat(4);
+        for image in ["nginx", "nginx:1.27", "registry.test:5000/a/b-c_d:V1", "localhost/x", "UPPER/x", "a__b/c---d"] {
             assert_eq!(invalid_image_name(image), None, "{image}");
         }
-        let why = invalid_image_name("registry.test/Bad_Name:1").unwrap();
-        assert!(why.ends_with("invalid reference format: repository name (Bad_Name) must be lowercase"), "{why}");
-        for image in ["", "UPPER/", "a//b", "a:b:c", "nginx:", "-x"] {
-            assert!(invalid_image_name(image).is_some(), "{image:?}");
+        for image in [format!("a/b@sha256:{sum}"), "[::1]:5000/x".into(), "a_b.c/x".into(), "host:5000".into()] {
+            assert_eq!(invalid_image_name(&image), None, "{image}");
+        }
+        for (image, why) in [
+            ("registry.test/Bad_Name:1", "invalid reference format: repository name (Bad_Name) must be lowercase"),
+            ("Nginx", "invalid reference format: repository name (library/Nginx) must be lowercase"),
+            ("nginx@sha256:0123", "invalid reference format"),
+            (&format!("nginx@sha256:{}", &sum[1..]), "invalid checksum digest length"),
+            (&format!("nginx@sha256:{}", sum.to_uppercase()), "invalid checksum digest format"),
+            (&format!("nginx@md5:{sum}"), "unsupported digest algorithm"),
+            (&sum, &format!("invalid repository name ({sum}), cannot specify 64-byte hexadecimal strings")),
+            (&"a".repeat(256), "repository name must not be more than 255 characters"),
+        ] {
+            assert_eq!(invalid_image_name(image), Some(format!("couldn't parse image name {image:?}: {why}")));
+        }
+        for image in ["", "UPPER/", "a//b", "a:b:c", "nginx:", "-x", "a..b", "a._b", "a___b", "a.b:x/c", "a@b"] {
+            let why = invalid_image_name(image).unwrap_or_default();
+            assert!(why.ends_with(": invalid reference format"), "{image:?}: {why}");
         }
     }
 

@@ -475,7 +475,9 @@ impl Runtimes {
         let record = machine.record(key, pod);
         let n = record.sandboxes_begun - 1;
         let scripted = record.rule.and_then(|rule| nth(&self.world.pods[rule].sandbox, n as usize));
+        // Without words it is the network that fails, which a pod on the host's network does not ask for.
         let scripted = scripted.and_then(|step| step.error.clone());
+        let scripted = scripted.filter(|error| !(error.is_empty() && pod.spec.host_network));
         if let Some(error) = scripted.or_else(|| self.sandbox_error(node, key, u64::from(n))) {
             let words = if error.is_empty() {
                 "failed to setup network for sandbox: plugin type=\"bridge\" failed (add): no IP addresses available \

@@ -202,7 +202,8 @@ impl Kubelet {
     }
 
     fn pull_succeeded(&mut self, now: SimTime, pull: Pull, size: i64, out: &mut Outbox<Message>) {
-        self.images.back_off.remove(&(pull.key, pull.image));
+        // What failed before is not forgiven by a pull that works, only by time (`backOff.GC`).
+        self.images.back_off.retain(|_, failed| !failed.back_off.has_expired(now));
         if self.turn(pull.key) != pull.turn {
             return;
         }

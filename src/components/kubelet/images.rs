@@ -47,12 +47,16 @@ pub(super) struct ImageManager {
     /// Pulls under way: one, or as many as are allowed.
     pulling: Vec<Pull>,
     limit: TokenBucket,
+    /// How many pulls were asked for.
+    asked: u32,
     back_off: FastMap<(PodKey, Name), Failed>,
 }
 
 /// A pull that a container start waits for.
 #[derive(Debug, Clone, Copy)]
 struct Pull {
+    /// Its number: one image may be pulled for several pods at a time.
+    number: u32,
     key: PodKey,
     turn: u32,
     image: Name,
@@ -74,6 +78,7 @@ impl ImageManager {
             queue: VecDeque::new(),
             pulling: Vec::new(),
             limit: TokenBucket::new(config.registry_pull_qps, config.registry_burst),
+            asked: 0,
             back_off: FastMap::default(),
         }
     }
@@ -158,7 +163,9 @@ impl Kubelet {
         }
         let text = format!("Pulling image {:?}", image.as_str());
         self.tell_container(now, key, container, EventType::Normal, "Pulling", text, out);
-        let pull = Pull { key, turn: self.turn(key), image, asked_at: now, began_at: now };
+        self.images.asked += 1;
+        let number = self.images.asked;
+        let pull = Pull { number, key, turn: self.turn(key), image, asked_at: now, began_at: now };
         self.images.queue.push_back(pull);
         self.pull_next(now, out);
     }
@@ -181,17 +188,17 @@ impl Kubelet {
             let (key, image) = (pull.key, pull.image);
             let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream.part("pull"));
             let delay = self.latency(|profile| &profile.sync_step, now, stream);
-            self.call_runtime(delay, CriCall::PullImage { key, image }, PendingCri::Pull { image }, out);
+            self.call_runtime(delay, CriCall::PullImage { key, image }, PendingCri::Pull { number: pull.number }, out);
         }
     }
 
     /// A pull has ended.
-    pub(super) fn pulled(&mut self, now: SimTime, image: Name, result: CriResult, out: &mut Outbox<Message>) {
-        let Some(place) = self.images.pulling.iter().position(|pull| pull.image == image) else { return };
+    pub(super) fn pulled(&mut self, now: SimTime, number: u32, result: CriResult, out: &mut Outbox<Message>) {
+        let Some(place) = self.images.pulling.iter().position(|pull| pull.number == number) else { return };
         let pull = self.images.pulling.remove(place);
         match result {
             Ok(CriReply::Image { size, user }) => {
-                self.images.users.insert(image, user);
+                self.images.users.insert(pull.image, user);
                 self.pull_succeeded(now, pull, size, out);
             }
             Ok(_) => unreachable!("PullImage answers with an image"),

@@ -298,7 +298,7 @@ enum PendingCri {
     /// By a probe or a hook.
     Handler(u32),
     /// By the image puller.
-    Pull { image: Name },
+    Pull { number: u32 },
     /// By nobody but the pod itself, which nobody knows.
     Orphan { key: PodKey },
     /// By nobody: what it came to does not matter.
@@ -667,7 +667,7 @@ impl Kubelet {
             Some(PendingCri::Step { key, turn }) => self.step_answered(now, key, turn, result, out),
             Some(PendingCri::Stop { key, turn, container }) => self.stopped(now, key, turn, container, result, out),
             Some(PendingCri::Handler(run)) => self.handler_answered(now, run, result, out),
-            Some(PendingCri::Pull { image }) => self.pulled(now, image, result, out),
+            Some(PendingCri::Pull { number }) => self.pulled(now, number, result, out),
             Some(PendingCri::Orphan { key }) => self.orphan_stopped(now, key, out),
             Some(PendingCri::Nobody) | None => {}
         }

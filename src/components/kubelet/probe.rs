@@ -490,7 +490,7 @@ impl Kubelet {
                 self.tell_container(now, key, container, EventType::Warning, "ProbeWarning", text, out);
                 Verdict::Success
             }
-            HandlerOutcome::Failure(text) => {
+            HandlerOutcome::Failure(text) | HandlerOutcome::Exited { output: text, .. } => {
                 let text = format!("{kind} probe failed: {text}");
                 self.tell_container(now, key, container, EventType::Warning, "Unhealthy", text, out);
                 Verdict::Failure

@@ -61,6 +61,21 @@ fn a_kubelet_refuses_what_its_node_cannot_be() {
 }
 
 #[test]
+fn of_a_critical_pod_lacking_room_and_more_only_the_rest_is_told() {
+    let spec = |class: &str| {
+        pod(&format!(
+            "{{nodeName: node-1, {class}nodeSelector: {{nope: '1'}}, \
+             containers: [{{name: a, image: nginx, resources: {{requests: {{cpu: '100'}}}}}}]}}"
+        ))
+    };
+    for (class, reason) in [("priorityClassName: system-node-critical, ", "NodeAffinity"), ("", "OutOfcpu")] {
+        let simulation = at(30, &spec(class));
+        let status = &simulation.pod("default", "web").expect("it was created").status;
+        assert_eq!(status.reason.as_str(), reason, "{class}");
+    }
+}
+
+#[test]
 fn secrets_for_pulling_that_are_missing_are_told_and_nothing_else_happens() {
     let simulation = at(30, &pod("{imagePullSecrets: [{name: a}, {name: b}], containers: [{name: a, image: nginx}]}"));
     let text = "Unable to retrieve some image pull secrets (a, b); attempting to pull the image may not succeed.";

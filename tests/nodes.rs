@@ -76,6 +76,17 @@ fn of_a_critical_pod_lacking_room_and_more_only_the_rest_is_told() {
 }
 
 #[test]
+fn a_container_lacks_its_environment_before_it_runs_as_root() {
+    let simulation = at(
+        30,
+        &pod("{containers: [{name: a, image: nginx, securityContext: {runAsNonRoot: true, runAsUser: 0}, \
+              envFrom: [{configMapRef: {name: none}}]}]}"),
+    );
+    let text = "Error: configmap \"none\" not found".to_owned();
+    assert!(told(&simulation, "web").contains(&(Name::new("Failed"), text)));
+}
+
+#[test]
 fn secrets_for_pulling_that_are_missing_are_told_and_nothing_else_happens() {
     let simulation = at(30, &pod("{imagePullSecrets: [{name: a}, {name: b}], containers: [{name: a, image: nginx}]}"));
     let text = "Unable to retrieve some image pull secrets (a, b); attempting to pull the image may not succeed.";

@@ -243,6 +243,8 @@ impl Kubelet {
         if !target.is_empty() && self.pods.get(&key).is_none_or(|state| state.runtime.newest(target).is_none()) {
             return Err(format!("unable to find target container {target}").into());
         }
+        let env = self.environment(key, pod, container)?;
+        let mounts = Self::mounts(key, pod, container, &env)?;
         let of_image = || self.images.users.get(&container.image).copied().unwrap_or(0);
         if container.run_as_non_root && container.run_as_user.unwrap_or_else(of_image) == 0 {
             let meta = &pod.meta;
@@ -254,8 +256,6 @@ impl Kubelet {
             };
             return Err(format!("{why} (pod: \"{who}\", container: {})", container.name).into());
         }
-        let env = self.environment(key, pod, container)?;
-        let mounts = Self::mounts(key, pod, container, &env)?;
         let one = |word: &Text| if word.contains('$') { expand(word, &env) } else { word.clone() };
         let expanded = |words: &[Text]| words.iter().map(one).collect();
         Ok(ContainerConfig {

@@ -1,11 +1,14 @@
 //! Stories of nodes: what a kubelet refuses, what it misses, what it removes, and what its lease says.
 
 use podsim::api::{ContainerState, Kind, Name, Object};
+use podsim::components::message::NodeIndex;
 use podsim::engine::{SimDuration, SimTime};
 use podsim::scenario::Scenario;
 use podsim::simulation::Simulation;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+const FIRST: NodeIndex = NodeIndex(0);
 
 fn simulation(scenario: &str, pods: &str) -> Simulation {
     let files = BTreeMap::from([("s.ron", scenario), ("pods.yaml", pods)]);
@@ -126,15 +129,25 @@ fn nothing_is_left_of_a_finished_pod_a_minute_after_it_was_deleted() {
     let scenario = r#"(duration: "10m", nodes: [Pool()], manifests: [File("pods.yaml")],
                        actions: [(at: "30s", do: Delete(object: "pod/web"))])"#;
     let mut simulation = simulation(scenario, &pod(spec));
-    let left = |simulation: &Simulation| {
-        let machine = simulation.cluster().runtimes().machine(podsim::components::message::NodeIndex(0));
-        machine.snapshots().len()
-    };
+    let left = |simulation: &Simulation| simulation.cluster().runtimes().machine(FIRST).snapshots().len();
     simulation.run_until(SimTime::from_secs(29));
     assert_eq!(left(&simulation), 1);
     simulation.run_until(SimTime::from_secs(32));
     assert_eq!((left(&simulation), simulation.pod("default", "web").is_some()), (1, false));
     simulation.run_until(SimTime::from_secs(95));
+    assert_eq!(left(&simulation), 0);
+}
+
+#[test]
+fn nothing_is_left_of_pods_that_were_deleted_by_force_while_the_kubelet_was_down() {
+    let scenario = r#"(duration: "10m", nodes: [Pool()], manifests: [File("pods.yaml")], actions: [
+        (at: "30s", do: KillKubelet(node: "node-1")), (at: "32s", do: Delete(object: "pod/web", force: true)),
+        (at: "40s", do: StartKubelet(node: "node-1"))])"#;
+    let mut simulation = simulation(scenario, &pod("{containers: [{name: a, image: nginx}]}"));
+    let left = |simulation: &Simulation| simulation.cluster().runtimes().machine(FIRST).snapshots().len();
+    simulation.run_until(SimTime::from_secs(39));
+    assert_eq!(left(&simulation), 1);
+    simulation.run_until(SimTime::from_secs(90));
     assert_eq!(left(&simulation), 0);
 }
 

@@ -646,7 +646,7 @@ impl Kubelet {
             return;
         }
         let key = pod.key;
-        let Some(state) = self.pods.get_mut(&key) else { return self.unclaimed_changed(&pod) };
+        let Some(state) = self.pods.get_mut(&key) else { return self.unclaimed_changed(now, &pod, out) };
         state.runtime = pod;
         self.pleg.changed.insert(key);
         self.wake_probes(now, key, out);

@@ -152,6 +152,19 @@ fn nothing_is_left_of_pods_that_were_deleted_by_force_while_the_kubelet_was_down
 }
 
 #[test]
+fn what_runs_of_a_pod_that_is_refused_after_a_restart_is_killed() {
+    let scenario = r#"(duration: "10m", nodes: [Pool(labels: {"disk": "ssd"})], manifests: [File("pods.yaml")], actions: [
+        (at: "20s", do: Label(object: "node/node-1", set: {"disk": Some("hdd")})),
+        (at: "30s", do: RestartKubelet(node: "node-1"))])"#;
+    let mut simulation =
+        simulation(scenario, &pod("{nodeSelector: {disk: ssd}, containers: [{name: a, image: nginx}]}"));
+    simulation.run_until(SimTime::from_secs(60));
+    assert_eq!(simulation.pod("default", "web").map(|pod| pod.status.reason), Some(Name::new("NodeAffinity")));
+    let left = simulation.cluster().runtimes().machine(FIRST).snapshots();
+    assert!(left.iter().all(|pod| !pod.anything_runs() && pod.ready_sandbox().is_none()));
+}
+
+#[test]
 fn leases_are_renewed_every_ten_seconds_until_their_kubelet_dies() {
     let scenario = r#"(duration: "10m", nodes: [Pool()], actions: [(at: "2m", do: KillKubelet(node: "node-1"))])"#;
     let mut simulation = simulation(scenario, "");

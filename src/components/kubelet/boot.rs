@@ -36,9 +36,10 @@ enum Fate {
 }
 
 impl Unclaimed {
-    /// What the runtime has of a pod that the kubelet has stopped and forgotten.
-    pub(super) const fn left_over(runtime: Arc<RuntimePod>) -> Self {
-        Self { runtime, fate: Fate::LeftOver }
+    /// What the runtime has of a pod that the kubelet has forgotten, stopped or not.
+    pub(super) fn forgotten(runtime: Arc<RuntimePod>) -> Self {
+        let fate = if runtime.anything_runs() { Fate::Found } else { Fate::LeftOver };
+        Self { runtime, fate }
     }
 
     /// Whether the kubelet knew it, and has stopped it.
@@ -172,18 +173,20 @@ impl Kubelet {
         self.unclaimed.remove(&key);
     }
 
-    /// Kills what runs of pods that nobody knows, with the shortest grace (`HandlePodCleanups`).
+    /// Kills what runs of pods that no worker knows, with the shortest grace (`HandlePodCleanups`): those that nobody
+    /// knows, and those that were refused when the kubelet met them again.
     pub(super) fn kill_unclaimed(&mut self, now: SimTime, out: &mut Outbox<Message>) {
-        let orphans: Vec<(PodKey, Arc<RuntimePod>)> = self
-            .unclaimed
-            .iter_mut()
-            .filter(|(_, found)| found.fate == Fate::Found)
-            .map(|(key, found)| {
-                found.fate = Fate::Doomed;
-                (*key, found.runtime.clone())
-            })
-            .collect();
-        for (key, runtime) in orphans {
+        let orphans = self.unclaimed.iter_mut().filter(|(_, found)| found.fate == Fate::Found).map(|(key, found)| {
+            found.fate = Fate::Doomed;
+            (*key, found.runtime.clone())
+        });
+        let refused = |state: &PodState| state.worker.is_none() && !state.is_active() && state.runtime.anything_runs();
+        let refused = self.pods.iter_mut().filter(|(_, state)| !state.doomed && refused(state)).map(|(key, state)| {
+            state.doomed = true;
+            (*key, state.runtime.clone())
+        });
+        let doomed: Vec<(PodKey, Arc<RuntimePod>)> = orphans.chain(refused).collect();
+        for (key, runtime) in doomed {
             let running = runtime.containers.iter().filter(|instance| instance.state == InstanceState::Running);
             let timeout = SimDuration::from_secs(config::MINIMUM_GRACE as u64);
             for instance in running {
@@ -201,6 +204,17 @@ impl Kubelet {
         if found.fate == Fate::Doomed && !found.runtime.anything_runs() {
             found.fate = Fate::Buried;
             self.bury(now, key, out);
+        }
+    }
+
+    /// A container of a pod that was refused may have been the last to stop: then its sandbox stops, too. The rest is
+    /// the garbage collector's, once the pod is gone.
+    pub(super) fn refused_stopped(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let Some(state) = self.pods.get_mut(&key).filter(|state| !state.runtime.anything_runs()) else { return };
+        state.doomed = false;
+        if let Some(sandbox) = state.runtime.ready_sandbox().map(|sandbox| sandbox.id) {
+            let step = self.latency(|profile| &profile.runtime_call, now, self.stream);
+            self.call_runtime(step, CriCall::StopPodSandbox { key, sandbox }, PendingCri::Nobody, out);
         }
     }
 

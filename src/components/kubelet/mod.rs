@@ -436,6 +436,8 @@ struct PodState {
     crash_back_off: Vec<(StreamKey, BackOff)>,
     /// When the kubelet was told of it.
     added_at: SimTime,
+    /// Whether it was refused with containers that run, and these are being killed.
+    doomed: bool,
 }
 
 impl PodState {
@@ -459,6 +461,7 @@ impl PodState {
             start_errors: Vec::new(),
             crash_back_off: Vec::new(),
             added_at: SimTime::ZERO,
+            doomed: false,
         }
     }
 
@@ -648,6 +651,9 @@ impl Kubelet {
         let key = pod.key;
         let Some(state) = self.pods.get_mut(&key) else { return self.unclaimed_changed(now, &pod, out) };
         state.runtime = pod;
+        if state.doomed {
+            self.refused_stopped(now, key, out);
+        }
         self.pleg.changed.insert(key);
         self.wake_probes(now, key, out);
         self.want_relist(now, out);

@@ -158,6 +158,9 @@ impl Kubelet {
         self.claim(key, &mut state);
         self.pods.insert(key, Box::new(state));
         if !pod.meta.is_terminating() && !pod.is_terminal() && !self.admit(now, key, out) {
+            if self.pods.get(&key).is_some_and(|state| state.runtime.anything_runs()) {
+                self.want_housekeeping(now, out);
+            }
             return;
         }
         let from = self.admitting_until.max(now);

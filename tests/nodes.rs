@@ -165,6 +165,32 @@ fn what_runs_of_a_pod_that_is_refused_after_a_restart_is_killed() {
 }
 
 #[test]
+fn pulls_of_one_image_at_a_time_have_each_its_own_result() {
+    let scenario = r#"(duration: "10m", manifests: [File("pods.yaml")],
+        nodes: [Pool(kubelet: (serialize_image_pulls: false, max_parallel_image_pulls: Some(2)))],
+        actions: [(at: "2s", do: Create(Inline("{apiVersion: v1, kind: Pod, metadata: {name: late}, spec: {containers:
+                                               [{name: a, image: 'registry.test/app:1'}]}}")))],
+        images: {"registry.test/app:1": Image(pulls: [(duration: Some("10s")), (result: NotFound, duration: Some("3s")),
+                                                      (duration: Some("1m"))])})"#;
+    let mut simulation = simulation(scenario, &pod("{containers: [{name: a, image: 'registry.test/app:1'}]}"));
+    simulation.run_until(SimTime::from_secs(14));
+    let failed = |name| told(&simulation, name).iter().any(|(reason, _)| *reason == "Failed");
+    assert!(failed("late") && !failed("web"));
+    assert!(simulation.pod("default", "web").is_some_and(|pod| pod.is_ready()));
+}
+
+#[test]
+fn pods_on_the_network_of_their_node_need_no_network_plugin() {
+    let scenario = r#"(duration: "10m", nodes: [Pool()], actions: [(at: "20s", do: Create(File("pods.yaml")))],
+        faults: [(fault: NetworkNotReady, on: (nodes: "node-1"), at: "10s", lasts: "5m"),
+                 (fault: SandboxFailure(), on: (nodes: "node-1"), at: "10s", lasts: "5m")])"#;
+    let spec = "{hostNetwork: true, tolerations: [{operator: Exists}], containers: [{name: a, image: nginx}]}";
+    let mut simulation = simulation(scenario, &pod(spec));
+    simulation.run_until(SimTime::from_secs(40));
+    assert!(simulation.pod("default", "web").is_some_and(|pod| pod.is_ready()), "{:?}", told(&simulation, "web"));
+}
+
+#[test]
 fn leases_are_renewed_every_ten_seconds_until_their_kubelet_dies() {
     let scenario = r#"(duration: "10m", nodes: [Pool()], actions: [(at: "2m", do: KillKubelet(node: "node-1"))])"#;
     let mut simulation = simulation(scenario, "");

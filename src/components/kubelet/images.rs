@@ -380,6 +380,12 @@ fn wrong_checksum(digest: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{Node, WallClock, WallTime};
+    use crate::components::kubelet::KubeletSetup;
+    use crate::components::message::NodeIndex;
+    use crate::engine::Draws;
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
 
     #[test]
     fn image_references_are_checked_as_the_kubelet_does() {
@@ -405,6 +411,43 @@ mod tests {
         for image in ["", "UPPER/", "a//b", "a:b:c", "nginx:", "-x", "a..b", "a._b", "a___b", "a.b:x/c", "a@b"] {
             let why = invalid_image_name(image).unwrap_or_default();
             assert!(why.ends_with(": invalid reference format"), "{image:?}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_pull_that_works_forgives_nothing_that_failed_within_ten_minutes() {
+        let mut kubelet = Kubelet::new(KubeletSetup {
+            node: NodeIndex(0),
+            name: Name::new("node-1"),
+            address: Ipv4Addr::LOCALHOST,
+            config: Arc::default(),
+            profile: Arc::default(),
+            clock: WallClock::starting_at(WallTime::from_unix_nanos(0)),
+            draws: Draws::new(1),
+            every_probe: false,
+            template: Arc::new(Node::default()),
+        });
+        let (key, image) = (PodKey::of_static(1), Name::new("nginx"));
+        let pull = Pull { number: 1, key, turn: 0, image, asked_at: SimTime::ZERO, began_at: SimTime::ZERO };
+        let mut out = Outbox::new();
+        let delay = |kubelet: &Kubelet| kubelet.images.back_off.get(&(key, image)).map(|failed| failed.back_off.delay);
+        // (the time, whether it works, the delay afterwards), in seconds
+        for (secs, works, expected) in [
+            (0, false, Some(10)),
+            (20, false, Some(20)),
+            (50, true, Some(20)),
+            (100, false, Some(40)),
+            (700, true, Some(40)),
+            (701, true, None),
+            (702, false, Some(10)),
+        ] {
+            let now = SimTime::from_secs(secs);
+            if works {
+                kubelet.pull_succeeded(now, pull, 1, &mut out);
+            } else {
+                kubelet.pull_failed(now, pull, "no", &mut out);
+            }
+            assert_eq!(delay(&kubelet), expected.map(SimDuration::from_secs), "after {secs} s");
         }
     }
 

@@ -180,6 +180,28 @@ fn pulls_of_one_image_at_a_time_have_each_its_own_result() {
 }
 
 #[test]
+fn each_sync_of_a_pod_that_runs_tells_what_it_lacks() {
+    let scenario = r#"(duration: "10m", nodes: [Pool()], manifests: [File("pods.yaml")], actions: [
+        (at: "30s", do: Delete(object: "secret/there"))],
+        faults: [(fault: NetworkNotReady, on: (nodes: "node-1"), at: "2m", lasts: "2m")])"#;
+    let pods = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: there}}\n---\n{}",
+        pod("{imagePullSecrets: [{name: there}], containers: [{name: a, image: nginx}]}")
+    );
+    let mut simulation = simulation(scenario, &pods);
+    let count = |simulation: &Simulation, reason: &str| {
+        told(simulation, "web").iter().filter(|(told, _)| *told == reason).count()
+    };
+    simulation.run_until(SimTime::from_secs(25));
+    assert_eq!(count(&simulation, "FailedToRetrieveImagePullSecret"), 0);
+    simulation.run_until(SimTime::from_secs(120));
+    assert_eq!(count(&simulation, "FailedToRetrieveImagePullSecret"), 1);
+    assert_eq!(count(&simulation, "NetworkNotReady"), 0);
+    simulation.run_until(SimTime::from_secs(220));
+    assert_eq!(count(&simulation, "NetworkNotReady"), 1);
+}
+
+#[test]
 fn pods_on_the_network_of_their_node_need_no_network_plugin() {
     let scenario = r#"(duration: "10m", nodes: [Pool()], actions: [(at: "20s", do: Create(File("pods.yaml")))],
         faults: [(fault: NetworkNotReady, on: (nodes: "node-1"), at: "10s", lasts: "5m"),

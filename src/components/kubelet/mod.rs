@@ -639,7 +639,7 @@ impl Kubelet {
             Object::Pod(pod) if static_pods::is_mirror(&pod) => self.mirror_changed(now, change.kind, pod, out),
             Object::Pod(pod) => self.pod_changed(now, change.kind, pod, out),
             Object::Node(node) => self.node_watched(now, (change.kind != ChangeKind::Deleted).then_some(node), out),
-            object => self.object_changed(change.kind == ChangeKind::Deleted, &object),
+            object => self.object_changed(now, change.kind == ChangeKind::Deleted, &object, out),
         }
     }
 

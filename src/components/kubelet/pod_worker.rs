@@ -388,7 +388,9 @@ impl Kubelet {
     fn sync_would_change_nothing(&self, key: PodKey) -> bool {
         let Some(state) = self.pods.get(&key) else { return true };
         let Some(tracked) = &state.status else { return false };
-        tracked.status.is_ready() && state.start_errors.is_empty() && state.pod.spec.active_deadline.is_none()
+        let spec = &state.pod.spec;
+        let settled = tracked.status.is_ready() && state.start_errors.is_empty() && spec.active_deadline.is_none();
+        settled && !self.lacks_pull_secrets(&state.pod) && !self.lacks_network(&state.pod)
     }
 
     /// A periodic sync has something to do: it comes when it would have come if none had been skipped.
@@ -403,6 +405,12 @@ impl Kubelet {
             worker.requeued_for = Some(due);
             out.after(due.since(now), self.message(KubeletMessage::WorkQueueTick { key, due }));
         }
+    }
+
+    /// The periodic syncs of some pods have something to do from now on.
+    pub(super) fn sync_all_in_time(&mut self, now: SimTime, which: impl Fn(&Pod) -> bool, out: &mut Outbox<Message>) {
+        let keys: Vec<PodKey> = self.pods.iter().filter(|(_, state)| which(&state.pod)).map(|(key, _)| *key).collect();
+        keys.into_iter().for_each(|key| self.sync_in_time(now, key, out));
     }
 
     /// The sync loop's tick finds a pod in the work queue.

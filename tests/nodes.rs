@@ -202,6 +202,15 @@ fn each_sync_of_a_pod_that_runs_tells_what_it_lacks() {
 }
 
 #[test]
+fn images_of_volumes_are_looked_for_by_each_sync() {
+    let spec = "{volumes: [{name: v, image: {reference: 'registry.test/data:1', pullPolicy: Always}}],
+                 containers: [{name: a, image: nginx, volumeMounts: [{name: v, mountPath: /v}]}]}";
+    let simulation = at(200, &pod(spec));
+    let pulling = simulation.events().find(|event| event.reason == "Pulling").expect("the image is pulled");
+    assert!(pulling.count >= 3, "{}", pulling.count);
+}
+
+#[test]
 fn pods_on_the_network_of_their_node_need_no_network_plugin() {
     let scenario = r#"(duration: "10m", nodes: [Pool()], actions: [(at: "20s", do: Create(File("pods.yaml")))],
         faults: [(fault: NetworkNotReady, on: (nodes: "node-1"), at: "10s", lasts: "5m"),

@@ -4,6 +4,7 @@
 //! meanwhile collapse into one. Before it begins it waits until the runtime was looked at after it last ended.
 
 use super::config::{BACK_OFF_PERIOD, NETWORK_BACK_OFF, SYNC_TICK};
+use super::image_volumes::has_image_volumes;
 use super::status_manager::has_pod_initialized;
 use super::sync_pod::{SyncEnd, SyncPod};
 use super::termination::PodKill;
@@ -390,7 +391,8 @@ impl Kubelet {
         let Some(tracked) = &state.status else { return false };
         let spec = &state.pod.spec;
         let settled = tracked.status.is_ready() && state.start_errors.is_empty() && spec.active_deadline.is_none();
-        settled && !self.lacks_pull_secrets(&state.pod) && !self.lacks_network(&state.pod)
+        let pod = &state.pod;
+        settled && !self.lacks_pull_secrets(pod) && !self.lacks_network(pod) && !has_image_volumes(pod)
     }
 
     /// A periodic sync has something to do: it comes when it would have come if none had been skipped.

@@ -153,7 +153,8 @@ fn nothing_is_left_of_pods_that_were_deleted_by_force_while_the_kubelet_was_down
 
 #[test]
 fn what_runs_of_a_pod_that_is_refused_after_a_restart_is_killed() {
-    let scenario = r#"(duration: "10m", nodes: [Pool(labels: {"disk": "ssd"})], manifests: [File("pods.yaml")], actions: [
+    let scenario = r#"(duration: "10m", nodes: [Pool(labels: {"disk": "ssd"})], manifests: [File("pods.yaml")],
+        actions: [
         (at: "20s", do: Label(object: "node/node-1", set: {"disk": Some("hdd")})),
         (at: "30s", do: RestartKubelet(node: "node-1"))])"#;
     let mut simulation =

@@ -73,7 +73,7 @@ impl Kubelet {
 
     /// What the predicates say.
     fn misfit(&self, key: PodKey, pod: &Pod) -> Option<Refusal> {
-        // Of a critical pod only the rest is told, if there is any: room might have been made (`HandleAdmissionFailure`).
+        // Of a critical pod only the rest is told, if any: room might have been made (`HandleAdmissionFailure`).
         if is_critical(key, pod)
             && let Some(refusal) = self.misplaced(key, pod)
         {

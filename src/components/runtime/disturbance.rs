@@ -396,7 +396,7 @@ impl Runtimes {
         }
         self.striking(node, key).find_map(|(found, record)| match &found.kind {
             FaultKind::SandboxFailure(SandboxFailure { percent, error }) => {
-                // What has no words of its own is the network's, and for a pod on the host's network no plugin is called.
+                // Without words it is the network's, and on the host's network no plugin is called.
                 let meets = !(error.is_empty() && on_host(record));
                 let stream = record.stream.part("sandbox");
                 (meets && found.happens(self.draws, *percent, stream, n)).then(|| error.clone())

@@ -1,11 +1,14 @@
 //! Stories of nodes: what a kubelet refuses, what it misses, what it removes, and what its lease says.
 
 use podsim::api::{ContainerState, Kind, Name, Object};
+use podsim::components::message::NodeIndex;
 use podsim::engine::{SimDuration, SimTime};
 use podsim::scenario::Scenario;
 use podsim::simulation::Simulation;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+const FIRST: NodeIndex = NodeIndex(0);
 
 fn simulation(scenario: &str, pods: &str) -> Simulation {
     let files = BTreeMap::from([("s.ron", scenario), ("pods.yaml", pods)]);
@@ -61,6 +64,32 @@ fn a_kubelet_refuses_what_its_node_cannot_be() {
 }
 
 #[test]
+fn of_a_critical_pod_lacking_room_and_more_only_the_rest_is_told() {
+    let spec = |class: &str| {
+        pod(&format!(
+            "{{nodeName: node-1, {class}nodeSelector: {{nope: '1'}}, \
+             containers: [{{name: a, image: nginx, resources: {{requests: {{cpu: '100'}}}}}}]}}"
+        ))
+    };
+    for (class, reason) in [("priorityClassName: system-node-critical, ", "NodeAffinity"), ("", "OutOfcpu")] {
+        let simulation = at(30, &spec(class));
+        let status = &simulation.pod("default", "web").expect("it was created").status;
+        assert_eq!(status.reason.as_str(), reason, "{class}");
+    }
+}
+
+#[test]
+fn a_container_lacks_its_environment_before_it_runs_as_root() {
+    let simulation = at(
+        30,
+        &pod("{containers: [{name: a, image: nginx, securityContext: {runAsNonRoot: true, runAsUser: 0}, \
+              envFrom: [{configMapRef: {name: none}}]}]}"),
+    );
+    let text = "Error: configmap \"none\" not found".to_owned();
+    assert!(told(&simulation, "web").contains(&(Name::new("Failed"), text)));
+}
+
+#[test]
 fn secrets_for_pulling_that_are_missing_are_told_and_nothing_else_happens() {
     let simulation = at(30, &pod("{imagePullSecrets: [{name: a}, {name: b}], containers: [{name: a, image: nginx}]}"));
     let text = "Unable to retrieve some image pull secrets (a, b); attempting to pull the image may not succeed.";
@@ -100,16 +129,97 @@ fn nothing_is_left_of_a_finished_pod_a_minute_after_it_was_deleted() {
     let scenario = r#"(duration: "10m", nodes: [Pool()], manifests: [File("pods.yaml")],
                        actions: [(at: "30s", do: Delete(object: "pod/web"))])"#;
     let mut simulation = simulation(scenario, &pod(spec));
-    let left = |simulation: &Simulation| {
-        let machine = simulation.cluster().runtimes().machine(podsim::components::message::NodeIndex(0));
-        machine.snapshots().len()
-    };
+    let left = |simulation: &Simulation| simulation.cluster().runtimes().machine(FIRST).snapshots().len();
     simulation.run_until(SimTime::from_secs(29));
     assert_eq!(left(&simulation), 1);
     simulation.run_until(SimTime::from_secs(32));
     assert_eq!((left(&simulation), simulation.pod("default", "web").is_some()), (1, false));
     simulation.run_until(SimTime::from_secs(95));
     assert_eq!(left(&simulation), 0);
+}
+
+#[test]
+fn nothing_is_left_of_pods_that_were_deleted_by_force_while_the_kubelet_was_down() {
+    let scenario = r#"(duration: "10m", nodes: [Pool()], manifests: [File("pods.yaml")], actions: [
+        (at: "30s", do: KillKubelet(node: "node-1")), (at: "32s", do: Delete(object: "pod/web", force: true)),
+        (at: "40s", do: StartKubelet(node: "node-1"))])"#;
+    let mut simulation = simulation(scenario, &pod("{containers: [{name: a, image: nginx}]}"));
+    let left = |simulation: &Simulation| simulation.cluster().runtimes().machine(FIRST).snapshots().len();
+    simulation.run_until(SimTime::from_secs(39));
+    assert_eq!(left(&simulation), 1);
+    simulation.run_until(SimTime::from_secs(90));
+    assert_eq!(left(&simulation), 0);
+}
+
+#[test]
+fn what_runs_of_a_pod_that_is_refused_after_a_restart_is_killed() {
+    let scenario = r#"(duration: "10m", nodes: [Pool(labels: {"disk": "ssd"})], manifests: [File("pods.yaml")],
+        actions: [
+        (at: "20s", do: Label(object: "node/node-1", set: {"disk": Some("hdd")})),
+        (at: "30s", do: RestartKubelet(node: "node-1"))])"#;
+    let mut simulation =
+        simulation(scenario, &pod("{nodeSelector: {disk: ssd}, containers: [{name: a, image: nginx}]}"));
+    simulation.run_until(SimTime::from_secs(60));
+    assert_eq!(simulation.pod("default", "web").map(|pod| pod.status.reason), Some(Name::new("NodeAffinity")));
+    let left = simulation.cluster().runtimes().machine(FIRST).snapshots();
+    assert!(left.iter().all(|pod| !pod.anything_runs() && pod.ready_sandbox().is_none()));
+}
+
+#[test]
+fn pulls_of_one_image_at_a_time_have_each_its_own_result() {
+    let scenario = r#"(duration: "10m", manifests: [File("pods.yaml")],
+        nodes: [Pool(kubelet: (serialize_image_pulls: false, max_parallel_image_pulls: Some(2)))],
+        actions: [(at: "2s", do: Create(Inline("{apiVersion: v1, kind: Pod, metadata: {name: late}, spec: {containers:
+                                               [{name: a, image: 'registry.test/app:1'}]}}")))],
+        images: {"registry.test/app:1": Image(pulls: [(duration: Some("10s")), (result: NotFound, duration: Some("3s")),
+                                                      (duration: Some("1m"))])})"#;
+    let mut simulation = simulation(scenario, &pod("{containers: [{name: a, image: 'registry.test/app:1'}]}"));
+    simulation.run_until(SimTime::from_secs(14));
+    let failed = |name| told(&simulation, name).iter().any(|(reason, _)| *reason == "Failed");
+    assert!(failed("late") && !failed("web"));
+    assert!(simulation.pod("default", "web").is_some_and(|pod| pod.is_ready()));
+}
+
+#[test]
+fn each_sync_of_a_pod_that_runs_tells_what_it_lacks() {
+    let scenario = r#"(duration: "10m", nodes: [Pool()], manifests: [File("pods.yaml")], actions: [
+        (at: "30s", do: Delete(object: "secret/there"))],
+        faults: [(fault: NetworkNotReady, on: (nodes: "node-1"), at: "2m", lasts: "2m")])"#;
+    let pods = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: there}}\n---\n{}",
+        pod("{imagePullSecrets: [{name: there}], containers: [{name: a, image: nginx}]}")
+    );
+    let mut simulation = simulation(scenario, &pods);
+    let count = |simulation: &Simulation, reason: &str| {
+        told(simulation, "web").iter().filter(|(told, _)| *told == reason).count()
+    };
+    simulation.run_until(SimTime::from_secs(25));
+    assert_eq!(count(&simulation, "FailedToRetrieveImagePullSecret"), 0);
+    simulation.run_until(SimTime::from_secs(120));
+    assert_eq!(count(&simulation, "FailedToRetrieveImagePullSecret"), 1);
+    assert_eq!(count(&simulation, "NetworkNotReady"), 0);
+    simulation.run_until(SimTime::from_secs(220));
+    assert_eq!(count(&simulation, "NetworkNotReady"), 1);
+}
+
+#[test]
+fn images_of_volumes_are_looked_for_by_each_sync() {
+    let spec = "{volumes: [{name: v, image: {reference: 'registry.test/data:1', pullPolicy: Always}}],
+                 containers: [{name: a, image: nginx, volumeMounts: [{name: v, mountPath: /v}]}]}";
+    let simulation = at(200, &pod(spec));
+    let pulling = simulation.events().find(|event| event.reason == "Pulling").expect("the image is pulled");
+    assert!(pulling.count >= 3, "{}", pulling.count);
+}
+
+#[test]
+fn pods_on_the_network_of_their_node_need_no_network_plugin() {
+    let scenario = r#"(duration: "10m", nodes: [Pool()], actions: [(at: "20s", do: Create(File("pods.yaml")))],
+        faults: [(fault: NetworkNotReady, on: (nodes: "node-1"), at: "10s", lasts: "5m"),
+                 (fault: SandboxFailure(), on: (nodes: "node-1"), at: "10s", lasts: "5m")])"#;
+    let spec = "{hostNetwork: true, tolerations: [{operator: Exists}], containers: [{name: a, image: nginx}]}";
+    let mut simulation = simulation(scenario, &pod(spec));
+    simulation.run_until(SimTime::from_secs(40));
+    assert!(simulation.pod("default", "web").is_some_and(|pod| pod.is_ready()), "{:?}", told(&simulation, "web"));
 }
 
 #[test]

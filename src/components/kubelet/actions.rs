@@ -29,13 +29,6 @@ pub struct PodActions {
     pub start: Vec<usize>,
 }
 
-impl PodActions {
-    /// Whether any container is to be started.
-    pub const fn starts_any(&self) -> bool {
-        !(self.start_ephemeral.is_empty() && self.start_init.is_empty() && self.start.is_empty())
-    }
-}
-
 /// One container to be killed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KillAction {

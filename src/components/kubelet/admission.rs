@@ -73,6 +73,12 @@ impl Kubelet {
 
     /// What the predicates say.
     fn misfit(&self, key: PodKey, pod: &Pod) -> Option<Refusal> {
+        // Of a critical pod only the rest is told, if any: room might have been made (`HandleAdmissionFailure`).
+        if is_critical(key, pod)
+            && let Some(refusal) = self.misplaced(key, pod)
+        {
+            return Some(refusal);
+        }
         let node = self.node_object.as_ref()?;
         let others = || {
             self.pods.iter().filter(|(other, state)| **other != key && state.is_active()).map(|(_, state)| &state.pod)

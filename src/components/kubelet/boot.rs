@@ -19,21 +19,32 @@ const BOOT: Purpose = Purpose::new("kubelet boot");
 pub(super) struct Unclaimed {
     /// What the runtime says of it now.
     pub(super) runtime: Arc<RuntimePod>,
-    /// Whether it is being killed.
-    doomed: bool,
-    /// Whether the kubelet knew it, and has stopped it.
-    left_over: bool,
+    fate: Fate,
+}
+
+/// How far a pod is that nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It was found.
+    Found,
+    /// It is being killed.
+    Doomed,
+    /// What is left of it is being given back.
+    Buried,
+    /// The kubelet knew it, and has stopped it: the garbage collector's.
+    LeftOver,
 }
 
 impl Unclaimed {
-    /// What the runtime has of a pod that the kubelet has stopped and forgotten.
-    pub(super) const fn left_over(runtime: Arc<RuntimePod>) -> Self {
-        Self { runtime, doomed: true, left_over: true }
+    /// What the runtime has of a pod that the kubelet has forgotten, stopped or not.
+    pub(super) fn forgotten(runtime: Arc<RuntimePod>) -> Self {
+        let fate = if runtime.anything_runs() { Fate::Found } else { Fate::LeftOver };
+        Self { runtime, fate }
     }
 
     /// Whether the kubelet knew it, and has stopped it.
     pub(super) const fn is_left_over(&self) -> bool {
-        self.left_over
+        matches!(self.fate, Fate::LeftOver)
     }
 }
 
@@ -102,7 +113,7 @@ impl Kubelet {
     pub fn runtime_listed(&mut self, now: SimTime, pods: Vec<Arc<RuntimePod>>, images: Vec<ImageStats>) {
         self.pleg.start_at(now);
         self.set_images(images);
-        let found = |runtime: Arc<RuntimePod>| (runtime.key, Unclaimed { runtime, doomed: false, left_over: false });
+        let found = |runtime: Arc<RuntimePod>| (runtime.key, Unclaimed { runtime, fate: Fate::Found });
         self.unclaimed = pods.into_iter().map(found).collect();
     }
 
@@ -142,9 +153,11 @@ impl Kubelet {
     }
 
     /// The runtime's knowledge of a pod that nobody has claimed changed.
-    pub(super) fn unclaimed_changed(&mut self, pod: &Arc<RuntimePod>) {
+    pub(super) fn unclaimed_changed(&mut self, now: SimTime, pod: &Arc<RuntimePod>, out: &mut Outbox<Message>) {
         if let Some(found) = self.unclaimed.get_mut(&pod.key) {
             found.runtime = pod.clone();
+            // The runtime answers the call to stop a container before it tells of the pod.
+            self.orphan_stopped(now, pod.key, out);
         }
     }
 
@@ -160,16 +173,20 @@ impl Kubelet {
         self.unclaimed.remove(&key);
     }
 
-    /// Kills what runs of pods that nobody knows, with the shortest grace (`HandlePodCleanups`).
+    /// Kills what runs of pods that no worker knows, with the shortest grace (`HandlePodCleanups`): those that nobody
+    /// knows, and those that were refused when the kubelet met them again.
     pub(super) fn kill_unclaimed(&mut self, now: SimTime, out: &mut Outbox<Message>) {
-        let orphans: Vec<(PodKey, Arc<RuntimePod>)> = self
-            .unclaimed
-            .iter_mut()
-            .filter_map(|(key, found)| {
-                (!std::mem::replace(&mut found.doomed, true)).then(|| (*key, found.runtime.clone()))
-            })
-            .collect();
-        for (key, runtime) in orphans {
+        let orphans = self.unclaimed.iter_mut().filter(|(_, found)| found.fate == Fate::Found).map(|(key, found)| {
+            found.fate = Fate::Doomed;
+            (*key, found.runtime.clone())
+        });
+        let refused = |state: &PodState| state.worker.is_none() && !state.is_active() && state.runtime.anything_runs();
+        let refused = self.pods.iter_mut().filter(|(_, state)| !state.doomed && refused(state)).map(|(key, state)| {
+            state.doomed = true;
+            (*key, state.runtime.clone())
+        });
+        let doomed: Vec<(PodKey, Arc<RuntimePod>)> = orphans.chain(refused).collect();
+        for (key, runtime) in doomed {
             let running = runtime.containers.iter().filter(|instance| instance.state == InstanceState::Running);
             let timeout = SimDuration::from_secs(config::MINIMUM_GRACE as u64);
             for instance in running {
@@ -177,16 +194,27 @@ impl Kubelet {
                 let delay = self.latency(|profile| &profile.sync_step, now, self.stream);
                 self.call_runtime(delay, call, PendingCri::Orphan { key }, out);
             }
-            if !runtime.anything_runs() {
-                self.bury(now, key, out);
-            }
+            self.orphan_stopped(now, key, out);
         }
     }
 
-    /// A container of a pod that nobody knows has stopped.
+    /// A container of a pod that nobody knows may have been the last to stop.
     pub(super) fn orphan_stopped(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
-        if self.unclaimed.get(&key).is_some_and(|found| !found.runtime.anything_runs()) {
+        let Some(found) = self.unclaimed.get_mut(&key) else { return };
+        if found.fate == Fate::Doomed && !found.runtime.anything_runs() {
+            found.fate = Fate::Buried;
             self.bury(now, key, out);
+        }
+    }
+
+    /// A container of a pod that was refused may have been the last to stop: then its sandbox stops, too. The rest is
+    /// the garbage collector's, once the pod is gone.
+    pub(super) fn refused_stopped(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let Some(state) = self.pods.get_mut(&key).filter(|state| !state.runtime.anything_runs()) else { return };
+        state.doomed = false;
+        if let Some(sandbox) = state.runtime.ready_sandbox().map(|sandbox| sandbox.id) {
+            let step = self.latency(|profile| &profile.runtime_call, now, self.stream);
+            self.call_runtime(step, CriCall::StopPodSandbox { key, sandbox }, PendingCri::Nobody, out);
         }
     }
 

@@ -20,7 +20,10 @@ impl Kubelet {
         if left.containers.is_empty() && left.sandboxes.is_empty() {
             return;
         }
-        self.unclaimed.insert(key, Unclaimed::left_over(state.runtime));
+        if left.anything_runs() {
+            self.want_housekeeping(now, out);
+        }
+        self.unclaimed.insert(key, Unclaimed::forgotten(state.runtime));
         self.want_container_gc(now, out);
     }
 

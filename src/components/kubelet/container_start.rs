@@ -78,8 +78,8 @@ enum StartStage {
     Start,
     /// Its hook runs.
     PostStart,
-    /// Its hook failed: it is killed.
-    Kill(Box<PodKill>),
+    /// Its hook failed: it is killed, and then told why.
+    Kill(Box<PodKill>, Text),
 }
 
 /// How a start ended.
@@ -243,6 +243,8 @@ impl Kubelet {
         if !target.is_empty() && self.pods.get(&key).is_none_or(|state| state.runtime.newest(target).is_none()) {
             return Err(format!("unable to find target container {target}").into());
         }
+        let env = self.environment(key, pod, container)?;
+        let mounts = Self::mounts(key, pod, container, &env)?;
         let of_image = || self.images.users.get(&container.image).copied().unwrap_or(0);
         if container.run_as_non_root && container.run_as_user.unwrap_or_else(of_image) == 0 {
             let meta = &pod.meta;
@@ -254,8 +256,6 @@ impl Kubelet {
             };
             return Err(format!("{why} (pod: \"{who}\", container: {})", container.name).into());
         }
-        let env = self.environment(key, pod, container)?;
-        let mounts = Self::mounts(key, pod, container, &env)?;
         let one = |word: &Text| if word.contains('$') { expand(word, &env) } else { word.clone() };
         let expanded = |words: &[Text]| words.iter().map(one).collect();
         Ok(ContainerConfig {
@@ -302,7 +302,7 @@ impl Kubelet {
                 self.fail_start(now, key, item, *RUN_CONTAINER_ERROR, error.message.clone(), None, out);
             }
             (StartStage::Image, result) => self.image_step_answered(now, key, result, out),
-            (StartStage::Kill(_), result) => self.kill_step_answered(now, key, result, out),
+            (StartStage::Kill(..), result) => self.kill_step_answered(now, key, result, out),
             (StartStage::PostStart | StartStage::Create, _) => {}
         }
     }
@@ -328,18 +328,19 @@ impl Kubelet {
         outcome: HandlerOutcome,
         out: &mut Outbox<Message>,
     ) {
-        if matches!(outcome, HandlerOutcome::Success { .. } | HandlerOutcome::Warning(_)) {
-            return self.started(now, key, out);
-        }
         let Some(start) = self.starting_container(key) else { return };
         let (id, name, item) = (start.id, start.name, start.item);
         let Some(sync) = self.sync(key) else { return };
         let pod = sync.pod.clone();
+        let hook = item.container(&pod).post_start.as_ref();
+        let Some(why) = hook.and_then(|hook| outcome.hook_failure(hook, name, &pod)) else {
+            return self.started(now, key, out);
+        };
         let text = "PostStartHook failed";
         self.tell_container(now, key, name, EventType::Warning, "FailedPostStartHook", text, out);
         let kill = ContainerKill::with_message(&pod, item.container(&pod).name, id, "FailedPostStartHook");
         if let Some(start) = self.starting_container(key) {
-            start.stage = StartStage::Kill(Box::new(PodKill::one(kill)));
+            start.stage = StartStage::Kill(Box::new(PodKill::one(kill)), why.into());
         }
         self.advance_kill(now, key, out);
     }
@@ -347,14 +348,15 @@ impl Kubelet {
     /// The container whose hook failed is dead.
     pub(super) fn failed_start_killed(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(start) = self.starting_container(key) else { return };
-        let item = start.item;
-        self.fail_start(now, key, item, *POST_START_HOOK_ERROR, Text::from("PostStartHook failed"), None, out);
+        let StartStage::Kill(_, why) = &start.stage else { return };
+        let (item, why) = (start.item, why.clone());
+        self.fail_start(now, key, item, *POST_START_HOOK_ERROR, why, None, out);
     }
 
     /// The kill within a start, if one is under way.
     pub(super) fn start_kill(&mut self, key: PodKey) -> Option<&mut PodKill> {
         match &mut self.starting_container(key)?.stage {
-            StartStage::Kill(kill) => Some(kill),
+            StartStage::Kill(kill, _) => Some(kill),
             _ => None,
         }
     }

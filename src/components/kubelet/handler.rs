@@ -4,7 +4,7 @@
 
 use super::net_client::{Asker, NetHandler, Next};
 use super::{Kubelet, KubeletMessage, PendingCri};
-use crate::api::{ContainerId, Handler, Name, Text};
+use crate::api::{ContainerId, Handler, Name, Pod, Text};
 use crate::components::cri::{CriCall, CriReply, CriResult, PodKey};
 use crate::components::message::Message;
 use crate::components::net::{NetClient, NetReply};
@@ -38,8 +38,35 @@ pub(super) enum HandlerOutcome {
     Warning(Text),
     /// It did not.
     Failure(Text),
+    /// A command did not: its exit code and what it printed.
+    Exited { code: i32, output: Text },
     /// It could not be run: it says nothing about the container.
     Error(Text),
+}
+
+impl HandlerOutcome {
+    /// What is said of a hook that failed (`handlers.go`, `Run`); nothing of one that did not. All that its command
+    /// printed counts as standard output, which the error leaves out.
+    pub(super) fn hook_failure(&self, handler: &Handler, container: Name, pod: &Pod) -> Option<String> {
+        let (error, output) = match self {
+            Self::Success { .. } | Self::Warning(_) => return None,
+            Self::Failure(error) | Self::Error(error) => (error.to_string(), ""),
+            Self::Exited { code, output } => (format!("exited with {code}: "), &**output),
+        };
+        let meta = &pod.meta;
+        let of = format!("for Container \"{container}\" in Pod \"{}_{}({})\"", meta.name, meta.namespace, meta.uid);
+        Some(match handler {
+            Handler::Exec { command } => {
+                let command = command.iter().map(|word| &**word).collect::<Vec<_>>().join(" ");
+                let ended = matches!(self, Self::Exited { .. });
+                let error = if ended { format!("command '{command}' {error}") } else { error };
+                format!("Exec lifecycle hook ([{command}]) {of} failed - error: {error}, message: {output:?}")
+            }
+            Handler::HttpGet { path, .. } => format!("HTTP lifecycle hook ({path}) {of} failed - error: {error}"),
+            Handler::Sleep { seconds } => format!("Sleep lifecycle hook ({seconds}) {of} failed - error: {error}"),
+            Handler::TcpSocket { .. } | Handler::Grpc { .. } => format!("Cannot run handler: {error}"),
+        })
+    }
 }
 
 impl Kubelet {
@@ -147,7 +174,7 @@ impl Kubelet {
     pub(super) fn handler_answered(&mut self, now: SimTime, run: u32, result: CriResult, out: &mut Outbox<Message>) {
         let outcome = match result {
             Ok(CriReply::Exec { exit_code: 0, stands_until, .. }) => HandlerOutcome::Success { stands_until },
-            Ok(CriReply::Exec { output, .. }) => HandlerOutcome::Failure(output),
+            Ok(CriReply::Exec { exit_code: code, output, .. }) => HandlerOutcome::Exited { code, output },
             Ok(_) => unreachable!("ExecSync answers with an exit code"),
             Err(error) if error.code == "DeadlineExceeded" => HandlerOutcome::Failure(self.timeout_text(run)),
             Err(error) => HandlerOutcome::Error(error.rpc_text().into()),
@@ -176,5 +203,35 @@ impl Kubelet {
             }
             Some(HandlerRun::PostStart { .. }) | None => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Metadata, Uid};
+
+    #[test]
+    fn a_hook_that_failed_is_told_of_as_recorded() {
+        // Cases poststart-fails, random-018 and net-hook-poststart-refused.
+        let meta = Metadata { name: Name::new("ps"), namespace: Name::new("default"), ..Metadata::default() };
+        let (spec, node_name, status) = Default::default();
+        let pod = Pod { meta, spec, node_name, status };
+        let who = format!("for Container \"app\" in Pod \"ps_default({})\" failed - error:", Uid::default());
+        let exec = Handler::Exec { command: [Text::from("/hook"), "poststart".into()].into_iter().collect() };
+        let exited = |code, output: &str| HandlerOutcome::Exited { code, output: output.into() };
+        for (outcome, expected) in [
+            (
+                exited(1, "scripted \"failure\""),
+                "command '/hook poststart' exited with 1: , message: \"scripted \\\"failure\\\"\"",
+            ),
+            (exited(137, ""), "command '/hook poststart' exited with 137: , message: \"\""),
+            (HandlerOutcome::Error("no runtime".into()), "no runtime, message: \"\""),
+        ] {
+            let text = outcome.hook_failure(&exec, Name::new("app"), &pod);
+            assert_eq!(text, Some(format!("Exec lifecycle hook ([/hook poststart]) {who} {expected}")));
+        }
+        let fine = HandlerOutcome::Success { stands_until: SimTime::MAX };
+        assert_eq!(fine.hook_failure(&exec, Name::new("app"), &pod), None);
     }
 }

@@ -210,6 +210,10 @@ impl Kubelet {
     /// Its runtime has no network, or has one again.
     pub fn network_ready(&mut self, now: SimTime, ready: bool, out: &mut Outbox<Message>) {
         self.hindrances.without_network = (!ready).then_some(now);
+        if !ready {
+            // Also pods that run hear of it, at their next sync.
+            self.sync_all_in_time(now, |pod| !pod.spec.host_network, out);
+        }
         self.want_node_report(now, out);
     }
 
@@ -227,6 +231,11 @@ impl Kubelet {
     pub(super) fn network_error(&self, now: SimTime) -> Option<&'static str> {
         let since = self.hindrances.without_network?;
         (now >= since.next_tick(self.tick_phase, RUNTIME_STATUS_PERIOD)).then_some(NO_NETWORK)
+    }
+
+    /// Whether a pod needs a network that the runtime does not have.
+    pub(super) fn lacks_network(&self, pod: &Pod) -> bool {
+        self.hindrances.without_network.is_some() && !pod.spec.host_network
     }
 
     /// Mounts are disturbed by a fault.

@@ -2,7 +2,7 @@
 //!
 //! Follows `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (`getImageVolumes`, `toKubeContainerImageVolumes`) of
 //! Kubernetes 1.36: the same puller, policies and back-off as for containers, told of the pod; what cannot be had fails
-//! the containers that mount it. Left out: a look at syncs that start nothing, and the files of the image.
+//! the containers that mount it. Left out: the files of the image.
 
 use super::Kubelet;
 use super::images::ImageOutcome;
@@ -30,6 +30,11 @@ pub(super) fn image_volumes(pod: &Pod) -> VecDeque<ImageVolume> {
         _ => None,
     });
     shown.collect()
+}
+
+/// Whether a pod has any.
+pub(super) fn has_image_volumes(pod: &Pod) -> bool {
+    pod.spec.volumes.iter().any(|volume| matches!(volume.source, VolumeSource::Image { .. }))
 }
 
 impl Kubelet {

@@ -12,6 +12,7 @@ use crate::components::cri::{CriCall, CriReply, CriResult, PodKey};
 use crate::components::message::Message;
 use crate::components::token_bucket::TokenBucket;
 use crate::engine::{Outbox, SimDuration, SimTime};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 names! {
@@ -23,6 +24,10 @@ names! {
     REGISTRY_UNAVAILABLE = "RegistryUnavailable";
     SIGNATURE_VALIDATION_FAILED = "SignatureValidationFailed";
 }
+
+/// The registry of images that name none.
+const HUB: &str = "docker.io";
+const REPOSITORY_NAME_TOTAL_LENGTH_MAX: usize = 255;
 
 /// What became of the image of a container that is being started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,12 +47,16 @@ pub(super) struct ImageManager {
     /// Pulls under way: one, or as many as are allowed.
     pulling: Vec<Pull>,
     limit: TokenBucket,
+    /// How many pulls were asked for.
+    asked: u32,
     back_off: FastMap<(PodKey, Name), Failed>,
 }
 
 /// A pull that a container start waits for.
 #[derive(Debug, Clone, Copy)]
 struct Pull {
+    /// Its number: one image may be pulled for several pods at a time.
+    number: u32,
     key: PodKey,
     turn: u32,
     image: Name,
@@ -69,6 +78,7 @@ impl ImageManager {
             queue: VecDeque::new(),
             pulling: Vec::new(),
             limit: TokenBucket::new(config.registry_pull_qps, config.registry_burst),
+            asked: 0,
             back_off: FastMap::default(),
         }
     }
@@ -153,7 +163,9 @@ impl Kubelet {
         }
         let text = format!("Pulling image {:?}", image.as_str());
         self.tell_container(now, key, container, EventType::Normal, "Pulling", text, out);
-        let pull = Pull { key, turn: self.turn(key), image, asked_at: now, began_at: now };
+        self.images.asked += 1;
+        let number = self.images.asked;
+        let pull = Pull { number, key, turn: self.turn(key), image, asked_at: now, began_at: now };
         self.images.queue.push_back(pull);
         self.pull_next(now, out);
     }
@@ -176,17 +188,17 @@ impl Kubelet {
             let (key, image) = (pull.key, pull.image);
             let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream.part("pull"));
             let delay = self.latency(|profile| &profile.sync_step, now, stream);
-            self.call_runtime(delay, CriCall::PullImage { key, image }, PendingCri::Pull { image }, out);
+            self.call_runtime(delay, CriCall::PullImage { key, image }, PendingCri::Pull { number: pull.number }, out);
         }
     }
 
     /// A pull has ended.
-    pub(super) fn pulled(&mut self, now: SimTime, image: Name, result: CriResult, out: &mut Outbox<Message>) {
-        let Some(place) = self.images.pulling.iter().position(|pull| pull.image == image) else { return };
+    pub(super) fn pulled(&mut self, now: SimTime, number: u32, result: CriResult, out: &mut Outbox<Message>) {
+        let Some(place) = self.images.pulling.iter().position(|pull| pull.number == number) else { return };
         let pull = self.images.pulling.remove(place);
         match result {
             Ok(CriReply::Image { size, user }) => {
-                self.images.users.insert(image, user);
+                self.images.users.insert(pull.image, user);
                 self.pull_succeeded(now, pull, size, out);
             }
             Ok(_) => unreachable!("PullImage answers with an image"),
@@ -197,7 +209,8 @@ impl Kubelet {
     }
 
     fn pull_succeeded(&mut self, now: SimTime, pull: Pull, size: i64, out: &mut Outbox<Message>) {
-        self.images.back_off.remove(&(pull.key, pull.image));
+        // What failed before is not forgiven by a pull that works, only by time (`backOff.GC`).
+        self.images.back_off.retain(|_, failed| !failed.back_off.has_expired(now));
         if self.turn(pull.key) != pull.turn {
             return;
         }
@@ -260,54 +273,181 @@ fn short_duration(span: SimDuration) -> String {
     format!("{}.{}s", whole.trim_end_matches('s'), fraction.trim_end_matches('0'))
 }
 
-/// What is wrong with an image reference, if anything (`distribution/reference`).
+/// What is wrong with an image reference, if anything (`distribution/reference`, `ParseNormalizedNamed`).
 fn invalid_image_name(image: &str) -> Option<String> {
-    let invalid = |why: &str| Some(format!("couldn't parse image name {image:?}: invalid reference format{why}"));
-    let name = image.split('@').next().unwrap_or(image);
-    let after_slash = name.rfind('/').map_or(0, |slash| slash + 1);
-    let (path, tag) = match name[after_slash..].find(':') {
-        Some(colon) => (&name[..after_slash + colon], Some(&name[after_slash + colon + 1..])),
-        None => (name, None),
-    };
-    let mut components: Vec<&str> = path.split('/').collect();
-    let is_domain = |part: &str| part.contains('.') || part.contains(':') || part == "localhost";
-    if components.len() > 1 && (is_domain(components[0]) || components[0].chars().any(|c| c.is_ascii_uppercase())) {
-        components.remove(0);
+    let invalid = |why: &str| Some(format!("couldn't parse image name {image:?}: {why}"));
+    if image.len() == 64 && image.bytes().all(is_lower_hex) {
+        return invalid(&format!("invalid repository name ({image}), cannot specify 64-byte hexadecimal strings"));
     }
-    let repository = components.join("/");
-    if repository.chars().any(|c| c.is_ascii_uppercase()) {
-        return invalid(&format!(": repository name ({repository}) must be lowercase"));
+    let (domain, remainder) = split_domain(image);
+    let repository = remainder.split(':').next().unwrap_or_default();
+    if repository.to_lowercase() != repository {
+        return invalid(&format!("invalid reference format: repository name ({repository}) must be lowercase"));
     }
-    let component_ok = |part: &&str| {
-        let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        !part.is_empty()
-            && part.starts_with(letters)
-            && part.ends_with(letters)
-            && part.chars().all(|c| letters(c) || matches!(c, '.' | '_' | '-'))
-    };
-    let tag_ok = |tag: &str| {
-        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        tag.len() <= 128 && tag.starts_with(word) && tag.chars().all(|c| word(c) || matches!(c, '.' | '-'))
-    };
-    if !components.iter().all(component_ok) || tag.is_some_and(|tag| !tag_ok(tag)) {
-        return invalid("");
+    let (name, digest) = remainder.split_once('@').map_or((&*remainder, None), |(name, digest)| (name, Some(digest)));
+    let (path, tag) = name.split_once(':').map_or((name, None), |(path, tag)| (path, Some(tag)));
+    // What is no domain may still be the first part of a path.
+    let named = is_domain(domain) || is_path_component(domain);
+    let well_formed = named && path.split('/').all(is_path_component) && tag.is_none_or(is_tag);
+    if !well_formed || !digest.is_none_or(is_digest) {
+        return invalid("invalid reference format");
     }
-    None
+    let path_length = path.len() + if is_domain(domain) { 0 } else { domain.len() + 1 };
+    if path_length > REPOSITORY_NAME_TOTAL_LENGTH_MAX {
+        let most = REPOSITORY_NAME_TOTAL_LENGTH_MAX;
+        return invalid(&format!("repository name must not be more than {most} characters"));
+    }
+    digest.and_then(wrong_checksum).and_then(invalid)
+}
+
+/// The registry and the rest of a reference (`splitDockerDomain`): what has no registry is Docker Hub's, and one word
+/// alone is one of its library.
+fn split_domain(image: &str) -> (&str, Cow<'_, str>) {
+    let is_named =
+        |first: &str| first == "localhost" || first.contains(['.', ':']) || first.chars().any(char::is_uppercase);
+    let (domain, rest) = match image.split_once('/') {
+        Some((first, rest)) if is_named(first) => (if first == "index.docker.io" { HUB } else { first }, rest),
+        Some(_) | None => (HUB, image),
+    };
+    if domain == HUB && !rest.contains('/') {
+        return (domain, format!("library/{rest}").into());
+    }
+    (domain, rest.into())
+}
+
+const fn is_lower_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
+/// A host, by name or by a bracketed address, and perhaps a port.
+fn is_domain(domain: &str) -> bool {
+    let digits = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some((address, port)) = domain.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let hex = |byte: u8| byte.is_ascii_hexdigit() || byte == b':';
+        return !address.is_empty()
+            && address.bytes().all(hex)
+            && (port.is_empty() || port.strip_prefix(':').is_some_and(digits));
+    }
+    let (host, port) = domain.split_once(':').map_or((domain, None), |(host, port)| (host, Some(port)));
+    let label = |label: &str| {
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        !label.is_empty() && label.bytes().all(word) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    host.split('.').all(label) && port.is_none_or(digits)
+}
+
+/// Lower-case letters and digits, with a dot, one or two underscores, or hyphens between them.
+fn is_path_component(part: &str) -> bool {
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    part.starts_with(letter)
+        && part.ends_with(letter)
+        && part
+            .split(letter)
+            .all(|between| matches!(between, "" | "." | "_" | "__") || between.chars().all(|c| c == '-'))
+}
+
+fn is_tag(tag: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    tag.len() <= 128 && tag.starts_with(word) && tag.chars().all(|c| word(c) || matches!(c, '.' | '-'))
+}
+
+/// An algorithm, a colon and at least 32 hexadecimal digits.
+fn is_digest(digest: &str) -> bool {
+    let Some((algorithm, checksum)) = digest.split_once(':') else { return false };
+    let word = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphabetic()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    algorithm.split(['-', '_', '+', '.']).all(word)
+        && checksum.len() >= 32
+        && checksum.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// What is wrong with a checksum that has the form of one (`opencontainers/go-digest`, `Validate`).
+fn wrong_checksum(digest: &str) -> Option<&'static str> {
+    let (algorithm, checksum) = digest.split_once(':')?;
+    let length = match algorithm {
+        "sha256" => 64,
+        "sha384" => 96,
+        "sha512" => 128,
+        _ => return Some("unsupported digest algorithm"),
+    };
+    if checksum.len() != length {
+        return Some("invalid checksum digest length");
+    }
+    (!checksum.bytes().all(is_lower_hex)).then_some("invalid checksum digest format")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{Node, WallClock, WallTime};
+    use crate::components::kubelet::KubeletSetup;
+    use crate::components::message::NodeIndex;
+    use crate::engine::Draws;
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
 
     #[test]
     fn image_references_are_checked_as_the_kubelet_does() {
-        for image in ["nginx", "nginx:1.27", "registry.test:5000/a/b-c_d:V1", "a/b@sha256:0123", "localhost/x"] {
+        let sum = "0123456789abcdef".repeat(4);
+        for image in ["nginx", "nginx:1.27", "registry.test:5000/a/b-c_d:V1", "localhost/x", "UPPER/x", "a__b/c---d"] {
             assert_eq!(invalid_image_name(image), None, "{image}");
         }
-        let why = invalid_image_name("registry.test/Bad_Name:1").unwrap();
-        assert!(why.ends_with("invalid reference format: repository name (Bad_Name) must be lowercase"), "{why}");
-        for image in ["", "UPPER/", "a//b", "a:b:c", "nginx:", "-x"] {
-            assert!(invalid_image_name(image).is_some(), "{image:?}");
+        for image in [format!("a/b@sha256:{sum}"), "[::1]:5000/x".into(), "a_b.c/x".into(), "host:5000".into()] {
+            assert_eq!(invalid_image_name(&image), None, "{image}");
+        }
+        for (image, why) in [
+            ("registry.test/Bad_Name:1", "invalid reference format: repository name (Bad_Name) must be lowercase"),
+            ("Nginx", "invalid reference format: repository name (library/Nginx) must be lowercase"),
+            ("nginx@sha256:0123", "invalid reference format"),
+            (&format!("nginx@sha256:{}", &sum[1..]), "invalid checksum digest length"),
+            (&format!("nginx@sha256:{}", sum.to_uppercase()), "invalid checksum digest format"),
+            (&format!("nginx@md5:{sum}"), "unsupported digest algorithm"),
+            (&sum, &format!("invalid repository name ({sum}), cannot specify 64-byte hexadecimal strings")),
+            (&"a".repeat(256), "repository name must not be more than 255 characters"),
+        ] {
+            assert_eq!(invalid_image_name(image), Some(format!("couldn't parse image name {image:?}: {why}")));
+        }
+        for image in ["", "UPPER/", "a//b", "a:b:c", "nginx:", "-x", "a..b", "a._b", "a___b", "a.b:x/c", "a@b"] {
+            let why = invalid_image_name(image).unwrap_or_default();
+            assert!(why.ends_with(": invalid reference format"), "{image:?}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_pull_that_works_forgives_nothing_that_failed_within_ten_minutes() {
+        let mut kubelet = Kubelet::new(KubeletSetup {
+            node: NodeIndex(0),
+            name: Name::new("node-1"),
+            address: Ipv4Addr::LOCALHOST,
+            config: Arc::default(),
+            profile: Arc::default(),
+            clock: WallClock::starting_at(WallTime::from_unix_nanos(0)),
+            draws: Draws::new(1),
+            every_probe: false,
+            template: Arc::new(Node::default()),
+        });
+        let (key, image) = (PodKey::of_static(1), Name::new("nginx"));
+        let pull = Pull { number: 1, key, turn: 0, image, asked_at: SimTime::ZERO, began_at: SimTime::ZERO };
+        let mut out = Outbox::new();
+        let delay = |kubelet: &Kubelet| kubelet.images.back_off.get(&(key, image)).map(|failed| failed.back_off.delay);
+        // (the time, whether it works, the delay afterwards), in seconds
+        for (secs, works, expected) in [
+            (0, false, Some(10)),
+            (20, false, Some(20)),
+            (50, true, Some(20)),
+            (100, false, Some(40)),
+            (700, true, Some(40)),
+            (701, true, None),
+            (702, false, Some(10)),
+        ] {
+            let now = SimTime::from_secs(secs);
+            if works {
+                kubelet.pull_succeeded(now, pull, 1, &mut out);
+            } else {
+                kubelet.pull_failed(now, pull, "no", &mut out);
+            }
+            assert_eq!(delay(&kubelet), expected.map(SimDuration::from_secs), "after {secs} s");
         }
     }
 

@@ -301,7 +301,7 @@ enum PendingCri {
     /// By a probe or a hook.
     Handler(u32),
     /// By the image puller.
-    Pull { image: Name },
+    Pull { number: u32 },
     /// By nobody but the pod itself, which nobody knows.
     Orphan { key: PodKey },
     /// By nobody: what it came to does not matter.
@@ -441,6 +441,8 @@ struct PodState {
     crash_back_off: Vec<(StreamKey, BackOff)>,
     /// When the kubelet was told of it.
     added_at: SimTime,
+    /// Whether it was refused with containers that run, and these are being killed.
+    doomed: bool,
 }
 
 impl PodState {
@@ -464,6 +466,7 @@ impl PodState {
             start_errors: Vec::new(),
             crash_back_off: Vec::new(),
             added_at: SimTime::ZERO,
+            doomed: false,
         }
     }
 
@@ -645,7 +648,7 @@ impl Kubelet {
             Object::Pod(pod) if static_pods::is_mirror(&pod) => self.mirror_changed(now, change.kind, pod, out),
             Object::Pod(pod) => self.pod_changed(now, change.kind, pod, out),
             Object::Node(node) => self.node_watched(now, (change.kind != ChangeKind::Deleted).then_some(node), out),
-            object => self.object_changed(change.kind == ChangeKind::Deleted, &object),
+            object => self.object_changed(now, change.kind == ChangeKind::Deleted, &object, out),
         }
     }
 
@@ -655,8 +658,11 @@ impl Kubelet {
             return;
         }
         let key = pod.key;
-        let Some(state) = self.pods.get_mut(&key) else { return self.unclaimed_changed(&pod) };
+        let Some(state) = self.pods.get_mut(&key) else { return self.unclaimed_changed(now, &pod, out) };
         state.runtime = pod;
+        if state.doomed {
+            self.refused_stopped(now, key, out);
+        }
         self.pleg.changed.insert(key);
         self.wake_probes(now, key, out);
         self.want_relist(now, out);
@@ -676,7 +682,7 @@ impl Kubelet {
             Some(PendingCri::Step { key, turn }) => self.step_answered(now, key, turn, result, out),
             Some(PendingCri::Stop { key, turn, container }) => self.stopped(now, key, turn, container, result, out),
             Some(PendingCri::Handler(run)) => self.handler_answered(now, run, result, out),
-            Some(PendingCri::Pull { image }) => self.pulled(now, image, result, out),
+            Some(PendingCri::Pull { number }) => self.pulled(now, number, result, out),
             Some(PendingCri::Orphan { key }) => self.orphan_stopped(now, key, out),
             Some(PendingCri::Nobody) | None => {}
         }

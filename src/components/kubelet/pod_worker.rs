@@ -4,6 +4,7 @@
 //! meanwhile collapse into one. Before it begins it waits until the runtime was looked at after it last ended.
 
 use super::config::{BACK_OFF_PERIOD, NETWORK_BACK_OFF, SYNC_TICK};
+use super::image_volumes::has_image_volumes;
 use super::status_manager::has_pod_initialized;
 use super::sync_pod::{SyncEnd, SyncPod};
 use super::termination::PodKill;
@@ -158,6 +159,9 @@ impl Kubelet {
         self.claim(key, &mut state);
         self.pods.insert(key, Box::new(state));
         if !pod.meta.is_terminating() && !pod.is_terminal() && !self.admit(now, key, out) {
+            if self.pods.get(&key).is_some_and(|state| state.runtime.anything_runs()) {
+                self.want_housekeeping(now, out);
+            }
             return;
         }
         let from = self.admitting_until.max(now);
@@ -385,7 +389,10 @@ impl Kubelet {
     fn sync_would_change_nothing(&self, key: PodKey) -> bool {
         let Some(state) = self.pods.get(&key) else { return true };
         let Some(tracked) = &state.status else { return false };
-        tracked.status.is_ready() && state.start_errors.is_empty() && state.pod.spec.active_deadline.is_none()
+        let spec = &state.pod.spec;
+        let settled = tracked.status.is_ready() && state.start_errors.is_empty() && spec.active_deadline.is_none();
+        let pod = &state.pod;
+        settled && !self.lacks_pull_secrets(pod) && !self.lacks_network(pod) && !has_image_volumes(pod)
     }
 
     /// A periodic sync has something to do: it comes when it would have come if none had been skipped.
@@ -400,6 +407,12 @@ impl Kubelet {
             worker.requeued_for = Some(due);
             out.after(due.since(now), self.message(KubeletMessage::WorkQueueTick { key, due }));
         }
+    }
+
+    /// The periodic syncs of some pods have something to do from now on.
+    pub(super) fn sync_all_in_time(&mut self, now: SimTime, which: impl Fn(&Pod) -> bool, out: &mut Outbox<Message>) {
+        let keys: Vec<PodKey> = self.pods.iter().filter(|(_, state)| which(&state.pod)).map(|(key, _)| *key).collect();
+        keys.into_iter().for_each(|key| self.sync_in_time(now, key, out));
     }
 
     /// The sync loop's tick finds a pod in the work queue.

@@ -6,10 +6,11 @@
 use super::actions::restarts_after;
 use super::handler::{HandlerOutcome, HandlerRun};
 use super::status::restart_all_asked;
+use super::volumes::expand;
 use super::{Kubelet, KubeletMessage};
 use crate::api::{
-    Container, ContainerId, ContainerState, ContainerStatus, EventType, Handler, Name, Pod, PodSpec, PodStatus, Probe,
-    ProbeKind, WallTime,
+    Container, ContainerId, ContainerState, ContainerStatus, EnvValue, EnvVar, EventType, Handler, Name, Pod, PodSpec,
+    PodStatus, Probe, ProbeKind, Text, WallTime,
 };
 use crate::components::cri::PodKey;
 use crate::components::message::Message;
@@ -291,7 +292,7 @@ impl Kubelet {
                 let worker = ProbeWorker {
                     container: container.name,
                     kind,
-                    probe: Probe::clone(probe),
+                    probe: expanded(probe, container),
                     stream,
                     anchor: now + delay,
                     instance: ContainerId::NONE,
@@ -490,7 +491,7 @@ impl Kubelet {
                 self.tell_container(now, key, container, EventType::Warning, "ProbeWarning", text, out);
                 Verdict::Success
             }
-            HandlerOutcome::Failure(text) => {
+            HandlerOutcome::Failure(text) | HandlerOutcome::Exited { output: text, .. } => {
                 let text = format!("{kind} probe failed: {text}");
                 self.tell_container(now, key, container, EventType::Warning, "Unhealthy", text, out);
                 Verdict::Failure
@@ -639,6 +640,25 @@ fn restarts_some_day(pod: &Pod, container: &Container, status: &ContainerStatus)
     status.state.terminated().is_none_or(|end| restarts_after(&pod.spec, container, end.exit_code))
 }
 
+/// A probe with the variables of its command replaced by what the container's spec says literally, the last one of a
+/// name; the values of others are not known here, so that they are empty (`ExpandContainerCommandOnlyStatic`).
+fn expanded(probe: &Probe, container: &Container) -> Probe {
+    let mut probe = probe.clone();
+    if let Handler::Exec { command } = &mut probe.handler
+        && command.iter().any(|word| word.contains('$'))
+    {
+        let literal = |variable: &EnvVar| match &variable.value {
+            EnvValue::Literal(text) => (variable.name, text.clone()),
+            EnvValue::Field(_) | EnvValue::Resource(_) | EnvValue::ConfigMapKey(_) | EnvValue::SecretKey(_) => {
+                (variable.name, Text::default())
+            }
+        };
+        let env: Vec<(Name, Text)> = container.env.iter().rev().map(literal).collect();
+        *command = command.iter().map(|word| expand(word, &env)).collect();
+    }
+    probe
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -672,5 +692,25 @@ mod tests {
             let ready: Vec<bool> = status.containers.iter().map(|container| container.ready).collect();
             assert_eq!(ready, [log, web], "restarted at {restarted_at}, ready: {pod_ready}");
         }
+    }
+
+    #[test]
+    fn commands_of_probes_know_only_what_the_spec_says_literally() {
+        let manifest = serde_json::json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"},
+            "spec": {"containers": [{"name": "web", "image": "web",
+                "env": [
+                    {"name": "A", "value": "1"}, {"name": "B", "value": "$(A)"}, {"name": "A", "value": "2"},
+                    {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+                ],
+                "readinessProbe": {"exec": {"command": ["t", "$(A)", "$(B)", "[$(IP)]", "$(C)", "$$(A)"]}},
+            }]},
+        });
+        let Ok(Object::Pod(pod)) = lower(&manifest).map(|lowered| lowered.object) else { panic!("a pod") };
+        let container = &pod.spec.containers[0];
+        let probe = expanded(container.readiness.as_ref().expect("it has one"), container);
+        let Handler::Exec { command } = &probe.handler else { panic!("a command") };
+        let words: Vec<&str> = command.iter().map(|word| &**word).collect();
+        assert_eq!(words, ["t", "2", "$(A)", "[]", "$(C)", "$(A)"]);
     }
 }

@@ -430,11 +430,10 @@ impl Kubelet {
         self.set_pod_status(now, key, status, out);
     }
 
-    /// Containers are started, once the images of volumes were looked for.
+    /// Containers are started, once the images of volumes were looked for: by every sync, also one that starts none.
     fn begin_starts(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(sync) = self.sync(key) else { return };
-        let left: VecDeque<ImageVolume> =
-            if sync.actions.starts_any() { image_volumes(&sync.pod) } else { VecDeque::new() };
+        let left = image_volumes(&sync.pod);
         if left.is_empty() {
             return self.begin_first_starts(now, key, out);
         }

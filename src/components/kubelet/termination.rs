@@ -250,7 +250,7 @@ impl Kubelet {
         let name = name.or_else(|| {
             self.pods.get(&key)?.runtime.containers.iter().find(|c| c.id == id).map(|instance| instance.name)
         });
-        let failed = matches!(outcome, HandlerOutcome::Failure(_) | HandlerOutcome::Error(_));
+        let failed = !matches!(outcome, HandlerOutcome::Success { .. } | HandlerOutcome::Warning(_));
         if failed && let Some(name) = name {
             let text = "PreStopHook failed";
             self.tell_container(now, key, name, EventType::Warning, "FailedPreStopHook", text, out);

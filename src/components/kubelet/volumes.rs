@@ -321,11 +321,15 @@ impl Kubelet {
     }
 
     /// An object that this kubelet has read changed.
-    pub(super) fn object_changed(&mut self, deleted: bool, object: &Object) {
+    pub(super) fn object_changed(&mut self, now: SimTime, deleted: bool, object: &Object, out: &mut Outbox<Message>) {
         let meta = object.meta();
         let entry = (object.kind(), meta.namespace, meta.name);
         if let Some(have) = self.objects.get_mut(&entry) {
             *have = (!deleted).then(|| object.clone());
+            if deleted && entry.0 == Kind::Secret {
+                let lacks = |pod: &Pod| pod.meta.namespace == entry.1 && pod.spec.image_pull_secrets.contains(&entry.2);
+                self.sync_all_in_time(now, lacks, out);
+            }
         }
     }
 
@@ -421,6 +425,12 @@ impl Kubelet {
             let pending = PendingCall::Volume { key, volume: usize::MAX, target };
             self.call_api(now, Request::Get(target), pending, out);
         }
+    }
+
+    /// Whether a pod names Secrets for pulling images that are not there: each of its syncs tells so.
+    pub(super) fn lacks_pull_secrets(&self, pod: &Pod) -> bool {
+        let missing = |name: &Name| matches!(self.objects.get(&(Kind::Secret, pod.meta.namespace, *name)), Some(None));
+        pod.spec.image_pull_secrets.iter().any(missing)
     }
 
     /// Tells of the Secrets for pulling images that are not there (`getPullSecretsForPod`).

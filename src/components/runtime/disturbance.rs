@@ -387,14 +387,19 @@ impl Runtimes {
 
     /// Why a sandbox cannot be made; empty for the usual words.
     pub(super) fn sandbox_error(&self, node: NodeIndex, key: PodKey, n: u64) -> Option<Text> {
-        if self.machines[node.index()].without_network {
+        let on_host = |record: &PodRecord| record.pod.spec.host_network;
+        let machine = &self.machines[node.index()];
+        if machine.without_network && !machine.pods.get(&key).is_some_and(on_host) {
             let words = "failed to setup network for sandbox: plugin type=\"bridge\" failed (add): cni plugin not \
                          initialized";
             return Some(words.into());
         }
         self.striking(node, key).find_map(|(found, record)| match &found.kind {
             FaultKind::SandboxFailure(SandboxFailure { percent, error }) => {
-                found.happens(self.draws, *percent, record.stream.part("sandbox"), n).then(|| error.clone())
+                // Without words it is the network's, and on the host's network no plugin is called.
+                let meets = !(error.is_empty() && on_host(record));
+                let stream = record.stream.part("sandbox");
+                (meets && found.happens(self.draws, *percent, stream, n)).then(|| error.clone())
             }
             _ => None,
         })

@@ -16,6 +16,8 @@ pub(super) struct ImageStore {
     changed: FastMap<Name, Option<SimTime>>,
     /// How often each image was pulled.
     pulls: FastMap<Name, u32>,
+    /// Pulls under way: the call, and how often its image was pulled before.
+    under_way: Vec<(u32, u32)>,
     /// Tags that meant another image when they were pulled.
     tags: FastMap<Name, Name>,
 }
@@ -53,6 +55,11 @@ impl ImageStore {
         }
     }
 
+    /// The pulls under way will never be over.
+    pub(super) fn cancel_pulls(&mut self) {
+        self.under_way.clear();
+    }
+
     /// Nothing is known of any pull any more.
     pub(super) fn forget(&mut self) {
         self.tags.clear();
@@ -84,11 +91,12 @@ impl Runtimes {
         CriReply::Image { size: self.image_size(&image), user: i64::from(user) }
     }
 
-    pub(super) fn begin_pull(&mut self, node: NodeIndex, key: PodKey, image: Name) -> SimDuration {
+    pub(super) fn begin_pull(&mut self, node: NodeIndex, id: u32, key: PodKey, image: Name) -> SimDuration {
         let machine = &mut self.machines[node.index()];
         let count = machine.images.pulls.entry(image).or_insert(0);
         let n = *count;
         *count += 1;
+        machine.images.under_way.push((id, n));
         let stream = machine.stream.part(&image);
         let scripted = self.world.image(&image).and_then(|rule| nth(&rule.pulls, n as usize));
         let duration = scripted.and_then(|pull| pull.duration.as_ref()).unwrap_or(&self.profile.pull);
@@ -96,8 +104,17 @@ impl Runtimes {
         later + self.draws.sample(duration, PULL, stream, u64::from(n))
     }
 
-    pub(super) fn finish_pull(&mut self, now: SimTime, node: NodeIndex, key: PodKey, image: Name) -> CriResult {
-        let n = self.machines[node.index()].images.pulls[&image] - 1;
+    pub(super) fn finish_pull(
+        &mut self,
+        now: SimTime,
+        node: NodeIndex,
+        id: u32,
+        key: PodKey,
+        image: Name,
+    ) -> CriResult {
+        let under_way = &mut self.machines[node.index()].images.under_way;
+        let place = under_way.iter().position(|(call, _)| *call == id);
+        let (_, n) = under_way.swap_remove(place.expect("a pull ends that has begun"));
         let scripted = self.world.image(&image).and_then(|rule| nth(&rule.pulls, n as usize));
         let result = scripted.map_or(PullResult::Ok, |pull| pull.result);
         let result = self.pull_result(node, key, image, u64::from(n)).unwrap_or(result);

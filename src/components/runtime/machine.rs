@@ -480,6 +480,7 @@ impl Machine {
         let stopping = self.pods.values_mut().flat_map(|record| &mut record.instances);
         let mut ids: Vec<u32> = stopping.flat_map(|instance| std::mem::take(&mut instance.stoppers)).collect();
         ids.extend(std::mem::take(&mut self.calls).into_keys());
+        self.images.cancel_pulls();
         ids.extend(std::mem::take(&mut self.execs).into_keys());
         ids.sort_unstable();
         ids.dedup();

@@ -268,7 +268,7 @@ impl Runtimes {
             RuntimeMessage::StepDone { id } => {
                 // A call that was in progress when the machine lost power is never answered.
                 if let Some(call) = self.machines[node.index()].calls.remove(&id) {
-                    let result = self.finish(now, node, call, out);
+                    let result = self.finish(now, node, id, call, out);
                     out.now(Message::CriDone { node, id, result });
                 }
             }
@@ -361,7 +361,7 @@ impl Runtimes {
                 self.begin_exec(now, node, id, &call, out);
                 Step::Waits
             }
-            CriCall::PullImage { key, image } => Step::Takes(self.begin_pull(node, *key, *image)),
+            CriCall::PullImage { key, image } => Step::Takes(self.begin_pull(node, id, *key, *image)),
             CriCall::RemovePodSandbox { .. }
             | CriCall::RemoveContainer { .. }
             | CriCall::RemoveImage { .. }
@@ -373,7 +373,14 @@ impl Runtimes {
     }
 
     /// Does what a call asks, once its time is over.
-    fn finish(&mut self, now: SimTime, node: NodeIndex, call: CriCall, out: &mut Outbox<Message>) -> CriResult {
+    fn finish(
+        &mut self,
+        now: SimTime,
+        node: NodeIndex,
+        id: u32,
+        call: CriCall,
+        out: &mut Outbox<Message>,
+    ) -> CriResult {
         match call {
             CriCall::RunPodSandbox { pod, key, attempt } => self.finish_sandbox(now, node, &pod, key, attempt, out),
             CriCall::StopPodSandbox { key, sandbox } => {
@@ -390,7 +397,7 @@ impl Runtimes {
                 }
                 Ok(CriReply::Done)
             }
-            CriCall::PullImage { key, image } => self.finish_pull(now, node, key, image),
+            CriCall::PullImage { key, image } => self.finish_pull(now, node, id, key, image),
             CriCall::ImageStatus { image } => {
                 Ok(if self.image_present(node, image) { self.image_info(image) } else { CriReply::NoImage })
             }
@@ -475,7 +482,9 @@ impl Runtimes {
         let record = machine.record(key, pod);
         let n = record.sandboxes_begun - 1;
         let scripted = record.rule.and_then(|rule| nth(&self.world.pods[rule].sandbox, n as usize));
+        // Without words it is the network that fails, which a pod on the host's network does not ask for.
         let scripted = scripted.and_then(|step| step.error.clone());
+        let scripted = scripted.filter(|error| !(error.is_empty() && pod.spec.host_network));
         if let Some(error) = scripted.or_else(|| self.sandbox_error(node, key, u64::from(n))) {
             let words = if error.is_empty() {
                 "failed to setup network for sandbox: plugin type=\"bridge\" failed (add): no IP addresses available \

@@ -235,3 +235,81 @@ fn number_one_does_not_hear_what_it_has_no_handler_for() {
         ],
     );
 }
+
+#[test]
+fn a_program_that_nobody_described_ends_unless_it_is_always_started_again() {
+    let never = "restartPolicy: Never,";
+    let serves = "--http=:8080";
+    let init = "initContainers: [{name: init, image: example.com/shop, command: [sh, -c, ./migrate.sh up]}],";
+    let manifest = [
+        pod("run", "example.com/shop", &["sh", "-c", "./manage.py migrate && echo done"], never),
+        pod("exec", "example.com/shop", &["sh", "-c", "exec ./manage.py migrate"], never),
+        pod("dump", "postgres", &["sh", "-c", "pg_dump shop > /tmp/dump"], never),
+        pod("script", "python", &["python", "/app/main.py"], never),
+        pod("node", "example.com/shop", &["node", "migrate.js"], never),
+        pod("unplayed", "busybox", &["sh", "-c", "gpg() { :; }; split -b 1 /etc/passwd"], never),
+        pod("server", "python", &["sh", "-c", "pip install flask; python app.py", serves], ""),
+        pod("gunicorn", "python", &["gunicorn", "app:app", serves], ""),
+        pod("unplayed-server", "busybox", &["sh", "-c", "crond -f"], ""),
+        pod("initialized", "example.com/shop", &[], init),
+    ]
+    .concat();
+    check(
+        60,
+        &manifest,
+        "",
+        &[
+            "first pod(run).phase == Succeeded between 10s and 20s",
+            "first pod(exec).phase == Succeeded between 10s and 20s",
+            "first pod(dump).phase == Succeeded between 10s and 20s",
+            "first pod(script).phase == Succeeded between 10s and 20s",
+            "first pod(node).phase == Succeeded between 10s and 20s",
+            "first pod(unplayed).phase == Succeeded between 10s and 20s",
+            "container(server/app).restarts == 0",
+            "pod(server).ready",
+            "container(gunicorn/app).restarts == 0",
+            "pod(gunicorn).ready",
+            "container(unplayed-server/app).restarts == 0",
+            "pod(unplayed-server).ready",
+            "first pod(initialized).ready between 2s and 10s",
+        ],
+    );
+}
+
+#[test]
+fn a_port_is_taken_only_by_a_program_that_is_known_to_have_it() {
+    let manifest = "
+apiVersion: v1
+kind: Pod
+metadata: {name: probed}
+spec:
+  containers:
+  - name: app
+    image: example.com/shop
+    ports: [{containerPort: 8080}]
+  - name: proxy
+    image: example.com/proxy
+    args: [--admin-address=x, --health-probe-bind-address=127.0.0.1:9901, --secure-port=8443]
+    livenessProbe: {httpGet: {port: 8080}, periodSeconds: 2}
+    startupProbe: {httpGet: {port: 8443, scheme: HTTPS}}
+    readinessProbe: {exec: {command: [nc, -z, 127.0.0.1, '9901']}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: twice}
+spec:
+  containers: [{name: first, image: redis}, {name: second, image: redis}]
+";
+    check(
+        30,
+        manifest,
+        "",
+        &[
+            "pod(probed).ready",
+            "container(probed/app).restarts == 0",
+            "container(probed/proxy).restarts == 0",
+            "container(twice/first).restarts == 0",
+            "container(twice/second).lastState.exitCode == 1",
+        ],
+    );
+}

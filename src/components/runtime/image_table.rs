@@ -2,15 +2,17 @@
 //!
 //! The shipped table (`images.ron`) names the images that people's manifests name most. An image is known by its name
 //! without registry and tag. Of one that is not in the table it is assumed that it has a shell, the usual utilities,
-//! and a server that listens on every port that the container declares.
+//! and a server that listens on every port that the container declares. A program that the table does not name for its
+//! image is what `programs.ron` says of it in any image, or such a server.
 
 use super::filesystem::{Directory, File, FileSystem};
 use super::shell::{Dialect, Exported, Signal, is_utility};
 use super::{Glob, ListenBehavior, ListenKind, OnSignal, Process, python};
-use crate::api::{Container, Handler, Port, Text};
+use crate::api::{Container, Handler, PodSpec, Port, Text};
 use crate::engine::SimDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 /// An image, as far as its containers show it.
@@ -72,6 +74,9 @@ pub struct ProgramModel {
     pub process: Process,
     /// Whether it listens on every port that the container declares or is probed at, too.
     pub on_declared_ports: bool,
+    /// Whether nobody knows how long it runs: as long as the container if that is always started again; else it ends
+    /// well after a while.
+    pub open_ended: bool,
     /// Whether it only asks: it succeeds once something in the pod listens there, and fails before.
     pub asks_port: Option<u16>,
     /// Whether it only sends a signal to the container's main process.
@@ -138,9 +143,20 @@ static SHIPPED: LazyLock<Vec<Arc<ImageModel>>> = LazyLock::new(|| {
 
 /// An image that nobody has described.
 static UNKNOWN: LazyLock<Arc<ImageModel>> = LazyLock::new(|| {
-    let server = ProgramModel { process: polite_server(), on_declared_ports: true, ..ProgramModel::default() };
     // Whoever asks for a user that is not root has an image that has one.
-    Arc::new(ImageModel { shell: ImageShell::Dash, user: 65_532, programs: vec![server], ..ImageModel::default() })
+    Arc::new(ImageModel { shell: ImageShell::Dash, user: 65_532, ..ImageModel::default() })
+});
+
+/// What programs do in whatever image they are.
+static COMMON: LazyLock<Vec<ProgramModel>> =
+    LazyLock::new(|| ron::from_str(include_str!("programs.ron")).expect("the table ships with the program"));
+
+/// A program that nobody has described.
+pub(super) static SERVER: LazyLock<ProgramModel> = LazyLock::new(|| ProgramModel {
+    process: polite_server(),
+    on_declared_ports: true,
+    open_ended: true,
+    ..ProgramModel::default()
 });
 
 /// A server that ends at once when it is told to.
@@ -208,13 +224,28 @@ impl ImageModel {
                 && self.entrypoint.first().or(self.cmd.first()).is_some_and(|first| base_name(first) == base)
     }
 
-    /// What a command line of it does.
+    /// What a command line of it does: the image's word, else what the program does in any image.
     pub(super) fn program(&self, argv: &[String]) -> Option<&ProgramModel> {
-        let base = argv.first().map_or("", |name| base_name(name));
-        let args = argv.iter().skip(1).map(String::as_str).collect::<Vec<_>>().join(" ");
-        self.programs.iter().find(|program| {
+        let is_entry = |name: &str| self.entrypoint.first().is_some_and(|entry| base_name(entry) == base_name(name));
+        let default = [self.cmd.first().map_or("", |name| name).to_owned()];
+        // What an entry point runs: the command that follows it, or the image's with these flags.
+        let (name, rest) = match argv {
+            [entry, rest @ ..] if self.wraps && is_entry(entry) => match rest {
+                [name, rest @ ..] if !name.starts_with('-') => (name, rest),
+                flags => (&default[0], flags),
+            },
+            [name, rest @ ..] => (name, rest),
+            [] => (&default[0], argv),
+        };
+        let (base, args) = (base_name(name), rest.join(" "));
+        self.programs.iter().chain(&*COMMON).find(|program| {
             program.name.matches(base) && program.args.as_ref().is_none_or(|pattern| pattern.matches(&args))
         })
+    }
+
+    /// Whether a program is one that the image's own entry names, not only what it is in any image.
+    pub(super) fn names(&self, program: &ProgramModel) -> bool {
+        self.programs.iter().any(|own| std::ptr::eq(own, program))
     }
 
     /// The file system that its containers start with.
@@ -239,18 +270,23 @@ impl ImageModel {
 }
 
 impl ProgramModel {
-    /// What it does in a container: its model, with the ports that are expected of it and what its flags say.
-    pub(super) fn process_in(&self, container: Option<&Container>, argv: &[String], environment: &Exported) -> Process {
+    /// What it does in a container of a pod: its model, with the ports that are expected of it and what its flags say.
+    pub(super) fn process_in(
+        &self,
+        place: Option<(&PodSpec, &Container)>,
+        argv: &[String],
+        environment: &Exported,
+    ) -> Process {
         let text = argv.iter().position(|word| word == "-c").and_then(|at| argv.get(at + 1)).filter(|_| self.python);
         let mut process = match text {
             Some(text) => Process { on_sigterm: self.process.on_sigterm.clone(), ..python::play(text, environment) },
             None => self.process.clone(),
         };
-        if let Some(container) = container.filter(|_| self.on_declared_ports) {
-            add_ports(&mut process.listen, container);
+        if let Some((spec, container)) = place.filter(|_| self.on_declared_ports) {
+            add_ports(&mut process.listen, spec, container, argv);
         }
         if let Some(served) = &self.serves
-            && container.is_none_or(|container| {
+            && place.is_none_or(|(_, container)| {
                 !container.volume_mounts.iter().any(|mount| mount.mount_path.starts_with(&*served.unless_mounted))
             })
         {
@@ -277,8 +313,9 @@ fn usage(process: &mut Process) -> &mut super::UsageStep {
     process.usage.last_mut().expect("one was just added")
 }
 
-/// Listens on the ports that a container declares or is probed at, in the protocol that the probe speaks.
-fn add_ports(listen: &mut Vec<ListenBehavior>, container: &Container) {
+/// Listens on the ports that a container declares, is probed at, in the protocol that the probe speaks, or is told by
+/// its flags. At a port that another container of the pod declares, that one is probed.
+fn add_ports(listen: &mut Vec<ListenBehavior>, spec: &PodSpec, container: &Container, argv: &[String]) {
     let probes = [&container.startup, &container.readiness, &container.liveness].map(Option::as_deref);
     let hooks = [&container.post_start, &container.pre_stop].map(Option::as_deref);
     let handlers = probes.into_iter().flatten().map(|probe| &probe.handler).chain(hooks.into_iter().flatten());
@@ -286,20 +323,56 @@ fn add_ports(listen: &mut Vec<ListenBehavior>, container: &Container) {
         Port::Number(port) => Some(*port),
         Port::Named(name) => container.port_named(name),
     };
+    // On the machine's network a probe may name the machine, as the kubelet that asks is there too.
+    let is_own = |host: &str| host.is_empty() || spec.host_network;
+    let declares = |container: &Container, port| container.ports.iter().any(|own| own.container_port == port);
+    let others = |port| {
+        let mut others = spec.init_containers.iter().chain(&spec.containers);
+        !declares(container, port) && others.any(|other| other.name != container.name && declares(other, port))
+    };
     let probed = handlers.filter_map(|handler| match handler {
-        Handler::HttpGet { port, host, https, .. } if host.is_empty() => {
+        Handler::HttpGet { port, host, https, .. } if is_own(host) => {
             Some((number(port)?, if *https { ListenKind::Https } else { ListenKind::Http }))
         }
-        Handler::TcpSocket { port, host } if host.is_empty() => Some((number(port)?, ListenKind::Http)),
+        Handler::TcpSocket { port, host } if is_own(host) => Some((number(port)?, ListenKind::Http)),
         Handler::Grpc { port, .. } => Some((*port, ListenKind::Grpc)),
         _ => None,
     });
+    let probed = probed.filter(|(port, _)| !others(*port));
     let declared = container.ports.iter().filter(|port| port.protocol != "UDP" && port.protocol != "SCTP");
-    for (port, kind) in probed.chain(declared.map(|port| (port.container_port, ListenKind::Http))) {
+    let declared = declared.map(|port| (port.container_port, ListenKind::Http));
+    for (port, kind) in probed.chain(declared).chain(ports_of_flags(argv)) {
         if listen.iter().all(|entry| entry.port != port) {
-            listen.push(ListenBehavior { port, kind, ..ListenBehavior::default() });
+            listen.push(ListenBehavior { port, kind, assumed: true, ..ListenBehavior::default() });
         }
     }
+}
+
+/// The ports that a command line tells a server to listen at: `--secure-port=N`, `--web.listen-address=:N`,
+/// `--listen-client-urls=http://0.0.0.0:N`.
+fn ports_of_flags(argv: &[String]) -> impl Iterator<Item = (u16, ListenKind)> {
+    const ADDRESSES: [&str; 6] = ["listen-address", "bind-address", "addr", "listen", "bind", "-urls"];
+    let flags = argv.iter().filter(|word| word.starts_with('-')).filter_map(|word| word.split_once('='));
+    flags.flat_map(|(flag, value)| {
+        let kind = if flag.contains("secure-") { ListenKind::Https } else { ListenKind::Http };
+        let is_port = flag.ends_with("port");
+        let is_address = ADDRESSES.iter().any(|end| flag.ends_with(end));
+        value.split(',').filter_map(move |value| {
+            if is_port {
+                return Some((value.parse().ok()?, kind));
+            }
+            let address = value.split_once("://").map_or(value, |(_, address)| address).trim_end_matches('/');
+            let (host, port) = address.rsplit_once(':').filter(|_| is_address)?;
+            let host = host.trim_matches(['[', ']']);
+            let own = host.is_empty() || host == "localhost" || host.parse::<IpAddr>().is_ok();
+            Some((port.parse().ok().filter(|_| own)?, kind))
+        })
+    })
+}
+
+/// Whether a host of a probe or a tool is the pod itself.
+pub(super) fn is_local(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback() || address.is_unspecified())
 }
 
 /// The value of a flag: `--flag value` or `--flag=value`.

@@ -282,7 +282,7 @@ impl Runtimes {
         command: &Command,
         out: &mut Outbox<Message>,
     ) -> Option<u32> {
-        let (config, image, _) = self.image_of(place)?;
+        let (_, image, known) = self.image_of(place)?;
         let program = image.program(&command.argv);
         if let Some(signal) = program.and_then(|program| program.sends.as_deref()).and_then(Signal::parse) {
             self.signal(now, place, signal, out);
@@ -294,14 +294,16 @@ impl Runtimes {
             self.answer_program(place, session, call, i32::from(!up), out);
             return None;
         }
-        let Some(program) = program.filter(|_| session == Session::Main) else {
+        if session != Session::Main {
             // Nothing is known of a command that is sent into a container: it works.
             self.answer_program(place, session, call, 0, out);
             return None;
-        };
-        let pod = self.machines[place.node.index()].pods.get(&place.key)?.pod.clone();
-        let model = Arc::new(program.process_in(pod.spec.container(config.name), &command.argv, &command.environment));
-        Some(self.begin_program(now, place, model, command.argv.clone(), Some((session, call)), out))
+        }
+        let (process, what) = self.usual_process(place, &image, known, command);
+        if !program.is_some_and(|program| image.names(program)) {
+            self.assume(place, &format!("{what} for `{}`", command.argv.join(" ")));
+        }
+        Some(self.begin_program(now, place, Arc::new(process), command.argv.clone(), Some((session, call)), out))
     }
 
     /// A program that a script waits for has ended.

@@ -313,3 +313,67 @@ spec:
         ],
     );
 }
+
+#[test]
+fn clients_ask_the_server_that_they_are_told() {
+    let service = |name: &str, port: u16| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{selector: {{app: {name}}}, ports: \
+             [{{port: {port}}}]}}}}\n---\n"
+        )
+    };
+    let never = "restartPolicy: Never,";
+    let manifest = [
+        service("db", 5432),
+        service("cache", 6379),
+        pod("db", "postgres", &["sh", "-c", "sleep 20; exec postgres"], ""),
+        pod("cache", "redis", &[], ""),
+        pod("waits", "postgres", &["sh", "-c", "until pg_isready -h db; do sleep 1; done"], never),
+        pod("asks", "redis", &["redis-cli", "-h", "cache", "ping"], never),
+        pod("reads", "redis", &["sh", "-c", "test \"$(redis-cli -u redis://cache ping)\" = PONG"], never),
+        pod("fails", "postgres", &["pg_isready", "--host=nowhere"], never),
+    ]
+    .concat();
+    check(
+        60,
+        &manifest,
+        "",
+        &[
+            "first pod(waits).phase == Succeeded between 20s and 30s",
+            "first pod(asks).phase == Succeeded between 0s and 10s",
+            "pod(reads).phase == Succeeded",
+            "container(fails/app).exitCode == 2",
+        ],
+    );
+}
+
+#[test]
+fn a_probe_does_not_fail_for_what_nobody_knows() {
+    let probed = |name: &str, image: &str, line: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{{name: app, image: {image}, \
+             ports: [{{containerPort: 8500}}], livenessProbe: {{exec: {{command: [sh, -c, {line:?}]}}, periodSeconds: \
+             2, failureThreshold: 1}}}}]}}}}\n---\n"
+        )
+    };
+    let manifest = [
+        probed("page", "example.com/consul", "curl -s http://127.0.0.1:8500/v1/status/leader | grep -E '\".+\"'"),
+        probed("program", "example.com/worker", "celery inspect ping | grep -q OK"),
+        probed("captured", "redis", "test \"$(redis-cli info replication)\" != ''"),
+        probed("talk", "zookeeper", "[ \"$(echo ruok | nc -w 1 localhost 8500)\" = imok ]"),
+        probed("refused", "example.com/consul", "curl -s http://127.0.0.1:8501/ | grep leader"),
+    ]
+    .concat();
+    check(
+        20,
+        &manifest,
+        "",
+        &[
+            "container(page/app).restarts == 0",
+            "container(program/app).restarts == 0",
+            "container(captured/app).restarts == 0",
+            "container(talk/app).restarts == 0",
+            "eventually container(refused/app).restarts >= 1",
+        ],
+    );
+}

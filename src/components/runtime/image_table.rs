@@ -77,8 +77,16 @@ pub struct ProgramModel {
     /// Whether nobody knows how long it runs: as long as the container if that is always started again; else it ends
     /// well after a while.
     pub open_ended: bool,
-    /// Whether it only asks: it succeeds once something in the pod listens there, and fails before.
+    /// Whether it only asks a server, and where that listens: it succeeds once something does, and fails before.
     pub asks_port: Option<u16>,
+    /// Its flags for the server's host, or address, or URL; the pod itself where none is given.
+    pub host_flags: Vec<Text>,
+    /// Its flags for the server's port.
+    pub port_flags: Vec<Text>,
+    /// What it prints when the server is there, `{host}` and `{port}` filled in; nobody knows if empty.
+    pub answers: Text,
+    /// Its exit code when the server is not there; 1 if absent.
+    pub fails_with: Option<i32>,
     /// Whether it only sends a signal to the container's main process.
     pub sends: Option<Text>,
     /// The files that it serves over HTTP.
@@ -306,6 +314,37 @@ impl ProgramModel {
     }
 }
 
+impl ProgramModel {
+    /// Which server a command line asks: its host, none if that is the container's own machine, and its port.
+    pub(super) fn server(&self, argv: &[String]) -> Option<(Option<String>, u16)> {
+        let usual = self.asks_port?;
+        let value = |flags: &[Text]| flags.iter().find_map(|flag| client_flag(argv, flag));
+        let given =
+            value(&self.host_flags).or_else(|| argv.iter().find(|word| word.contains("://")).map(String::as_str));
+        // A URL may have a user before the host, and more behind the port; of several addresses the first is asked.
+        let address = given.unwrap_or_default();
+        let address = address.split_once("://").map_or(address, |(_, rest)| rest).split(',').next().unwrap_or_default();
+        // What begins with a slash is the directory of a socket.
+        let address = address.split('/').next().unwrap_or_default();
+        let address = address.rsplit_once('@').map_or(address, |(_, rest)| rest);
+        let (host, own_port) = match address.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().ok()),
+            None => (address, None),
+        };
+        let port = value(&self.port_flags).and_then(|port| port.parse().ok()).or(own_port).unwrap_or(usual);
+        let is_own = host.is_empty()
+            || host == "localhost"
+            || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback() || address.is_unspecified());
+        Some(((!is_own).then(|| host.to_owned()), port))
+    }
+
+    /// What it prints when the server that it asks is there, if that is known.
+    pub(super) fn answer_of(&self, host: &str, port: u16) -> Option<String> {
+        let text = self.answers.replace("{host}", host).replace("{port}", &port.to_string());
+        (!text.is_empty()).then(|| text + "\n")
+    }
+}
+
 fn usage(process: &mut Process) -> &mut super::UsageStep {
     if process.usage.is_empty() {
         process.usage.push(super::UsageStep::default());
@@ -370,11 +409,6 @@ fn ports_of_flags(argv: &[String]) -> impl Iterator<Item = (u16, ListenKind)> {
     })
 }
 
-/// Whether a host of a probe or a tool is the pod itself.
-pub(super) fn is_local(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback() || address.is_unspecified())
-}
-
 /// The value of a flag: `--flag value` or `--flag=value`.
 pub(super) fn flag_value<'a>(argv: &'a [String], flag: &str) -> Option<&'a str> {
     let mut words = argv.iter();
@@ -387,6 +421,14 @@ pub(super) fn flag_value<'a>(argv: &'a [String], flag: &str) -> Option<&'a str> 
         }
     }
     None
+}
+
+/// The value of a client's flag, which follows a short flag also without a blank: `-hdb`.
+fn client_flag<'a>(argv: &'a [String], flag: &str) -> Option<&'a str> {
+    flag_value(argv, flag).or_else(|| {
+        let is_short = flag.len() == 2;
+        argv.iter().filter_map(|word| word.strip_prefix(flag)).find(|value| is_short && !value.is_empty())
+    })
 }
 
 /// An amount as `stress` takes it: powers of 1024.
@@ -437,6 +479,26 @@ mod tests {
             ("sleep", "", "sleep"),
         ] {
             assert_eq!(redis.command_line(&words(command), &words(args)).join(" "), line, "{command:?} {args:?}");
+        }
+    }
+
+    #[test]
+    fn clients_are_told_whom_to_ask() {
+        for (line, host, port) in [
+            ("pg_isready", None, 5432),
+            ("pg_isready -h db -p 6432 -U shop", Some("db"), 6432),
+            ("pg_isready --host=db.prod", Some("db.prod"), 5432),
+            ("psql -h /var/run/postgresql -c select", None, 5432),
+            ("psql postgres://shop:secret@db:6432/shop?sslmode=off", Some("db"), 6432),
+            ("redis-cli -h 127.0.0.1 -p 6380 ping", None, 6380),
+            ("redis-cli -u redis://:secret@cache/0 ping", Some("cache"), 6379),
+            ("mysqladmin ping -hdb -uroot -psecret -P 3307", Some("db"), 3307),
+            ("mongosh --host db:27018 --eval 1", Some("db"), 27018),
+            ("etcdctl --endpoints=http://etcd-0:2379,http://etcd-1:2379 endpoint health", Some("etcd-0"), 2379),
+        ] {
+            let argv: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            let model = UNKNOWN.program(&argv).unwrap();
+            assert_eq!(model.server(&argv), Some((host.map(str::to_owned), port)), "{line}");
         }
     }
 

@@ -63,8 +63,11 @@ impl Runtimes {
         let command = command_of(argv, &config, &image, self.host_name(place));
         let found = self.with_world(now, place, None, |world| find(&command, world)).unwrap_or(Found::Missing);
         let name = command.argv.first().cloned().unwrap_or_default();
+        let asks =
+            found == Found::Host && image.program(&command.argv).is_some_and(|program| program.asks_port.is_some());
         let failure = match found {
-            Found::Played | Found::Script { .. } => {
+            Found::Host if !asks => None,
+            Found::Played | Found::Script { .. } | Found::Host => {
                 let pid = if config.shares_processes { SHARED_PID } else { 1 };
                 let seed = self.random_seed(place);
                 let setup = Setup { dialect: image.dialect().unwrap_or_default(), pid, seed };
@@ -128,6 +131,13 @@ impl Runtimes {
     pub(super) fn assume(&mut self, place: Place, model: &str) {
         if let Some(who) = self.who(place) {
             self.assumed.entry(who).or_insert_with(|| model.to_owned());
+        }
+    }
+
+    /// Notes what is assumed of commands that are sent into a container.
+    pub(super) fn assume_of_commands(&mut self, place: Place, model: &str) {
+        if let Some(who) = self.who(place) {
+            self.assumed.entry(who + " (exec)").or_insert_with(|| model.to_owned());
         }
     }
 

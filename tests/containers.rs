@@ -377,3 +377,26 @@ fn a_probe_does_not_fail_for_what_nobody_knows() {
         ],
     );
 }
+
+#[test]
+fn images_have_the_files_and_programs_that_nobody_lists() {
+    let never = "restartPolicy: Never,";
+    let line = |name: &str, image: &str, line: &str| pod(name, image, &["sh", "-c", line], never);
+    let manifest = [
+        pod("start", "example.com/shop", &["sh", "/app/start.sh"], never),
+        line("sources", "example.com/shop", ". /venv/bin/activate && ./migrate"),
+        line("packages", "alpine", "apk add --no-cache curl && echo ok"),
+        line("debian", "debian", "apt-get update && apt-get install -y curl"),
+        line("settings", "busybox", "echo 1 > /proc/sys/net/ipv4/ip_forward && echo never > /sys/kernel/mm/x"),
+        line("known", "busybox", "cat /etc/hosts /etc/resolv.conf && grep -q MemTotal /proc/meminfo"),
+        line("archive", "busybox", "tar czf /tmp/x.tgz /etc && flock /tmp/lock -c 'exit 0'"),
+        line("configured", "nginx", "envsubst < /etc/nginx/nginx.conf > /tmp/nginx.conf && nginx -t"),
+        line("missing", "busybox", "sh /app/start.sh"),
+    ]
+    .concat();
+    let names = ["start", "sources", "packages", "debian", "settings", "known", "archive", "configured"];
+    let expect: Vec<String> = names.iter().map(|name| format!("pod({name}).phase == Succeeded")).collect();
+    let mut expect: Vec<&str> = expect.iter().map(String::as_str).collect();
+    expect.push("container(missing/app).exitCode == 2");
+    check(60, &manifest, "", &expect);
+}

@@ -120,6 +120,13 @@ impl Directory {
         for device in ["null", "zero", "full", "random", "urandom", "stdin", "stdout", "stderr"] {
             root.insert(&format!("/dev/{device}"), Node::Device);
         }
+        for (path, content) in [
+            ("/etc/hosts", "127.0.0.1\tlocalhost\n"),
+            ("/etc/resolv.conf", "nameserver 10.96.0.10\noptions ndots:5\n"),
+            ("/proc/meminfo", "MemTotal:       16777216 kB\nMemFree:         8388608 kB\n"),
+        ] {
+            root.insert_file(path, File::new(content.as_bytes()));
+        }
         root
     }
 

@@ -400,3 +400,41 @@ fn images_have_the_files_and_programs_that_nobody_lists() {
     expect.push("container(missing/app).exitCode == 2");
     check(60, &manifest, "", &expect);
 }
+
+#[test]
+fn images_are_what_they_are() {
+    let manifest = "
+apiVersion: v1
+kind: Pod
+metadata: {name: etcd}
+spec:
+  containers:
+  - name: app
+    image: registry.k8s.io/etcd:3.5.21-0
+    command: [etcd, --listen-metrics-urls=http://0.0.0.0:2381]
+    startupProbe: {httpGet: {path: /readyz, port: 2381}, periodSeconds: 1}
+    readinessProbe: {httpGet: {path: /health, port: 2379}, periodSeconds: 1}
+    livenessProbe: {grpc: {port: 2379}, periodSeconds: 1, failureThreshold: 1, initialDelaySeconds: 2}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: hello}
+spec: {restartPolicy: Never, containers: [{name: app, image: hello-world}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: asks}
+spec: {restartPolicy: Never, containers: [{name: app, image: curlimages/curl, args: [-sf, 'https://example.com']}]}
+";
+    check(
+        20,
+        manifest,
+        "",
+        &[
+            "pod(etcd).ready",
+            "container(etcd/app).restarts == 0",
+            "pod(hello).phase == Succeeded",
+            "pod(asks).phase == Succeeded",
+        ],
+    );
+}

@@ -205,7 +205,14 @@ impl ImageModel {
             return [words(command), words(args)].concat();
         }
         let tail = if args.is_empty() { words(&self.cmd) } else { words(args) };
-        let runs_it = self.wraps && tail.first().is_some_and(|first| !first.starts_with('-') && self.can_run(first));
+        let is_flag = |word: &String| word.starts_with('-');
+        // Flags alone go to the image's command, which is a tool that is played.
+        if let Some(tool) = self.cmd.first().filter(|tool| self.wraps && is_utility(base_name(tool)))
+            && tail.first().is_some_and(is_flag)
+        {
+            return [vec![tool.to_string()], tail].concat();
+        }
+        let runs_it = self.wraps && tail.first().is_some_and(|first| !is_flag(first) && self.can_run(first));
         if runs_it { tail } else { [words(&self.entrypoint), tail].concat() }
     }
 
@@ -479,6 +486,28 @@ mod tests {
             ("sleep", "", "sleep"),
         ] {
             assert_eq!(redis.command_line(&words(command), &words(args)).join(" "), line, "{command:?} {args:?}");
+        }
+    }
+
+    #[test]
+    fn flags_alone_go_to_the_tool_of_the_image() {
+        let (curl, _) = find(&[], "curlimages/curl:8");
+        let args = ["-s", "http://web"].map(Text::from);
+        assert_eq!(curl.command_line(&[], &args), ["curl", "-s", "http://web"]);
+        assert_eq!(curl.command_line(&[], &[]), ["curl"]);
+    }
+
+    #[test]
+    fn flags_name_ports() {
+        let argv = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let http = |ports: &[u16]| ports.iter().map(|port| (*port, ListenKind::Http)).collect::<Vec<_>>();
+        for (line, ports) in [
+            ("app --port=8080 -healthz-port=8081", http(&[8080, 8081])),
+            ("proxy --secure-listen-address=[10.0.0.1]:9100", vec![(9100, ListenKind::Https)]),
+            ("etcd --listen-client-urls=http://0.0.0.0:2379,http://127.0.0.1:4001", http(&[2379, 4001])),
+            ("app --metrics-bind-address=:8443 --redis-addr=redis:6379 --listen=unix:///run/app.sock", http(&[8443])),
+        ] {
+            assert_eq!(ports_of_flags(&argv(line)).collect::<Vec<_>>(), ports, "{line}");
         }
     }
 

@@ -359,9 +359,11 @@ impl Listener<'_> {
         if *ask == Ask::Connect {
             return reaction(Some(NetAnswer::Connected), None);
         }
-        let mut entries = self.program.entries(self.port).peekable();
-        let kind = entries.peek().map_or(ListenKind::Tcp, |first| first.kind);
-        match entries.find(|entry| entry.serves(ask)) {
+        let entries = || self.program.entries(self.port).filter(|entry| entry.serves(ask));
+        // A port may speak two protocols, as that of etcd does.
+        let entry = entries().find(|entry| entry.kind.speaks(ask)).or_else(|| entries().next());
+        let kind = entry.map_or_else(|| self.kind(), |entry| entry.kind);
+        match entry {
             None => reaction(kind.mismatch(ask), None),
             Some(entry) => {
                 let step = entry.at(age);

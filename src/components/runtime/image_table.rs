@@ -99,6 +99,8 @@ pub struct ProgramModel {
     pub memory_flags: Vec<Text>,
     /// Flags whose value is CPUs that it uses, such as `-cpus`.
     pub cpu_flags: Vec<Text>,
+    /// Flags whose value is how long it runs, in seconds or with a unit: `--timeout 5m`.
+    pub duration_flags: Vec<Text>,
 }
 
 /// A directory that a web server serves.
@@ -317,6 +319,8 @@ impl ProgramModel {
         if cpus > 0.0 {
             usage(&mut process).milli_cpu = Some((cpus * 1000.0) as i64);
         }
+        let lifetime = self.duration_flags.iter().find_map(|flag| flag_value(argv, flag)).and_then(span);
+        process.duration = lifetime.map(Into::into).or(process.duration);
         process
     }
 }
@@ -451,6 +455,19 @@ fn bytes(text: &str) -> Option<i64> {
     digits.parse::<i64>().ok().map(|number| number.saturating_mul(unit))
 }
 
+/// A span of time as `stress` takes it.
+fn span(text: &str) -> Option<SimDuration> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit).map(SimDuration::from_secs)
+}
+
 fn base_name(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
@@ -543,6 +560,11 @@ mod tests {
             let argv = line(argv);
             let process = stress.program(&argv).unwrap().process_in(None, &argv, &Exported::new());
             assert_eq!(process.usage.first().and_then(|step| step.memory), memory, "{argv:?}");
+        }
+        for (argv, seconds) in [("stress --timeout 60s", Some(60)), ("stress -t 2m", Some(120)), ("stress", None)] {
+            let process = stress.program(&line(argv)).unwrap().process_in(None, &line(argv), &Exported::new());
+            let duration = process.duration.and_then(|duration| duration.median());
+            assert_eq!(duration, seconds.map(SimDuration::from_secs), "{argv}");
         }
     }
 }

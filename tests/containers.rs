@@ -351,7 +351,8 @@ fn clients_ask_the_server_that_they_are_told() {
 fn a_probe_does_not_fail_for_what_nobody_knows() {
     let probed = |name: &str, image: &str, line: &str| {
         format!(
-            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{{name: app, image: {image}, \
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{{name: app, image: \
+             {image}, \
              ports: [{{containerPort: 8500}}], livenessProbe: {{exec: {{command: [sh, -c, {line:?}]}}, periodSeconds: \
              2, failureThreshold: 1}}}}]}}}}\n---\n"
         )

@@ -235,3 +235,207 @@ fn number_one_does_not_hear_what_it_has_no_handler_for() {
         ],
     );
 }
+
+#[test]
+fn a_program_that_nobody_described_ends_unless_it_is_always_started_again() {
+    let never = "restartPolicy: Never,";
+    let serves = "--http=:8080";
+    let init = "initContainers: [{name: init, image: example.com/shop, command: [sh, -c, ./migrate.sh up]}],";
+    let manifest = [
+        pod("run", "example.com/shop", &["sh", "-c", "./manage.py migrate && echo done"], never),
+        pod("exec", "example.com/shop", &["sh", "-c", "exec ./manage.py migrate"], never),
+        pod("dump", "postgres", &["sh", "-c", "pg_dump shop > /tmp/dump"], never),
+        pod("script", "python", &["python", "/app/main.py"], never),
+        pod("node", "example.com/shop", &["node", "migrate.js"], never),
+        pod("unplayed", "busybox", &["sh", "-c", "gpg() { :; }; split -b 1 /etc/passwd"], never),
+        pod("server", "python", &["sh", "-c", "pip install flask; python app.py", serves], ""),
+        pod("gunicorn", "python", &["gunicorn", "app:app", serves], ""),
+        pod("unplayed-server", "busybox", &["sh", "-c", "crond -f"], ""),
+        pod("initialized", "example.com/shop", &[], init),
+    ]
+    .concat();
+    check(
+        60,
+        &manifest,
+        "",
+        &[
+            "first pod(run).phase == Succeeded between 10s and 20s",
+            "first pod(exec).phase == Succeeded between 10s and 20s",
+            "first pod(dump).phase == Succeeded between 10s and 20s",
+            "first pod(script).phase == Succeeded between 10s and 20s",
+            "first pod(node).phase == Succeeded between 10s and 20s",
+            "first pod(unplayed).phase == Succeeded between 10s and 20s",
+            "container(server/app).restarts == 0",
+            "pod(server).ready",
+            "container(gunicorn/app).restarts == 0",
+            "pod(gunicorn).ready",
+            "container(unplayed-server/app).restarts == 0",
+            "pod(unplayed-server).ready",
+            "first pod(initialized).ready between 2s and 10s",
+        ],
+    );
+}
+
+#[test]
+fn a_port_is_taken_only_by_a_program_that_is_known_to_have_it() {
+    let manifest = "
+apiVersion: v1
+kind: Pod
+metadata: {name: probed}
+spec:
+  containers:
+  - name: app
+    image: example.com/shop
+    ports: [{containerPort: 8080}]
+  - name: proxy
+    image: example.com/proxy
+    args: [--admin-address=x, --health-probe-bind-address=127.0.0.1:9901, --secure-port=8443]
+    livenessProbe: {httpGet: {port: 8080}, periodSeconds: 2}
+    startupProbe: {httpGet: {port: 8443, scheme: HTTPS}}
+    readinessProbe: {exec: {command: [nc, -z, 127.0.0.1, '9901']}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: twice}
+spec:
+  containers: [{name: first, image: redis}, {name: second, image: redis}]
+";
+    check(
+        30,
+        manifest,
+        "",
+        &[
+            "pod(probed).ready",
+            "container(probed/app).restarts == 0",
+            "container(probed/proxy).restarts == 0",
+            "container(twice/first).restarts == 0",
+            "container(twice/second).lastState.exitCode == 1",
+        ],
+    );
+}
+
+#[test]
+fn clients_ask_the_server_that_they_are_told() {
+    let service = |name: &str, port: u16| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{selector: {{app: {name}}}, ports: \
+             [{{port: {port}}}]}}}}\n---\n"
+        )
+    };
+    let never = "restartPolicy: Never,";
+    let manifest = [
+        service("db", 5432),
+        service("cache", 6379),
+        pod("db", "postgres", &["sh", "-c", "sleep 20; exec postgres"], ""),
+        pod("cache", "redis", &[], ""),
+        pod("waits", "postgres", &["sh", "-c", "until pg_isready -h db; do sleep 1; done"], never),
+        pod("asks", "redis", &["redis-cli", "-h", "cache", "ping"], never),
+        pod("reads", "redis", &["sh", "-c", "test \"$(redis-cli -u redis://cache ping)\" = PONG"], never),
+        pod("fails", "postgres", &["pg_isready", "--host=nowhere"], never),
+    ]
+    .concat();
+    check(
+        60,
+        &manifest,
+        "",
+        &[
+            "first pod(waits).phase == Succeeded between 20s and 30s",
+            "first pod(asks).phase == Succeeded between 0s and 10s",
+            "pod(reads).phase == Succeeded",
+            "container(fails/app).exitCode == 2",
+        ],
+    );
+}
+
+#[test]
+fn a_probe_does_not_fail_for_what_nobody_knows() {
+    let probed = |name: &str, image: &str, line: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{{name: app, image: \
+             {image}, \
+             ports: [{{containerPort: 8500}}], livenessProbe: {{exec: {{command: [sh, -c, {line:?}]}}, periodSeconds: \
+             2, failureThreshold: 1}}}}]}}}}\n---\n"
+        )
+    };
+    let manifest = [
+        probed("page", "example.com/consul", "curl -s http://127.0.0.1:8500/v1/status/leader | grep -E '\".+\"'"),
+        probed("program", "example.com/worker", "celery inspect ping | grep -q OK"),
+        probed("captured", "redis", "test \"$(redis-cli info replication)\" != ''"),
+        probed("talk", "zookeeper", "[ \"$(echo ruok | nc -w 1 localhost 8500)\" = imok ]"),
+        probed("refused", "example.com/consul", "curl -s http://127.0.0.1:8501/ | grep leader"),
+    ]
+    .concat();
+    check(
+        20,
+        &manifest,
+        "",
+        &[
+            "container(page/app).restarts == 0",
+            "container(program/app).restarts == 0",
+            "container(captured/app).restarts == 0",
+            "container(talk/app).restarts == 0",
+            "eventually container(refused/app).restarts >= 1",
+        ],
+    );
+}
+
+#[test]
+fn images_have_the_files_and_programs_that_nobody_lists() {
+    let never = "restartPolicy: Never,";
+    let line = |name: &str, image: &str, line: &str| pod(name, image, &["sh", "-c", line], never);
+    let manifest = [
+        pod("start", "example.com/shop", &["sh", "/app/start.sh"], never),
+        line("sources", "example.com/shop", ". /venv/bin/activate && ./migrate"),
+        line("packages", "alpine", "apk add --no-cache curl && echo ok"),
+        line("debian", "debian", "apt-get update && apt-get install -y curl"),
+        line("settings", "busybox", "echo 1 > /proc/sys/net/ipv4/ip_forward && echo never > /sys/kernel/mm/x"),
+        line("known", "busybox", "cat /etc/hosts /etc/resolv.conf && grep -q MemTotal /proc/meminfo"),
+        line("archive", "busybox", "tar czf /tmp/x.tgz /etc && flock /tmp/lock -c 'exit 0'"),
+        line("configured", "nginx", "envsubst < /etc/nginx/nginx.conf > /tmp/nginx.conf && nginx -t"),
+        line("missing", "busybox", "sh /app/start.sh"),
+    ]
+    .concat();
+    let names = ["start", "sources", "packages", "debian", "settings", "known", "archive", "configured"];
+    let expect: Vec<String> = names.iter().map(|name| format!("pod({name}).phase == Succeeded")).collect();
+    let mut expect: Vec<&str> = expect.iter().map(String::as_str).collect();
+    expect.push("container(missing/app).exitCode == 2");
+    check(60, &manifest, "", &expect);
+}
+
+#[test]
+fn images_are_what_they_are() {
+    let manifest = "
+apiVersion: v1
+kind: Pod
+metadata: {name: etcd}
+spec:
+  containers:
+  - name: app
+    image: registry.k8s.io/etcd:3.5.21-0
+    command: [etcd, --listen-metrics-urls=http://0.0.0.0:2381]
+    startupProbe: {httpGet: {path: /readyz, port: 2381}, periodSeconds: 1}
+    readinessProbe: {httpGet: {path: /health, port: 2379}, periodSeconds: 1}
+    livenessProbe: {grpc: {port: 2379}, periodSeconds: 1, failureThreshold: 1, initialDelaySeconds: 2}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: hello}
+spec: {restartPolicy: Never, containers: [{name: app, image: hello-world}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: asks}
+spec: {restartPolicy: Never, containers: [{name: app, image: curlimages/curl, args: [-sf, 'https://example.com']}]}
+";
+    check(
+        20,
+        manifest,
+        "",
+        &[
+            "pod(etcd).ready",
+            "container(etcd/app).restarts == 0",
+            "pod(hello).phase == Succeeded",
+            "pod(asks).phase == Succeeded",
+        ],
+    );
+}

@@ -389,6 +389,8 @@ mod tests {
             ),
             (b"a: *nobody\n", "1:4: while parsing node, found unknown anchor; define the anchor before it is used"),
             (b"a: &x [*x]\n", "1:8: an anchor that contains itself; write the value out"),
+            (b"a: &x 1\n---\nb: *x\n", "3:4: unknown anchor; define it in the same document"),
+            (b"a: {{ .Release.Name }}-x\n", "1:5: an object as key; render it first (helm template)"),
             (b"a:\n\t- b\n", "2:2: tabs disallowed within this context (block indentation); indent with spaces"),
             (b"? [a]\n: b\n", "1:3: a list as key; keys are texts"),
         ] {

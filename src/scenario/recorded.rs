@@ -598,6 +598,7 @@ impl ListenRule {
             service: self.service.map(Text::from),
             needs: Vec::new(),
             close_on_sigterm: self.close_on_sigterm,
+            assumed: false,
             timeline: self.timeline.into_iter().map(|entry| entry.convert(kind)).collect::<Result<_, _>>()?,
         })
     }

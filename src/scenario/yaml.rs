@@ -16,6 +16,18 @@ const ALIASED_NODES: usize = 500_000;
 
 /// The documents of a file, empty ones as null.
 pub(super) fn parse(text: &str) -> Result<Vec<Document>, Vec<ManifestError>> {
+    read(text).map_err(|mut errors| {
+        for error in &mut errors {
+            let line = text.lines().nth(error.position.line.saturating_sub(1) as usize);
+            if line.is_some_and(|line| line.contains("{{")) {
+                error.remedy = "render it first (helm template)".to_owned();
+            }
+        }
+        errors
+    })
+}
+
+fn read(text: &str) -> Result<Vec<Document>, Vec<ManifestError>> {
     if text.trim_start().starts_with('{') {
         match json(text) {
             Ok(documents) => return Ok(documents),
@@ -230,7 +242,12 @@ impl Builder<'_> {
             }
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor) else {
-                    return Err(ManifestError::new(here, "an anchor that contains itself", "write the value out"));
+                    // The parser knows the anchors of the whole stream; a document has only its own.
+                    let (found, remedy) = match self.open.iter().any(|open| open.anchor == anchor) {
+                        true => ("an anchor that contains itself", "write the value out"),
+                        false => ("unknown anchor", "define it in the same document"),
+                    };
+                    return Err(ManifestError::new(here, found, remedy));
                 };
                 self.aliased += node.size;
                 if self.aliased > ALIASED_NODES {

@@ -280,6 +280,9 @@ pub struct ListenBehavior {
     pub needs: Vec<Text>,
     /// Whether it stops listening at the stop signal rather than at the end.
     pub close_on_sigterm: bool,
+    /// Whether that is a guess: then another program may have the port.
+    #[serde(skip)]
+    pub assumed: bool,
     /// What it answers; the last entry whose time has come counts.
     pub timeline: Vec<ListenStep>,
 }

@@ -2,15 +2,17 @@
 //!
 //! The shipped table (`images.ron`) names the images that people's manifests name most. An image is known by its name
 //! without registry and tag. Of one that is not in the table it is assumed that it has a shell, the usual utilities,
-//! and a server that listens on every port that the container declares.
+//! and a server that listens on every port that the container declares. A program that the table does not name for its
+//! image is what `programs.ron` says of it in any image, or such a server.
 
 use super::filesystem::{Directory, File, FileSystem};
 use super::shell::{Dialect, Exported, Signal, is_utility};
 use super::{Glob, ListenBehavior, ListenKind, OnSignal, Process, python};
-use crate::api::{Container, Handler, Port, Text};
+use crate::api::{Container, Handler, PodSpec, Port, Text};
 use crate::engine::SimDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 /// An image, as far as its containers show it.
@@ -72,8 +74,19 @@ pub struct ProgramModel {
     pub process: Process,
     /// Whether it listens on every port that the container declares or is probed at, too.
     pub on_declared_ports: bool,
-    /// Whether it only asks: it succeeds once something in the pod listens there, and fails before.
+    /// Whether nobody knows how long it runs: as long as the container if that is always started again; else it ends
+    /// well after a while.
+    pub open_ended: bool,
+    /// Whether it only asks a server, and where that listens: it succeeds once something does, and fails before.
     pub asks_port: Option<u16>,
+    /// Its flags for the server's host, or address, or URL; the pod itself where none is given.
+    pub host_flags: Vec<Text>,
+    /// Its flags for the server's port.
+    pub port_flags: Vec<Text>,
+    /// What it prints when the server is there, `{host}` and `{port}` filled in; nobody knows if empty.
+    pub answers: Text,
+    /// Its exit code when the server is not there; 1 if absent.
+    pub fails_with: Option<i32>,
     /// Whether it only sends a signal to the container's main process.
     pub sends: Option<Text>,
     /// The files that it serves over HTTP.
@@ -86,6 +99,8 @@ pub struct ProgramModel {
     pub memory_flags: Vec<Text>,
     /// Flags whose value is CPUs that it uses, such as `-cpus`.
     pub cpu_flags: Vec<Text>,
+    /// Flags whose value is how long it runs, in seconds or with a unit: `--timeout 5m`.
+    pub duration_flags: Vec<Text>,
 }
 
 /// A directory that a web server serves.
@@ -138,9 +153,20 @@ static SHIPPED: LazyLock<Vec<Arc<ImageModel>>> = LazyLock::new(|| {
 
 /// An image that nobody has described.
 static UNKNOWN: LazyLock<Arc<ImageModel>> = LazyLock::new(|| {
-    let server = ProgramModel { process: polite_server(), on_declared_ports: true, ..ProgramModel::default() };
     // Whoever asks for a user that is not root has an image that has one.
-    Arc::new(ImageModel { shell: ImageShell::Dash, user: 65_532, programs: vec![server], ..ImageModel::default() })
+    Arc::new(ImageModel { shell: ImageShell::Dash, user: 65_532, ..ImageModel::default() })
+});
+
+/// What programs do in whatever image they are.
+static COMMON: LazyLock<Vec<ProgramModel>> =
+    LazyLock::new(|| ron::from_str(include_str!("programs.ron")).expect("the table ships with the program"));
+
+/// A program that nobody has described.
+pub(super) static SERVER: LazyLock<ProgramModel> = LazyLock::new(|| ProgramModel {
+    process: polite_server(),
+    on_declared_ports: true,
+    open_ended: true,
+    ..ProgramModel::default()
 });
 
 /// A server that ends at once when it is told to.
@@ -181,7 +207,14 @@ impl ImageModel {
             return [words(command), words(args)].concat();
         }
         let tail = if args.is_empty() { words(&self.cmd) } else { words(args) };
-        let runs_it = self.wraps && tail.first().is_some_and(|first| !first.starts_with('-') && self.can_run(first));
+        let is_flag = |word: &String| word.starts_with('-');
+        // Flags alone go to the image's command, which is a tool that is played.
+        if let Some(tool) = self.cmd.first().filter(|tool| self.wraps && is_utility(base_name(tool)))
+            && tail.first().is_some_and(is_flag)
+        {
+            return [vec![tool.to_string()], tail].concat();
+        }
+        let runs_it = self.wraps && tail.first().is_some_and(|first| !is_flag(first) && self.can_run(first));
         if runs_it { tail } else { [words(&self.entrypoint), tail].concat() }
     }
 
@@ -208,13 +241,28 @@ impl ImageModel {
                 && self.entrypoint.first().or(self.cmd.first()).is_some_and(|first| base_name(first) == base)
     }
 
-    /// What a command line of it does.
+    /// What a command line of it does: the image's word, else what the program does in any image.
     pub(super) fn program(&self, argv: &[String]) -> Option<&ProgramModel> {
-        let base = argv.first().map_or("", |name| base_name(name));
-        let args = argv.iter().skip(1).map(String::as_str).collect::<Vec<_>>().join(" ");
-        self.programs.iter().find(|program| {
+        let is_entry = |name: &str| self.entrypoint.first().is_some_and(|entry| base_name(entry) == base_name(name));
+        let default = [self.cmd.first().map_or("", |name| name).to_owned()];
+        // What an entry point runs: the command that follows it, or the image's with these flags.
+        let (name, rest) = match argv {
+            [entry, rest @ ..] if self.wraps && is_entry(entry) => match rest {
+                [name, rest @ ..] if !name.starts_with('-') => (name, rest),
+                flags => (&default[0], flags),
+            },
+            [name, rest @ ..] => (name, rest),
+            [] => (&default[0], argv),
+        };
+        let (base, args) = (base_name(name), rest.join(" "));
+        self.programs.iter().chain(&*COMMON).find(|program| {
             program.name.matches(base) && program.args.as_ref().is_none_or(|pattern| pattern.matches(&args))
         })
+    }
+
+    /// Whether a program is one that the image's own entry names, not only what it is in any image.
+    pub(super) fn names(&self, program: &ProgramModel) -> bool {
+        self.programs.iter().any(|own| std::ptr::eq(own, program))
     }
 
     /// The file system that its containers start with.
@@ -239,18 +287,23 @@ impl ImageModel {
 }
 
 impl ProgramModel {
-    /// What it does in a container: its model, with the ports that are expected of it and what its flags say.
-    pub(super) fn process_in(&self, container: Option<&Container>, argv: &[String], environment: &Exported) -> Process {
+    /// What it does in a container of a pod: its model, with the ports that are expected of it and what its flags say.
+    pub(super) fn process_in(
+        &self,
+        place: Option<(&PodSpec, &Container)>,
+        argv: &[String],
+        environment: &Exported,
+    ) -> Process {
         let text = argv.iter().position(|word| word == "-c").and_then(|at| argv.get(at + 1)).filter(|_| self.python);
         let mut process = match text {
             Some(text) => Process { on_sigterm: self.process.on_sigterm.clone(), ..python::play(text, environment) },
             None => self.process.clone(),
         };
-        if let Some(container) = container.filter(|_| self.on_declared_ports) {
-            add_ports(&mut process.listen, container);
+        if let Some((spec, container)) = place.filter(|_| self.on_declared_ports) {
+            add_ports(&mut process.listen, spec, container, argv);
         }
         if let Some(served) = &self.serves
-            && container.is_none_or(|container| {
+            && place.is_none_or(|(_, container)| {
                 !container.volume_mounts.iter().any(|mount| mount.mount_path.starts_with(&*served.unless_mounted))
             })
         {
@@ -266,7 +319,40 @@ impl ProgramModel {
         if cpus > 0.0 {
             usage(&mut process).milli_cpu = Some((cpus * 1000.0) as i64);
         }
+        let lifetime = self.duration_flags.iter().find_map(|flag| flag_value(argv, flag)).and_then(span);
+        process.duration = lifetime.map(Into::into).or(process.duration);
         process
+    }
+}
+
+impl ProgramModel {
+    /// Which server a command line asks: its host, none if that is the container's own machine, and its port.
+    pub(super) fn server(&self, argv: &[String]) -> Option<(Option<String>, u16)> {
+        let usual = self.asks_port?;
+        let value = |flags: &[Text]| flags.iter().find_map(|flag| client_flag(argv, flag));
+        let given =
+            value(&self.host_flags).or_else(|| argv.iter().find(|word| word.contains("://")).map(String::as_str));
+        // A URL may have a user before the host, and more behind the port; of several addresses the first is asked.
+        let address = given.unwrap_or_default();
+        let address = address.split_once("://").map_or(address, |(_, rest)| rest).split(',').next().unwrap_or_default();
+        // What begins with a slash is the directory of a socket.
+        let address = address.split('/').next().unwrap_or_default();
+        let address = address.rsplit_once('@').map_or(address, |(_, rest)| rest);
+        let (host, own_port) = match address.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().ok()),
+            None => (address, None),
+        };
+        let port = value(&self.port_flags).and_then(|port| port.parse().ok()).or(own_port).unwrap_or(usual);
+        let is_own = host.is_empty()
+            || host == "localhost"
+            || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback() || address.is_unspecified());
+        Some(((!is_own).then(|| host.to_owned()), port))
+    }
+
+    /// What it prints when the server that it asks is there, if that is known.
+    pub(super) fn answer_of(&self, host: &str, port: u16) -> Option<String> {
+        let text = self.answers.replace("{host}", host).replace("{port}", &port.to_string());
+        (!text.is_empty()).then(|| text + "\n")
     }
 }
 
@@ -277,8 +363,9 @@ fn usage(process: &mut Process) -> &mut super::UsageStep {
     process.usage.last_mut().expect("one was just added")
 }
 
-/// Listens on the ports that a container declares or is probed at, in the protocol that the probe speaks.
-fn add_ports(listen: &mut Vec<ListenBehavior>, container: &Container) {
+/// Listens on the ports that a container declares, is probed at, in the protocol that the probe speaks, or is told by
+/// its flags. At a port that another container of the pod declares, that one is probed.
+fn add_ports(listen: &mut Vec<ListenBehavior>, spec: &PodSpec, container: &Container, argv: &[String]) {
     let probes = [&container.startup, &container.readiness, &container.liveness].map(Option::as_deref);
     let hooks = [&container.post_start, &container.pre_stop].map(Option::as_deref);
     let handlers = probes.into_iter().flatten().map(|probe| &probe.handler).chain(hooks.into_iter().flatten());
@@ -286,20 +373,51 @@ fn add_ports(listen: &mut Vec<ListenBehavior>, container: &Container) {
         Port::Number(port) => Some(*port),
         Port::Named(name) => container.port_named(name),
     };
+    // On the machine's network a probe may name the machine, as the kubelet that asks is there too.
+    let is_own = |host: &str| host.is_empty() || spec.host_network;
+    let declares = |container: &Container, port| container.ports.iter().any(|own| own.container_port == port);
+    let others = |port| {
+        let mut others = spec.init_containers.iter().chain(&spec.containers);
+        !declares(container, port) && others.any(|other| other.name != container.name && declares(other, port))
+    };
     let probed = handlers.filter_map(|handler| match handler {
-        Handler::HttpGet { port, host, https, .. } if host.is_empty() => {
+        Handler::HttpGet { port, host, https, .. } if is_own(host) => {
             Some((number(port)?, if *https { ListenKind::Https } else { ListenKind::Http }))
         }
-        Handler::TcpSocket { port, host } if host.is_empty() => Some((number(port)?, ListenKind::Http)),
+        Handler::TcpSocket { port, host } if is_own(host) => Some((number(port)?, ListenKind::Http)),
         Handler::Grpc { port, .. } => Some((*port, ListenKind::Grpc)),
         _ => None,
     });
+    let probed = probed.filter(|(port, _)| !others(*port));
     let declared = container.ports.iter().filter(|port| port.protocol != "UDP" && port.protocol != "SCTP");
-    for (port, kind) in probed.chain(declared.map(|port| (port.container_port, ListenKind::Http))) {
+    let declared = declared.map(|port| (port.container_port, ListenKind::Http));
+    for (port, kind) in probed.chain(declared).chain(ports_of_flags(argv)) {
         if listen.iter().all(|entry| entry.port != port) {
-            listen.push(ListenBehavior { port, kind, ..ListenBehavior::default() });
+            listen.push(ListenBehavior { port, kind, assumed: true, ..ListenBehavior::default() });
         }
     }
+}
+
+/// The ports that a command line tells a server to listen at: `--secure-port=N`, `--web.listen-address=:N`,
+/// `--listen-client-urls=http://0.0.0.0:N`.
+fn ports_of_flags(argv: &[String]) -> impl Iterator<Item = (u16, ListenKind)> {
+    const ADDRESSES: [&str; 6] = ["listen-address", "bind-address", "addr", "listen", "bind", "-urls"];
+    let flags = argv.iter().filter(|word| word.starts_with('-')).filter_map(|word| word.split_once('='));
+    flags.flat_map(|(flag, value)| {
+        let kind = if flag.contains("secure-") { ListenKind::Https } else { ListenKind::Http };
+        let is_port = flag.ends_with("port");
+        let is_address = ADDRESSES.iter().any(|end| flag.ends_with(end));
+        value.split(',').filter_map(move |value| {
+            if is_port {
+                return Some((value.parse().ok()?, kind));
+            }
+            let address = value.split_once("://").map_or(value, |(_, address)| address).trim_end_matches('/');
+            let (host, port) = address.rsplit_once(':').filter(|_| is_address)?;
+            let host = host.trim_matches(['[', ']']);
+            let own = host.is_empty() || host == "localhost" || host.parse::<IpAddr>().is_ok();
+            Some((port.parse().ok().filter(|_| own)?, kind))
+        })
+    })
 }
 
 /// The value of a flag: `--flag value` or `--flag=value`.
@@ -316,6 +434,14 @@ pub(super) fn flag_value<'a>(argv: &'a [String], flag: &str) -> Option<&'a str> 
     None
 }
 
+/// The value of a client's flag, which follows a short flag also without a blank: `-hdb`.
+fn client_flag<'a>(argv: &'a [String], flag: &str) -> Option<&'a str> {
+    flag_value(argv, flag).or_else(|| {
+        let is_short = flag.len() == 2;
+        argv.iter().filter_map(|word| word.strip_prefix(flag)).find(|value| is_short && !value.is_empty())
+    })
+}
+
 /// An amount as `stress` takes it: powers of 1024.
 fn bytes(text: &str) -> Option<i64> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
@@ -327,6 +453,19 @@ fn bytes(text: &str) -> Option<i64> {
         Some(_) => return None,
     };
     digits.parse::<i64>().ok().map(|number| number.saturating_mul(unit))
+}
+
+/// A span of time as `stress` takes it.
+fn span(text: &str) -> Option<SimDuration> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit).map(SimDuration::from_secs)
 }
 
 fn base_name(name: &str) -> &str {
@@ -368,6 +507,48 @@ mod tests {
     }
 
     #[test]
+    fn flags_alone_go_to_the_tool_of_the_image() {
+        let (curl, _) = find(&[], "curlimages/curl:8");
+        let args = ["-s", "http://web"].map(Text::from);
+        assert_eq!(curl.command_line(&[], &args), ["curl", "-s", "http://web"]);
+        assert_eq!(curl.command_line(&[], &[]), ["curl"]);
+    }
+
+    #[test]
+    fn flags_name_ports() {
+        let argv = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let http = |ports: &[u16]| ports.iter().map(|port| (*port, ListenKind::Http)).collect::<Vec<_>>();
+        for (line, ports) in [
+            ("app --port=8080 -healthz-port=8081", http(&[8080, 8081])),
+            ("proxy --secure-listen-address=[10.0.0.1]:9100", vec![(9100, ListenKind::Https)]),
+            ("etcd --listen-client-urls=http://0.0.0.0:2379,http://127.0.0.1:4001", http(&[2379, 4001])),
+            ("app --metrics-bind-address=:8443 --redis-addr=redis:6379 --listen=unix:///run/app.sock", http(&[8443])),
+        ] {
+            assert_eq!(ports_of_flags(&argv(line)).collect::<Vec<_>>(), ports, "{line}");
+        }
+    }
+
+    #[test]
+    fn clients_are_told_whom_to_ask() {
+        for (line, host, port) in [
+            ("pg_isready", None, 5432),
+            ("pg_isready -h db -p 6432 -U shop", Some("db"), 6432),
+            ("pg_isready --host=db.prod", Some("db.prod"), 5432),
+            ("psql -h /var/run/postgresql -c select", None, 5432),
+            ("psql postgres://shop:secret@db:6432/shop?sslmode=off", Some("db"), 6432),
+            ("redis-cli -h 127.0.0.1 -p 6380 ping", None, 6380),
+            ("redis-cli -u redis://:secret@cache/0 ping", Some("cache"), 6379),
+            ("mysqladmin ping -hdb -uroot -psecret -P 3307", Some("db"), 3307),
+            ("mongosh --host db:27018 --eval 1", Some("db"), 27018),
+            ("etcdctl --endpoints=http://etcd-0:2379,http://etcd-1:2379 endpoint health", Some("etcd-0"), 2379),
+        ] {
+            let argv: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            let model = UNKNOWN.program(&argv).unwrap();
+            assert_eq!(model.server(&argv), Some((host.map(str::to_owned), port)), "{line}");
+        }
+    }
+
+    #[test]
     fn flags_say_what_is_used() {
         let (stress, _) = find(&[], "polinux/stress");
         let line = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
@@ -379,6 +560,11 @@ mod tests {
             let argv = line(argv);
             let process = stress.program(&argv).unwrap().process_in(None, &argv, &Exported::new());
             assert_eq!(process.usage.first().and_then(|step| step.memory), memory, "{argv:?}");
+        }
+        for (argv, seconds) in [("stress --timeout 60s", Some(60)), ("stress -t 2m", Some(120)), ("stress", None)] {
+            let process = stress.program(&line(argv)).unwrap().process_in(None, &line(argv), &Exported::new());
+            let duration = process.duration.and_then(|duration| duration.median());
+            assert_eq!(duration, seconds.map(SimDuration::from_secs), "{argv}");
         }
     }
 }

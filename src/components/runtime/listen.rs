@@ -60,6 +60,18 @@ impl ListenKind {
         }
     }
 
+    /// Whether it understands a request.
+    pub(super) const fn speaks(self, ask: &Ask) -> bool {
+        match (self, ask) {
+            (_, Ask::Connect) | (Self::Grpc, Ask::Health { .. }) => true,
+            (Self::Http, Ask::Http(request)) => !request.tls,
+            (Self::Https, Ask::Http(request)) => request.tls,
+            (Self::Tcp | Self::Grpc, Ask::Http(_)) | (Self::Http | Self::Https | Self::Tcp, Ask::Health { .. }) => {
+                false
+            }
+        }
+    }
+
     /// What a request without an entry gets.
     pub(super) fn mismatch(self, ask: &Ask) -> Option<NetAnswer> {
         match (self, ask) {

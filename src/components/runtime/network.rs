@@ -259,8 +259,11 @@ impl Runtimes {
         self.namespace_in(place).is_some_and(|network| self.listener(now, network, port).is_some())
     }
 
-    /// Whether another program in a container's network has a port that a program is about to listen at.
-    pub(super) fn port_taken(&self, place: Place, model: &super::Process) -> bool {
+    /// The port that a program is about to listen at and another program in its network has. Guesses do not count.
+    pub(super) fn port_taken(&self, place: Place, model: &super::Process) -> Option<u16> {
+        if model.listen.iter().all(|own| own.assumed) {
+            return None;
+        }
         let machine = &self.machines[place.node.index()];
         let shares = |key: PodKey| match self.namespace_in(place) {
             Some(Namespace::Pod(_, own)) => key == own,
@@ -268,8 +271,9 @@ impl Runtimes {
             None => false,
         };
         let others = machine.pods.iter().filter(|(key, _)| shares(**key)).flat_map(|(_, record)| record.instances());
-        let mut taken = others.flat_map(|instance| &instance.programs).flat_map(|program| &program.model.listen);
-        taken.any(|entry| model.listen.iter().any(|own| own.port == entry.port))
+        let taken = others.flat_map(|instance| &instance.programs).flat_map(|program| &program.model.listen);
+        let mut taken = taken.filter(|entry| !entry.assumed).map(|entry| entry.port);
+        taken.find(|port| model.listen.iter().any(|own| own.port == *port && !own.assumed))
     }
 
     /// Whose network an address leads to, seen from a machine; none if it leads nowhere.
@@ -355,9 +359,11 @@ impl Listener<'_> {
         if *ask == Ask::Connect {
             return reaction(Some(NetAnswer::Connected), None);
         }
-        let mut entries = self.program.entries(self.port).peekable();
-        let kind = entries.peek().map_or(ListenKind::Tcp, |first| first.kind);
-        match entries.find(|entry| entry.serves(ask)) {
+        let entries = || self.program.entries(self.port).filter(|entry| entry.serves(ask));
+        // A port may speak two protocols, as that of etcd does.
+        let entry = entries().find(|entry| entry.kind.speaks(ask)).or_else(|| entries().next());
+        let kind = entry.map_or_else(|| self.kind(), |entry| entry.kind);
+        match entry {
             None => reaction(kind.mismatch(ask), None),
             Some(entry) => {
                 let step = entry.at(age);

@@ -3,14 +3,14 @@
 //! A container that no rule of the world names does what its command line says: a shell line is played by
 //! [`shell`](super::shell), a program of the image by the model in the image table. What is assumed is noted by name.
 
-use super::image_table::{self, ImageModel};
+use super::image_table::{self, ImageModel, ProgramModel};
 use super::script::{Script, Session};
 use super::shell::{CallId, Command, Exported, Found, Setup, Shell, Signal, find};
 use super::{Exit, OnSignal, Process, RUN, RuntimeMessage, Runtimes, SIGNAL};
 use crate::api::{Container, ContainerId, Name, PodSpec, Request, RestartPolicy, Text, lower};
 use crate::components::cri::{ContainerConfig, CriError, InstanceState, PodKey};
 use crate::components::message::{Client, Message, NodeIndex};
-use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
+use crate::engine::{Distribution, Outbox, SimDuration, SimTime, StreamKey};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -63,8 +63,11 @@ impl Runtimes {
         let command = command_of(argv, &config, &image, self.host_name(place));
         let found = self.with_world(now, place, None, |world| find(&command, world)).unwrap_or(Found::Missing);
         let name = command.argv.first().cloned().unwrap_or_default();
+        let asks =
+            found == Found::Host && image.program(&command.argv).is_some_and(|program| program.asks_port.is_some());
         let failure = match found {
-            Found::Played | Found::Script { .. } => {
+            Found::Host if !asks => None,
+            Found::Played | Found::Script { .. } | Found::Host => {
                 let pid = if config.shares_processes { SHARED_PID } else { 1 };
                 let seed = self.random_seed(place);
                 let setup = Setup { dialect: image.dialect().unwrap_or_default(), pid, seed };
@@ -85,32 +88,66 @@ impl Runtimes {
 
     /// The model of a command line of an image, noted as assumed.
     fn model_of_image(&mut self, place: Place, image: &ImageModel, known: bool, command: &Command) -> Launch {
-        let argv = &command.argv;
-        let shown = argv.join(" ");
+        let (process, what) = self.usual_process(place, image, known, command);
+        let shown = command.argv.join(" ");
+        self.assume(place, &if shown.is_empty() { what } else { format!("{what} for `{shown}`") });
+        Launch::Model { model: Arc::new(process), argv: command.argv.clone() }
+    }
+
+    /// What a program does in a container as far as image and name tell, and how that is said.
+    pub(super) fn usual_process(
+        &self,
+        place: Place,
+        image: &ImageModel,
+        known: bool,
+        command: &Command,
+    ) -> (Process, String) {
+        let found = image.program(&command.argv);
+        let program = found.unwrap_or(&image_table::SERVER);
+        let process = self.process_of(place, program, command);
+        let what = match found {
+            Some(program) if image.names(program) => "the image's model".to_owned(),
+            Some(_) => "the program's model".to_owned(),
+            None => format!("an unknown {}: {}", if known { "program" } else { "image" }, told(&process)),
+        };
+        (process, what)
+    }
+
+    /// What a program does in a container.
+    fn process_of(&self, place: Place, program: &ProgramModel, command: &Command) -> Process {
         let record = self.machines[place.node.index()].pods.get(&place.key);
-        let spec = record.map(|record| record.pod.spec.clone());
+        let spec = record.map(|record| &*record.pod.spec);
         let name = record.and_then(|record| record.instance(place.container)).map(|instance| instance.status.name);
-        let container = spec.as_ref().zip(name).and_then(|(spec, name)| spec.container(name));
-        let program = image.program(argv);
-        let mut process =
-            program.map(|program| program.process_in(container, argv, &command.environment)).unwrap_or_default();
-        if !known && let Some((spec, container)) = spec.as_ref().zip(container) {
+        let container = spec.zip(name).and_then(|(spec, name)| spec.container(name));
+        let here = spec.zip(container);
+        let mut process = program.process_in(here, &command.argv, &command.environment);
+        if let Some((spec, container)) = here.filter(|_| program.open_ended) {
             process.duration = usual_duration(spec, container).map(Into::into);
         }
-        let what = if known { "the image's model" } else { "an unknown image: a server on its declared ports" };
-        self.assume(place, &if shown.is_empty() { what.to_owned() } else { format!("{what} for `{shown}`") });
-        Launch::Model { model: Arc::new(process), argv: argv.clone() }
+        process
     }
 
     /// Notes what a container is assumed to do.
-    fn assume(&mut self, place: Place, model: &str) {
-        let machine = &self.machines[place.node.index()];
-        let Some(record) = machine.pods.get(&place.key) else { return };
-        let Some(instance) = record.instance(place.container) else { return };
+    pub(super) fn assume(&mut self, place: Place, model: &str) {
+        if let Some(who) = self.who(place) {
+            self.assumed.entry(who).or_insert_with(|| model.to_owned());
+        }
+    }
+
+    /// Notes what is assumed of commands that are sent into a container.
+    pub(super) fn assume_of_commands(&mut self, place: Place, model: &str) {
+        if let Some(who) = self.who(place) {
+            self.assumed.entry(who + " (exec)").or_insert_with(|| model.to_owned());
+        }
+    }
+
+    /// A container by its name, that of its pod's owner, and its namespace.
+    fn who(&self, place: Place) -> Option<String> {
+        let record = self.machines[place.node.index()].pods.get(&place.key)?;
+        let instance = record.instance(place.container)?;
         let meta = &record.pod.meta;
         let owner = meta.owner_references.iter().next().map_or(meta.name, |owner| owner.name);
-        let who = format!("{}/{owner}/{}", meta.namespace, instance.status.name);
-        self.assumed.entry(who).or_insert_with(|| model.to_owned());
+        Some(format!("{}/{owner}/{}", meta.namespace, instance.status.name))
     }
 
     /// What was assumed of containers that no rule of the scenario names: who, and the model.
@@ -164,7 +201,7 @@ impl Runtimes {
         out: &mut Outbox<Message>,
     ) -> u32 {
         let plays = self.world.unruled == super::Unruled::Played;
-        let taken = plays && self.port_taken(place, &model);
+        let taken = if plays { self.port_taken(place, &model) } else { None };
         let machine = &mut self.machines[place.node.index()];
         machine.uses |= !model.usage.is_empty() || model.work.is_some();
         let Some(record) = machine.pods.get_mut(&place.key) else { return 0 };
@@ -190,7 +227,11 @@ impl Runtimes {
         if model.work.is_some() {
             self.traffic_changes(out);
         }
-        if taken {
+        if let Some(port) = taken {
+            let complaint = format!("listen tcp :{port}: bind: address already in use\n");
+            if let Some(instance) = self.instance_mut(place) {
+                instance.log.append(now, complaint.as_bytes());
+            }
             let exit = Exit { code: 1, ..Exit::default() };
             return self.end_later(place, pid, GIVES_UP, exit, out);
         }
@@ -340,17 +381,29 @@ impl Runtimes {
             .filter(|instance| instance.status.state == InstanceState::Running)
     }
 
-    /// A script met what is not played: the image's own program takes its place.
+    /// A script met what is not played: the image's own program takes its place, or a server if that is a shell.
     pub(super) fn fall_back(&mut self, now: SimTime, place: Place, why: &str, out: &mut Outbox<Message>) {
-        let Some((_, image, known)) = self.image_of(place) else { return };
-        self.assume(place, &format!("the image's own program, because the command cannot be played: {why}"));
-        let command = Command { argv: image.command_line(&[], &[]), ..Command::default() };
-        let Launch::Model { model, argv } = self.model_of_image(place, &image, known, &command) else { return };
+        let Some((config, image, _)) = self.image_of(place) else { return };
+        let command = command_of(image.command_line(&[], &[]), &config, &image, self.host_name(place));
+        let own = image.program(&command.argv).filter(|program| image.names(program));
+        let program = ProgramModel { open_ended: true, ..own.unwrap_or(&image_table::SERVER).clone() };
+        let process = self.process_of(place, &program, &command);
+        if let Some(who) = self.who(place) {
+            self.assumed.insert(who, format!("{}, because `{why}` cannot be played,", told(&process)));
+        }
         if let Some(instance) = self.instance_mut(place) {
             instance.script = None;
             instance.programs.clear();
         }
-        self.begin_program(now, place, model, argv, None, out);
+        self.begin_program(now, place, Arc::new(process), command.argv, None, out);
+    }
+}
+
+/// What a program does, as people are told.
+fn told(process: &Process) -> String {
+    match process.duration.as_ref().and_then(Distribution::median) {
+        Some(duration) => format!("a program that ends well after {duration}"),
+        None => "a server on its declared ports".to_owned(),
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Asked {
     call: CallId,
     /// What is known of the address.
     reply: Reply,
+    /// What the program answers that asks, which is no utility of the shell: if somebody listens, and if nobody does.
+    client: Option<[Answer; 2]>,
 }
 
 impl Asked {
@@ -37,7 +39,7 @@ impl Runtimes {
         place: Place,
         session: Session,
         call: CallId,
-        query: &Query,
+        (query, client): (&Query, Option<[Answer; 2]>),
         out: &mut Outbox<Message>,
     ) {
         let stream = StreamKey::from_bits(place.container.bits());
@@ -47,7 +49,10 @@ impl Runtimes {
             Ok((reply, None)) => {
                 return self.answer_script(place, session, call, Answer::Network(Ok(reply)), wire * 2, out);
             }
-            Err(error) => return self.answer_script(place, session, call, Answer::Network(Err(error)), wire * 2, out),
+            Err(error) => {
+                let answer = client.map_or(Answer::Network(Err(error)), |[_, bad]| bad);
+                return self.answer_script(place, session, call, answer, wire * 2, out);
+            }
         };
         let address: Ipv4Addr = reply.addresses[0].parse().expect("an address that was just printed");
         let own = self.machines[place.node.index()].pods.get(&place.key).and_then(|record| record.address());
@@ -63,7 +68,7 @@ impl Runtimes {
         };
         self.asked_count += 1;
         let id = self.asked_count;
-        self.asked.insert(id, Asked { place, session, call, reply });
+        self.asked.insert(id, Asked { place, session, call, reply, client });
         let client = NetClient::Containers(place.node);
         let request = Box::new(NetRequest { address, port, ask, deadline: SimTime::MAX, stream });
         out.after(wire, Message::Net { client, id, request });
@@ -106,10 +111,15 @@ impl Runtimes {
 
     /// What a request of a script came to.
     pub fn net_done(&mut self, _node: NodeIndex, id: u32, reply: NetReply, out: &mut Outbox<Message>) {
-        let Some(Asked { place, session, call, reply: known }) = self.asked.remove(&id) else { return };
+        let Some(Asked { place, session, call, reply: known, client }) = self.asked.remove(&id) else { return };
         let answer = match reply.answer {
-            NetAnswer::Http { status, body, .. } => Ok(Reply { status, body: body.as_bytes().to_vec(), ..known }),
-            NetAnswer::Connected | NetAnswer::Health(_) | NetAnswer::GrpcError { .. } => Ok(known),
+            NetAnswer::Http { status, body, .. } => {
+                let unknown = status == 200 && body.is_empty() && session != Session::Main;
+                Ok(Reply { status, body: body.as_bytes().to_vec(), unknown, ..known })
+            }
+            NetAnswer::Connected | NetAnswer::Health(_) | NetAnswer::GrpcError { .. } => {
+                Ok(Reply { unknown: session != Session::Main, ..known })
+            }
             NetAnswer::Unreachable => Err(NetworkError::Unreachable),
             NetAnswer::TimedOut => Err(NetworkError::TimedOut),
             NetAnswer::Refused
@@ -118,6 +128,16 @@ impl Runtimes {
             | NetAnswer::Malformed(_)
             | NetAnswer::NoTls => Err(NetworkError::Refused),
         };
-        self.answer_script(place, session, call, Answer::Network(answer), SimDuration::ZERO, out);
+        let answer = match client {
+            Some([good, bad]) => {
+                if answer.is_ok() {
+                    good
+                } else {
+                    bad
+                }
+            }
+            None => Answer::Network(answer),
+        };
+        self.answer_script(place, session, call, answer, SimDuration::ZERO, out);
     }
 }

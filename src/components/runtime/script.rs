@@ -7,7 +7,8 @@ use super::image_table::ImageModel;
 use super::log::ContainerLog;
 use super::program::Place;
 use super::shell::{
-    Answer, CallId, Command, Disposition, Program as Runner, Request, Shell, Signal, State, Stream, World, is_utility,
+    Answer, CallId, Command, Disposition, Program as Runner, Query, Request, Shell, Signal, State, Stream, World,
+    is_utility,
 };
 use super::{Exit, RuntimeMessage, Runtimes};
 use crate::api::WallClock;
@@ -224,7 +225,10 @@ impl Runtimes {
             State::Exited(code) => self.script_ended(now, place, session, code, out),
             State::Unsupported(what) => match session {
                 Session::Main => self.fall_back(now, place, &what.to_string(), out),
-                Session::Exec(_) => self.script_ended(now, place, session, 0, out),
+                Session::Exec(_) => {
+                    self.assume_of_commands(place, &format!("success, as `{what}` cannot be played,"));
+                    self.script_ended(now, place, session, 0, out);
+                }
             },
         }
     }
@@ -258,7 +262,7 @@ impl Runtimes {
                     script.became = pid;
                 }
             }
-            Request::Network(query) => self.ask_network(now, place, session, id, &query, out),
+            Request::Network(query) => self.ask_network(now, place, session, id, (&query, None), out),
             Request::SignalCall { call, signal } => {
                 let Some(instance) = self.instance_mut(place) else { return };
                 let caller = Some((session, call));
@@ -282,26 +286,42 @@ impl Runtimes {
         command: &Command,
         out: &mut Outbox<Message>,
     ) -> Option<u32> {
-        let (config, image, _) = self.image_of(place)?;
+        let (_, image, known) = self.image_of(place)?;
         let program = image.program(&command.argv);
         if let Some(signal) = program.and_then(|program| program.sends.as_deref()).and_then(Signal::parse) {
             self.signal(now, place, signal, out);
             self.answer_program(place, session, call, 0, out);
             return None;
         }
-        if let Some(port) = program.and_then(|program| program.asks_port) {
-            let up = self.something_listens(now, place, port);
-            self.answer_program(place, session, call, i32::from(!up), out);
+        if let Some((program, (host, port))) =
+            program.and_then(|program| Some((program, program.server(&command.argv)?)))
+        {
+            let shown = host.as_deref().unwrap_or("localhost");
+            let good = match program.answer_of(shown, port) {
+                Some(output) => Answer::Exited { status: 0, output: output.into_bytes() },
+                None if session != Session::Main => Answer::Unknown,
+                None => Answer::Exited { status: 0, output: Vec::new() },
+            };
+            let bad = Answer::Exited { status: program.fails_with.unwrap_or(1), output: Vec::new() };
+            if let Some(host) = host {
+                let query = Query::Connect { host, port };
+                self.ask_network(now, place, session, call, (&query, Some([good, bad])), out);
+            } else {
+                let answer = if self.something_listens(now, place, port) { good } else { bad };
+                self.answer_script(place, session, call, answer, SimDuration::ZERO, out);
+            }
             return None;
         }
-        let Some(program) = program.filter(|_| session == Session::Main) else {
+        if session != Session::Main {
             // Nothing is known of a command that is sent into a container: it works.
-            self.answer_program(place, session, call, 0, out);
+            self.answer_script(place, session, call, Answer::Unknown, SimDuration::ZERO, out);
             return None;
-        };
-        let pod = self.machines[place.node.index()].pods.get(&place.key)?.pod.clone();
-        let model = Arc::new(program.process_in(pod.spec.container(config.name), &command.argv, &command.environment));
-        Some(self.begin_program(now, place, model, command.argv.clone(), Some((session, call)), out))
+        }
+        let (process, what) = self.usual_process(place, &image, known, command);
+        if !program.is_some_and(|program| image.names(program)) {
+            self.assume(place, &format!("{what} for `{}`", command.argv.join(" ")));
+        }
+        Some(self.begin_program(now, place, Arc::new(process), command.argv.clone(), Some((session, call)), out))
     }
 
     /// A program that a script waits for has ended.

@@ -120,6 +120,13 @@ impl Directory {
         for device in ["null", "zero", "full", "random", "urandom", "stdin", "stdout", "stderr"] {
             root.insert(&format!("/dev/{device}"), Node::Device);
         }
+        for (path, content) in [
+            ("/etc/hosts", "127.0.0.1\tlocalhost\n"),
+            ("/etc/resolv.conf", "nameserver 10.96.0.10\noptions ndots:5\n"),
+            ("/proc/meminfo", "MemTotal:       16777216 kB\nMemFree:         8388608 kB\n"),
+        ] {
+            root.insert_file(path, File::new(content.as_bytes()));
+        }
         root
     }
 
@@ -204,12 +211,13 @@ mod tests {
     #[test]
     fn what_is_inserted_is_found_and_counted() {
         let mut tree = Directory::linux();
+        let before = tree.size();
         tree.insert_file("/etc/app/config", File::new("a=1\n"));
         assert_eq!(tree.get("/etc/app/config").map(Node::size), Some(4));
         assert_eq!(tree.get("/etc/app/config/below"), None);
-        assert_eq!(tree.size(), 4);
+        assert_eq!(tree.size(), before + 4);
         let copy = tree.clone();
         tree.insert_file("/etc/app/config", File::new("longer"));
-        assert_eq!((copy.size(), tree.size()), (4, 6));
+        assert_eq!((copy.size(), tree.size()), (before + 4, before + 6));
     }
 }

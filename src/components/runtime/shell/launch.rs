@@ -166,6 +166,10 @@ fn shell(command: &Command, dialect: Dialect, own: &mut Own, system: &mut System
                 system.world.files().read(&full).map(|content| String::from_utf8_lossy(content.bytes).into_owned());
             match read {
                 Ok(text) => text,
+                // A script that only the image has: the host knows what it does.
+                Err(_) if system.world.find_program(&full) == Program::Host => {
+                    return Launched::Runs(Running::Host { command: command.clone(), call: None });
+                }
                 Err(error) => {
                     let called = base_name(&command.argv[0]);
                     let (line, status) = match dialect {

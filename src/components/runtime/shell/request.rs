@@ -136,6 +136,8 @@ pub enum Answer {
         /// What it wrote to its standard output, where the host does not log it itself: it may feed a pipe.
         output: Vec<u8>,
     },
+    /// A program did well; what it wrote nobody knows.
+    Unknown,
     /// The network's answer.
     Network(Result<Reply, NetworkError>),
 }
@@ -153,6 +155,8 @@ pub struct Reply {
     pub status: u16,
     /// To an HTTP query: the body.
     pub body: Vec<u8>,
+    /// Whether nobody knows what the server said.
+    pub unknown: bool,
 }
 
 /// Why the network failed.

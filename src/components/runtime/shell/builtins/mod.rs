@@ -64,6 +64,7 @@ pub(super) fn find(name: &str) -> Option<Builtin> {
         "trap" => job::trap,
         "wait" => job::wait,
         "fg" => job::wait,
+        "mapfile" | "readarray" => |_, words, _, _, _| Outcome::Step(Step::Unsupported(words[0].clone())),
         "jobs" => job::list,
         "kill" => job::kill,
         _ => return None,

@@ -143,6 +143,7 @@ impl Container {
                 server: "10.96.0.10".to_owned(),
                 status: 200,
                 body: b"hello\n".to_vec(),
+                unknown: false,
             }),
             (Some(_), _) => Err(NetworkError::Refused),
         }

@@ -16,7 +16,7 @@ fn files() {
         ("mkdir -p /a/b; touch /a/f /a/b/g; find /a | sort; ls /a; ls -d /a", "/a\n/a/b\n/a/b/g\n/a/f\nb\nf\n/a\n"),
         ("cd /tmp; echo x > a; cp a b; mv b c; cat c; ln -s c l; readlink l; cat l; rm l; ls", "x\nc\nx\na\nc\n"),
         (
-            "mkdir /d; cp -r /etc/hosts /d 2>/dev/null || echo missing; mkdir /d || echo $?; rmdir /d; ls /d || \
+            "mkdir /d; cp -r /etc/nope /d 2>/dev/null || echo missing; mkdir /d || echo $?; rmdir /d; ls /d || \
              echo $?",
             "missing\n1\n2\n",
         ),
@@ -44,7 +44,7 @@ fn files() {
             "echo a > /f; sleep 5; find / -mmin +0 -name f; find / -size +1k -name f; [ -s /f ] && echo filled",
             "filled\n",
         ),
-        ("cd /tmp; echo a > x; cp x y; cmp x y && echo same; cmp -s x /etc/hosts; echo $?", "same\n2\n"),
+        ("cd /tmp; echo a > x; cp x y; cmp x y && echo same; cmp -s x /etc/nope; echo $?", "same\n2\n"),
         (
             "cd /; basename /a/b.txt .txt; dirname /a/b c /; realpath tmp/../etc; chmod +x /etc; chown 1:1 /etc; \
              echo $?",

@@ -45,14 +45,23 @@ pub(super) fn env(context: &mut Context<'_, '_>) -> Outcome {
 /// `nohup command`, `nice -n 5 command` and the like: the command as it is.
 pub(super) fn prefix(context: &mut Context<'_, '_>) -> Outcome {
     let mut words: VecDeque<String> = context.arguments().into();
+    // The flags that take a value.
+    let valued: &[&str] = match context.command.base_name() {
+        "flock" => &["-w", "-E"],
+        _ => &["-n", "-c", "-o", "-e", "-i"],
+    };
     while let Some(word) = words.front().filter(|word| word.starts_with('-')).cloned() {
         words.pop_front();
-        if matches!(word.as_str(), "-n" | "-c" | "-o" | "-e" | "-i") {
+        if valued.contains(&word.as_str()) {
             words.pop_front();
         }
     }
-    if matches!(context.command.base_name(), "chroot" | "gosu" | "su-exec") {
+    if matches!(context.command.base_name(), "chroot" | "gosu" | "su-exec" | "flock") {
         words.pop_front();
+    }
+    // `flock FILE -c 'commands'`
+    if words.front().is_some_and(|word| word == "-c") {
+        words.push_front("sh".to_owned());
     }
     match words.is_empty() {
         true => Outcome::Ended(0),

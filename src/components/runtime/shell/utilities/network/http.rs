@@ -21,7 +21,7 @@ pub(super) struct CurlFlags {
     shows_error: bool,
     fails: bool,
     headers: bool,
-    only_headers: bool,
+    pub only_headers: bool,
     format: Option<String>,
     pub retries: u64,
     pub retry_delay: SimDuration,

@@ -42,6 +42,20 @@ struct Asking {
     not_before: SimTime,
 }
 
+impl Purpose {
+    /// Whether what a server says goes to standard output.
+    const fn prints_what_it_gets(&self) -> bool {
+        match self {
+            Self::Connect { says, .. } => !*says,
+            Self::Wget { output: Output::Stdout, .. } => true,
+            Self::Curl { output: Output::Stdout, flags, .. } => !flags.only_headers,
+            Self::Wget { .. } | Self::Curl { .. } | Self::Lookup { .. } | Self::Hosts { .. } | Self::Ping { .. } => {
+                false
+            }
+        }
+    }
+}
+
 fn ask(context: &Context<'_, '_>, query: Query, patience: SimDuration, purpose: Purpose) -> Outcome {
     Outcome::Task(Box::new(Asking { query, patience, purpose, call: None, not_before: context.own.at }))
 }
@@ -59,11 +73,15 @@ impl Task for Asking {
         };
         let result = match context.system.kernel.answers.remove(&call) {
             Some(Answer::Network(result)) => result,
-            Some(Answer::Exited { .. }) => Err(NetworkError::Refused),
+            Some(Answer::Exited { .. } | Answer::Unknown) => Err(NetworkError::Refused),
             None if context.own.at >= deadline => Err(NetworkError::TimedOut),
             None => return Step::Block(Wait::Answer(call, Some(deadline))),
         };
         self.call = None;
+        let unknown = result.as_ref().is_ok_and(|reply| reply.unknown);
+        if unknown && self.purpose.prints_what_it_gets() && context.writes_to_pipe() {
+            return Step::Unsupported(format!("what {} is answered", context.command.base_name()));
+        }
         self.answered(context, result)
     }
 

@@ -246,16 +246,23 @@ impl Kubelet {
         let Some(state) = self.pods.get_mut(&key) else { return };
         let pod = state.pod.clone();
         let Some(worker) = state.worker.as_mut().filter(|worker| !worker.finished) else { return };
+        let mut cancels = false;
         if !worker.is_terminating() {
             worker.evicted = evict;
             worker.terminating_at = Some(now);
+            cancels = true;
         }
         if worker.is_terminated() {
             return;
         }
-        worker.grace = effective_grace(worker.grace, &pod, grace);
+        let shortened = effective_grace(worker.grace, &pod, grace);
+        cancels |= worker.grace != 0 && worker.grace != shortened;
+        worker.grace = shortened;
         worker.override_status = Some(status);
         worker.pending = Some(UpdateKind::Kill);
+        if cancels {
+            self.cancel_wait(now, key, out);
+        }
         self.wake_worker(now, key, out);
     }
 

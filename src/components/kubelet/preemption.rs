@@ -14,6 +14,8 @@ use crate::engine::{Outbox, SimTime};
 
 /// What is said of a pod that had to go.
 const PREEMPTED: &str = "Preempted in order to admit critical pod";
+/// What its condition DisruptionTarget says.
+const DISRUPTED: &str = "Pod was preempted by Kubelet to accommodate a critical pod.";
 /// Distances are counted in this part of the whole.
 const UNIT: i128 = 1 << 20;
 
@@ -136,7 +138,7 @@ impl Kubelet {
             let status = StatusOverride {
                 reason: Name::new("Preempting"),
                 message: PREEMPTED.into(),
-                disruption: Some(PREEMPTED.into()),
+                disruption: Some(DISRUPTED.into()),
             };
             self.kill_pod(now, *victim, None, true, status, out);
         }

@@ -281,7 +281,8 @@ impl Kubelet {
         out: &mut Outbox<Message>,
     ) {
         let thresholds = self.config.eviction.thresholds();
-        if thresholds.iter().any(|threshold| threshold.is_met(stats, false)) {
+        // Enough is what the minimum reclaim asks for, whatever was acted on before (`reclaimNodeLevelResources`).
+        if thresholds.iter().any(|threshold| threshold.is_met(stats, true)) {
             self.evict_one(now, &thresholds, threshold, before, out);
         } else {
             self.sleep(now, stats, true, out);

@@ -966,6 +966,46 @@ fn a_status_is_put_right_that_was_changed_before_the_answer_to_it_came() {
 }
 
 #[test]
+fn whoever_waits_for_volumes_is_evicted_at_once() {
+    // A wait takes 2 min 3 s; `UpdatePod` cancels it for a kill.
+    let text = r#"Scenario(
+        duration: "2m",
+        nodes: [Pool(count: 1)],
+        manifests: [File("web.yaml")],
+        behaviors: [(pods: "other", containers: [(name: "c", process: (usage: [(memory: Some("100Mi"))]))])],
+        faults: [(fault: NodePressure(memory: Some("50Mi")), on: (nodes: "*"), at: "1m", lasts: "30s")],
+        expect: ["eventually pod(waits).phase == Failed within 90s"],
+    )"#;
+    let pods = "
+{apiVersion: v1, kind: Pod, metadata: {name: waits}, spec: {volumes: [{name: v, secret: {secretName: none}}],
+  containers: [{name: c, image: app, volumeMounts: [{name: v, mountPath: /v}]}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: other}, spec: {
+  containers: [{name: c, image: app, resources: {requests: {memory: 1Gi}}}]}}";
+    all_is_as_expected(text, pods);
+}
+
+#[test]
+fn what_images_give_back_is_not_enough_below_the_minimum_reclaim() {
+    // The spare image brings the disk above its limit, not above what is to be reclaimed at least.
+    let text = r#"Scenario(
+        duration: "2m",
+        nodes: [Pool(kubelet: (eviction: (minimum_reclaim: {"nodefs.available": "20Gi"})))],
+        manifests: [File("web.yaml")],
+        images: {
+            "app": Image(present_on: Some(["node-1"])),
+            "spare": Image(size: Some("10Gi"), present_on: Some(["node-1"])),
+        },
+        behaviors: [(pods: "hog", containers: [
+            (name: "c", process: (usage: [(writable: Some("1Gi")), (from: "60s", writable: Some("74Gi"))])),
+        ])],
+        expect: ["eventually pod(hog).phase == Failed"],
+    )"#;
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: hog}, spec: {containers: [{name: c, image: app}]}}";
+    all_is_as_expected(text, pod);
+}
+
+#[test]
 fn what_others_say_while_a_status_is_under_way_stands() {
     // A kubelet's write is five seconds under way: in between others change a label and a condition.
     let text = r#"Scenario(

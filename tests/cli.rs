@@ -373,3 +373,29 @@ fn all_problems_are_told_at_once() {
     assert_eq!(places, ["a.ron:2:3", "a.ron:3:19", "a.ron:4:11"], "{}", stderr(&output));
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn nothing_is_asked_for_in_vain() {
+    let folder = folder(&[("pod.yaml", POD.as_bytes())]);
+    for arguments in [&["run", "pod.yaml", "--nodes", "0"][..], &["check", "s.ron", "--seeds", "0"]] {
+        let output = podsim(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&output).contains("invalid value '0'"), "{}", stderr(&output));
+    }
+    // A cluster that is looked at before anything is there is no mistake.
+    let output = podsim(folder.path(), &["run", "pod.yaml", "--until", "0"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_cannot_be_printed_is_told() {
+    let folder = folder(&[("pod.yaml", POD.as_bytes())]);
+    for arguments in [&["run", "pod.yaml", "--until", "1s"][..], &["schema"], &["validate", "pod.yaml"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_podsim"));
+        let output = command.current_dir(folder.path()).args(arguments).stdout(full).output().expect("podsim runs");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("standard output: "), "{}", stderr(&output));
+    }
+}

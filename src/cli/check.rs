@@ -1,9 +1,10 @@
 //! `podsim check`: a scenario with many seeds, and the smallest story in which something does not hold.
 
 use super::disk::{Disk, write_all};
+use super::print::say;
 use super::swarm::SwarmCheck;
 use super::{EXPECTATION_FAILED, WRONG_REQUEST, tell};
-use anstream::{eprintln, println};
+use anstream::eprintln;
 use clap::Args;
 use podsim::engine::SimTime;
 use podsim::report::why;
@@ -34,7 +35,7 @@ pub struct Check {
     #[arg(required_unless_present = "list")]
     scenario: Option<String>,
     /// How many seeds
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first seed
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -71,7 +72,7 @@ impl Check {
     pub fn run(self) -> ExitCode {
         if self.list {
             for (name, says) in laws() {
-                println!("{name:<36} {says}");
+                say!("{name:<36} {says}");
             }
             return ExitCode::SUCCESS;
         }
@@ -94,7 +95,7 @@ impl Check {
         }
         let smallest = found.first().filter(|_| !self.no_shrink).and_then(|first| self.smallest(&path, first));
         if self.json {
-            println!("{:#}", as_json(self.seeds, &found, smallest.as_ref().map(|smallest| smallest.text.as_str())));
+            say!("{:#}", as_json(self.seeds, &found, smallest.as_ref().map(|smallest| smallest.text.as_str())));
         } else {
             self.tell(&path, &scenario, &found, smallest.as_ref());
         }
@@ -161,23 +162,23 @@ impl Check {
             }
         }
         if self.json {
-            println!("{:#}", as_json(self.seeds, found, smallest.as_deref()));
+            say!("{:#}", as_json(self.seeds, found, smallest.as_deref()));
         } else if let Some(first) = found.first() {
             let wrong = tell::WRONG;
-            println!("{wrong}failed{wrong:#} {} of {} seeds", found.len(), self.seeds);
+            say!("{wrong}failed{wrong:#} {} of {} seeds", found.len(), self.seeds);
             for finding in found.iter().take(LISTED) {
                 let at = finding.at.since(SimTime::ZERO);
-                println!("  seed {}, at {at}: {}: {}", finding.seed, told(&finding.broken), finding.seen);
+                say!("  seed {}, at {at}: {}: {}", finding.seed, told(&finding.broken), finding.seen);
             }
             let seed = first.seed;
             let most = self.faults.map(|most| format!(" --faults {most}")).unwrap_or_default();
-            println!("\nThis repeats it:\n  podsim check {path} --swarm{most} --first-seed {seed} --seeds 1");
+            say!("\nThis repeats it:\n  podsim check {path} --swarm{most} --first-seed {seed} --seeds 1");
             if smallest.is_some() {
-                println!("What is left of it is in {}", self.out.display());
+                say!("What is left of it is in {}", self.out.display());
             }
         } else {
             let (good, seeds, laws) = (tell::GOOD, self.seeds, laws().len());
-            println!("{good}ok{good:#} {seeds} seeds with faults of their own, {laws} laws: all held, all came back");
+            say!("{good}ok{good:#} {seeds} seeds with faults of their own, {laws} laws: all held, all came back");
         }
         ExitCode::from(if found.is_empty() { 0 } else { EXPECTATION_FAILED })
     }
@@ -187,11 +188,11 @@ impl Check {
         let expectations = scenario.expectations.len();
         let Some(first) = found.first() else {
             let (good, seeds) = (tell::GOOD, self.seeds);
-            println!("{good}ok{good:#} {seeds} seeds, {expectations} expectations, {laws} laws: all held");
+            say!("{good}ok{good:#} {seeds} seeds, {expectations} expectations, {laws} laws: all held");
             return;
         };
         let wrong = tell::WRONG;
-        println!("{wrong}failed{wrong:#} {} of {} seeds", found.len(), self.seeds);
+        say!("{wrong}failed{wrong:#} {} of {} seeds", found.len(), self.seeds);
         let mut counts: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for finding in found {
             counts.entry(told(&finding.broken)).or_default().push(finding.seed);
@@ -199,10 +200,10 @@ impl Check {
         for (broken, seeds) in counts {
             let more = if seeds.len() > LISTED { ", …" } else { "" };
             let listed: Vec<String> = seeds.iter().take(LISTED).map(ToString::to_string).collect();
-            println!("  {broken}: seeds {}{more}", listed.join(", "));
+            say!("  {broken}: seeds {}{more}", listed.join(", "));
         }
         let at = first.at.since(SimTime::ZERO);
-        println!("\nseed {}, at {at}: {}\n  {}", first.seed, told(&first.broken), first.seen);
+        say!("\nseed {}, at {at}: {}\n  {}", first.seed, told(&first.broken), first.seen);
         let (file, told_of) = match smallest {
             Some(Smallest { text, finding, .. }) => {
                 let files = BTreeMap::from([("smallest.ron", text.as_str())]);
@@ -220,7 +221,7 @@ impl Check {
                 format!("podsim check {file} --first-seed {} --seeds 1", first.seed)
             }
         };
-        println!("\nThis repeats it:\n  {command}");
+        say!("\nThis repeats it:\n  {command}");
     }
 }
 
@@ -243,7 +244,7 @@ fn print_story(scenario: &Scenario, finding: &Finding) {
     };
     let pods = || record.changes().map(|(id, _)| id).filter(|id| record.fact(*id).pod().is_some()).last();
     if let Some(last) = refused().or_else(|| objects.iter().filter_map(last).max()).or_else(pods) {
-        println!("\nWhat led there:\n{}", why::text(&why.steps(last), false).trim_end());
+        say!("\nWhat led there:\n{}", why::text(&why.steps(last), false).trim_end());
     }
 }
 

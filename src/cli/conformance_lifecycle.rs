@@ -26,7 +26,7 @@ pub struct Lifecycle {
     #[arg(long, value_name = "GLOB", default_value = "*")]
     case: Pattern,
     /// How many runs of each case
-    #[arg(long, value_name = "N", default_value_t = 12)]
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// Where to write `<case>/recording-<seed>.jsonl`, instead of a score
     #[arg(long, value_name = "DIR", conflicts_with_all = ["report", "json"])]

@@ -8,6 +8,7 @@ mod disk;
 mod kubectl;
 mod pictures;
 mod plan;
+mod print;
 mod progress;
 mod run;
 mod schedule;
@@ -75,10 +76,11 @@ impl Cli {
             Command::Check(check) => check.run(),
             Command::Plan(plan) => plan.run(),
         });
-        catch_unwind(command).unwrap_or_else(|_| {
+        let code = catch_unwind(command).unwrap_or_else(|_| {
             eprintln!("podsim is wrong: an internal assertion broke. This repeats it:\n  podsim {}", arguments(&[]));
             ExitCode::from(WRONG_SIMULATOR)
-        })
+        });
+        if print::was_lost() { ExitCode::from(WRONG_REQUEST) } else { code }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::disk::{Content, Disk, whole, write_each};
 use super::pictures::Png;
+use super::print::print;
 use super::progress::Progress;
 use super::{EXPECTATION_FAILED, WRONG_REQUEST, WRONG_SIMULATOR, tell};
 use anstream::eprintln;
@@ -13,7 +14,7 @@ use podsim::report::{Check, Input, RunFacts, artifacts};
 use podsim::scenario::expect::Verdict;
 use podsim::scenario::{ManifestOptions, Place, Problem, Problems, Scenario};
 use podsim::simulation::{Simulation, Violation};
-use std::io::{self, Write};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -32,9 +33,9 @@ pub struct Run {
     /// A scenario (.ron), or files of Kubernetes objects (YAML or JSON)
     #[arg(required = true, value_name = "FILE")]
     inputs: Vec<String>,
-    /// How many nodes the manifests get
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    nodes: u32,
+    /// How many nodes the manifests get; 3 if nothing is said
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    nodes: Option<u32>,
     /// What each node has, such as cpu=4,memory=16Gi,pods=110,example.com/dongle=4
     #[arg(long, value_name = "RESOURCES")]
     node_capacity: Option<String>,
@@ -129,7 +130,7 @@ impl Run {
 
     fn load_scenario(&self, path: &str) -> Result<Scenario, Problems> {
         let option = [
-            (self.nodes != 3, "--nodes"),
+            (self.nodes.is_some(), "--nodes"),
             (self.node_capacity.is_some(), "--node-capacity"),
             (!self.node_label.is_empty(), "--node-label"),
             (self.strict, "--strict"),
@@ -143,7 +144,7 @@ impl Run {
 
     fn load_manifests(&self) -> Result<Scenario, Problems> {
         let options = ManifestOptions {
-            nodes: Some(self.nodes),
+            nodes: self.nodes,
             node_capacity: self.node_capacity.clone(),
             node_labels: self.node_label.clone(),
             strict: self.strict,
@@ -181,7 +182,8 @@ impl Run {
         let lawful = simulation.breaches().is_empty() && simulation.violation().is_none();
         let verdicts = simulation.verdicts();
         let refused = simulation.refused();
-        let nothing = scenario.does_nothing_but_create() && simulation.witness().accepted == 0;
+        let any_refused = !(refused.is_empty() && scenario.notes.refused.is_empty());
+        let nothing = any_refused && scenario.does_nothing_but_create() && simulation.witness().accepted == 0;
         for refusal in &refused {
             let place = scenario.place_of(&refusal.object).map(|place| format!("{place}: ")).unwrap_or_default();
             let ending = if nothing { "; change it, or what it needs" } else { "" };
@@ -218,8 +220,7 @@ impl Run {
         } else {
             self.text(&simulation, &verdicts, outcome.digest.as_deref())
         };
-        // A reader that has seen enough closes the pipe; that is no failure of ours.
-        let _ = anstream::stdout().lock().write_all(printed.as_bytes());
+        print(printed);
         if nothing {
             return ExitCode::from(WRONG_REQUEST);
         }

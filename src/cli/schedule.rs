@@ -1,8 +1,9 @@
 //! `podsim schedule`: why a pod goes where it goes, or nowhere, on the objects of a real cluster.
 
 use super::disk::Disk;
+use super::print::{print, say};
 use super::{WRONG_REQUEST, tell};
-use anstream::{eprintln, println};
+use anstream::eprintln;
 use clap::Args;
 use podsim::api::{Kind, Lowering, Name, Object, Pod};
 use podsim::components::scheduler::{ClusterSnapshot, Explanation, SchedulerSetup, explain, relaxations};
@@ -43,9 +44,9 @@ impl Schedule {
             }
             Ok(report) => {
                 if self.json {
-                    println!("{:#}", serde_json::to_value(&report).expect("a report is JSON"));
+                    say!("{:#}", serde_json::to_value(&report).expect("a report is JSON"));
                 } else {
-                    print!("{}", report.text());
+                    print(report.text());
                 }
                 ExitCode::SUCCESS
             }

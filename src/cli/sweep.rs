@@ -2,6 +2,7 @@
 
 use super::disk::{Disk, write_all};
 use super::pictures::Png;
+use super::print::print;
 use super::{WRONG_REQUEST, tell};
 use anstream::eprintln;
 use clap::Args;
@@ -149,8 +150,7 @@ impl Sweep {
             write(folder, &files)?;
         }
         let text = if self.json { json(&table) } else { table.text() };
-        // A reader that has seen enough closes the pipe; that is no failure of ours.
-        let _ = io::stdout().lock().write_all(text.as_bytes());
+        print(text);
         Ok(())
     }
 

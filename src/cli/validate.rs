@@ -1,8 +1,9 @@
 //! `podsim validate`: is this a scenario, or a manifest that a server takes? And `podsim schema`, for editors.
 
 use super::disk::Disk;
+use super::print::say;
 use super::{WRONG_REQUEST, run, tell};
-use anstream::{eprintln, println};
+use anstream::eprintln;
 use clap::Args;
 use podsim::scenario::{ManifestOptions, Problems, Scenario, schema};
 use std::process::ExitCode;
@@ -31,7 +32,7 @@ impl Validate {
             self.inputs.iter().map(|input| (input, load(input))).collect();
         if self.json {
             let files: Vec<serde_json::Value> = checked.iter().map(|(input, result)| as_json(input, result)).collect();
-            println!("{:#}", serde_json::json!({"files": files}));
+            say!("{:#}", serde_json::json!({"files": files}));
         } else {
             checked.iter().for_each(|(input, result)| self.report(input, result));
         }
@@ -46,11 +47,7 @@ impl Validate {
                 tell::notes(&scenario.notes, true);
                 if scenario.notes.refused.is_empty() {
                     let (actions, expectations) = (scenario.plan(1).actions.len(), scenario.expectations.len());
-                    println!(
-                        "{}ok{:#} {input}: {actions} actions, {expectations} expectations",
-                        tell::GOOD,
-                        tell::GOOD
-                    );
+                    say!("{}ok{:#} {input}: {actions} actions, {expectations} expectations", tell::GOOD, tell::GOOD);
                 } else {
                     eprintln!("{input}: a server would refuse some of it");
                 }
@@ -86,7 +83,7 @@ fn as_json(input: &str, result: &Result<Scenario, Problems>) -> serde_json::Valu
 impl Schema {
     /// Prints it.
     pub fn run(self) -> ExitCode {
-        println!("{:#}", schema());
+        say!("{:#}", schema());
         ExitCode::SUCCESS
     }
 }

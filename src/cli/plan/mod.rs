@@ -5,6 +5,7 @@ mod study;
 
 use super::disk::write_all;
 use super::pictures::Png;
+use super::print::print;
 use super::{EXPECTATION_FAILED, WRONG_REQUEST, tell};
 use anstream::eprintln;
 use clap::{Args, ValueEnum};
@@ -124,8 +125,7 @@ impl Plan {
             }
         }
         let text = if self.json { report.json() } else { report.text() };
-        // A reader that has seen enough closes the pipe; that is no failure of ours.
-        let _ = io::stdout().lock().write_all(text.as_bytes());
+        print(text);
         ExitCode::from(if report.held() { 0 } else { EXPECTATION_FAILED })
     }
 

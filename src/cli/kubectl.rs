@@ -34,7 +34,7 @@ pub struct Kubectl {
     /// A scenario (.ron) or a manifest, which is run
     #[arg(long, value_name = "FILE")]
     scenario: Option<String>,
-    /// When to look, such as 2m30s; at the end if nothing is said
+    /// When to look, such as 2m30s; at the end if nothing is said. A wait begins then, and a --watch ends
     #[arg(long, value_name = "DURATION", requires = "scenario")]
     at: Option<SimDuration>,
     /// The seed of all chance

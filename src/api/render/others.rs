@@ -10,6 +10,9 @@ use crate::api::{
 };
 use serde_json::{Value, json};
 
+/// The release whose kubelet is simulated.
+const KUBELET_VERSION: &str = "v1.36.0";
+
 fn parsed(source: &Text) -> Value {
     serde_json::from_str(source).unwrap_or_else(|_| json!({}))
 }
@@ -49,10 +52,34 @@ pub(super) fn node(node: &Node) -> Fields {
         let internal = json!({"address": address.to_string(), "type": "InternalIP"});
         status.put("addresses", json!([internal, {"address": node.meta.name, "type": "Hostname"}]));
     }
+    if found.address.is_some() && written.get("nodeInfo").is_none() {
+        status.put("nodeInfo", node_info(node));
+    }
     let mut fields = Fields::default();
     fields.put("spec", Value::from(spec.over(below["spec"].take())));
     fields.put("status", Value::from(status.over(written)));
     fields
+}
+
+/// What a kubelet says of its machine and of itself: each machine is of the same make, but for its architecture.
+fn node_info(node: &Node) -> Value {
+    let label = |key: &str, usual: &'static str| match node.meta.labels.get(Name::new(key)) {
+        Some(value) => value.to_string(),
+        None => usual.to_owned(),
+    };
+    let id = node.meta.uid.to_string();
+    json!({
+        "architecture": label("kubernetes.io/arch", "amd64"),
+        "bootID": id,
+        "containerRuntimeVersion": "containerd://2.2.0",
+        "kernelVersion": "6.12.0",
+        "kubeProxyVersion": "",
+        "kubeletVersion": KUBELET_VERSION,
+        "machineID": id.replace('-', ""),
+        "operatingSystem": label("kubernetes.io/os", "linux"),
+        "osImage": "Linux",
+        "systemUUID": id,
+    })
 }
 
 fn taint(taint: &Taint) -> Value {

@@ -163,6 +163,10 @@ impl Server {
                 Object::PersistentVolume(Arc::new(volume))
             }
             Object::Job(job) => Object::Job(Arc::new(super::admission::label_job(Arc::unwrap_or_clone(job)))),
+            Object::PriorityClass(class) => {
+                self.check_default_class(&class)?;
+                Object::PriorityClass(class)
+            }
             other => other,
         })
     }
@@ -245,6 +249,7 @@ const fn is_prepared(kind: Kind) -> bool {
             | Kind::PersistentVolumeClaim
             | Kind::PersistentVolume
             | Kind::Job
+            | Kind::PriorityClass
     )
 }
 

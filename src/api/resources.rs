@@ -93,7 +93,9 @@ pub fn format_amount(resource: Name, amount: i64) -> String {
     match base {
         "cpu" => Quantity::from_milli(amount, QuantityFormat::DecimalSI).to_string(),
         "memory" | "ephemeral-storage" | "storage" => Quantity::new(amount, QuantityFormat::BinarySI).to_string(),
-        _ if base.starts_with("hugepages-") => Quantity::new(amount, QuantityFormat::BinarySI).to_string(),
+        _ if base.starts_with("hugepages-") || base.ends_with("/requests.storage") => {
+            Quantity::new(amount, QuantityFormat::BinarySI).to_string()
+        }
         _ => Quantity::new(amount, QuantityFormat::DecimalSI).to_string(),
     }
 }

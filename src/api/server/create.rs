@@ -58,6 +58,11 @@ impl Server {
             let prepared = T::unwrap(&self.prepare(now, T::wrap(Arc::new(object)))?).expect("the kind stays").clone();
             object = Arc::unwrap_or_clone(prepared);
         }
+        if T::KIND.is_namespaced() && !self.store.resource_quotas.is_empty() {
+            let wrapped = T::wrap(Arc::new(object));
+            self.charge_quota(now, &wrapped)?;
+            object = T::unwrap(&wrapped).expect("the kind stays").as_ref().clone();
+        }
         let created = self.store.insert(object);
         self.furnish(now, &T::wrap(created.clone()));
         Ok(created)
@@ -163,11 +168,15 @@ impl Server {
                 Object::PersistentVolume(Arc::new(volume))
             }
             Object::Job(job) => Object::Job(Arc::new(super::admission::label_job(Arc::unwrap_or_clone(job)))),
+            Object::PriorityClass(class) => {
+                self.check_default_class(&class)?;
+                Object::PriorityClass(class)
+            }
             other => other,
         })
     }
 
-    /// Admission of a pod in the order of the plug-ins, its strategy, and the quota last.
+    /// Admission of a pod in the order of the plug-ins, and its strategy.
     fn prepare_pod(&mut self, now: SimTime, mut pod: Pod) -> Result<Pod, Box<ApiError>> {
         let mirror = pod.meta.annotations.get(*super::admission::MIRROR_ANNOTATION).is_some();
         pod.spec = self.admit_spec(&pod)?;
@@ -181,7 +190,6 @@ impl Server {
             status.conditions.push(gated);
         }
         pod.status = Arc::new(status);
-        self.charge_quota(now, &pod)?;
         Ok(pod)
     }
 
@@ -245,6 +253,7 @@ const fn is_prepared(kind: Kind) -> bool {
             | Kind::PersistentVolumeClaim
             | Kind::PersistentVolume
             | Kind::Job
+            | Kind::PriorityClass
     )
 }
 

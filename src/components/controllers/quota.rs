@@ -9,8 +9,7 @@ use super::informers::Informers;
 use super::interest::Interest;
 use super::work_queue::Key;
 use crate::api::{
-    Kind, Name, Object, Part, Pod, Request, ResourceList, ResourceQuota, ResourceQuotaStatus, Store, Timestamp,
-    pod_usage,
+    Kind, Object, Part, Pod, Request, ResourceList, ResourceQuota, ResourceQuotaStatus, Store, Timestamp, pod_usage,
 };
 use std::sync::Arc;
 
@@ -86,30 +85,26 @@ fn counts(pod: &Pod, now: Timestamp) -> bool {
 /// What there is of each limited thing.
 fn used(quota: &ResourceQuota, store: &Store, now: Timestamp) -> ResourceList {
     let namespace = quota.meta.namespace;
-    let mut pods = ResourceList::EMPTY;
+    let mut used = ResourceList::EMPTY;
     for pod in store.pods.iter().filter(|pod| pod.meta.namespace == namespace && quota.counts(pod)) {
-        pods = pods.plus(&pod_usage(pod, now));
+        used = used.plus(&pod_usage(pod, now));
     }
-    let amount =
-        |resource: Name| objects(resource, namespace, store).unwrap_or_else(|| pods.get(resource).unwrap_or(0));
-    quota.hard.iter().map(|(resource, _)| (resource, amount(resource))).collect()
-}
-
-/// How many objects of a kind there are, or what claims ask for, where a resource is about that.
-fn objects(resource: Name, namespace: Name, store: &Store) -> Option<i64> {
-    let services = || store.services.iter().filter(|service| service.meta.namespace == namespace);
-    let claims = || store.persistent_volume_claims.iter().filter(|claim| claim.meta.namespace == namespace);
-    let count = |amount: usize| Some(amount as i64);
-    match resource.as_str() {
-        "services.nodeports" => count(services().flat_map(|s| &s.ports).filter(|port| port.node_port > 0).count()),
-        "services.loadbalancers" => count(services().filter(|service| service.kind == "LoadBalancer").count()),
-        "requests.storage" => Some(claims().filter_map(|claim| claim.requests.get(*crate::api::STORAGE)).sum::<i64>()),
-        "pods" | "count/pods" => None,
-        plain => {
-            let wanted = plain.strip_prefix("count/").unwrap_or(plain);
-            let kind = Kind::ALL.iter().copied().find(|kind| kind.is_namespaced() && kind.resource() == wanted)?;
-            let here = |object: &Object| object.meta().namespace == namespace;
-            count(store.list(kind).iter().filter(|object| here(object)).count())
+    for kind in Kind::ALL.iter().copied().filter(|kind| is_limited(quota, *kind)) {
+        for object in store.list(kind).iter().filter(|object| object.meta().namespace == namespace) {
+            used = used.plus(&quota.usage_of(object, now));
         }
     }
+    quota.hard.iter().map(|(resource, _)| (resource, used.get(resource).unwrap_or(0))).collect()
+}
+
+/// Whether a quota limits something about a kind other than pods.
+fn is_limited(quota: &ResourceQuota, kind: Kind) -> bool {
+    let about = |resource: &str| match kind {
+        Kind::Service if resource.starts_with("services.") => true,
+        Kind::PersistentVolumeClaim if resource.ends_with("requests.storage") => true,
+        Kind::PersistentVolumeClaim if resource.ends_with("/persistentvolumeclaims") => true,
+        Kind::Pod | Kind::Event => false,
+        _ => resource.strip_prefix("count/").unwrap_or(resource) == kind.resource(),
+    };
+    kind.is_namespaced() && quota.hard.iter().any(|(resource, _)| about(&resource))
 }

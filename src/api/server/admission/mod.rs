@@ -15,8 +15,8 @@ pub use quota::pod_usage;
 use super::{AdmittedSpec, Server};
 use crate::api::names;
 use crate::api::{
-    ApiError, Job, Kind, Labels, Name, Pod, PodSpec, Selector, TAINT_NOT_READY, TAINT_UNREACHABLE, TaintEffect,
-    Toleration, TolerationOperator,
+    ApiError, Job, Kind, Labels, Name, Pod, PodSpec, PriorityClass, Selector, TAINT_NOT_READY, TAINT_UNREACHABLE,
+    TaintEffect, Toleration, TolerationOperator,
 };
 use std::sync::Arc;
 
@@ -112,10 +112,33 @@ impl Server {
                  controller computed {priority} from the given PriorityClass name"
             ));
         }
+        if let Some(given) = spec.given_never_preempts.filter(|given| *given != never_preempts) {
+            let policy = |never| if never { "Never" } else { "PreemptLowerPriority" };
+            return Err(format!(
+                "the string value of PreemptionPolicy ({}) must not be provided in pod spec; priority admission \
+                 controller computed {} from the given PriorityClass name",
+                policy(given),
+                policy(never_preempts)
+            ));
+        }
         spec.priority = priority;
         spec.priority_class = class;
-        spec.never_preempts = spec.given_never_preempts.unwrap_or(never_preempts);
+        spec.never_preempts = never_preempts;
         Ok(())
+    }
+
+    /// Plug-in Priority: one class at most is the default (`validatePriorityClass`).
+    pub(super) fn check_default_class(&self, class: &PriorityClass) -> Result<(), Box<ApiError>> {
+        let is_other = |other: &&Arc<PriorityClass>| other.global_default && other.meta.name != class.meta.name;
+        let marked = self.store.priority_classes.iter().filter(is_other).min_by_key(|other| other.meta.name);
+        match marked {
+            Some(other) if class.global_default => {
+                let name = other.meta.name;
+                let why = format!("PriorityClass {name} is already marked as default. Only one default can exist");
+                Err(ApiError::forbidden(Kind::PriorityClass, &class.meta.name, why))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn priority_of(&self, class: Name) -> Result<(Name, i32, bool), String> {

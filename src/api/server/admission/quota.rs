@@ -6,8 +6,8 @@
 use super::Server;
 use crate::api::names;
 use crate::api::{
-    ApiError, CPU, EPHEMERAL_STORAGE, Kind, MEMORY, Name, Operator, PODS, Pod, PodAffinityTerm, QosClass, ResourceList,
-    ResourceQuota, Timestamp, format_amount, requests,
+    ApiError, CPU, EPHEMERAL_STORAGE, MEMORY, Name, Object, Operator, PODS, Pod, PodAffinityTerm, QosClass,
+    ResourceList, ResourceQuota, STORAGE, Timestamp, format_amount, requests,
 };
 use crate::engine::SimTime;
 use std::collections::BTreeMap;
@@ -18,31 +18,34 @@ names! {
 }
 
 impl Server {
-    /// Charges every quota that counts the pod, or refuses it.
-    pub(in crate::api::server) fn charge_quota(&mut self, now: SimTime, pod: &Pod) -> Result<(), Box<ApiError>> {
-        let namespace = pod.meta.namespace;
-        let mut counting: Vec<Arc<ResourceQuota>> = self
-            .store
-            .resource_quotas
-            .iter()
-            .filter(|quota| quota.meta.namespace == namespace && quota.counts(pod))
-            .cloned()
-            .collect();
-        if counting.is_empty() {
+    /// Charges every quota of the namespace for a new object, or refuses it. Events are not counted
+    /// (`pkg/quota/v1/install/registry.go`, `DefaultIgnoredResources`).
+    pub(in crate::api::server) fn charge_quota(&mut self, now: SimTime, object: &Object) -> Result<(), Box<ApiError>> {
+        if self.store.resource_quotas.is_empty() || matches!(object, Object::Event(_)) {
             return Ok(());
         }
-        counting.sort_by_key(|quota| quota.meta.name);
-        let usage = pod_usage(pod, self.stamp(now));
-        let forbidden = |why| Err(ApiError::forbidden(Kind::Pod, super::pod_name(pod), why));
-        for quota in &counting {
-            if let Some(missing) = missing_amounts(quota, pod) {
+        let stamp = self.stamp(now);
+        let namespace = object.meta().namespace;
+        let here = self.store.resource_quotas.iter().filter(|quota| quota.meta.namespace == namespace);
+        let mut counting: Vec<(Arc<ResourceQuota>, ResourceList)> = here
+            .map(|quota| (quota.clone(), quota.usage_of(object, stamp)))
+            .filter(|(_, usage)| !usage.is_empty())
+            .collect();
+        counting.sort_by_key(|(quota, _)| quota.meta.name);
+        let meta = object.meta();
+        let name = if meta.name.is_empty() { meta.generate_name } else { meta.name };
+        let forbidden = |why| Err(ApiError::forbidden(object.kind(), &name, why));
+        for (quota, usage) in &counting {
+            if let Object::Pod(pod) = object
+                && let Some(missing) = missing_amounts(quota, pod)
+            {
                 return forbidden(format!("failed quota: {}: must specify {missing}", quota.meta.name));
             }
-            if let Some(excess) = excess(quota, &usage) {
+            if let Some(excess) = excess(quota, usage) {
                 return forbidden(format!("exceeded quota: {}, {excess}", quota.meta.name));
             }
         }
-        for quota in counting {
+        for (quota, usage) in counting {
             let mut charged = ResourceQuota::clone(&quota);
             for (resource, _) in quota.hard.iter() {
                 let used = quota.status.used.get(resource).unwrap_or(0) + usage.get(resource).unwrap_or(0);
@@ -57,6 +60,19 @@ impl Server {
 }
 
 impl ResourceQuota {
+    /// What an object uses of what the quota limits; nothing if it does not count it. Scopes are about pods: a quota
+    /// that has any counts nothing else.
+    pub fn usage_of(&self, object: &Object, now: Timestamp) -> ResourceList {
+        if let Object::Pod(pod) = object {
+            return if self.counts(pod) { pod_usage(pod, now) } else { ResourceList::EMPTY };
+        }
+        if !self.scopes.is_empty() || self.priority_classes.is_some() {
+            return ResourceList::EMPTY;
+        }
+        let used = self.hard.iter().map(|(resource, _)| (resource, amount_of(resource, object)));
+        used.filter(|(_, amount)| *amount > 0).collect()
+    }
+
     /// Whether the quota's scopes take the pod in.
     pub fn counts(&self, pod: &Pod) -> bool {
         let scoped = self.scopes.iter().all(|scope| match scope.as_str() {
@@ -77,6 +93,32 @@ impl ResourceQuota {
                 Operator::DoesNotExist => class.is_empty(),
                 Operator::Gt | Operator::Lt => false,
             })
+    }
+}
+
+/// What an object that is no pod uses of a resource (`pkg/quota/v1/evaluator/core/services.go`,
+/// `persistent_volume_claims.go`, and the plain count of the others).
+fn amount_of(resource: Name, object: &Object) -> i64 {
+    let plain = resource.strip_prefix("count/").unwrap_or(&resource);
+    match (object, plain) {
+        (Object::Service(service), "services.nodeports") => match service.kind.as_str() {
+            "NodePort" | "LoadBalancer" => service.ports.len() as i64,
+            _ => 0,
+        },
+        (Object::Service(service), "services.loadbalancers") => i64::from(service.kind == "LoadBalancer"),
+        (Object::PersistentVolumeClaim(claim), _) if plain != "persistentvolumeclaims" => {
+            let size = || claim.requests.get(*STORAGE).unwrap_or(0);
+            match plain.split_once(".storageclass.storage.k8s.io/") {
+                None if plain == "requests.storage" => size(),
+                Some((class, what)) if claim.storage_class.is_some_and(|own| own == class) => match what {
+                    "requests.storage" => size(),
+                    "persistentvolumeclaims" => 1,
+                    _ => 0,
+                },
+                Some(_) | None => 0,
+            }
+        }
+        (object, plain) => i64::from(object.kind().resource() == plain),
     }
 }
 

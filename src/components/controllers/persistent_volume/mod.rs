@@ -17,7 +17,7 @@ use super::interest::Interest;
 use super::work_queue::QueueKey;
 use crate::api::{
     ApiObject, EventType, Kind, Name, Object, Part, PersistentVolume, PersistentVolumeClaim, Pod, Request,
-    StorageClass, Target, Text, VolumeSource, names,
+    ResourceList, STORAGE, StorageClass, Target, Text, VolumeSource, names,
 };
 use crate::components::volume_match::{
     BIND_COMPLETED, BOUND_BY_CONTROLLER, NO_PROVISIONER, SELECTED_NODE, class_of_claim, find_matching_volume,
@@ -222,8 +222,8 @@ fn sync_unbound_claim(
         // It asks for a volume by name.
         let named = volumes.iter().find(|volume| volume.meta.name == claim.volume_name);
         return match named {
-            Some(volume) if is_free_for(volume, claim) => bind(volume, claim, flow),
-            Some(_) | None => Ok(()),
+            Some(volume) => sync_named(volume, claim, flow),
+            None => Ok(()),
         };
     }
     let delayed = class.is_some_and(|class| class.wait_for_first_consumer);
@@ -258,6 +258,45 @@ fn sync_unbound_claim(
             Ok(())
         }
     }
+}
+
+/// Binds a claim to the volume that it names, if that is free and will do.
+fn sync_named(
+    volume: &Arc<PersistentVolume>,
+    claim: &Arc<PersistentVolumeClaim>,
+    flow: &mut Flow<'_, VolumeKey>,
+) -> Step {
+    let (reason, message) = match (&volume.claim, misfit(volume, claim)) {
+        (None, None) => return bind(volume, claim, flow),
+        (None, Some(why)) => {
+            ("VolumeMismatch", format!("Cannot bind to requested volume \"{}\": {why}", volume.meta.name))
+        }
+        // Whoever made the volume for the claim answers for its fit.
+        (Some(_), _) if is_free_for(volume, claim) => return bind(volume, claim, flow),
+        (Some(_), _) => {
+            let message = format!("volume \"{}\" already bound to a different claim.", volume.meta.name);
+            ("FailedBinding", message)
+        }
+    };
+    let about = Object::PersistentVolumeClaim(claim.clone()).reference();
+    flow.tell(about, EventType::Warning, reason, message);
+    Ok(())
+}
+
+/// Why a volume will not do for a claim that names it (`checkVolumeSatisfyClaim`).
+fn misfit(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> Option<&'static str> {
+    let size = |list: &ResourceList| list.get(*STORAGE).unwrap_or(0);
+    if size(&volume.capacity) < size(&claim.requests) {
+        return Some("requested PV is too small");
+    }
+    if volume.storage_class != class_of_claim(claim) {
+        return Some("storageClassName does not match");
+    }
+    if volume.block != claim.block {
+        return Some("incompatible volumeMode");
+    }
+    let offers = claim.access_modes.iter().all(|mode| volume.access_modes.contains(mode));
+    (!offers).then_some("incompatible accessMode")
 }
 
 /// Marks the claim for the provisioner of its class (`provisionClaimOperationExternal`).

@@ -1,8 +1,10 @@
 //! What containers do that no rule names: their command lines are played, their images are models, they share volumes,
 //! a network, and the names of Services. Each story is a manifest and what must come of it.
 
+use podsim::api::Kind;
 use podsim::scenario::{FileError, Files, Scenario};
-use podsim::simulation::Simulation;
+use podsim::simulation::{Run, Simulation};
+use podsim::trace::Digest;
 use std::sync::Arc;
 
 /// A scenario that is written here.
@@ -94,6 +96,45 @@ fn commands_end_as_they_do_in_reality() {
             "pod(page).phase == Succeeded",
         ],
     );
+}
+
+#[test]
+fn termination_messages_are_read_from_a_file_or_the_log_and_cut() {
+    let ended = |name: &str, count: usize, more: &str, script: &str| {
+        let one = |n| format!("{{name: c{n}, image: busybox, {more} command: [sh, -c, '{script}']}}");
+        let containers: Vec<String> = (0..count).map(one).collect();
+        let spec = format!("restartPolicy: Never, containers: [{}]", containers.join(", "));
+        format!("{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{{spec}}}}}\n---\n")
+    };
+    let log = "terminationMessagePolicy: FallbackToLogsOnError,";
+    let manifest = [
+        ended("failed", 1, log, "echo hello; echo fatal; exit 3"),
+        ended("fine", 1, log, "echo hello"),
+        ended("file", 1, "", "echo fatal; exit 3"),
+        ended("both", 1, log, "echo fatal; echo why > /dev/termination-log; exit 3"),
+        ended("path", 1, "terminationMessagePath: /tmp/why,", "echo why > /tmp/why; exit 3"),
+        ended("lines", 1, log, "seq 1 100; exit 3"),
+        ended("chatty", 1, log, "for n in $(seq 70); do echo a line of forty letters, more or less so; done; exit 3"),
+        ended("long", 1, "", "seq 1 3000 > /dev/termination-log; exit 3"),
+        ended("many", 4, "", "seq 1 3000 > /dev/termination-log; exit 3"),
+    ]
+    .concat();
+    let text = format!("Scenario(duration: \"60s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)])");
+    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut run = Run::new(Arc::new(scenario.plan(1)), 1);
+    let mut digest = Digest::of(run.cluster());
+    run.run(&mut digest);
+    let pods = run.cluster().objects(Kind::Pod);
+    let message = |name: &str| {
+        let pod = pods.iter().filter_map(|object| object.pod()).find(|pod| pod.meta.name == name).expect("it is kept");
+        pod.status.containers[0].state.terminated().expect("it has ended").message.to_string()
+    };
+    for (name, said) in [("failed", "hello\nfatal\n"), ("fine", ""), ("file", ""), ("both", "why\n"), ("path", "why\n")]
+    {
+        assert_eq!(message(name), said, "{name}");
+    }
+    assert!(message("lines").starts_with("21\n"), "{}", message("lines"));
+    assert_eq!(["chatty", "long", "many"].map(|name| message(name).len()), [2048, 4096, 3072]);
 }
 
 #[test]

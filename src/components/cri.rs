@@ -239,6 +239,10 @@ pub struct ContainerConfig {
     pub shares_processes: bool,
     /// What the kernel adds to its out-of-memory score.
     pub oom_score_adj: i32,
+    /// The file that its termination message is read from; empty for the usual one.
+    pub termination_message_path: Name,
+    /// Whether the end of its log stands in for a missing termination message when it fails.
+    pub fallback_to_logs: bool,
 }
 
 /// What a call came to.

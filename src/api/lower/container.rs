@@ -4,7 +4,7 @@ use super::common::{amounts, name};
 use super::pod::restart_policy;
 use crate::api::{
     Container, ContainerPort, EnvFrom, EnvValue, EnvVar, Handler, ImagePullPolicy, KeyReference, Name, Port, Probe,
-    Quantity, ResizeRestartPolicy, ResourceField, RestartRule, RestartRuleAction, Text, VolumeMount,
+    Quantity, ResizeRestartPolicy, ResourceField, RestartRule, RestartRuleAction, TERMINATION_LOG, Text, VolumeMount,
 };
 use crate::engine::SimDuration;
 use k8s_openapi::api::core::v1;
@@ -46,6 +46,9 @@ macro_rules! lower {
             restart_policy: container.restart_policy.as_deref().map(restart_policy),
             restart_rules: container.restart_policy_rules.iter().flatten().filter_map(restart_rule).collect(),
             fallback_to_logs: container.termination_message_policy.as_deref() == Some("FallbackToLogsOnError"),
+            termination_message_path: name(
+                container.termination_message_path.as_ref().filter(|path| *path != TERMINATION_LOG),
+            ),
             run_as_user: own.run_as_user.or($security.run_as_user),
             run_as_non_root: own.run_as_non_root.or($security.run_as_non_root) == Some(true),
             target_container: $target,

@@ -23,7 +23,6 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("ConfigMapVolumeSource.defaultMode", "420"),
     ("Container.stdin", ""),
     ("Container.stdinOnce", ""),
-    ("Container.terminationMessagePath", "/dev/termination-log"),
     ("Container.tty", ""),
     ("DownwardAPIVolumeFile.mode", ""),
     ("DownwardAPIVolumeSource.defaultMode", "420"),
@@ -31,7 +30,6 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("EnvVarSource.fileKeyRef", ""),
     ("EphemeralContainer.stdin", ""),
     ("EphemeralContainer.stdinOnce", ""),
-    ("EphemeralContainer.terminationMessagePath", "/dev/termination-log"),
     ("EphemeralContainer.tty", ""),
     ("HostPathVolumeSource.type", ""),
     ("KeyToPath.mode", ""),
@@ -153,8 +151,7 @@ mod tests {
         assert!(without("ContainerPort").is_empty());
         for (name, value, expected) in [
             ("tty", json!(true), true),
-            ("terminationMessagePath", json!("/dev/termination-log"), false),
-            ("terminationMessagePath", json!("/tmp/x"), true),
+            ("terminationMessagePath", json!("/tmp/x"), false),
             ("image", json!("nginx"), false),
         ] {
             assert_eq!(applies(container, "Container", name, &value), expected, "{name} {value}");

@@ -4,6 +4,9 @@ use super::probe::{Handler, Probe};
 use crate::api::{Name, ResourceList, Text};
 use serde::Serialize;
 
+/// Where the termination message is read from, unless a container says otherwise (`v1.TerminationMessagePathDefault`).
+pub const TERMINATION_LOG: &str = "/dev/termination-log";
+
 /// `v1.Container`, as far as it has an effect. Sidecars are init containers with `restart_policy` Always.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Container {
@@ -51,6 +54,9 @@ pub struct Container {
     pub restart_rules: Vec<RestartRule>,
     /// Whether the tail of the log stands in for a missing termination message.
     pub fallback_to_logs: bool,
+    /// The file that the termination message is read from; empty for [`TERMINATION_LOG`].
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub termination_message_path: Name,
     /// The user to run as, the container's own setting before the pod's.
     pub run_as_user: Option<i64>,
     /// Whether a root user is refused.

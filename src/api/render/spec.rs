@@ -9,7 +9,8 @@ use crate::api::{
     Affinity, Container, ContainerPort, EnvFrom, EnvValue, EnvVar, FileField, Handler, ImagePullPolicy, KeyReference,
     List, Name, NodeSelectorTerm, ObjectFiles, Operator, PodAffinityTerm, PodSpec, PodTemplate, Port, Probe, Quantity,
     QuantityFormat, Requirement, ResizeRestartPolicy, ResourceField, ResourceList, RestartRule, RestartRuleAction,
-    Selector, Text, Toleration, TolerationOperator, TopologySpreadConstraint, Uid, Volume, VolumeMount, VolumeSource,
+    Selector, TERMINATION_LOG, Text, Toleration, TolerationOperator, TopologySpreadConstraint, Uid, Volume,
+    VolumeMount, VolumeSource,
 };
 use crate::engine::SimDuration;
 use k8s_openapi::api::core::v1;
@@ -136,7 +137,7 @@ macro_rules! written {
 
             fn with_defaults() -> Self {
                 Self {
-                    termination_message_path: Some("/dev/termination-log".to_owned()),
+                    termination_message_path: Some(TERMINATION_LOG.to_owned()),
                     termination_message_policy: Some("File".to_owned()),
                     image_pull_policy: Some("IfNotPresent".to_owned()),
                     ..Self::default()
@@ -163,6 +164,8 @@ macro_rules! written {
                     image_pull_policy => image_pull_policy = Some(pull_policy(record.image_pull_policy));
                     restart_policy => restart_policy = record.restart_policy.map(|policy| format!("{policy:?}"));
                     restart_rules => restart_policy_rules = some(record.restart_rules.iter().map(restart_rule));
+                    termination_message_path => termination_message_path =
+                        text(record.termination_message_path).or_else(|| Some(TERMINATION_LOG.to_owned()));
                     fallback_to_logs => termination_message_policy = Some(
                         if record.fallback_to_logs { "FallbackToLogsOnError" } else { "File" }.to_owned()
                     );

@@ -272,6 +272,8 @@ impl Kubelet {
             limits: container.limits.clone(),
             shares_processes: pod.spec.share_process_namespace,
             oom_score_adj: oom_score_adj(pod, container, self.node_memory()),
+            termination_message_path: container.termination_message_path,
+            fallback_to_logs: container.fallback_to_logs,
         })
     }
 

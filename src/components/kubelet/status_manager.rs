@@ -17,6 +17,9 @@ use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+/// So many bytes the termination messages of a pod may have together (`MaxPodTerminationMessageLogLength`).
+const MAX_POD_MESSAGES: usize = 12 << 10;
+
 const ORDER: Purpose = Purpose::new("status batch order");
 
 /// The newest status of a pod and what was written of it.
@@ -105,6 +108,7 @@ impl Kubelet {
                 condition.last_transition_time = before.last_transition_time;
             }
         }
+        cap_messages(&state.pod.spec, &mut status);
         status.start_time = old.start_time.or(status.start_time).or(Some(stamp));
         status.observed_generation = status.observed_generation.max(old.observed_generation);
         let finished = finished || state.status.as_ref().is_some_and(|tracked| tracked.finished);
@@ -428,6 +432,24 @@ pub(super) fn has_pod_initialized(spec: &PodSpec, status: &PodStatus) -> bool {
         }
         last.last_state.iter().chain(last.state.terminated()).any(|end| end.exit_code == 0)
     })
+}
+
+/// The termination messages of a pod share what there is room for (`normalizeStatus`).
+fn cap_messages(spec: &PodSpec, status: &mut PodStatus) {
+    let containers = spec.containers.len() + spec.init_containers.len() + spec.ephemeral_containers.len();
+    let most = MAX_POD_MESSAGES / containers.max(1);
+    let regular = status.containers.iter_mut().chain(&mut status.init_containers);
+    for container in regular.chain(&mut status.ephemeral_containers) {
+        let now = match &mut container.state {
+            ContainerState::Terminated(end) => Some(end),
+            ContainerState::Waiting { .. } | ContainerState::Running { .. } => None,
+        };
+        for end in now.into_iter().chain(&mut container.last_state) {
+            if end.message.len() > most {
+                end.message = String::from_utf8_lossy(&end.message.as_bytes()[..most]).as_ref().into();
+            }
+        }
+    }
 }
 
 fn find(status: &mut PodStatus, id: ContainerId) -> Option<&mut ContainerStatus> {

@@ -10,19 +10,27 @@ use super::program::Program;
 use super::script::Script;
 use super::traffic::{Serving, TrafficMessage};
 use super::{CANCELED, Exit, LoadStep, MachineLoad, Process, START_ERROR, UNKNOWN_REASON};
-use crate::api::{ContainerId, FastMap, Name, Pod, PodStatus, ResourceList, Text};
+use crate::api::{ContainerId, FastMap, Name, Pod, PodStatus, ResourceList, TERMINATION_LOG, Text};
 use crate::components::cri::{
     ContainerConfig, CriCall, CriError, CriReply, InstanceState, InstanceStatus, PodKey, RuntimePod, SandboxStatus,
     pod_stream,
 };
 use crate::components::message::{Message, NodeIndex};
 use crate::engine::{Outbox, SimTime, StreamKey};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// The numbers of the programs that scripts start begin after this one.
 const FIRST_PID: u32 = 20;
+
+/// So many bytes of the end of a termination message are read (`MaxContainerTerminationMessageLength`).
+const MAX_MESSAGE: usize = 4 << 10;
+/// So many bytes of a log stand in for it (`MaxContainerTerminationMessageLogLength`).
+const MAX_LOG_MESSAGE: usize = 2 << 10;
+/// So many lines of a log stand in for it (`MaxContainerTerminationMessageLogLines`).
+const MAX_LOG_LINES: usize = 80;
 
 /// A machine and what runs on it.
 #[derive(Debug, Clone)]
@@ -140,12 +148,28 @@ impl Instance {
         lines
     }
 
-    /// What its process wrote for whoever asks why it ended.
+    /// What its process wrote for whoever asks why it ended (`getTerminationMessage`).
     fn last_words(&self) -> Text {
-        match self.files.root().get("/dev/termination-log") {
-            Some(Node::File(file)) => String::from_utf8_lossy(file.bytes()).as_ref().into(),
+        let path = self.config.termination_message_path;
+        let path = if path.is_empty() { TERMINATION_LOG } else { path.as_str() };
+        match self.files.root().get(path) {
+            Some(Node::File(file)) if !file.bytes().is_empty() => end_of(file.bytes(), MAX_MESSAGE).as_ref().into(),
+            _ if self.config.fallback_to_logs && self.status.exit_code != 0 => self.last_lines(),
             _ => Text::default(),
         }
+    }
+
+    /// The end of its log (`readLastStringFromContainerLogs`).
+    fn last_lines(&self) -> Text {
+        let lines = self.printed(self.status.finished_at);
+        let mut text = String::new();
+        for line in &lines[lines.len().saturating_sub(MAX_LOG_LINES)..] {
+            text.push_str(&line.text);
+            if line.complete {
+                text.push('\n');
+            }
+        }
+        end_of(text.as_bytes(), MAX_LOG_MESSAGE).as_ref().into()
     }
 }
 
@@ -533,6 +557,11 @@ impl Machine {
     pub fn snapshots(&self) -> Vec<Arc<RuntimePod>> {
         self.pods.values().map(PodRecord::snapshot).collect()
     }
+}
+
+/// The last bytes of a text.
+fn end_of(bytes: &[u8], most: usize) -> Cow<'_, str> {
+    String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(most)..])
 }
 
 /// The identity of the n-th sandbox or instance of a name.

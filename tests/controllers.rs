@@ -393,3 +393,66 @@ fn a_budget_that_says_nothing_allows_nothing_and_two_for_a_pod_are_told_of() {
         assert!(warned.is_none_or(|event| event.message.starts_with(text)), "{warned:?}");
     }
 }
+
+/// What a server refuses of a manifest, and what is told of its claims.
+fn refused(manifest: &str) -> Vec<String> {
+    let files =
+        BTreeMap::from([("s.ron", r#"(duration: "1m", manifests: [File("all.yaml")])"#), ("all.yaml", manifest)]);
+    let scenario = Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut simulation = scenario.simulate(1);
+    simulation.run();
+    let warned = simulation.events().filter(|event| event.reason == "VolumeMismatch");
+    let warned: Vec<String> = warned.map(|event| event.message.to_string()).collect();
+    simulation.refused().iter().map(|refusal| refusal.message.to_string()).chain(warned).collect()
+}
+
+#[test]
+fn quotas_classes_and_volumes_say_no() {
+    let quota = |hard: &str| {
+        format!("apiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: q}}\nspec: {{hard: {hard}}}\n---\n")
+    };
+    let config = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n---\n");
+    let claim = |more: &str| {
+        format!(
+            "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: data}}\nspec: {{accessModes: [ReadWriteOnce], \
+             {more} resources: {{requests: {{storage: 10Gi}}}}}}\n---\n"
+        )
+    };
+    let volume = "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: small}\nspec: {capacity: {storage: 1Gi}, \
+                  accessModes: [ReadWriteOnce], hostPath: {path: /data}}\n---\n";
+    let class = |name: &str, more: &str| {
+        format!(
+            "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {{name: {name}}}\nvalue: 10\n{more}\n---\n"
+        )
+    };
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {priorityClassName: meek, preemptionPolicy: \
+               PreemptLowerPriority, containers: [{name: a, image: app}]}\n";
+    for (manifest, said) in [
+        (
+            quota("{count/configmaps: '2'}") + &config("a") + &config("b"), // There is that of the root certificate, too.
+            "configmaps \"b\" is forbidden: exceeded quota: q, requested: count/configmaps=1, used: \
+             count/configmaps=2, limited: count/configmaps=2",
+        ),
+        (
+            quota("{requests.storage: 5Gi}") + &claim(""),
+            "persistentvolumeclaims \"data\" is forbidden: exceeded quota: q, requested: requests.storage=10Gi, used: \
+             requests.storage=0, limited: requests.storage=5Gi",
+        ),
+        (
+            volume.to_owned() + &claim("volumeName: small, storageClassName: '',"),
+            "Cannot bind to requested volume \"small\": requested PV is too small",
+        ),
+        (
+            class("d1", "globalDefault: true") + &class("d2", "globalDefault: true"),
+            "priorityclasses.scheduling.k8s.io \"d2\" is forbidden: PriorityClass d1 is already marked as default. Only \
+             one default can exist",
+        ),
+        (
+            class("meek", "preemptionPolicy: Never") + pod,
+            "pods \"p\" is forbidden: the string value of PreemptionPolicy (PreemptLowerPriority) must not be provided \
+             in pod spec; priority admission controller computed Never from the given PriorityClass name",
+        ),
+    ] {
+        assert_eq!(refused(&manifest), [said], "{manifest}");
+    }
+}

@@ -147,7 +147,7 @@ mod tests {
     fn the_list_is_in_order_and_found_by_struct() {
         assert!(WITHOUT_EFFECT.is_sorted_by_key(|(field, _)| struct_of(field)));
         let container = without("Container");
-        assert_eq!(container.len(), 4);
+        assert_eq!(container.len(), 3);
         assert!(without("ContainerPort").is_empty());
         for (name, value, expected) in [
             ("tty", json!(true), true),

@@ -392,7 +392,7 @@ fn nothing_is_asked_for_in_vain() {
 fn what_cannot_be_printed_is_told() {
     let folder = folder(&[("pod.yaml", POD.as_bytes())]);
     for arguments in [&["run", "pod.yaml", "--until", "1s"][..], &["schema"], &["validate", "pod.yaml"]] {
-        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
         let mut command = Command::new(env!("CARGO_BIN_EXE_podsim"));
         let output = command.current_dir(folder.path()).args(arguments).stdout(full).output().expect("podsim runs");
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));

@@ -367,3 +367,15 @@ fn nodes_that_are_excluded_from_disruption_make_no_zone() {
         assert_eq!(terminating, evicts, "{label}");
     }
 }
+
+#[test]
+fn a_daemon_set_whose_template_names_a_node_has_one_pod_there() {
+    // `NodeShouldRunDaemonPod`; a pod for each node would be refused by the one that is named, again and again.
+    let set = "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: agent}\nspec:\n  selector: {matchLabels: {app: agent}}\n  \
+               template:\n    metadata: {labels: {app: agent}}\n    spec: {nodeName: node-2, containers: [{name: a, image: agent}]}\n";
+    let mut simulation = at(60, set);
+    let pods: Vec<Name> = simulation.pods().map(|pod| pod.node_name).collect();
+    assert_eq!(pods, [Name::new("node-2")]);
+    simulation.run();
+    assert_eq!(simulation.pods().count(), 1);
+}

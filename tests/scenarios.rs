@@ -14,7 +14,7 @@ use std::{fs, io};
 
 /// How many times each scenario is struck anew; `SWARM` in the environment sets another number.
 fn swarms() -> u64 {
-    std::env::var("SWARM").ok().and_then(|number| number.parse().ok()).unwrap_or(1)
+    std::env::var_os("SWARM").and_then(|number| number.to_str()?.parse().ok()).unwrap_or(2)
 }
 
 /// The files of this checkout.

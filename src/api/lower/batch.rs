@@ -1,6 +1,6 @@
 //! Jobs and CronJobs.
 
-use super::common::{condition, json, name, names, selector, status, text, time, uid};
+use super::common::{condition, json, name, selector, status, text, time, uid};
 use super::defaults::set;
 use super::workload::template_defaults;
 use super::{Lower, pod};
@@ -178,7 +178,6 @@ impl Lower for v1::CronJob {
                 failed_jobs_history_limit: spec.failed_jobs_history_limit.unwrap_or(1),
                 job_labels,
                 job_annotations,
-                job_finalizers: names(spec.job_template.metadata.as_ref().and_then(|meta| meta.finalizers.as_ref())),
                 job: Arc::new(job_spec(job)),
                 source,
             },

@@ -174,8 +174,6 @@ pub struct CronJobSpec {
     pub job_labels: Labels,
     /// Annotations of its Jobs.
     pub job_annotations: Labels,
-    /// Finalizers of its Jobs.
-    pub job_finalizers: List<Name>,
     /// What its Jobs are.
     pub job: Arc<JobSpec>,
     /// The spec as accepted, as JSON text.

@@ -120,11 +120,9 @@ impl Work<'_, '_> {
         let wait = next.map(|next| next.wall().since(self.flow.wall()) + DELAY);
         let Some(due) = missed.latest else { return Ok(wait) };
         if missed.count > MANY_MISSED {
-            let message = format!(
-                "too many missed start times: {}. Set or decrease .spec.startingDeadlineSeconds or check clock skew",
-                missed.count
-            );
-            self.tell(EventType::Warning, "TooManyMissedTimes", message);
+            let message =
+                "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew";
+            self.tell(EventType::Warning, "TooManyMissedTimes", message.to_owned());
         }
         if self.cron.spec.starting_deadline_seconds.is_some_and(|deadline| due.plus_secs(deadline) < now) {
             let message = format!("Missed scheduled time to start a job: {due}");
@@ -240,7 +238,6 @@ impl Work<'_, '_> {
                 namespace: meta.namespace,
                 labels: spec.job_labels.clone(),
                 annotations: spec.job_annotations.with(*SCHEDULED_AT, Name::new(&due.to_string())),
-                finalizers: spec.job_finalizers.clone(),
                 owner_references: vec![Object::CronJob(Arc::new(self.cron.clone())).controller_reference()].into(),
                 ..Metadata::default()
             },

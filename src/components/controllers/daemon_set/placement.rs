@@ -39,7 +39,9 @@ pub(super) fn fit(set: &DaemonSet, node: &Node) -> Fit {
     let selected = spec.node_selector.all_in(&node.meta.labels);
     let required = spec.affinity.as_ref().and_then(|affinity| affinity.required_node_terms.as_ref());
     let matches = |term: &NodeSelectorTerm| term.matches(node.meta.name, &node.meta.labels);
-    if !selected || required.is_some_and(|terms| !terms.iter().any(matches)) {
+    let named = set.spec.template.node_name;
+    let elsewhere = !named.is_empty() && named != node.meta.name;
+    if elsewhere || !selected || required.is_some_and(|terms| !terms.iter().any(matches)) {
         return never;
     }
     let own = tolerations(spec);

@@ -25,17 +25,11 @@ impl Deployment {
     }
 }
 
-/// What each old set is to lose: first its pods that are not available, oldest set first
-/// (`cleanupUnhealthyReplicas`).
-fn unhealthy_first(old: &[Arc<ReplicaSet>], most: i32) -> Vec<i32> {
-    let mut left = most;
-    old.iter()
-        .map(|set| {
-            let loss = (set.spec.replicas - set.status.available_replicas).min(left).max(0);
-            left -= loss;
-            loss
-        })
-        .collect()
+/// What an old set is to lose of its pods that are not available (`cleanupUnhealthyReplicas`); `None` if its status is
+/// older than its size, so that nobody knows.
+fn unhealthy(replicas: i32, available: i32, most: i32) -> Option<i32> {
+    let loss = replicas - available;
+    (loss >= 0).then_some(loss.min(most))
 }
 
 impl Work<'_, '_> {
@@ -75,8 +69,13 @@ impl Work<'_, '_> {
             return Ok(false);
         }
         let mut scaled = 0;
-        let losses = unhealthy_first(&old, most);
-        for (set, loss) in old.iter_mut().zip(losses) {
+        for set in &mut old {
+            if scaled >= most {
+                break;
+            }
+            // Nothing more is taken in this sync: what is counted as available may be gone already.
+            let (replicas, available) = (set.spec.replicas, set.status.available_replicas);
+            let Some(loss) = unhealthy(replicas, available, most - scaled) else { return Ok(false) };
             if loss > 0
                 && let Some(updated) = self.resize(set, set.spec.replicas - loss)?
             {
@@ -208,6 +207,16 @@ mod tests {
         check(10, &[(8, 5), (3, 10), (0, 10)]);
         check(4, &[(3, 2), (1, 4), (0, 4)]);
         check(1, &[(1, 1), (0, 1)]);
+    }
+
+    #[test]
+    fn a_set_with_a_status_that_is_older_than_its_size_loses_nothing() {
+        // `TestDeploymentController_cleanupUnhealthyReplicas`; "got invalid request to scale down".
+        for (replicas, available, most, loss) in
+            [(10, 8, 4, Some(2)), (10, 2, 4, Some(4)), (10, 10, 4, Some(0)), (21, 24, 4, None)]
+        {
+            assert_eq!(unhealthy(replicas, available, most), loss, "{replicas} of which {available}");
+        }
     }
 
     #[test]

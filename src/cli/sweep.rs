@@ -6,10 +6,12 @@ use super::print::print;
 use super::{WRONG_REQUEST, tell};
 use anstream::eprintln;
 use clap::Args;
+use podsim::engine::SimTime;
 use podsim::report::curve;
-use podsim::report::measure::Measure;
+use podsim::report::measure::{Measure, Said};
 use podsim::report::story::Story;
 use podsim::report::sweep::{RunRow, Sweep as Table};
+use podsim::scenario::expect::Observer;
 use podsim::scenario::{Place, Problem, Problems, Study};
 use podsim::simulation::{Simulation, parallel_on};
 use std::collections::BTreeSet;
@@ -81,6 +83,10 @@ impl Sweep {
         let mut problems = Problems::default();
         let mut measures = Vec::new();
         for measure in &study.measures {
+            if let Some(observation) = study.observations.iter().find(|observation| observation.text == measure.value) {
+                measures.push(Measure::observed(observation));
+                continue;
+            }
             match Measure::parse(measure) {
                 Ok(measure) => measures.push(measure),
                 Err(remedy) => {
@@ -174,11 +180,15 @@ impl Sweep {
 fn one(study: &Study, measures: &[Measure], inputs: &str, variant: usize, seed: u64) -> RunRow {
     let scenario = &study.variants[variant].scenario;
     let mut simulation = Simulation::new(Arc::new(scenario.plan(seed)), seed, &scenario.expectations).recorded();
-    simulation.run();
+    let mut observer = Observer::new(study.observations.iter(), simulation.cluster());
+    simulation.run_until_watched(SimTime::ZERO + simulation.duration(), &mut observer);
     let digest = simulation.digest().map(|digest| digest.to_string()).unwrap_or_default();
     let held = simulation.verdicts().iter().all(|verdict| verdict.met);
     let story = Story::of(&simulation.into_record().expect("it was recorded"));
-    let values = measures.iter().map(|measure| measure.of(&story, held)).collect();
+    let texts = study.observations.iter().map(|observation| observation.text.clone());
+    let observed: Vec<(String, Option<f64>)> = texts.zip(observer.finish()).collect();
+    let said = Said { story: &story, held, observed: &observed };
+    let values = measures.iter().map(|measure| measure.of(said)).collect();
     RunRow { variant, seed, inputs: inputs.to_owned(), digest, values }
 }
 

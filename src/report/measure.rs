@@ -8,12 +8,14 @@
 //! | `restarts`, `warnings` | how many in all |
 //! | `events(REASON)` | how often an event was said |
 //! | `held` | 1 if every expectation held, else 0 |
+//! | `time(F)`, `first(F)`, `mean(X)`, `min(X)`, `max(X)`, `last(X)` | a formula or a number over time, in the words of [`expect`](crate::scenario::expect) |
 //!
 //! `… of web-*` counts only pods whose names match.
 
 use super::statistics::quantile;
 use super::story::{Milestones, PodLife, Story};
 use crate::components::runtime::Glob;
+use crate::scenario::expect::Observation;
 
 /// What is measured.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +38,21 @@ enum What {
     Warnings,
     Events(String),
     Held,
+    Observed {
+        is_share: bool,
+        is_time: bool,
+    },
+}
+
+/// What a run says that is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Said<'r> {
+    /// What became of its pods.
+    pub story: &'r Story,
+    /// Whether every expectation held.
+    pub held: bool,
+    /// What was observed, by the text of the observation.
+    pub observed: &'r [(String, Option<f64>)],
 }
 
 /// How many numbers become one.
@@ -66,28 +83,37 @@ impl Measure {
             ("warnings", _) => What::Warnings,
             ("held", _) => What::Held,
             _ => stage(what).ok_or_else(|| {
-                "write ready.p99, restarts, pods.ready, pods.ready.mean, warnings, events(REASON) or held".to_owned()
+                "write ready.p99, restarts, pods.ready, pods.ready.mean, warnings, events(REASON), held or, in the words of \
+                 expectations, time(…), first(…), mean(…), min(…), max(…) or last(…)"
+                    .to_owned()
             })?,
         };
         Ok(Self { name: text.to_owned(), what: kind, of })
     }
 
+    /// What is observed during the run.
+    pub fn observed(observation: &Observation) -> Self {
+        let what = What::Observed { is_share: observation.is_share(), is_time: observation.is_time() };
+        Self { name: observation.text.clone(), what, of: Glob::any() }
+    }
+
     /// Whether it is 0 or 1: its mean is a share.
-    pub fn is_share(&self) -> bool {
-        self.what == What::Held
+    pub const fn is_share(&self) -> bool {
+        matches!(self.what, What::Held | What::Observed { is_share: true, .. })
     }
 
     /// What its numbers are in; empty for plain numbers.
     pub const fn unit(&self) -> &'static str {
         match self.what {
-            What::Stage(..) => "s",
+            What::Stage(..) | What::Observed { is_time: true, .. } => "s",
             What::Pods | What::Ready | What::ReadyOverTime | What::Phase(_) => "pods",
-            What::Restarts | What::Warnings | What::Events(_) | What::Held => "",
+            What::Restarts | What::Warnings | What::Events(_) | What::Held | What::Observed { .. } => "",
         }
     }
 
     /// The number for a run; nothing if no pod says anything about it.
-    pub fn of(&self, story: &Story, held: bool) -> Option<f64> {
+    pub fn of(&self, said: Said<'_>) -> Option<f64> {
+        let story = said.story;
         let pods = || story.pods.iter().filter(|pod| self.of.matches(pod.name.as_str()));
         let at_end = |pod: &&PodLife| pod.gone.is_none();
         let count = |number: usize| Some(number as f64);
@@ -115,7 +141,8 @@ impl Measure {
             What::Events(reason) => {
                 count(pods().flat_map(|pod| &pod.events).filter(|said| said.reason == **reason).count())
             }
-            What::Held => Some(f64::from(u8::from(held))),
+            What::Held => Some(f64::from(u8::from(said.held))),
+            What::Observed { .. } => said.observed.iter().find(|(text, _)| *text == self.name)?.1,
         }
     }
 }
@@ -148,6 +175,7 @@ mod tests {
     #[test]
     fn measures_of_a_known_run() {
         let story = Story::of(&crash_loop());
+        let said = Said { story: &story, held: true, observed: &[] };
         for (measure, low, high) in [
             ("pods", 2.0, 2.0),
             ("pods of web", 1.0, 1.0),
@@ -159,10 +187,10 @@ mod tests {
             ("events(BackOff)", 2.0, 12.0),
             ("held", 1.0, 1.0),
         ] {
-            let value = Measure::parse(measure).expect(measure).of(&story, true).expect(measure);
+            let value = Measure::parse(measure).expect(measure).of(said).expect(measure);
             assert!((low..=high).contains(&value), "{measure}: {value}");
         }
-        assert_eq!(Measure::parse("ready.max of nobody").expect("a measure").of(&story, true), None);
+        assert_eq!(Measure::parse("ready.max of nobody").expect("a measure").of(said), None);
         assert!(Measure::parse("ready.p42").is_err());
     }
 }

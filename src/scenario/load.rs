@@ -70,6 +70,8 @@ pub struct Scenario {
     pub(super) fault_limits: FaultLimits,
     pub(super) every_probe: bool,
     pub(super) groups: Vec<super::plan::NodeGroup>,
+    /// What may be named in a study's measures.
+    pub(super) makeable: Makeable,
     pub(super) places: BTreeMap<String, Place>,
 }
 
@@ -506,6 +508,7 @@ impl<'f> Loader<'f> {
             fault_limits,
             every_probe: file.every_probe.unwrap_or(false),
             groups,
+            makeable: std::mem::take(&mut self.makeable),
             places: std::mem::take(&mut self.places),
         }
     }

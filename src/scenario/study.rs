@@ -5,11 +5,12 @@
 //!     scenario: "../quickstart.ron",
 //!     vary: {"nodes[0].count": [2, 3, 5], "deployment/shop:spec.replicas": [3, 6]},
 //!     replications: 20,
-//!     measure: ["ready.p99", "restarts", "events(FailedScheduling)"],
+//!     measure: ["ready.p99", "restarts", "time(deployment(shop).availableReplicas < 3 from 1m)"],
 //! )
 //! ```
 
 use super::error::{Place, Problem, Problems};
+use super::expect::{self, Observation};
 use super::files::{Files, beside};
 use super::load::Scenario;
 use super::outline::{self, Body, Node, Placed, Shape};
@@ -39,6 +40,8 @@ pub struct Study {
     pub first_seed: u64,
     /// What is measured, as written.
     pub measures: Vec<Placed<String>>,
+    /// Those of them that are written in the words of expectations.
+    pub observations: Vec<Observation>,
 }
 
 /// One combination of values.
@@ -126,6 +129,13 @@ impl Study {
                 }
             }
         }
+        let observed = own.measure.iter().filter(|measure| Observation::is_meant(measure));
+        let observations = observed
+            .filter_map(|text| {
+                let scenario = &variants.first()?.scenario;
+                expect::parse_observation(text, scenario.duration, &scenario.makeable, problems)
+            })
+            .collect();
         Some(Self {
             name: path.to_owned(),
             parameters: parameters.into_iter().map(|(path, _)| path).collect(),
@@ -134,6 +144,7 @@ impl Study {
             precision: own.precision,
             first_seed: own.first_seed.unwrap_or(1),
             measures: own.measure,
+            observations,
         })
     }
 }

@@ -16,6 +16,7 @@ use super::files::Files;
 use super::load::Scenario;
 use super::machines::Machine;
 use super::manifest;
+use super::names::Makeable;
 use super::notes::Notes;
 use super::plan::{Action, ActionTarget, NodePlan, Pick, TimedAction};
 use crate::api::{
@@ -179,6 +180,7 @@ impl Reader {
             fault_limits: FaultLimits::default(),
             every_probe: false,
             groups: Vec::new(),
+            makeable: Makeable::default(),
             places: std::collections::BTreeMap::new(),
         };
         ClusterDump { scenario, notes: self.notes, ready }

@@ -3,6 +3,7 @@
 use super::formula::{
     Atom, Clause, EventPattern, Expectation, Formula, Predicate, Quantifier, Question, Selection, TextPattern, Window,
 };
+use super::observation::{Observation, Subject, Summary, is_number, is_uncompared_count};
 use super::value::{
     CONDITION_FIELDS, CONTAINER_FIELDS, Comparison, Field, NODE_FIELDS, POD_FIELDS, Step, TAINT_FIELDS, Value,
 };
@@ -25,24 +26,44 @@ pub(in crate::scenario) fn parse(
     makeable: &Makeable,
     problems: &mut Problems,
 ) -> Option<Expectation> {
-    let mut parser = Parser { text, at: 0, depth: 0, atoms: Vec::new(), makeable, duration, unknown: Vec::new() };
-    let parsed = parser.clause();
-    let unknown = std::mem::take(&mut parser.unknown);
-    let atoms = std::mem::take(&mut parser.atoms);
-    let mut failed = !unknown.is_empty();
-    for wrong in unknown {
+    let (clause, atoms) = read(text, duration, makeable, problems, Parser::clause)?;
+    Some(Expectation { text: text.value.clone(), place: text.place, clause, atoms })
+}
+
+/// Reads what is measured of a run: `time(deployment(web).availableReplicas < 2 from 1m until 5m)`.
+pub(in crate::scenario) fn parse_observation(
+    text: &Placed<String>,
+    duration: SimDuration,
+    makeable: &Makeable,
+    problems: &mut Problems,
+) -> Option<Observation> {
+    let ((summary, formula, from, until), atoms) = read(text, duration, makeable, problems, Parser::observation)?;
+    let subject = Subject::new(text, text.place, Clause::End(formula), atoms, summary.wants_formula());
+    Some(Observation { text: text.value.clone(), summary, subject, from, until })
+}
+
+/// Reads a text as a whole. What is wrong is noted.
+fn read<'t, T>(
+    text: &'t Placed<String>,
+    duration: SimDuration,
+    makeable: &'t Makeable,
+    problems: &mut Problems,
+    rule: impl FnOnce(&mut Parser<'t>) -> Parsed<T>,
+) -> Option<(T, Vec<Atom>)> {
+    let mut parser =
+        Parser { text, at: 0, depth: 0, atoms: Vec::new(), makeable, duration, numbers: false, unknown: Vec::new() };
+    let parsed = rule(&mut parser);
+    let failed = !parser.unknown.is_empty();
+    for wrong in parser.unknown {
         problems.add(place_of(text, wrong.at), wrong.found, wrong.remedy);
     }
-    let clause = match parsed {
-        Ok(clause) => Some(clause),
+    match parsed {
+        Ok(read) => (!failed).then_some((read, parser.atoms)),
         Err(wrong) => {
             problems.add(place_of(text, wrong.at), wrong.found, wrong.remedy);
-            failed = true;
             None
         }
-    };
-    let clause = clause.filter(|_| !failed)?;
-    Some(Expectation { text: text.value.clone(), place: text.place, clause, atoms })
+    }
 }
 
 /// The place of a byte of an expectation.
@@ -79,6 +100,8 @@ struct Parser<'t> {
     atoms: Vec<Atom>,
     makeable: &'t Makeable,
     duration: SimDuration,
+    /// Whether a count may be compared with nothing.
+    numbers: bool,
     /// Names that nothing makes: the sentence is well formed all the same.
     unknown: Vec<Wrong>,
 }
@@ -196,6 +219,56 @@ impl<'t> Parser<'t> {
             (_, word) => suggestion(word, known.iter().copied()),
         };
         wrong(self.at, format!("{} after the end of the formula", self.found()), hint)
+    }
+
+    /// `mean(FORMULA OR NUMBER from A until B)`.
+    fn observation(&mut self) -> Parsed<(Summary, Formula, SimDuration, Option<SimDuration>)> {
+        self.blanks();
+        let (start, word) = (self.at, self.word());
+        let Some((_, summary)) = Summary::ALL.into_iter().find(|(name, _)| *name == word) else {
+            return wrong(start, self.found(), suggestion(word, Summary::ALL.iter().map(|(name, _)| *name)));
+        };
+        self.at += word.len();
+        self.expect("(")?;
+        self.blanks();
+        let inner = self.at;
+        self.numbers = true;
+        let formula = self.formula()?;
+        let alone = self.atoms.len() == 1 && matches!(formula, Formula::Atom(_));
+        if self.atoms.iter().any(|atom| is_uncompared_count(atom) && (summary.wants_formula() || !alone)) {
+            return wrong(inner, "a count that is compared with nothing", "write count(…) >= 3");
+        }
+        if summary.wants_formula()
+            && alone
+            && self.atoms.iter().any(is_number)
+            && self.text[..self.at].ends_with(".count")
+        {
+            return wrong(inner, "a number", format!("{word}(…) takes a formula: compare it, such as >= 3"));
+        }
+        let unseen = |atom: &Atom| matches!(atom.question, Question::Refused { .. } | Question::Misrouted { .. });
+        if self.atoms.iter().any(unseen) {
+            let remedy = "expect it in the scenario, and measure held";
+            return wrong(inner, "refused(…) or misrouted(…), which are not measured", remedy);
+        }
+        let (mut from, mut until) = (SimDuration::ZERO, None);
+        loop {
+            if self.takes_word("from") {
+                from = self.span()?;
+            } else if self.takes_word("until") {
+                until = Some(self.span()?);
+            } else {
+                break;
+            }
+        }
+        if until.is_some_and(|until| until <= from) {
+            return wrong(inner, "a window that ends before it begins", "put the earlier time first");
+        }
+        self.expect(")")?;
+        self.blanks();
+        if !self.rest().is_empty() {
+            return wrong(self.at, format!("{} after the closing parenthesis", self.found()), "end here");
+        }
+        Ok((summary, formula, from, until))
     }
 
     fn keyword(&mut self, word: &str) -> Parsed<()> {
@@ -317,7 +390,7 @@ impl<'t> Parser<'t> {
             _ => {
                 let at = self.at;
                 let comparison = self.comparison()?;
-                if matches!(comparison, Comparison::Holds) {
+                if matches!(comparison, Comparison::Holds) && !self.numbers {
                     return wrong(at, "a count that is compared with nothing", "write count(…) >= 3");
                 }
                 Quantifier::Count(comparison)
@@ -934,7 +1007,56 @@ mod tests {
         }
     }
 
+    fn observed(text: &str) -> Result<Observation, String> {
+        let mut problems = Problems::default();
+        let placed = Placed::new(Place::start_of("f"), text.to_owned());
+        let parsed = parse_observation(&placed, SimDuration::from_mins(10), &makeable(), &mut problems);
+        parsed.ok_or_else(|| problems.to_string())
+    }
+
+    #[test]
+    fn observations_are_read() {
+        for (text, is_share, is_time) in [
+            ("time(pod(web).ready from 1m until 5m)", false, true),
+            ("first(pod(web).ready and not pod(db).ready)", false, true),
+            ("mean(pod(web).restarts)", false, false),
+            ("max(count(pods(*) where ready))", false, false),
+            ("min(pod(web).ready == true)", true, false),
+            ("last(count(pods(*) where ready) >= 2)", true, false),
+            ("last(event(pod(web), BackOff).count)", false, false),
+            ("max(event(pod(web), BackOff))", true, false),
+            ("mean(pod(web))", false, false),
+        ] {
+            let observation = observed(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!((observation.is_share(), observation.is_time()), (is_share, is_time), "{text}");
+            assert!(Observation::is_meant(text));
+        }
+        for (text, expected) in [
+            ("time(count(pods(*)))", "f:1:6: a count that is compared with nothing; write count(…) >= 3"),
+            ("mean(count(pods(*)) and pod(web))", "f:1:6: a count that is compared with nothing; write count(…) >= 3"),
+            ("mean(pod(wep).ready)", "f:1:10: the pod \"wep\", which no manifest makes; did you mean web?"),
+            (
+                "mean(pod(web).ready from 3m until 2m)",
+                "f:1:6: a window that ends before it begins; put the earlier time first",
+            ),
+            ("mean(pod(web).ready", "f:1:20: the end of the expectation; \")\" is expected here"),
+            ("mean(pod(web).ready) of x", "f:1:22: \"of\" after the closing parenthesis; end here"),
+            ("first(event(pod(web), X).count)", "f:1:7: a number; first(…) takes a formula: compare it, such as >= 3"),
+            (
+                "time(refused(pod(web)))",
+                "f:1:6: refused(…) or misrouted(…), which are not measured; expect it in the scenario, and measure held",
+            ),
+        ] {
+            assert_eq!(observed(text).expect_err("wrong"), expected, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn arbitrary_observations_are_read_or_refused(text in "(time|mean|max)\\([a-z().,='/ *0-9<>-]{0,50}") {
+            let _ = observed(&text);
+        }
+
         #[test]
         fn arbitrary_sentences_are_read_or_refused(text in "[a-z().,='/ *0-9<>\\[\\]-]{0,60}") {
             let _ = check(&text);

@@ -88,6 +88,26 @@ fn a_rollout_is_undone() {
 }
 
 #[test]
+fn an_image_is_set_in_init_containers_too() {
+    let simulation = played(
+        r#"(at: "10s", do: Run(name: "box", image: "busybox", command: ["sleep", "1000"])),
+           (at: "11s", do: Patch(object: "deployment/web", patch: r"{spec: {template: {spec: {
+               initContainers: [{name: early, image: 'busybox:1', command: ['true']}]}}}}")),
+           (at: "20s", do: SetImage(object: "deployment/web", container: "early", image: "busybox:2")),
+           (at: "40s", do: SetImage(object: "pod/b*", container: "*", image: "busybox:3"))"#,
+    );
+    let web = find(&simulation, Kind::Deployment, "web").expect("it is there");
+    let spec = &web["spec"]["template"]["spec"];
+    assert_eq!(
+        (&spec["initContainers"][0]["image"], &spec["containers"][0]["image"]),
+        (&"busybox:2".into(), &"nginx:1".into())
+    );
+    let pod = find(&simulation, Kind::Pod, "box").expect("it is there");
+    assert_eq!(pod["spec"]["containers"][0]["image"], "busybox:3");
+    assert_eq!(refusals(&simulation), Vec::<String>::new());
+}
+
+#[test]
 fn commands_and_files_reach_into_containers() {
     let simulation = played(
         r#"(at: "10s", do: Run(name: "box", image: "busybox", command: ["sh", "-c",

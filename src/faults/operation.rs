@@ -26,7 +26,7 @@ pub struct BadImage {
     #[serde(default)]
     pub namespace: Option<String>,
     /// The container.
-    pub container: String,
+    pub container: Placed<String>,
     /// The image.
     pub image: String,
 }

@@ -7,6 +7,9 @@ use std::fmt::Write;
 /// The schema of the files; it changes when a column changes its meaning or goes.
 pub const SCHEMA: &str = "podsim-sweep-1";
 
+/// Tables are no wider.
+const WIDEST: usize = 120;
+
 /// One run of a study.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRow {
@@ -125,21 +128,53 @@ impl Sweep {
         table.into_inner().expect("memory takes everything")
     }
 
-    /// The table for people: a row per variant, a column per measure.
+    /// The table for people: a row per variant and a column per measure, or, where that would be too wide, a paragraph
+    /// per variant and a row per measure; and how its numbers came about.
     pub fn text(&self) -> String {
         let mut rows = vec![self.parameters.iter().cloned().chain(["runs".to_owned()]).collect::<Vec<_>>()];
         rows[0].extend(self.measures.iter().map(|measure| measure.name.clone()));
         for (variant, values) in self.variants.iter().enumerate() {
-            let runs = self.rows.iter().filter(|row| row.variant == variant).count();
-            let mut row: Vec<String> = values.iter().cloned().chain([runs.to_string()]).collect();
-            row.extend(
-                (0..self.measures.len()).map(|measure| {
-                    self.cell(variant, measure).map_or_else(|| "–".to_owned(), |cell| shown(&cell.mean))
-                }),
-            );
+            let mut row: Vec<String> = values.iter().cloned().chain([self.runs(variant).to_string()]).collect();
+            row.extend((0..self.measures.len()).map(|measure| self.told(variant, measure)));
             rows.push(row);
         }
-        table(&rows)
+        let wide = table(&rows);
+        let fits = wide.lines().all(|line| line.chars().count() <= WIDEST);
+        format!("{}\n{}\n", if fits { wide } else { self.paragraphs() }, self.method())
+    }
+
+    fn paragraphs(&self) -> String {
+        let paragraph = |(variant, values): (usize, &Vec<String>)| {
+            let settings = self.parameters.iter().zip(values).map(|(name, value)| format!("{name} = {value}, "));
+            let head = format!("{}{} runs\n", settings.collect::<String>(), self.runs(variant));
+            let rows = self.measures.iter().enumerate();
+            let rows = rows.map(|(place, measure)| vec![format!("  {}", measure.name), self.told(variant, place)]);
+            head + &table(&rows.collect::<Vec<_>>())
+        };
+        self.variants.iter().enumerate().map(paragraph).collect::<Vec<_>>().join("\n")
+    }
+
+    fn runs(&self, variant: usize) -> usize {
+        self.rows.iter().filter(|row| row.variant == variant).count()
+    }
+
+    /// A measure of a variant, with its unit.
+    fn told(&self, variant: usize, measure: usize) -> String {
+        let unit = if self.measures[measure].unit() == "s" { " s" } else { "" };
+        self.cell(variant, measure).map_or_else(|| "–".to_owned(), |cell| shown(&cell.mean) + unit)
+    }
+
+    /// What the numbers are.
+    fn method(&self) -> &'static str {
+        let shares = self.measures.iter().filter(|measure| measure.is_share()).count();
+        if shares == 0 {
+            "mean ± half of its 95 % interval (Student's t)"
+        } else if shares == self.measures.len() {
+            "share of the runs [95 % interval (Wilson)]"
+        } else {
+            "mean ± half of its 95 % interval (Student's t); of what is so or not, share of the runs [95 % interval \
+             (Wilson)]"
+        }
     }
 }
 
@@ -218,8 +253,15 @@ mod tests {
     fn the_table_says_what_is_known() {
         assert_eq!(
             sweep().text(),
-            "nodes[0].count   runs   restarts     ready.p99\n1                3      10.0 ± 2.5   –\n2                1      4            –\n"
+            "nodes[0].count   runs   restarts     ready.p99\n1                3      10.0 ± 2.5   –\n2                1      4            –\n\n\
+             mean ± half of its 95 % interval (Student's t)\n"
         );
+        let mut wide = sweep();
+        wide.measures[1] = Measure::parse(&format!("ready.p99 of {}", "x".repeat(80))).expect("a measure");
+        wide.rows[0].values[1] = Some(2.5);
+        let text = wide.text();
+        assert!(text.starts_with("nodes[0].count = 1, 3 runs\n  restarts"), "{text}");
+        assert!(text.contains("   2.5 s\n\nnodes[0].count = 2, 1 runs\n"), "{text}");
         let summary = String::from_utf8(sweep().summary_csv()).expect("text");
         assert!(summary.contains("podsim-sweep-1,0,1,restarts,3,10,7.51586,12.4841,10,,"), "{summary}");
     }

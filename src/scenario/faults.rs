@@ -122,8 +122,11 @@ impl FaultContext<'_, '_, '_> {
                     self.loader.problems.add(taint.place, found, remedy);
                 }
             }
-            FaultKind::BadImage(BadImage { object, namespace, .. })
-            | FaultKind::RolloutRestart(RolloutRestart { object, namespace }) => {
+            FaultKind::BadImage(BadImage { object, namespace, container, .. }) => {
+                self.object_is_known(object, namespace, &ROLLED_OUT);
+                self.loader.has_container(object, namespace.as_deref(), container);
+            }
+            FaultKind::RolloutRestart(RolloutRestart { object, namespace }) => {
                 self.object_is_known(object, namespace, &ROLLED_OUT);
             }
             FaultKind::ScaleTo(ScaleTo { object, namespace, .. }) => {

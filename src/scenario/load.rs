@@ -327,6 +327,8 @@ pub(super) struct Loader<'f> {
     pub written: BTreeMap<(Name, Name, Name), Text>,
     /// Objects that actions name: where, kind, namespace, name.
     pub named: Vec<(Place, Kind, Option<String>, String)>,
+    /// Containers that verbs and faults name, with the object and its namespace: checked likewise.
+    containers: Vec<(Placed<String>, Option<String>, Placed<String>)>,
     nodes: Vec<Name>,
     /// Where each object is written first.
     pub places: BTreeMap<String, Place>,
@@ -344,6 +346,7 @@ impl<'f> Loader<'f> {
             makeable: Makeable::default(),
             written: BTreeMap::new(),
             named: Vec::new(),
+            containers: Vec::new(),
             nodes: Vec::new(),
             places: BTreeMap::new(),
         }
@@ -482,6 +485,13 @@ impl<'f> Loader<'f> {
         for (place, kind, namespace, name) in std::mem::take(&mut self.named) {
             if let Err((found, remedy)) = self.makeable.check_object(kind, namespace.as_deref(), &name) {
                 self.problems.add(place, found, remedy);
+            }
+        }
+        for (object, namespace, container) in std::mem::take(&mut self.containers) {
+            let Ok((kind, name)) = super::names::object(&object) else { continue };
+            let known = self.makeable.check_container_of(kind, namespace.as_deref(), name, &container);
+            if let Err((found, remedy)) = known {
+                self.problems.add(container.place, found, remedy);
             }
         }
         let expectations = file
@@ -769,6 +779,16 @@ impl<'f> Loader<'f> {
                 actions.push(TimedAction { at: join.value, action: Action::StartNode(machine.node.name) });
             }
         }
+    }
+
+    /// A container that the pods of an object are said to have: checked at the end.
+    pub(super) fn has_container(
+        &mut self,
+        object: &Placed<String>,
+        namespace: Option<&str>,
+        container: &Placed<String>,
+    ) {
+        self.containers.push((object.clone(), namespace.map(str::to_owned), container.clone()));
     }
 
     /// Notes a time that lies behind the end.

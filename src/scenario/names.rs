@@ -2,6 +2,7 @@
 
 use super::error::suggestion;
 use crate::api::{Kind, Name, Object, PodSpec};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Kinds by their short names.
@@ -65,6 +66,8 @@ pub(super) struct Makeable {
     nodes: BTreeSet<Name>,
     /// Namespace and name of whoever sends requests.
     traffic: BTreeSet<(Name, Name)>,
+    /// What patches name: containers may be among it.
+    patched: BTreeSet<String>,
 }
 
 impl Makeable {
@@ -80,6 +83,18 @@ impl Makeable {
         }
         let known = self.traffic.iter().map(|(_, have)| have.as_str());
         Err((format!("the traffic {name:?}, which nobody sends"), suggestion(name, known)))
+    }
+
+    /// A patch, which may bring containers.
+    pub(super) fn add_patch(&mut self, patch: &Value) {
+        match patch {
+            Value::Object(fields) => {
+                self.patched.extend(fields.get("name").and_then(Value::as_str).map(str::to_owned));
+                fields.values().for_each(|value| self.add_patch(value));
+            }
+            Value::Array(elements) => elements.iter().for_each(|value| self.add_patch(value)),
+            _ => {}
+        }
     }
 
     pub(super) fn add_node(&mut self, name: Name) {
@@ -139,10 +154,30 @@ impl Makeable {
         self.check_pod(namespace, pod)?;
         let pods = self.pods.iter().filter(|(_, pattern, _)| may_match(pod, pattern));
         let known: BTreeSet<&str> = pods.flat_map(|(_, _, containers)| containers).map(|name| name.as_str()).collect();
-        if known.iter().any(|container| may_match(name, container)) {
+        let patched = self.patched.iter().map(String::as_str);
+        if known.iter().copied().chain(patched).any(|container| may_match(name, container)) {
             return Ok(());
         }
         Err((format!("the container {name:?}, which the pod does not have"), suggestion(name, known)))
+    }
+
+    /// Checks that the pods of an object have a container, if it is known what they have.
+    pub(super) fn check_container_of(
+        &self,
+        kind: Kind,
+        namespace: Option<&str>,
+        object: &str,
+        container: &str,
+    ) -> Result<(), (String, String)> {
+        let pattern = match kind {
+            Kind::Pod => object.to_owned(),
+            Kind::Deployment | Kind::CronJob => format!("{object}-*-*"),
+            _ => format!("{object}-*"),
+        };
+        if container == "*" || self.check_pod(namespace, &pattern).is_err() {
+            return Ok(());
+        }
+        self.check_container(namespace, &pattern, container)
     }
 
     /// Checks that an object is written somewhere, if it is of a kind that nobody else makes.
@@ -289,11 +324,14 @@ mod tests {
         makeable.add_node("node-1".into());
         assert!(makeable.check_pod(None, "web-5d-x").is_ok());
         assert!(makeable.check_container(None, "web-*", "app").is_ok());
+        assert!(makeable.check_container_of(Kind::Deployment, None, "web", "app").is_ok());
+        assert!(makeable.check_container_of(Kind::Deployment, None, "web", "*").is_ok());
         assert!(makeable.check_object(Kind::ConfigMap, None, "any").is_ok());
         for (checked, words) in [
             (makeable.check_pod(None, "wbe-*"), "write web-*-*"),
             (makeable.check_pod(Some("other"), "web-*"), "no manifest makes"),
             (makeable.check_container(None, "web-*", "ap"), "did you mean app?"),
+            (makeable.check_container_of(Kind::Deployment, None, "web", "ap"), "did you mean app?"),
             (makeable.check_node("node-2"), "did you mean node-1?"),
             (makeable.check_object(Kind::Deployment, None, "wep"), "did you mean web?"),
         ] {

@@ -131,6 +131,15 @@ pub enum Action {
         /// The patch.
         patch: serde_json::Value,
     },
+    /// What `kubectl set image` does.
+    SetImage {
+        /// Which.
+        target: ActionTarget,
+        /// The container; `*` for all.
+        container: Name,
+        /// Its new image.
+        image: Name,
+    },
     /// What `kubectl rollout` does.
     Rollout {
         /// Which.

@@ -231,8 +231,8 @@ pub struct SetImage {
     /// Its namespace; `default` if nothing is said.
     #[serde(default)]
     pub namespace: Option<String>,
-    /// The container.
-    pub container: String,
+    /// The container, which may be an init container; `*` for all.
+    pub container: Placed<String>,
     /// Its new image.
     pub image: String,
 }

@@ -185,6 +185,7 @@ impl VerbContext<'_, '_> {
                 return None;
             }
         };
+        self.loader.makeable.add_patch(&value);
         let fits = if patch.kind == PatchType::Json { value.is_array() } else { value.is_object() };
         if !fits {
             let remedy = "a patch of type Json is a list of operations, any other an object";
@@ -226,16 +227,8 @@ impl VerbContext<'_, '_> {
 
     fn set_image(&mut self, set: &SetImage) -> Option<Action> {
         let target = self.target(&set.object, set.namespace.as_deref(), Which::All)?;
-        let containers = json!({
-            "$setElementOrder/containers": [{"name": set.container}],
-            "containers": [{"name": set.container, "image": set.image}],
-        });
-        let patch = match target.kind {
-            Kind::Pod => json!({"spec": containers}),
-            Kind::CronJob => json!({"spec": {"jobTemplate": {"spec": {"template": {"spec": containers}}}}}),
-            _ => json!({"spec": {"template": {"spec": containers}}}),
-        };
-        Some(Action::Patch { target, part: Part::Main, kind: PatchKind::Strategic, patch })
+        self.loader.has_container(&set.object, set.namespace.as_deref(), &set.container);
+        Some(Action::SetImage { target, container: Name::new(&set.container), image: Name::new(&set.image) })
     }
 
     fn mark(&mut self, mark: &Mark, what: &str) -> Option<Action> {

@@ -37,8 +37,14 @@ impl Cluster {
         for (place, TimedAction { at, action }) in plan.actions.iter().enumerate() {
             let said = SimTime::ZERO + *at;
             let is_lost = self.user.tried(said) >= since && said < now;
-            let asks =
-                matches!(action, Action::Create(_) | Action::Apply(_) | Action::Patch { .. } | Action::Taint { .. });
+            let asks = matches!(
+                action,
+                Action::Create(_)
+                    | Action::Apply(_)
+                    | Action::Patch { .. }
+                    | Action::SetImage { .. }
+                    | Action::Taint { .. }
+            );
             if is_lost && asks {
                 self.act(now, place, out);
             }
@@ -58,6 +64,14 @@ impl Cluster {
                 let found = self.find(target);
                 let request = |target| Request::Patch { target, part: *part, kind: *kind, patch: patch.clone() };
                 self.user_calls(found.into_iter().map(request), out);
+            }
+            Action::SetImage { target, container, image } => {
+                for target in self.find(target) {
+                    match self.set_image(target, *container, *image) {
+                        Ok(request) => self.user_calls([request], out),
+                        Err(why) => self.user.complain(now, target, why),
+                    }
+                }
             }
             Action::Rollout { target, verb } => {
                 for target in self.find(target) {

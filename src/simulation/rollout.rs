@@ -1,7 +1,8 @@
-//! What `kubectl rollout` sends: patches, made from what it reads first (`kubectl/pkg/polymorphichelpers`).
+//! What `kubectl rollout` and `kubectl set image` send: patches, made from what they read first
+//! (`kubectl/pkg/polymorphichelpers`, `kubectl/pkg/cmd/set/set_image.go`).
 
 use super::Cluster;
-use crate::api::{Kind, Object, Part, PatchKind, Request, Target, render};
+use crate::api::{Kind, Name, Object, Part, PatchKind, Request, Target, render};
 use crate::engine::SimTime;
 use crate::scenario::plan::RolloutVerb;
 use serde_json::{Value, json};
@@ -10,6 +11,43 @@ const REVISION: &str = "deployment.kubernetes.io/revision";
 const TEMPLATE_HASH: &str = "pod-template-hash";
 
 impl Cluster {
+    /// The patch that gives a container of a workload's template, or of a pod, another image.
+    ///
+    /// # Errors
+    /// kubectl's words, if there is no such container.
+    pub(super) fn set_image(&self, target: Target, container: Name, image: Name) -> Result<Request, String> {
+        let path = match target.kind {
+            Kind::Pod => "/spec",
+            Kind::CronJob => "/spec/jobTemplate/spec/template/spec",
+            _ => "/spec/template/spec",
+        };
+        let found = self.server.store().find(target.kind, target.namespace, target.name);
+        let object = found.map(|object| render(&object)).unwrap_or_default();
+        let spec = object.pointer(path).unwrap_or(&Value::Null);
+        let mut patch = json!({});
+        for list in ["initContainers", "containers"] {
+            let names: Vec<&str> = spec[list]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|container| container["name"].as_str())
+                .collect();
+            let set = names.iter().filter(|name| container == "*" || container == **name);
+            let set: Vec<Value> = set.map(|name| json!({"name": name, "image": image.as_str()})).collect();
+            if !set.is_empty() {
+                let order: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+                patch[format!("$setElementOrder/{list}")] = order.into();
+                patch[list] = set.into();
+            }
+        }
+        if patch == json!({}) {
+            return Err(format!("unable to find container named {:?}", container.as_str()));
+        }
+        let patch =
+            path.split('/').skip(1).collect::<Vec<_>>().into_iter().rev().fold(patch, |inner, key| json!({key: inner}));
+        Ok(Request::Patch { target, part: Part::Main, kind: PatchKind::Strategic, patch })
+    }
+
     /// The patch that a verb comes to.
     ///
     /// # Errors
@@ -79,6 +117,6 @@ impl Cluster {
 fn revision_of(object: &Object) -> Option<i64> {
     match object {
         Object::ControllerRevision(revision) => Some(revision.revision),
-        _ => object.meta().annotations.get(crate::api::Name::new(REVISION))?.parse().ok(),
+        _ => object.meta().annotations.get(Name::new(REVISION))?.parse().ok(),
     }
 }

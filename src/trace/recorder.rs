@@ -105,6 +105,7 @@ impl TraceRecord {
             Action::Apply(applied) => told.subject = self.wanted(&applied.object),
             Action::Delete { target, .. }
             | Action::Patch { target, .. }
+            | Action::SetImage { target, .. }
             | Action::Rollout { target, .. }
             | Action::Expose { target, .. }
             | Action::Exec { target, .. }

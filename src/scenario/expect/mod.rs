@@ -39,11 +39,12 @@
 //! **Events.** `event(pod(web), BackOff)` has been seen, perhaps with a message (`'Back-off*'` or `/regex/`);
 //! `event(…).count` is how often. `refused(pod(web), '*exceeded quota*')`: the server refused a call about it.
 //!
-//! **Over time.** Studies measure in the same words: `time(F)` is for how many seconds a formula held, `first(F)` after how
-//! many it first did; `mean(X)`, `min(X)`, `max(X)` and `last(X)` are of a number such as `deployment(web).readyReplicas`,
-//! `count(pods(app=web) where ready)`, `event(pod(web), BackOff).count` or `traffic(shop).goodput`, means weighted by time; of
-//! a formula, which is 1 while it holds and 0 otherwise, the mean is the share of the time. All take a window:
-//! `mean(traffic(shop).goodput from 2m until 5m)`. What did not last for any time is not seen.
+//! **Over time.** Studies measure in the same words: `time(F)` is for how many seconds a formula held, `first(F)` after
+//! how many it first did; `mean(X)`, `min(X)`, `max(X)` and `last(X)` are of a number such as
+//! `deployment(web).readyReplicas`, `count(pods(app=web) where ready)`, `event(pod(web), BackOff).count` or
+//! `traffic(shop).goodput`, means weighted by time; of a formula, which is 1 while it holds and 0 otherwise, the mean
+//! is the share of the time. All take a window: `mean(traffic(shop).goodput from 2m until 5m)`. What did not last for
+//! any time is not seen.
 //!
 //! **Traffic.** `misrouted(service(web))`: a container of a pod has ended, none of its others runs, and the kube-proxy
 //! of a node still sends it requests for the Service; `never misrouted(services(*))` is what a graceful end is for.

@@ -7,6 +7,7 @@ use crate::api::{Change, ChangeKind, FastMap, Object};
 use crate::engine::{SimDuration, SimTime};
 use crate::scenario::error::Place;
 use crate::simulation::{Cluster, Trace};
+use std::sync::Arc;
 
 /// What is made of what was seen over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +130,7 @@ impl Observer {
         Self { watched: observations.map(|observation| Watched::new(observation, end, cluster)).collect() }
     }
 
-    /// What was measured at the end of the run, in the order of the observations; nothing where there is nothing to say.
+    /// What was measured at the end of the run, in the order of the observations; nothing where nothing is to say.
     pub fn finish(self) -> Vec<Option<f64>> {
         self.watched.into_iter().map(Watched::finish).collect()
     }
@@ -165,7 +166,7 @@ struct Watched {
 enum Reading {
     Formula(Condition),
     Number {
-        atom: Atom,
+        atom: Arc<Atom>,
         /// What each object adds.
         parts: FastMap<u32, f64>,
     },
@@ -175,7 +176,7 @@ impl Watched {
     fn new(observation: &Observation, end: SimTime, cluster: &Cluster) -> Self {
         let reading = match &observation.subject {
             Subject::Formula(formula) => Reading::Formula(Condition::new(formula, cluster)),
-            Subject::Number(atom) => Reading::Number { atom: atom.clone(), parts: FastMap::default() },
+            Subject::Number(atom) => Reading::Number { atom: Arc::new(atom.clone()), parts: FastMap::default() },
         };
         let mut watched = Self {
             summary: observation.summary,
@@ -251,7 +252,7 @@ impl Watched {
     }
 }
 
-/// What an object adds to a number after a change: nothing if it is another object, `Some(None)` if it adds nothing now.
+/// What an object adds to a number after a change: `None` if it is another object, `Some(None)` if it adds nothing.
 fn part(atom: &Atom, change: &Change) -> Option<Option<f64>> {
     let object = &change.object;
     let gone = change.kind == ChangeKind::Deleted;
@@ -290,7 +291,7 @@ mod tests {
     use crate::scenario::{Scenario, Study};
     use std::collections::BTreeMap;
 
-    /// A pod that works for 20 seconds and rests for as long as its back-off says, and one that is deleted after a minute.
+    /// A pod that works for 20 seconds and rests for as long as its back-off says, and one that is deleted at a minute.
     const SCENARIO: &str = r#"(
         duration: "2m",
         nodes: [Pool()],

@@ -83,11 +83,8 @@ impl Cluster {
     ) -> bool {
         let request = match kind {
             FaultKind::BadImage(BadImage { object, namespace, container, image }) => {
-                target(object, namespace.as_deref()).map(|target| {
-                    let containers = json!([{"name": container, "image": image}]);
-                    let template = json!({"spec": {"template": {"spec": {"containers": containers}}}});
-                    patch(target, Part::Main, PatchKind::Strategic, template)
-                })
+                let found = target(object, namespace.as_deref());
+                found.and_then(|found| self.set_image(found, Name::new(container), Name::new(image)).ok())
             }
             FaultKind::ScaleTo(ScaleTo { object, namespace, replicas }) => {
                 let found = target(object, namespace.as_deref());

@@ -99,12 +99,9 @@ impl Sweep {
         }
         let start = Place::start_of(&self.study);
         if let Some(precision) = &study.precision {
-            if !measures.iter().any(|measure| measure.name == precision.of) {
-                problems.push(Problem::new(
-                    start,
-                    format!("precision of {:?}", precision.of),
-                    "name one of its measures",
-                ));
+            if !measures.iter().any(|measure| measure.name == precision.of.value) {
+                let found = format!("a precision of {:?}, which is not measured", precision.of.value);
+                problems.push(Problem::new(precision.of.place, found, "name one of its measures"));
             }
             if self.shard.is_some() {
                 let remedy = "leave out one of them: how many runs are needed shows only in all of them";
@@ -195,11 +192,11 @@ fn one(study: &Study, measures: &[Measure], inputs: &str, variant: usize, seed: 
 /// Asks for more replications of variants that are not known well enough; false if there are none.
 fn more(study: &Study, table: &Table, replications: &mut [u64]) -> bool {
     let Some(precision) = &study.precision else { return false };
-    let measure = table.measures.iter().position(|measure| measure.name == precision.of).expect("it was checked");
+    let measure = table.measures.iter().position(|measure| measure.name == precision.of.value).expect("it was checked");
     let mut more = false;
     for (variant, count) in replications.iter_mut().enumerate() {
         let known = table.cell(variant, measure).and_then(|cell| cell.mean.relative());
-        if *count < u64::from(precision.at_most) && known.is_none_or(|known| known > precision.relative) {
+        if *count < u64::from(precision.at_most) && known.is_none_or(|known| known > precision.relative.value) {
             *count = (*count + (*count / 2).max(5)).min(u64::from(precision.at_most));
             more = true;
         }

@@ -130,6 +130,14 @@ impl Scenario {
                 loader.problems.add(Place::start_of(path), found, remedy);
             }
         }
+        // What is refused may be why something else is missing.
+        if !loader.problems.is_empty() {
+            for refusal in scenario.iter().flat_map(|scenario| &scenario.notes.refused) {
+                let place = refusal.place.unwrap_or_else(|| Place::start_of(path));
+                let found = format!("refused: {}: {}", refusal.object, refusal.message);
+                loader.problems.add(place, found, "correct it: nothing can be said of what is not there");
+            }
+        }
         loader.problems.or(scenario)
     }
 

@@ -9,7 +9,7 @@
 //! )
 //! ```
 
-use super::error::{Place, Problem, Problems};
+use super::error::{Place, Problem, Problems, suggestion};
 use super::expect::{self, Observation};
 use super::files::{Files, beside};
 use super::load::Scenario;
@@ -58,9 +58,9 @@ pub struct Variant {
 #[serde(deny_unknown_fields)]
 pub struct Precision {
     /// Which measure.
-    pub of: String,
+    pub of: Placed<String>,
     /// Half the width of its 95 % interval, as a share of its mean.
-    pub relative: f64,
+    pub relative: Placed<f64>,
     /// At most so many replications.
     pub at_most: u32,
 }
@@ -124,9 +124,31 @@ impl Study {
             match variant(&named, &parameters, number, files) {
                 Ok(variant) => variants.push(variant),
                 Err(wrong) => {
-                    problems.extend(wrong.iter().cloned());
+                    let chosen = combination(&parameters, number);
+                    problems.extend(
+                        blamed(&named, &chosen, file, files).unwrap_or_else(|| wrong.iter().cloned().collect()),
+                    );
                     return None;
                 }
+            }
+        }
+        if let Some(precision) = &own.precision {
+            let known: Vec<&str> = own.measure.iter().map(|measure| measure.as_str()).collect();
+            if !known.is_empty() && !known.contains(&precision.of.as_str()) {
+                let remedy = suggestion(&precision.of, known);
+                problems.add(
+                    precision.of.place,
+                    format!("a precision of {:?}, which is not measured", precision.of.value),
+                    remedy,
+                );
+            }
+            if precision.relative.value.is_nan() || precision.relative.value <= 0.0 {
+                let found = format!("the precision {}", precision.relative.value);
+                problems.add(
+                    precision.relative.place,
+                    found,
+                    "write a share such as 0.05: half the interval by the mean",
+                );
             }
         }
         let observed = own.measure.iter().filter(|measure| Observation::is_meant(measure));
@@ -182,8 +204,27 @@ fn vary(study: &mut Node, file: Name, problems: &mut Problems) -> Option<Paramet
     Some(parameters)
 }
 
-/// The n-th combination.
-fn variant(scenario: &str, parameters: &Parameters, number: usize, files: &dyn Files) -> Result<Variant, Problems> {
+/// What is wrong because of a value of the study, at that value; nothing if no value alone is to blame.
+fn blamed(scenario: &str, chosen: &[(&str, &Node)], study: Name, files: &dyn Files) -> Option<Vec<Problem>> {
+    // What is wrong without any of them is the scenario's own.
+    Scenario::load(scenario, files).ok()?;
+    chosen.iter().find_map(|(path, value)| {
+        let setting = Setting::of_node(path, (*value).clone()).ok()?;
+        let wrong = Scenario::load_with(scenario, &[setting], files).err()?;
+        let place = Place { file: study, position: value.at };
+        let with = format!("{path} = {}", Literal(value));
+        let own = |problem: &Problem| {
+            // At its beginning a file has nothing that is meant.
+            let at =
+                if problem.place == Place::start_of(scenario) { String::new() } else { format!("{}: ", problem.place) };
+            Problem::new(place, format!("{with}: {at}{}", problem.found), problem.remedy.clone())
+        };
+        Some(wrong.iter().map(own).collect())
+    })
+}
+
+/// The values of the n-th combination.
+fn combination(parameters: &Parameters, number: usize) -> Vec<(&str, &Node)> {
     let mut left = number;
     let mut chosen: Vec<(&str, &Node)> = Vec::new();
     for (path, values) in parameters.iter().rev() {
@@ -191,6 +232,12 @@ fn variant(scenario: &str, parameters: &Parameters, number: usize, files: &dyn F
         left /= values.len();
     }
     chosen.reverse();
+    chosen
+}
+
+/// The n-th combination.
+fn variant(scenario: &str, parameters: &Parameters, number: usize, files: &dyn Files) -> Result<Variant, Problems> {
+    let chosen = combination(parameters, number);
     let settings: Vec<Setting> = chosen
         .iter()
         .map(|(path, value)| Setting::of_node(path, (*value).clone()).expect("paths were checked"))
@@ -230,14 +277,32 @@ mod tests {
         for (study, problem) in [
             ("Study()", "s/study.ron:1:1: no scenario"),
             (r#"Study(scenario: "none.ron")"#, "none.ron: no such file"),
-            (r#"Study(scenario: "base.ron", vary: {"nodes[7].count": [1]})"#, "the scenario has no nodes[7].count"),
+            (
+                r#"Study(scenario: "base.ron", vary: {"nodes[7].count": [1]})"#,
+                "s/study.ron:1:55: nodes[7].count = 1: the scenario has no nodes[7].count",
+            ),
             (
                 r#"Study(scenario: "base.ron", vary: {"pod/db:spec.priority": [1]})"#,
                 "no manifest has pod/db:spec.priority",
             ),
             (r#"Study(scenario: "base.ron", vary: {"nodes[0].count": 3})"#, "no list of values"),
             (r#"Study(scenario: "base.ron", replications: 1)"#, "s/study.ron:1:43: 1 replications"),
-            (r#"Study(scenario: "base.ron", vary: {"nodes[0].count": ["x"]})"#, "whole number"),
+            (
+                r#"Study(scenario: "base.ron", vary: {"nodes[0].count": [2, "x"]})"#,
+                "s/study.ron:1:58: nodes[0].count = x: s/base.ron:1:22: the text \"x\"; write a whole number",
+            ),
+            (
+                r#"Study(scenario: "base.ron", measure: ["held"], precision: Some((of: "hel", relative: 0.1, at_most: 9)))"#,
+                "s/study.ron:1:70: a precision of \"hel\", which is not measured; did you mean held?",
+            ),
+            (
+                r#"Study(scenario: "base.ron", measure: ["held"], precision: Some((of: "held", relative: -0.1, at_most: 9)))"#,
+                "the precision -0.1; write a share such as 0.05",
+            ),
+            (
+                r#"Study(scenario: "base.ron", measure: ["mean(pod(wep).ready)"])"#,
+                "s/study.ron:1:49: the pod \"wep\", which no manifest makes; did you mean web?",
+            ),
         ] {
             let told = load(study).expect_err(study);
             assert!(told.contains(problem), "{told}");

@@ -20,6 +20,8 @@ pub(super) struct Notes {
     pub(super) unknown: Vec<String>,
     /// Paths without indexes of fields that are set and have no effect.
     pub(super) no_effect: BTreeSet<String>,
+    /// Whether a value was passed over because Go would not print it, so that its type is not known to be right.
+    passed_over: bool,
 }
 
 /// Why a value is not of its type, as the server says it.
@@ -48,8 +50,13 @@ impl serde::de::Error for DecodeError {
 /// Reads a value as a type.
 pub(super) fn decode<'v, T: serde::Deserialize<'v>>(value: &'v Value) -> Result<(T, Notes), DecodeError> {
     let notes = RefCell::default();
-    let read = T::deserialize(Cursor { value, path: &Path::Root, notes: &notes, quiet: false })?;
-    Ok((read, notes.into_inner()))
+    let whole = Cursor { value, path: &Path::Root, notes: &notes, quiet: false, omits: true };
+    let read = T::deserialize(whole);
+    if read.is_err() || notes.borrow().passed_over {
+        // An empty value must be of its type too; the first mistake is the one that is told.
+        T::deserialize(Cursor { notes: &RefCell::default(), quiet: true, omits: false, ..whole })?;
+    }
+    Ok((read?, notes.into_inner()))
 }
 
 /// The way from the root to a value.
@@ -115,6 +122,8 @@ struct Cursor<'v, 'p> {
     notes: &'p RefCell<Notes>,
     /// Whether the whole is already reported as without effect.
     quiet: bool,
+    /// Whether empty values count as absent.
+    omits: bool,
 }
 
 impl Cursor<'_, '_> {
@@ -152,6 +161,9 @@ impl Cursor<'_, '_> {
 
     /// Whether Go would not print this value of an optional field.
     fn is_omitted(&self) -> bool {
+        if !self.omits {
+            return self.value.is_null();
+        }
         let (of, field) = self.path.field();
         match self.value {
             Value::Null => true,
@@ -266,7 +278,13 @@ impl<'v, 'p> Deserializer<'v> for Cursor<'v, 'p> {
     }
 
     fn deserialize_option<V: Visitor<'v>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        if self.is_omitted() { visitor.visit_none() } else { visitor.visit_some(self) }
+        if !self.is_omitted() {
+            return visitor.visit_some(self);
+        }
+        if !self.value.is_null() {
+            self.notes.borrow_mut().passed_over = true;
+        }
+        visitor.visit_none()
     }
 
     fn deserialize_newtype_struct<V: Visitor<'v>>(
@@ -707,6 +725,39 @@ mod tests {
         ] {
             assert_eq!(error(value), words);
         }
+    }
+
+    #[test]
+    fn empty_values_of_a_wrong_type_are_refused_too() {
+        let of = |found: &str, place: &str, wanted: &str| {
+            format!("json: cannot unmarshal {found} into Go struct field {place} of type {wanted}")
+        };
+        let pod = |container: Value| json!({"spec": {"containers": [container]}});
+        for (value, words) in [
+            (
+                pod(json!({"env": [{"name": "A", "value": false}]})),
+                of("bool", "EnvVar.spec.containers.env.value", "string"),
+            ),
+            (
+                pod(json!({"env": [{"name": "A", "value": 0}]})),
+                of("number", "EnvVar.spec.containers.env.value", "string"),
+            ),
+            (pod(json!({"tty": ""})), of("string", "Container.spec.containers.tty", "bool")),
+            (
+                pod(json!({"livenessProbe": {"periodSeconds": ""}})),
+                of("string", "Probe.spec.containers.livenessProbe.periodSeconds", "int32"),
+            ),
+            (json!({"spec": {"nodeSelector": []}}), of("array", "PodSpec.spec.nodeSelector", "map[string]string")),
+            (
+                // The first of two mistakes.
+                json!({"spec": {"containers": [{"stdin": 0}], "priority": "1"}}),
+                of("number", "Container.spec.containers.stdin", "bool"),
+            ),
+        ] {
+            assert_eq!(error(value), words);
+        }
+        let fine = json!({"spec": {"hostname": "", "hostIPC": false, "nodeSelector": {}, "tolerations": null}});
+        decode::<Pod>(&fine).expect("nothing but empty values of the right type");
     }
 
     #[test]

@@ -9,7 +9,6 @@ use crate::api::{
     TaintEffect, Text, Uid,
 };
 use crate::engine::SimTime;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 names! {
@@ -145,7 +144,7 @@ impl Server {
         Ok(match object {
             Object::Pod(pod) => Object::Pod(Arc::new(self.prepare_pod(now, Arc::unwrap_or_clone(pod))?)),
             Object::Node(node) => Object::Node(Arc::new(prepare_node(Arc::unwrap_or_clone(node)))),
-            Object::Service(service) => Object::Service(Arc::new(self.prepare_service(Arc::unwrap_or_clone(service)))),
+            Object::Service(service) => Object::Service(Arc::new(self.prepare_service(Arc::unwrap_or_clone(service))?)),
             Object::Namespace(namespace) => {
                 let mut namespace = Arc::unwrap_or_clone(namespace);
                 namespace.finalizers = vec![*KUBERNETES_FINALIZER].into();
@@ -191,15 +190,6 @@ impl Server {
         }
         pod.status = Arc::new(status);
         Ok(pod)
-    }
-
-    fn prepare_service(&mut self, mut service: Service) -> Service {
-        let headless = service.kind == "ExternalName" || service.is_headless();
-        if service.cluster_ip.is_none() && !headless {
-            service.cluster_ip = Some(Ipv4Addr::from(self.next_cluster_ip));
-            self.next_cluster_ip += 1;
-        }
-        service
     }
 
     fn default_storage_class(&self) -> Option<Name> {

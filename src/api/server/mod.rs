@@ -13,6 +13,7 @@ mod bind;
 mod create;
 mod delete;
 mod evict;
+mod service;
 mod update;
 
 pub use admission::pod_usage;

@@ -124,6 +124,21 @@ fn count(run: &Run, kind: Kind, namespace: &str) -> usize {
 }
 
 #[test]
+fn events_go_an_hour_after_they_were_written() {
+    let script = script(1, 3_800, "");
+    let manifest = deployment("default", 1);
+    let case = RecordedCase::parse(manifest.as_bytes(), script.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+    let mut run = Run::new(Arc::new(case.plan(1)), 1);
+    let mut events_at = |seconds| {
+        run.run_until(SimTime::from_secs(seconds), &mut ());
+        run.cluster().objects(Kind::Event).len()
+    };
+    assert!(events_at(60) > 5);
+    assert_eq!(events_at(3_600), events_at(60), "none goes too early");
+    assert_eq!(events_at(3_800), 0);
+}
+
+#[test]
 fn nothing_is_left_of_what_a_deleted_owner_had() {
     let script = script(1, 40, "- {at_ms: 10000, do: delete, kind: Deployment, name: web}\n");
     for seed in SEEDS {

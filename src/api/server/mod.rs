@@ -13,12 +13,14 @@ mod bind;
 mod create;
 mod delete;
 mod evict;
+mod lease;
 mod service;
 mod update;
 
 pub use admission::pod_usage;
 pub use delete::{FOREGROUND_DELETION, ORPHAN_DEPENDENTS};
 pub use evict::Eviction;
+pub use lease::EVENT_TTL;
 
 use super::object::{with_kind, with_object};
 use super::{
@@ -45,6 +47,8 @@ pub struct Server {
     policy_version: u64,
     /// The next cluster address.
     next_cluster_ip: u32,
+    /// When events go.
+    leases: lease::Leases,
 }
 
 /// A template's spec after admission, and what it was admitted under.
@@ -67,6 +71,7 @@ impl Server {
             admitted: FastMap::default(),
             policy_version: 0,
             next_cluster_ip: u32::from_be_bytes([10, 96, 0, 16]),
+            leases: lease::Leases::default(),
         }
     }
 

@@ -19,7 +19,7 @@ mod volume;
 mod workload;
 
 pub(super) use batch::{cron_job, job};
-pub(super) use meta::metadata;
+pub(super) use meta::{kube_finalizers, metadata};
 pub(super) use names::NameRule;
 pub(super) use pod::pod;
 pub(super) use policy::{

@@ -124,6 +124,37 @@ fn count(run: &Run, kind: Kind, namespace: &str) -> usize {
 }
 
 #[test]
+fn what_a_stateful_set_makes_is_looked_at_when_it_is_made() {
+    // (a field of the container, the claim's spec, what is told).
+    for (field, claim, words) in [
+        (
+            "imagePullPolicy: always",
+            "accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}",
+            "Create Pod db-0 in StatefulSet db failed error: Pod \"db-0\" is invalid: \
+          spec.containers[0].imagePullPolicy: Unsupported value: \"always\": supported values: \"Always\", \
+          \"IfNotPresent\", \"Never\"",
+        ),
+        (
+            "tty: true",
+            "accessModes: [ReadWriteOnce]",
+            "Create Claim data-db-0 Pod db-0 in StatefulSet db failed error: PersistentVolumeClaim \"data-db-0\" is \
+          invalid: spec.resources[storage]: Required value",
+        ),
+    ] {
+        let manifest = format!(
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: db}}\nspec:\n  serviceName: db\n  selector: \
+             {{matchLabels: {{app: db}}}}\n  volumeClaimTemplates: [{{metadata: {{name: data}}, spec: {{{claim}}}}}]\n  \
+             template:\n    metadata: {{labels: {{app: db}}}}\n    spec:\n      containers: [{{name: app, image: \
+             registry.test/app:1, {field}}}]\n"
+        );
+        let (run, _) = run(&manifest, &script(1, 20, ""), 1);
+        let events = run.cluster().objects(Kind::Event);
+        let told = |event: &Object| matches!(event, Object::Event(event) if *event.message == *words);
+        assert!(events.iter().any(told), "{words}: {events:#?}");
+    }
+}
+
+#[test]
 fn events_go_an_hour_after_they_were_written() {
     let script = script(1, 3_800, "");
     let manifest = deployment("default", 1);

@@ -9,6 +9,7 @@ use crate::api::Quantity;
 use serde::de::value::{MapDeserializer, SeqDeserializer, StringDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -176,6 +177,12 @@ impl Cursor<'_, '_> {
         }
     }
 
+    /// Whether the text stands for bytes.
+    fn is_bytes(&self) -> bool {
+        matches!(self.path, Path::Key { .. })
+            && matches!(self.path.field(), ("Secret", "data") | ("ConfigMap", "binaryData"))
+    }
+
     fn integer(&self, wanted: &str) -> Result<i64, DecodeError> {
         match self.value {
             Value::Null => Ok(0),
@@ -196,6 +203,46 @@ impl Cursor<'_, '_> {
         let finer = quantity > Quantity::ZERO && quantity < rounded;
         Ok(if finer { rounded } else { quantity }.to_string())
     }
+}
+
+/// Bytes as Go reads them (`encoding/base64`, `decodeQuantum`), without the ends of lines, which it passes over; or the
+/// place of what is wrong.
+fn base64_of_go(text: &str) -> Result<Cow<'_, str>, usize> {
+    let is_letter = |c: u8| c.is_ascii_alphanumeric() || c == b'+' || c == b'/';
+    let is_line_end = |c: u8| c == b'\r' || c == b'\n';
+    let bytes = text.as_bytes();
+    let line_ends = |from: usize| bytes[from..].iter().take_while(|c| is_line_end(**c)).count();
+    // How many letters there are of the four that belong together.
+    let mut letters = 0;
+    let mut place = 0;
+    while let Some(&next) = bytes.get(place) {
+        place += 1;
+        match next {
+            next if is_letter(next) => letters = (letters + 1) % 4,
+            next if is_line_end(next) => {}
+            b'=' if letters >= 2 => {
+                if letters == 2 {
+                    place += line_ends(place);
+                    match bytes.get(place) {
+                        None => return Err(bytes.len()),
+                        Some(b'=') => place += 1,
+                        Some(_) => return Err(place - 1),
+                    }
+                }
+                place += line_ends(place);
+                if place < bytes.len() {
+                    return Err(place);
+                }
+                letters = 0;
+            }
+            _ => return Err(place - 1),
+        }
+    }
+    if letters != 0 {
+        return Err(bytes.len() - letters);
+    }
+    let has_line_ends = bytes.iter().any(|c| is_line_end(*c));
+    Ok(if has_line_ends { text.replace(['\r', '\n'], "").into() } else { text.into() })
 }
 
 /// Whether a quantity is one of the common forms that are their own canonical form, such as `250m` or `64Mi`.
@@ -263,6 +310,10 @@ impl<'v, 'p> Deserializer<'v> for Cursor<'v, 'p> {
 
     fn deserialize_str<V: Visitor<'v>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.value {
+            Value::String(text) if self.is_bytes() => match base64_of_go(text) {
+                Ok(text) => visitor.visit_str(&text).map_err(|error| self.placed(error)),
+                Err(place) => Err(self.refuse(format!("illegal base64 data at input byte {place}"))),
+            },
             Value::String(text) => visitor.visit_borrowed_str(text).map_err(|error| self.placed(error)),
             Value::Null => visitor.visit_borrowed_str("").map_err(|error| self.placed(error)),
             _ => {
@@ -758,6 +809,27 @@ mod tests {
         }
         let fine = json!({"spec": {"hostname": "", "hostIPC": false, "nodeSelector": {}, "tolerations": null}});
         decode::<Pod>(&fine).expect("nothing but empty values of the right type");
+    }
+
+    #[test]
+    fn bytes_are_read_as_go_reads_them() {
+        for (text, read) in [
+            ("", Ok("")),
+            ("aGk=", Ok("aGk=")),
+            ("aGVsbG8h\n", Ok("aGVsbG8h")),
+            ("aA==\n", Ok("aA==")),
+            ("hunter2", Err(4)),
+            ("a b=", Err(1)),
+            ("abc", Err(0)),
+            ("!!", Err(0)),
+            ("notbase64!", Err(9)),
+            ("aA=", Err(3)),
+            ("aA=b", Err(2)),
+            ("a===", Err(1)),
+            ("aGk=x", Err(4)),
+        ] {
+            assert_eq!(base64_of_go(text).as_deref(), read.as_ref().copied(), "{text}");
+        }
     }
 
     #[test]

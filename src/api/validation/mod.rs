@@ -635,6 +635,25 @@ mod tests {
                 ("spec/resources", json!({}), "spec.resources[storage]: Required value"),
             ],
         );
+        let secret = of("v1", "Secret", json!({"data": {".dockerconfigjson": "eHg="}}));
+        check(
+            &secret,
+            "Secret \"o\"",
+            vec![
+                ("type", json!("kubernetes.io/tls"), "[data[tls.crt]: Required value, data[tls.key]: Required value]"),
+                (
+                    "type",
+                    json!("kubernetes.io/service-account-token"),
+                    "metadata.annotations[kubernetes.io/service-account.name]: Required value",
+                ),
+                (
+                    "type",
+                    json!("kubernetes.io/dockerconfigjson"),
+                    "data[.dockerconfigjson]: Invalid value: \"<secret contents redacted>\": invalid character 'x' \
+                     looking for beginning of value",
+                ),
+            ],
+        );
         let class = of("scheduling.k8s.io/v1", "PriorityClass", json!({"value": 1000}));
         check(
             &class,

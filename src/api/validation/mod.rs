@@ -79,14 +79,23 @@ impl fmt::Display for At<'_> {
     }
 }
 
-/// The errors found so far, and whether the object is being created.
+/// The errors found so far, whether the object is being created, and whether it names a selector.
 #[derive(Debug, Default)]
-pub(super) struct Errors(pub(super) Vec<FieldError>, bool);
+pub(super) struct Errors(pub(super) Vec<FieldError>, bool, bool);
 
 impl Errors {
     /// No errors yet.
     pub(super) const fn for_create(creating: bool) -> Self {
-        Self(Vec::new(), creating)
+        Self(Vec::new(), creating, false)
+    }
+
+    /// The same, where an empty selector is to be told from none.
+    pub(super) fn of_manifest(self, manifest: &serde_json::Value) -> Self {
+        Self(self.0, self.1, !manifest["spec"]["selector"].is_null())
+    }
+
+    const fn has_selector(&self) -> bool {
+        self.2
     }
 
     const fn is_create(&self) -> bool {
@@ -481,8 +490,26 @@ mod tests {
                 (
                     "spec/strategy",
                     json!({"rollingUpdate": {"maxSurge": "1x"}}),
-                    "spec.strategy.rollingUpdate.maxSurge: Invalid \
-                value: \"1x\": must be an integer or percentage (e.g '5%%')",
+                    "spec.strategy.rollingUpdate.maxSurge: Invalid value: \"1x\": a valid percent string must be a \
+                     numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is \
+                     '[0-9]+%')",
+                ),
+                (
+                    "spec/strategy",
+                    json!({"type": "Slow"}),
+                    "spec.strategy: Unsupported value: {\"Type\":\"Slow\",\"RollingUpdate\":null}: supported values: \
+                     \"Recreate\", \"RollingUpdate\"",
+                ),
+                (
+                    "spec/selector",
+                    json!({}),
+                    "spec.selector: Invalid value: {}: empty selector is invalid for deployment",
+                ),
+                (
+                    "spec/selector",
+                    json!(null),
+                    "[spec.selector: Required value, spec.template.metadata.labels: Invalid value: {\"app\":\"a\"}: \
+                     `selector` does not match template `labels`]",
                 ),
                 (
                     "spec/progressDeadlineSeconds",
@@ -541,6 +568,42 @@ mod tests {
                 {\"matchLabels\":{\"a\":\"b\"}}: `selector` not auto-generated",
                 ),
             ],
+        );
+        let indexed = json!({"template": pods, "completionMode": "Indexed", "completions": 3, "parallelism": 3});
+        let indexed = of("batch/v1", "Job", indexed);
+        let rules = |rule: Value| json!({ "rules": [rule] });
+        let long = "w".repeat(62);
+        check(
+            &indexed,
+            "Job.batch \"w\"",
+            vec![
+                ("spec/successPolicy", rules(json!({"succeededIndexes": "0,2", "succeededCount": 2})), ""),
+                (
+                    "spec/successPolicy",
+                    rules(json!({"succeededIndexes": "0-5"})),
+                    "spec.successPolicy.rules[0].succeededIndexes: Invalid value: \"0-5\": error parsing \
+                     succeededIndexes: too large index: \"5\"",
+                ),
+                (
+                    "spec/successPolicy",
+                    rules(json!({"succeededIndexes": "2,1"})),
+                    "spec.successPolicy.rules[0].succeededIndexes: Invalid value: \"2,1\": error parsing \
+                     succeededIndexes: non-increasing order, previous: 2, current: 1",
+                ),
+                (
+                    "spec/successPolicy",
+                    rules(json!({"succeededCount": 7})),
+                    "spec.successPolicy.rules[0].succeededCount: Invalid value: 7: must be less than or equal to 3 (the \
+                     number of specified completions)",
+                ),
+            ],
+        );
+        assert_eq!(
+            refusal(&indexed, "metadata/name", json!(long)),
+            format!(
+                "Job.batch {long:?} is invalid: metadata.name: Invalid value: {long:?}: will not able to create pod with \
+                 invalid DNS label: {long}-2"
+            )
         );
         let cron_job = of(
             "batch/v1",

@@ -379,6 +379,43 @@ mod tests {
                 ),
                 ("spec/terminationGracePeriodSeconds", json!(-5), ""),
                 (
+                    "spec/hostAliases",
+                    json!([{"ip": "10.0.0.1", "hostnames": ["a.example"]}, {"ip": "x"}]),
+                    "spec.hostAliases[1].ip: Invalid value: \"x\": must be a valid IP address, (e.g. 10.9.8.7 or \
+                     2001:db8::ffff)",
+                ),
+                (
+                    "spec/dnsConfig",
+                    json!({"nameservers": ["1.1.1.1", "1.1.1.2", "1.1.1.3", "1.1.1.4"]}),
+                    "spec.dnsConfig.nameservers: Invalid value: [\"1.1.1.1\",\"1.1.1.2\",\"1.1.1.3\",\"1.1.1.4\"]: must \
+                     not have more than 3 nameservers",
+                ),
+                (
+                    "spec/dnsConfig",
+                    json!({"searches": [".", "_tcp.example.", "a..b"]}),
+                    "spec.dnsConfig.searches[2]: Invalid value: \"a..b\": a lowercase RFC 1123 subdomain must consist of \
+                     lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric \
+                     character (e.g. 'example.com', regex used for validation is \
+                     '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')",
+                ),
+                (
+                    "spec/dnsConfig",
+                    json!({"options": [{"value": "1"}]}),
+                    "spec.dnsConfig.options[0]: Required value: must not be empty",
+                ),
+                (
+                    "spec/containers/0/volumeMounts",
+                    json!([{"name": "v", "mountPath": "/v", "mountPropagation": "Bidirectional"}]),
+                    "spec.containers[0].volumeMounts.mountPropagation: Forbidden: Bidirectional mount propagation is \
+                     available only to privileged containers",
+                ),
+                (
+                    "spec/containers/0/volumeMounts",
+                    json!([{"name": "v", "mountPath": "/v", "recursiveReadOnly": "Enabled"}]),
+                    "spec.containers[0].volumeMounts.recursiveReadOnly: Forbidden: may only be specified when readOnly \
+                     is true",
+                ),
+                (
                     "spec/tolerations",
                     json!([{"key": "a", "operator": "Exists", "value": "b"}]),
                     "spec.tolerations[0].operator: \

@@ -156,7 +156,7 @@ fn what_a_stateful_set_makes_is_looked_at_when_it_is_made() {
 
 #[test]
 fn events_go_an_hour_after_they_were_written() {
-    let script = script(1, 3_800, "");
+    let script = script(1, 60, "");
     let manifest = deployment("default", 1);
     let case = RecordedCase::parse(manifest.as_bytes(), script.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
     let mut run = Run::new(Arc::new(case.plan(1)), 1);

@@ -5,8 +5,8 @@ use super::faults::Faults;
 use super::network::Network;
 use super::user::User;
 use crate::api::{
-    ApiObject, Change, ChangeKind, EVENT_TTL, ErrorReason, Event, Eviction, FastMap, Id, Kind, Name, Object, Request,
-    Response, Server,
+    ApiObject, Change, ChangeKind, ErrorReason, Event, Eviction, FastMap, Id, Kind, Name, Object, Request, Response,
+    Server,
 };
 use crate::components::controllers::{ControllerManager, ControllerSetup, Informers};
 use crate::components::extension::{CallId, Extension, Extensions};
@@ -356,11 +356,8 @@ impl Cluster {
         self.server.reuse(written);
     }
 
-    /// An event goes when its lease ends, unless the run is over by then: nobody would see it go.
+    /// An event goes when its lease ends.
     fn keep_event(&mut self, now: SimTime, event: Id<Event>, out: &mut Outbox<Message>) {
-        if now + EVENT_TTL > SimTime::ZERO + self.plan.duration {
-            return;
-        }
         if let Some((lease, end)) = self.server.keep_event(now, event) {
             out.after(end.since(now), Message::LeaseEnds(lease));
         }

@@ -9,7 +9,7 @@ use crate::engine::{SimDuration, SimTime};
 use std::collections::VecDeque;
 
 /// `--event-ttl`.
-pub const EVENT_TTL: SimDuration = SimDuration::from_secs(3_600);
+const EVENT_TTL: SimDuration = SimDuration::from_secs(3_600);
 /// For so long others are put on the same lease …
 const REUSED_FOR: SimDuration = SimDuration::from_secs(60);
 /// … unless there are so many on it.

@@ -20,7 +20,6 @@ mod update;
 pub use admission::pod_usage;
 pub use delete::{FOREGROUND_DELETION, ORPHAN_DEPENDENTS};
 pub use evict::Eviction;
-pub use lease::EVENT_TTL;
 
 use super::object::{with_kind, with_object};
 use super::{

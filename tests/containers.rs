@@ -1,7 +1,7 @@
 //! What containers do that no rule names: their command lines are played, their images are models, they share volumes,
 //! a network, and the names of Services. Each story is a manifest and what must come of it.
 
-use podsim::api::Kind;
+use podsim::api::{Kind, Object};
 use podsim::scenario::{FileError, Files, Scenario};
 use podsim::simulation::{Run, Simulation};
 use podsim::trace::Digest;
@@ -68,6 +68,27 @@ spec:
             "eventually container(keeper/app).lastState.exitCode == 137",
         ],
     );
+}
+
+#[test]
+fn an_event_that_has_gone_is_made_anew_and_counts_on() {
+    let manifest = pod("m", "busybox", &["sleep", "4000"], "");
+    let text = format!("Scenario(duration: \"4100s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)])");
+    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut simulation = Simulation::new(Arc::new(scenario.plan(1)), 1, &scenario.expectations);
+    simulation.run();
+    let left = simulation.cluster().objects(Kind::Event);
+    let counts = |reason: &str| -> Vec<u32> {
+        let count = |event: &Object| match event {
+            Object::Event(event) if event.reason == reason => Some(event.count),
+            _ => None,
+        };
+        left.iter().filter_map(count).collect()
+    };
+    assert_eq!((counts("Started"), counts("Scheduled")), (vec![2], vec![]), "{left:?}");
+    // Whoever has watched all the time knows one event, not two.
+    let told = simulation.events().filter(|event| event.reason == "Started");
+    assert_eq!(told.map(|event| event.count).collect::<Vec<_>>(), [2]);
 }
 
 #[test]

@@ -124,6 +124,52 @@ fn count(run: &Run, kind: Kind, namespace: &str) -> usize {
 }
 
 #[test]
+fn what_a_stateful_set_makes_is_looked_at_when_it_is_made() {
+    // (a field of the container, the claim's spec, what is told).
+    for (field, claim, words) in [
+        (
+            "imagePullPolicy: always",
+            "accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}",
+            "Create Pod db-0 in StatefulSet db failed error: Pod \"db-0\" is invalid: \
+          spec.containers[0].imagePullPolicy: Unsupported value: \"always\": supported values: \"Always\", \
+          \"IfNotPresent\", \"Never\"",
+        ),
+        (
+            "tty: true",
+            "accessModes: [ReadWriteOnce]",
+            "Create Claim data-db-0 Pod db-0 in StatefulSet db failed error: PersistentVolumeClaim \"data-db-0\" is \
+          invalid: spec.resources[storage]: Required value",
+        ),
+    ] {
+        let manifest = format!(
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: db}}\nspec:\n  serviceName: db\n  selector: \
+             {{matchLabels: {{app: db}}}}\n  volumeClaimTemplates: [{{metadata: {{name: data}}, spec: {{{claim}}}}}]\n  \
+             template:\n    metadata: {{labels: {{app: db}}}}\n    spec:\n      containers: [{{name: app, image: \
+             registry.test/app:1, {field}}}]\n"
+        );
+        let (run, _) = run(&manifest, &script(1, 20, ""), 1);
+        let events = run.cluster().objects(Kind::Event);
+        let told = |event: &Object| matches!(event, Object::Event(event) if *event.message == *words);
+        assert!(events.iter().any(told), "{words}: {events:#?}");
+    }
+}
+
+#[test]
+fn events_go_an_hour_after_they_were_written() {
+    let script = script(1, 60, "");
+    let manifest = deployment("default", 1);
+    let case = RecordedCase::parse(manifest.as_bytes(), script.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+    let mut run = Run::new(Arc::new(case.plan(1)), 1);
+    let mut events_at = |seconds| {
+        run.run_until(SimTime::from_secs(seconds), &mut ());
+        run.cluster().objects(Kind::Event).len()
+    };
+    assert!(events_at(60) > 5);
+    assert_eq!(events_at(3_600), events_at(60), "none goes too early");
+    assert_eq!(events_at(3_800), 0);
+}
+
+#[test]
 fn nothing_is_left_of_what_a_deleted_owner_had() {
     let script = script(1, 40, "- {at_ms: 10000, do: delete, kind: Deployment, name: web}\n");
     for seed in SEEDS {

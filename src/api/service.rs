@@ -24,8 +24,16 @@ pub struct Service {
     pub publish_not_ready: bool,
     /// Where its traffic may go.
     pub traffic: ServiceTraffic,
+    /// `healthCheckNodePort`; zero for none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub health_check_node_port: u16,
     /// The spec as accepted, as JSON text.
     pub source: Text,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_zero(number: &u16) -> bool {
+    *number == 0
 }
 
 /// Where the traffic of a Service may go.

@@ -80,6 +80,8 @@ pub enum Message {
         /// How far it is.
         eviction: Box<Eviction>,
     },
+    /// A lease of the server's store ends, by its number: the events on it go.
+    LeaseEnds(u32),
     /// A watch notification reaches a watcher.
     Watch {
         /// Who watches.

@@ -4,7 +4,10 @@ use super::autoscaler::Autoscaler;
 use super::faults::Faults;
 use super::network::Network;
 use super::user::User;
-use crate::api::{Change, ChangeKind, Eviction, FastMap, Kind, Name, Object, Request, Response, Server};
+use crate::api::{
+    ApiObject, Change, ChangeKind, ErrorReason, Event, Eviction, FastMap, Id, Kind, Name, Object, Request, Response,
+    Server,
+};
 use crate::components::controllers::{ControllerManager, ControllerSetup, Informers};
 use crate::components::extension::{CallId, Extension, Extensions};
 use crate::components::kube_proxy::Proxies;
@@ -178,6 +181,10 @@ impl Cluster {
             Message::Call { client, id, request } => self.serve(now, client, id, *request, out),
             Message::Reply { client, id, response } => self.answered(now, client, id, response, out),
             Message::Evicting { client, id, eviction } => self.go_on_evicting(now, client, id, *eviction, out),
+            Message::LeaseEnds(lease) => {
+                self.server.end_lease(lease);
+                self.publish(now, out);
+            }
             Message::Watch { client, change } => self.tell_watcher(now, client, change, out),
             Message::Kubelet(node, message) => self.kubelet(now, node, message, out),
             Message::Cri { node, id, call } => {
@@ -259,7 +266,19 @@ impl Cluster {
             self.call_served(client, &request, out);
             return self.go_on_evicting(now, client, id, eviction, out);
         }
+        let event = match &request {
+            Request::Update { object: event @ Object::Event(_), .. } => Some(event.clone()),
+            _ => None,
+        };
         let response = self.response_to(now, client, request, out);
+        if let (Some(event), Err(error)) = (event, &response)
+            && error.reason == ErrorReason::NotFound
+        {
+            // The recorder counts on an event that is gone: it makes it anew (`recordEvent`).
+            let request = Box::new(Request::Create(event));
+            out.now(Message::Call { client, id, request });
+            return;
+        }
         out.now(Message::Reply { client, id, response });
         self.publish(now, out);
     }
@@ -322,6 +341,9 @@ impl Cluster {
     pub(super) fn publish(&mut self, now: SimTime, out: &mut Outbox<Message>) {
         let mut written = self.server.take_changes();
         for change in written.drain(..) {
+            if let (Object::Event(event), false) = (&change.object, change.kind == ChangeKind::Deleted) {
+                self.keep_event(now, event.id(), out);
+            }
             let others: Vec<Client> = self.extensions.watchers(change.object.kind()).collect();
             for client in self.watchers(&change).into_iter().flatten().chain(others) {
                 self.notify(now, client, &change, out);
@@ -332,6 +354,13 @@ impl Cluster {
             self.changes.push(change);
         }
         self.server.reuse(written);
+    }
+
+    /// An event goes when its lease ends.
+    fn keep_event(&mut self, now: SimTime, event: Id<Event>, out: &mut Outbox<Message>) {
+        if let Some((lease, end)) = self.server.keep_event(now, event) {
+            out.after(end.since(now), Message::LeaseEnds(lease));
+        }
     }
 
     /// Sends a watcher word of a change.

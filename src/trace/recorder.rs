@@ -335,6 +335,7 @@ impl Trace for TraceRecord {
             Message::Call { request, .. } => (Actor::ApiServer, self.call(request)),
             Message::Reply { client, response, .. } => (Actor::of(*client), self.reply(cause, response)),
             Message::Evicting { .. } => (Actor::ApiServer, self.passed_on(cause, FactKind::Call, "evicting")),
+            Message::LeaseEnds(_) => (Actor::ApiServer, Told::new(FactKind::Call, "lease ends")),
             Message::Watch { client, change } => {
                 let (behind, told) = self.watch(cause, change);
                 cause = behind;

@@ -51,6 +51,15 @@ impl Witness {
         &self.events
     }
 
+    /// Where an event is that had gone and was made anew: it counts on.
+    fn place_of_earlier(&self, event: &Event) -> Option<u32> {
+        let same = |told: &ToldEvent| {
+            told.event.meta.name == event.meta.name && told.event.meta.namespace == event.meta.namespace
+        };
+        let place = if event.times() > 1 { self.events.iter().rposition(same)? } else { return None };
+        u32::try_from(place).ok()
+    }
+
     /// What was refused: the same words about the same object once.
     pub fn refused(&self) -> &[Refused] {
         &self.refused
@@ -89,6 +98,11 @@ impl Trace for Witness {
             ChangeKind::Added => {
                 if self.places.len() <= index {
                     self.places.resize(index + 1, u32::MAX);
+                }
+                if let Some(place) = self.place_of_earlier(event) {
+                    self.places[index] = place;
+                    self.events[place as usize].event = event.clone();
+                    return;
                 }
                 self.places[index] = u32::try_from(self.events.len()).expect("fewer than 2^32 events in a run");
                 self.events.push(ToldEvent { at: now, event: event.clone() });

@@ -17,7 +17,7 @@ impl Lower for v1::Job {
 
     fn validate(&self, errors: &mut Errors) {
         if let Some(spec) = &self.spec {
-            validation::job(spec, errors);
+            validation::job(self.metadata.name.as_deref().unwrap_or_default(), spec, errors);
         }
     }
 

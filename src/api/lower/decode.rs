@@ -9,6 +9,7 @@ use crate::api::Quantity;
 use serde::de::value::{MapDeserializer, SeqDeserializer, StringDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,6 +21,8 @@ pub(super) struct Notes {
     pub(super) unknown: Vec<String>,
     /// Paths without indexes of fields that are set and have no effect.
     pub(super) no_effect: BTreeSet<String>,
+    /// Whether a value was passed over because Go would not print it, so that its type is not known to be right.
+    passed_over: bool,
 }
 
 /// Why a value is not of its type, as the server says it.
@@ -48,8 +51,13 @@ impl serde::de::Error for DecodeError {
 /// Reads a value as a type.
 pub(super) fn decode<'v, T: serde::Deserialize<'v>>(value: &'v Value) -> Result<(T, Notes), DecodeError> {
     let notes = RefCell::default();
-    let read = T::deserialize(Cursor { value, path: &Path::Root, notes: &notes, quiet: false })?;
-    Ok((read, notes.into_inner()))
+    let whole = Cursor { value, path: &Path::Root, notes: &notes, quiet: false, omits: true };
+    let read = T::deserialize(whole);
+    if read.is_err() || notes.borrow().passed_over {
+        // An empty value must be of its type too; the first mistake is the one that is told.
+        T::deserialize(Cursor { notes: &RefCell::default(), quiet: true, omits: false, ..whole })?;
+    }
+    Ok((read?, notes.into_inner()))
 }
 
 /// The way from the root to a value.
@@ -115,6 +123,8 @@ struct Cursor<'v, 'p> {
     notes: &'p RefCell<Notes>,
     /// Whether the whole is already reported as without effect.
     quiet: bool,
+    /// Whether empty values count as absent.
+    omits: bool,
 }
 
 impl Cursor<'_, '_> {
@@ -152,6 +162,9 @@ impl Cursor<'_, '_> {
 
     /// Whether Go would not print this value of an optional field.
     fn is_omitted(&self) -> bool {
+        if !self.omits {
+            return self.value.is_null();
+        }
         let (of, field) = self.path.field();
         match self.value {
             Value::Null => true,
@@ -162,6 +175,12 @@ impl Cursor<'_, '_> {
             Value::Number(number) => number.as_i64() == Some(0) && !is_pointer(of, field),
             Value::Bool(true) => false,
         }
+    }
+
+    /// Whether the text stands for bytes.
+    fn is_bytes(&self) -> bool {
+        matches!(self.path, Path::Key { .. })
+            && matches!(self.path.field(), ("Secret", "data") | ("ConfigMap", "binaryData"))
     }
 
     fn integer(&self, wanted: &str) -> Result<i64, DecodeError> {
@@ -184,6 +203,46 @@ impl Cursor<'_, '_> {
         let finer = quantity > Quantity::ZERO && quantity < rounded;
         Ok(if finer { rounded } else { quantity }.to_string())
     }
+}
+
+/// Bytes as Go reads them (`encoding/base64`, `decodeQuantum`), without the ends of lines, which it passes over; or the
+/// place of what is wrong.
+fn base64_of_go(text: &str) -> Result<Cow<'_, str>, usize> {
+    let is_letter = |c: u8| c.is_ascii_alphanumeric() || c == b'+' || c == b'/';
+    let is_line_end = |c: u8| c == b'\r' || c == b'\n';
+    let bytes = text.as_bytes();
+    let line_ends = |from: usize| bytes[from..].iter().take_while(|c| is_line_end(**c)).count();
+    // How many letters there are of the four that belong together.
+    let mut letters = 0;
+    let mut place = 0;
+    while let Some(&next) = bytes.get(place) {
+        place += 1;
+        match next {
+            next if is_letter(next) => letters = (letters + 1) % 4,
+            next if is_line_end(next) => {}
+            b'=' if letters >= 2 => {
+                if letters == 2 {
+                    place += line_ends(place);
+                    match bytes.get(place) {
+                        None => return Err(bytes.len()),
+                        Some(b'=') => place += 1,
+                        Some(_) => return Err(place - 1),
+                    }
+                }
+                place += line_ends(place);
+                if place < bytes.len() {
+                    return Err(place);
+                }
+                letters = 0;
+            }
+            _ => return Err(place - 1),
+        }
+    }
+    if letters != 0 {
+        return Err(bytes.len() - letters);
+    }
+    let has_line_ends = bytes.iter().any(|c| is_line_end(*c));
+    Ok(if has_line_ends { text.replace(['\r', '\n'], "").into() } else { text.into() })
 }
 
 /// Whether a quantity is one of the common forms that are their own canonical form, such as `250m` or `64Mi`.
@@ -251,6 +310,10 @@ impl<'v, 'p> Deserializer<'v> for Cursor<'v, 'p> {
 
     fn deserialize_str<V: Visitor<'v>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.value {
+            Value::String(text) if self.is_bytes() => match base64_of_go(text) {
+                Ok(text) => visitor.visit_str(&text).map_err(|error| self.placed(error)),
+                Err(place) => Err(self.refuse(format!("illegal base64 data at input byte {place}"))),
+            },
             Value::String(text) => visitor.visit_borrowed_str(text).map_err(|error| self.placed(error)),
             Value::Null => visitor.visit_borrowed_str("").map_err(|error| self.placed(error)),
             _ => {
@@ -266,7 +329,13 @@ impl<'v, 'p> Deserializer<'v> for Cursor<'v, 'p> {
     }
 
     fn deserialize_option<V: Visitor<'v>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        if self.is_omitted() { visitor.visit_none() } else { visitor.visit_some(self) }
+        if !self.is_omitted() {
+            return visitor.visit_some(self);
+        }
+        if !self.value.is_null() {
+            self.notes.borrow_mut().passed_over = true;
+        }
+        visitor.visit_none()
     }
 
     fn deserialize_newtype_struct<V: Visitor<'v>>(
@@ -706,6 +775,60 @@ mod tests {
             ),
         ] {
             assert_eq!(error(value), words);
+        }
+    }
+
+    #[test]
+    fn empty_values_of_a_wrong_type_are_refused_too() {
+        let of = |found: &str, place: &str, wanted: &str| {
+            format!("json: cannot unmarshal {found} into Go struct field {place} of type {wanted}")
+        };
+        let pod = |container: Value| json!({"spec": {"containers": [container]}});
+        for (value, words) in [
+            (
+                pod(json!({"env": [{"name": "A", "value": false}]})),
+                of("bool", "EnvVar.spec.containers.env.value", "string"),
+            ),
+            (
+                pod(json!({"env": [{"name": "A", "value": 0}]})),
+                of("number", "EnvVar.spec.containers.env.value", "string"),
+            ),
+            (pod(json!({"tty": ""})), of("string", "Container.spec.containers.tty", "bool")),
+            (
+                pod(json!({"livenessProbe": {"periodSeconds": ""}})),
+                of("string", "Probe.spec.containers.livenessProbe.periodSeconds", "int32"),
+            ),
+            (json!({"spec": {"nodeSelector": []}}), of("array", "PodSpec.spec.nodeSelector", "map[string]string")),
+            (
+                // The first of two mistakes.
+                json!({"spec": {"containers": [{"stdin": 0}], "priority": "1"}}),
+                of("number", "Container.spec.containers.stdin", "bool"),
+            ),
+        ] {
+            assert_eq!(error(value), words);
+        }
+        let fine = json!({"spec": {"hostname": "", "hostIPC": false, "nodeSelector": {}, "tolerations": null}});
+        decode::<Pod>(&fine).expect("nothing but empty values of the right type");
+    }
+
+    #[test]
+    fn bytes_are_read_as_go_reads_them() {
+        for (text, read) in [
+            ("", Ok("")),
+            ("aGk=", Ok("aGk=")),
+            ("aGVsbG8h\n", Ok("aGVsbG8h")),
+            ("aA==\n", Ok("aA==")),
+            ("hunter2", Err(4)),
+            ("a b=", Err(1)),
+            ("abc", Err(0)),
+            ("!!", Err(0)),
+            ("notbase64!", Err(9)),
+            ("aA=", Err(3)),
+            ("aA=b", Err(2)),
+            ("a===", Err(1)),
+            ("aGk=x", Err(4)),
+        ] {
+            assert_eq!(base64_of_go(text).as_deref(), read.as_ref().copied(), "{text}");
         }
     }
 

@@ -197,8 +197,9 @@ impl Lowering {
         read.set_defaults();
         place(read.metadata_mut(), kind.is_namespaced());
         if self.validation != Validation::None {
-            let mut errors = Errors::for_create(self.validation == Validation::Create);
+            let mut errors = Errors::for_create(self.validation == Validation::Create).of_manifest(value);
             validation::metadata(read.metadata(), K::NAME, &mut errors);
+            validation::kube_finalizers(read.metadata().finalizers.as_deref().unwrap_or_default(), &mut errors);
             read.validate(&mut errors);
             if !errors.0.is_empty() {
                 let name = read.metadata().name.clone().unwrap_or_default();

@@ -80,6 +80,7 @@ impl Lower for v1::Service {
             cluster_ip: address(spec.cluster_ip.as_ref()),
             headless: spec.cluster_ip.as_deref() == Some("None"),
             kind: name(spec.type_.as_ref()),
+            health_check_node_port: spec.health_check_node_port.map_or(0, port_number),
             publish_not_ready: spec.publish_not_ready_addresses == Some(true),
             traffic: ServiceTraffic {
                 internal: policy(spec.internal_traffic_policy.as_ref()),

@@ -4,12 +4,11 @@ use super::{IDENTITY, NAME_SUFFIX, Server, has_generation, respond};
 use crate::api::names;
 use crate::api::object::with_object;
 use crate::api::{
-    ApiError, ApiObject, Condition, ConditionStatus, ConfigMap, EndpointSlice, ErrorReason, Kind, List, Metadata, Name,
-    Namespace, Node, Object, POD_SCHEDULED, Pod, PodStatus, Response, Service, ServiceAccount, TAINT_NOT_READY, Taint,
-    TaintEffect, Text, Uid,
+    ApiError, ApiObject, Condition, ConditionStatus, ConfigMap, EndpointSlice, ErrorReason, FieldValidation, Kind,
+    List, Lowering, Metadata, Name, Namespace, Node, Object, POD_SCHEDULED, Pod, PodStatus, Response, Service,
+    ServiceAccount, TAINT_NOT_READY, Taint, TaintEffect, Text, Uid, render,
 };
 use crate::engine::SimTime;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 names! {
@@ -25,6 +24,8 @@ names! {
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 /// A generated name's base is cut to this length, to leave room for the suffix.
 const LONGEST_BASE: usize = 58;
+/// A pod of a StatefulSet has its name as host name.
+const LONGEST_HOSTNAME: usize = 63;
 /// How often the server tries another suffix (gate `RetryGenerateName`).
 const NAME_ATTEMPTS: u32 = 8;
 
@@ -143,9 +144,13 @@ impl Server {
     /// Admission and the kind's own create strategy.
     fn prepare(&mut self, now: SimTime, object: Object) -> Response {
         Ok(match object {
-            Object::Pod(pod) => Object::Pod(Arc::new(self.prepare_pod(now, Arc::unwrap_or_clone(pod))?)),
+            Object::Pod(pod) => {
+                let pod = Object::Pod(Arc::new(self.prepare_pod(now, Arc::unwrap_or_clone(pod))?));
+                self.check_unlooked_at(&pod)?;
+                pod
+            }
             Object::Node(node) => Object::Node(Arc::new(prepare_node(Arc::unwrap_or_clone(node)))),
-            Object::Service(service) => Object::Service(Arc::new(self.prepare_service(Arc::unwrap_or_clone(service)))),
+            Object::Service(service) => Object::Service(Arc::new(self.prepare_service(Arc::unwrap_or_clone(service))?)),
             Object::Namespace(namespace) => {
                 let mut namespace = Arc::unwrap_or_clone(namespace);
                 namespace.finalizers = vec![*KUBERNETES_FINALIZER].into();
@@ -159,7 +164,9 @@ impl Server {
                 if claim.storage_class.is_none() {
                     claim.storage_class = self.default_storage_class();
                 }
-                Object::PersistentVolumeClaim(Arc::new(claim))
+                let claim = Object::PersistentVolumeClaim(Arc::new(claim));
+                validate(&claim)?;
+                claim
             }
             Object::PersistentVolume(volume) => {
                 let mut volume = Arc::unwrap_or_clone(volume);
@@ -193,13 +200,18 @@ impl Server {
         Ok(pod)
     }
 
-    fn prepare_service(&mut self, mut service: Service) -> Service {
-        let headless = service.kind == "ExternalName" || service.is_headless();
-        if service.cluster_ip.is_none() && !headless {
-            service.cluster_ip = Some(Ipv4Addr::from(self.next_cluster_ip));
-            self.next_cluster_ip += 1;
+    /// A StatefulSet is accepted whatever the spec of its template says; its pods are looked at, and the same text as
+    /// that of the last good pod of the set is good. Templates of other kinds were looked at with their owners.
+    fn check_unlooked_at(&mut self, object: &Object) -> Result<(), Box<ApiError>> {
+        let Object::Pod(pod) = object else { return Ok(()) };
+        let Some(set) = pod.meta.controller().filter(|owner| owner.kind == "StatefulSet") else { return Ok(()) };
+        let short = pod.meta.name.len() <= LONGEST_HOSTNAME;
+        if short && self.last_good.as_ref().is_some_and(|(owner, text)| *owner == set.uid && *text == pod.spec.source) {
+            return Ok(());
         }
-        service
+        validate(object)?;
+        self.last_good = Some((set.uid, pod.spec.source.clone()));
+        Ok(())
     }
 
     fn default_storage_class(&self) -> Option<Name> {
@@ -240,6 +252,12 @@ impl Server {
         self.create_one(now, namespace).expect("the name was free");
         self.note_policy(Kind::Namespace);
     }
+}
+
+/// What is wrong with a new object, as it is printed.
+fn validate(object: &Object) -> Result<(), Box<ApiError>> {
+    let reading = Lowering { field_validation: FieldValidation::Ignore, ..Lowering::default() };
+    reading.lower(&render(object)).map(drop)
 }
 
 /// Whether admission, or the kind's own strategy, changes objects of the kind: see [`Server::prepare`].

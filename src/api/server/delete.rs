@@ -93,7 +93,7 @@ impl Server {
         removed
     }
 
-    fn take_out<T: ApiObject>(&mut self, id: Id<T>) -> Arc<T> {
+    pub(super) fn take_out<T: ApiObject>(&mut self, id: Id<T>) -> Arc<T> {
         let removed = self.store.remove::<T>(id).expect("it was there");
         if T::KIND == Kind::Event {
             self.ordinal(Kind::Event, removed.meta().namespace, removed.meta().name);

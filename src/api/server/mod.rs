@@ -13,6 +13,8 @@ mod bind;
 mod create;
 mod delete;
 mod evict;
+mod lease;
+mod service;
 mod update;
 
 pub use admission::pod_usage;
@@ -21,7 +23,8 @@ pub use evict::Eviction;
 
 use super::object::{with_kind, with_object};
 use super::{
-    ApiError, ApiObject, FastMap, Kind, Name, Object, PodSpec, Request, Response, Store, Target, Timestamp, WallClock,
+    ApiError, ApiObject, FastMap, Kind, Name, Object, PodSpec, Request, Response, Store, Target, Text, Timestamp, Uid,
+    WallClock,
 };
 use crate::engine::{Draw, Draws, Purpose, SimTime, StreamKey};
 use std::sync::Arc;
@@ -44,6 +47,10 @@ pub struct Server {
     policy_version: u64,
     /// The next cluster address.
     next_cluster_ip: u32,
+    /// The owner and the text of the last pod of a StatefulSet that was found to be good.
+    last_good: Option<(Uid, Text)>,
+    /// When events go.
+    leases: lease::Leases,
 }
 
 /// A template's spec after admission, and what it was admitted under.
@@ -66,6 +73,8 @@ impl Server {
             admitted: FastMap::default(),
             policy_version: 0,
             next_cluster_ip: u32::from_be_bytes([10, 96, 0, 16]),
+            last_good: None,
+            leases: lease::Leases::default(),
         }
     }
 

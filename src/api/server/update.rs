@@ -56,6 +56,7 @@ impl Server {
             return Err(ApiError::not_found(T::KIND, &meta.name));
         };
         check_preconditions(&*object, &*stored)?;
+        let object = self.reallocated(&stored, object, part)?;
         self.check_update(&T::wrap(stored.clone()), &T::wrap(object.clone()), part)?;
         let mut object = Arc::unwrap_or_clone(object);
         match part {
@@ -81,6 +82,23 @@ impl Server {
             self.finish_removal::<T>(now, done.id());
         }
         Ok(respond(done))
+    }
+
+    /// A Service of another type needs other things.
+    fn reallocated<T: ApiObject>(
+        &mut self,
+        stored: &Arc<T>,
+        object: Arc<T>,
+        part: Part,
+    ) -> Result<Arc<T>, Box<ApiError>> {
+        if T::KIND != Kind::Service || part != Part::Main {
+            return Ok(object);
+        }
+        let (Object::Service(before), Object::Service(after)) = (T::wrap(stored.clone()), T::wrap(object)) else {
+            unreachable!("the kind was looked at");
+        };
+        let updated = self.update_service(&before, Arc::unwrap_or_clone(after))?;
+        Ok(T::unwrap(&Object::Service(Arc::new(updated))).expect("the kind stays").clone())
     }
 
     pub(super) fn patch(

@@ -7,7 +7,7 @@ use crate::api::JobStatus;
 use k8s_openapi::api::batch::v1;
 
 /// `ValidateJob`, without metadata.
-pub(in crate::api) fn job(job: &v1::JobSpec, errors: &mut Errors) {
+pub(in crate::api) fn job(name: &str, job: &v1::JobSpec, errors: &mut Errors) {
     let at = At::root("spec");
     let manual = job.manual_selector == Some(true);
     match &job.selector {
@@ -19,6 +19,17 @@ pub(in crate::api) fn job(job: &v1::JobSpec, errors: &mut Errors) {
         _ => {}
     }
     job_spec(job, &at, errors);
+    // The pods' host names are the Job's name and an index.
+    if errors.is_create()
+        && job.completion_mode.as_deref() == Some("Indexed")
+        && let Some(completions) = job.completions.filter(|completions| *completions > 0)
+    {
+        let longest = format!("{name}-{}", completions - 1);
+        if !names::label(&longest).is_empty() {
+            let detail = format!("will not able to create pod with invalid DNS label: {longest}");
+            errors.invalid(&At::root("metadata").child("name"), name, detail);
+        }
+    }
 }
 
 /// Whether a selector is what the server makes of a Job's identity.
@@ -103,7 +114,12 @@ fn job_spec(job: &v1::JobSpec, at: &At<'_>, errors: &mut Errors) {
         failure_policy(policy, job, &at.child("podFailurePolicy"), errors);
     }
     if let Some(policy) = &job.success_policy {
-        success_policy(policy, is_indexed, &at.child("successPolicy"), errors);
+        let at = at.child("successPolicy");
+        if is_indexed {
+            success_policy(policy, job.completions.unwrap_or_default(), &at.child("rules"), errors);
+        } else {
+            errors.invalid(&at, Json::of(policy), "requires indexed completion mode");
+        }
     }
 }
 
@@ -174,23 +190,73 @@ fn exit_codes(codes: &v1::PodFailurePolicyOnExitCodesRequirement, job: &v1::JobS
     }
 }
 
-fn success_policy(policy: &v1::SuccessPolicy, is_indexed: bool, at: &At<'_>, errors: &mut Errors) {
-    if !is_indexed {
-        errors.invalid(at, Json::of(policy), "requires indexed completion mode");
+/// `validateSuccessPolicy`.
+fn success_policy(policy: &v1::SuccessPolicy, completions: i32, at: &At<'_>, errors: &mut Errors) {
+    let rules = policy.rules.as_slice();
+    if rules.is_empty() {
+        errors.required(at, "at least one rules must be specified when the successPolicy is specified");
     }
-    let at = at.child("rules");
-    if policy.rules.is_empty() {
-        errors.required(&at, "at least one rules must be specified when the successPolicy is specified");
+    if rules.len() > 20 {
+        let problem = format!("Too many: {}: must have at most 20 items", rules.len());
+        errors.0.push(crate::api::FieldError { field: at.to_string(), problem });
     }
-    for (place, rule) in policy.rules.iter().enumerate() {
+    for (place, rule) in rules.iter().enumerate() {
         let at = at.index(place);
         if rule.succeeded_count.is_none() && rule.succeeded_indexes.is_none() {
             errors.required(&at, "at least one of succeededCount or succeededIndexes must be specified");
         }
-        if let Some(count) = rule.succeeded_count.filter(|count| *count < 0) {
-            errors.invalid(&at.child("succeededCount"), count, "must be greater than or equal to 0");
+        let mut indexes = 0;
+        if let Some(text) = &rule.succeeded_indexes {
+            match count_of_indexes(text, completions) {
+                Ok(count) => indexes = count,
+                Err(why) => {
+                    let detail = format!("error parsing succeededIndexes: {why}");
+                    errors.invalid(&at.child("succeededIndexes"), text, detail);
+                }
+            }
+        }
+        let Some(count) = rule.succeeded_count else { continue };
+        let at = at.child("succeededCount");
+        errors.non_negative(&at, Some(count));
+        if count > completions {
+            let detail = format!("must be less than or equal to {completions} (the number of specified completions)");
+            errors.invalid(&at, count, detail);
+        }
+        if rule.succeeded_indexes.is_some() && count > indexes {
+            let of = "(the number of indexes in the specified succeededIndexes field)";
+            errors.invalid(&at, count, format!("must be less than or equal to {indexes} {of}"));
         }
     }
+}
+
+/// How many indexes a text such as `0,2-4` names (`validateIndexesFormat`).
+fn count_of_indexes(text: &str, completions: i32) -> Result<i32, String> {
+    if text.is_empty() {
+        return Ok(0);
+    }
+    let index = |text: &str| match text.parse::<i64>() {
+        Ok(index) if index >= completions.into() => Err(format!("too large index: {text:?}")),
+        Ok(index) => Ok(i32::try_from(index).unwrap_or(i32::MIN)),
+        Err(_) => Err(format!("cannot convert string to integer for index: {text:?}")),
+    };
+    let in_order = |before: i32, after: i32| match before < after {
+        true => Ok(after),
+        false => Err(format!("non-increasing order, previous: {before}, current: {after}")),
+    };
+    let (mut last, mut count) = (None, 0);
+    for interval in text.split(',') {
+        let limits: Vec<&str> = interval.split('-').collect();
+        if limits.len() > 2 {
+            let rule = "that an index interval can have at most two parts separated by '-'";
+            return Err(format!("the fragment {interval:?} violates the requirement {rule}"));
+        }
+        let first = index(limits[0])?;
+        let first = last.map_or(Ok(first), |last| in_order(last, first))?;
+        let end = limits.get(1).map_or(Ok(first), |end| in_order(first, index(end)?))?;
+        count += end - first + 1;
+        last = Some(end);
+    }
+    Ok(count)
 }
 
 /// `ValidateCronJob`, without metadata but for the name's length.

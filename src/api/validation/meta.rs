@@ -2,7 +2,8 @@
 
 use super::names::{self, NameRule};
 use super::{At, Errors};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use crate::api::{Labels, Metadata};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use std::collections::BTreeMap;
 
 /// `ValidateObjectMeta` of an object that is created.
@@ -25,9 +26,64 @@ pub(in crate::api) fn metadata(meta: &ObjectMeta, rule: NameRule, errors: &mut E
     labels(meta.labels.as_ref(), &at.child("labels"), errors);
     annotations(meta.annotations.as_ref(), &at.child("annotations"), errors);
     owners(meta, &at.child("ownerReferences"), errors);
-    for finalizer in meta.finalizers.iter().flatten() {
-        let at = at.child("finalizers");
-        errors.format(&at, finalizer, names::label_key(finalizer));
+    finalizers(meta.finalizers.as_deref().unwrap_or_default(), &at.child("finalizers"), errors);
+}
+
+fn finalizers(all: &[String], at: &At<'_>, errors: &mut Errors) {
+    for finalizer in all {
+        errors.format(at, finalizer, names::label_key(finalizer));
+    }
+    let both = ["orphan", "foregroundDeletion"];
+    if both.iter().all(|finalizer| all.iter().any(|other| other == finalizer)) {
+        let detail = format!("finalizer {} and {} cannot be both set", both[0], both[1]);
+        errors.invalid(at, super::Json::of(&all), detail);
+    }
+}
+
+/// What only the kinds of the server itself are held to (`validateKubeFinalizerName`).
+pub(in crate::api) fn kube_finalizers(all: &[String], errors: &mut Errors) {
+    for (place, finalizer) in all.iter().enumerate() {
+        if !finalizer.contains('/') && !matches!(finalizer.as_str(), "kubernetes" | "orphan" | "foregroundDeletion") {
+            let list = At::root("metadata");
+            let list = list.child("finalizers");
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.invalid(&list.index(place), finalizer, detail);
+        }
+    }
+}
+
+/// `ValidateObjectMetaUpdate`: what of the metadata is new.
+pub(super) fn metadata_update(old: &Metadata, new: &Metadata, is_custom: bool, errors: &mut Errors) {
+    let at = At::root("metadata");
+    let texts = |pairs: &Labels| Some(pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect());
+    if old.labels != new.labels {
+        labels(texts(&new.labels).as_ref(), &at.child("labels"), errors);
+    }
+    if old.annotations != new.annotations {
+        annotations(texts(&new.annotations).as_ref(), &at.child("annotations"), errors);
+    }
+    if old.owner_references != new.owner_references {
+        let owner = |owner: &crate::api::OwnerReference| OwnerReference {
+            api_version: owner.api_version.to_string(),
+            kind: owner.kind.to_string(),
+            name: owner.name.to_string(),
+            uid: if owner.uid.is_empty() { String::new() } else { owner.uid.to_string() },
+            controller: Some(owner.controller),
+            block_owner_deletion: None,
+        };
+        let all = new.owner_references.iter().map(owner).collect();
+        owners(
+            &ObjectMeta { owner_references: Some(all), ..ObjectMeta::default() },
+            &at.child("ownerReferences"),
+            errors,
+        );
+    }
+    if old.finalizers != new.finalizers {
+        let all: Vec<String> = new.finalizers.iter().map(ToString::to_string).collect();
+        finalizers(&all, &at.child("finalizers"), errors);
+        if !is_custom {
+            kube_finalizers(&all, errors);
+        }
     }
 }
 

@@ -19,7 +19,7 @@ mod volume;
 mod workload;
 
 pub(super) use batch::{cron_job, job};
-pub(super) use meta::metadata;
+pub(super) use meta::{kube_finalizers, metadata};
 pub(super) use names::NameRule;
 pub(super) use pod::pod;
 pub(super) use policy::{
@@ -79,14 +79,23 @@ impl fmt::Display for At<'_> {
     }
 }
 
-/// The errors found so far, and whether the object is being created.
+/// The errors found so far, whether the object is being created, and whether it names a selector.
 #[derive(Debug, Default)]
-pub(super) struct Errors(pub(super) Vec<FieldError>, bool);
+pub(super) struct Errors(pub(super) Vec<FieldError>, bool, bool);
 
 impl Errors {
     /// No errors yet.
     pub(super) const fn for_create(creating: bool) -> Self {
-        Self(Vec::new(), creating)
+        Self(Vec::new(), creating, false)
+    }
+
+    /// The same, where an empty selector is to be told from none.
+    pub(super) fn of_manifest(self, manifest: &serde_json::Value) -> Self {
+        Self(self.0, self.1, !manifest["spec"]["selector"].is_null())
+    }
+
+    const fn has_selector(&self) -> bool {
+        self.2
     }
 
     const fn is_create(&self) -> bool {
@@ -370,6 +379,43 @@ mod tests {
                 ),
                 ("spec/terminationGracePeriodSeconds", json!(-5), ""),
                 (
+                    "spec/hostAliases",
+                    json!([{"ip": "10.0.0.1", "hostnames": ["a.example"]}, {"ip": "x"}]),
+                    "spec.hostAliases[1].ip: Invalid value: \"x\": must be a valid IP address, (e.g. 10.9.8.7 or \
+                     2001:db8::ffff)",
+                ),
+                (
+                    "spec/dnsConfig",
+                    json!({"nameservers": ["1.1.1.1", "1.1.1.2", "1.1.1.3", "1.1.1.4"]}),
+                    "spec.dnsConfig.nameservers: Invalid value: [\"1.1.1.1\",\"1.1.1.2\",\"1.1.1.3\",\"1.1.1.4\"]: must \
+                     not have more than 3 nameservers",
+                ),
+                (
+                    "spec/dnsConfig",
+                    json!({"searches": [".", "_tcp.example.", "a..b"]}),
+                    "spec.dnsConfig.searches[2]: Invalid value: \"a..b\": a lowercase RFC 1123 subdomain must consist of \
+                     lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric \
+                     character (e.g. 'example.com', regex used for validation is \
+                     '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')",
+                ),
+                (
+                    "spec/dnsConfig",
+                    json!({"options": [{"value": "1"}]}),
+                    "spec.dnsConfig.options[0]: Required value: must not be empty",
+                ),
+                (
+                    "spec/containers/0/volumeMounts",
+                    json!([{"name": "v", "mountPath": "/v", "mountPropagation": "Bidirectional"}]),
+                    "spec.containers[0].volumeMounts.mountPropagation: Forbidden: Bidirectional mount propagation is \
+                     available only to privileged containers",
+                ),
+                (
+                    "spec/containers/0/volumeMounts",
+                    json!([{"name": "v", "mountPath": "/v", "recursiveReadOnly": "Enabled"}]),
+                    "spec.containers[0].volumeMounts.recursiveReadOnly: Forbidden: may only be specified when readOnly \
+                     is true",
+                ),
+                (
                     "spec/tolerations",
                     json!([{"key": "a", "operator": "Exists", "value": "b"}]),
                     "spec.tolerations[0].operator: \
@@ -481,8 +527,26 @@ mod tests {
                 (
                     "spec/strategy",
                     json!({"rollingUpdate": {"maxSurge": "1x"}}),
-                    "spec.strategy.rollingUpdate.maxSurge: Invalid \
-                value: \"1x\": must be an integer or percentage (e.g '5%%')",
+                    "spec.strategy.rollingUpdate.maxSurge: Invalid value: \"1x\": a valid percent string must be a \
+                     numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is \
+                     '[0-9]+%')",
+                ),
+                (
+                    "spec/strategy",
+                    json!({"type": "Slow"}),
+                    "spec.strategy: Unsupported value: {\"Type\":\"Slow\",\"RollingUpdate\":null}: supported values: \
+                     \"Recreate\", \"RollingUpdate\"",
+                ),
+                (
+                    "spec/selector",
+                    json!({}),
+                    "spec.selector: Invalid value: {}: empty selector is invalid for deployment",
+                ),
+                (
+                    "spec/selector",
+                    json!(null),
+                    "[spec.selector: Required value, spec.template.metadata.labels: Invalid value: {\"app\":\"a\"}: \
+                     `selector` does not match template `labels`]",
                 ),
                 (
                     "spec/progressDeadlineSeconds",
@@ -541,6 +605,42 @@ mod tests {
                 {\"matchLabels\":{\"a\":\"b\"}}: `selector` not auto-generated",
                 ),
             ],
+        );
+        let indexed = json!({"template": pods, "completionMode": "Indexed", "completions": 3, "parallelism": 3});
+        let indexed = of("batch/v1", "Job", indexed);
+        let rules = |rule: Value| json!({ "rules": [rule] });
+        let long = "w".repeat(62);
+        check(
+            &indexed,
+            "Job.batch \"w\"",
+            vec![
+                ("spec/successPolicy", rules(json!({"succeededIndexes": "0,2", "succeededCount": 2})), ""),
+                (
+                    "spec/successPolicy",
+                    rules(json!({"succeededIndexes": "0-5"})),
+                    "spec.successPolicy.rules[0].succeededIndexes: Invalid value: \"0-5\": error parsing \
+                     succeededIndexes: too large index: \"5\"",
+                ),
+                (
+                    "spec/successPolicy",
+                    rules(json!({"succeededIndexes": "2,1"})),
+                    "spec.successPolicy.rules[0].succeededIndexes: Invalid value: \"2,1\": error parsing \
+                     succeededIndexes: non-increasing order, previous: 2, current: 1",
+                ),
+                (
+                    "spec/successPolicy",
+                    rules(json!({"succeededCount": 7})),
+                    "spec.successPolicy.rules[0].succeededCount: Invalid value: 7: must be less than or equal to 3 (the \
+                     number of specified completions)",
+                ),
+            ],
+        );
+        assert_eq!(
+            refusal(&indexed, "metadata/name", json!(long)),
+            format!(
+                "Job.batch {long:?} is invalid: metadata.name: Invalid value: {long:?}: will not able to create pod with \
+                 invalid DNS label: {long}-2"
+            )
         );
         let cron_job = of(
             "batch/v1",
@@ -633,6 +733,25 @@ mod tests {
             vec![
                 ("spec/accessModes", json!([]), "spec.accessModes: Required value: at least 1 access mode is required"),
                 ("spec/resources", json!({}), "spec.resources[storage]: Required value"),
+            ],
+        );
+        let secret = of("v1", "Secret", json!({"data": {".dockerconfigjson": "eHg="}}));
+        check(
+            &secret,
+            "Secret \"o\"",
+            vec![
+                ("type", json!("kubernetes.io/tls"), "[data[tls.crt]: Required value, data[tls.key]: Required value]"),
+                (
+                    "type",
+                    json!("kubernetes.io/service-account-token"),
+                    "metadata.annotations[kubernetes.io/service-account.name]: Required value",
+                ),
+                (
+                    "type",
+                    json!("kubernetes.io/dockerconfigjson"),
+                    "data[.dockerconfigjson]: Invalid value: \"<secret contents redacted>\": invalid character 'x' \
+                     looking for beginning of value",
+                ),
             ],
         );
         let class = of("scheduling.k8s.io/v1", "PriorityClass", json!({"value": 1000}));

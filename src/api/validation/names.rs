@@ -82,6 +82,34 @@ pub(super) fn subdomain(text: &str) -> Vec<String> {
     wrong
 }
 
+/// The same, where a name may have underscores, as those of services do (`IsDNS1123SubdomainWithUnderscore`).
+pub(super) fn subdomain_with_underscores(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > 253 {
+        wrong.push(characters(253));
+    }
+    let is_part = |part: &str| {
+        let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let part = part.strip_prefix('_').unwrap_or(part);
+        part.starts_with(is_edge) && part.ends_with(is_edge) && part.chars().all(|c| is_edge(c) || c == '-' || c == '_')
+    };
+    if !text.split('.').all(is_part) {
+        let what = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', \
+                    and must start and end with an alphanumeric character";
+        let part = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?";
+        wrong.push(expected(what, &format!(r"{part}(\.{part})*"), &["example.com"]));
+    }
+    wrong
+}
+
+/// An address.
+pub(super) fn address(text: &str) -> Vec<String> {
+    match text.parse::<std::net::IpAddr>() {
+        Ok(_) => Vec::new(),
+        Err(_) => vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()],
+    }
+}
+
 /// RFC 1035 label.
 pub(super) fn label_1035(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -195,6 +223,12 @@ pub(super) fn env_name(text: &str) -> Vec<String> {
         return Vec::new();
     }
     vec!["a valid environment variable name must consist only of printable ASCII characters other than '='".to_owned()]
+}
+
+/// What is said of a text that is no percentage (`IsValidPercent`).
+pub(super) fn percent() -> String {
+    let what = "a valid percent string must be a numeric string followed by an ending '%'";
+    expected(what, "[0-9]+%", &["1%", "93%"])
 }
 
 /// The key of a ConfigMap or Secret.

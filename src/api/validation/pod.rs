@@ -4,7 +4,7 @@ use super::container::{self, PodFacts};
 use super::names;
 use super::scheduling;
 use super::volume;
-use super::{At, Errors};
+use super::{At, Errors, Json};
 use k8s_openapi::api::core::v1;
 
 /// `ValidatePodCreate`, without metadata.
@@ -59,6 +59,9 @@ pub(super) fn spec(pod: &v1::PodSpec, is_pod: bool, at: &At<'_>, errors: &mut Er
             Some(true) => {}
         }
     }
+    if let Some(config) = &pod.dns_config {
+        dns_config(config, &at.child("dnsConfig"), errors);
+    }
     for (place, gate) in pod.readiness_gates.iter().flatten().enumerate() {
         let gates = at.child("readinessGates");
         let at = gates.index(place);
@@ -88,6 +91,14 @@ pub(super) fn spec(pod: &v1::PodSpec, is_pod: bool, at: &At<'_>, errors: &mut Er
         }
     }
     scheduling::tolerations(pod.tolerations.as_deref().unwrap_or_default(), &at.child("tolerations"), errors);
+    for (place, alias) in pod.host_aliases.iter().flatten().enumerate() {
+        let list = at.child("hostAliases");
+        let at = list.index(place);
+        errors.format(&at.child("ip"), &alias.ip, names::address(&alias.ip));
+        for (place, name) in alias.hostnames.iter().flatten().enumerate() {
+            errors.format(&at.child("hostnames").index(place), name, names::subdomain(name));
+        }
+    }
     errors.maybe_one_of(
         &at.child("preemptionPolicy"),
         pod.preemption_policy.as_ref(),
@@ -95,6 +106,42 @@ pub(super) fn spec(pod: &v1::PodSpec, is_pod: bool, at: &At<'_>, errors: &mut Er
     );
     if let Some(os) = &pod.os {
         errors.one_of(&at.child("os").child("name"), Some(&os.name), &["linux", "windows"]);
+    }
+}
+
+/// The limits of a resolver (`validatePodDNSConfig`).
+fn dns_config(config: &v1::PodDNSConfig, at: &At<'_>, errors: &mut Errors) {
+    const MOST_SERVERS: usize = 3;
+    const MOST_SEARCHES: usize = 32;
+    const LONGEST_SEARCH_LIST: usize = 2_048;
+    let servers = config.nameservers.as_deref().unwrap_or_default();
+    let at_servers = at.child("nameservers");
+    if servers.len() > MOST_SERVERS {
+        let detail = format!("must not have more than {MOST_SERVERS} nameservers");
+        errors.invalid(&at_servers, Json::of(&servers), detail);
+    }
+    for (place, server) in servers.iter().enumerate() {
+        errors.format(&at_servers.index(place), server, names::address(server));
+    }
+    let searches = config.searches.as_deref().unwrap_or_default();
+    let at_searches = at.child("searches");
+    if searches.len() > MOST_SEARCHES {
+        let detail = format!("must not have more than {MOST_SEARCHES} search paths");
+        errors.invalid(&at_searches, Json::of(&searches), detail);
+    }
+    if searches.join(" ").len() > LONGEST_SEARCH_LIST {
+        let detail =
+            format!("must not have more than {LONGEST_SEARCH_LIST} characters (including spaces) in the search list");
+        errors.invalid(&at_searches, Json::of(&searches), detail);
+    }
+    for (place, search) in searches.iter().enumerate().filter(|(_, search)| *search != ".") {
+        let search = search.strip_suffix('.').unwrap_or(search);
+        errors.format(&at_searches.index(place), search, names::subdomain_with_underscores(search));
+    }
+    for (place, option) in config.options.iter().flatten().enumerate() {
+        if option.name.as_deref().is_none_or(str::is_empty) {
+            errors.required(&at.child("options").index(place), "must not be empty");
+        }
     }
 }
 

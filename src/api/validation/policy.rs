@@ -98,21 +98,59 @@ pub(in crate::api) fn secret(secret: &v1::Secret, errors: &mut Errors) {
     if data().map(|(_, bytes)| bytes.0.len()).sum::<usize>() > CONFIG_SIZE {
         errors.too_long(&At::root("data"), CONFIG_SIZE);
     }
-    let has = |key: &str| data().any(|(other, _)| other == key);
-    let needed: &[&str] = match secret.type_.as_deref() {
-        Some("kubernetes.io/dockerconfigjson") => &[".dockerconfigjson"],
-        Some("kubernetes.io/dockercfg") => &[".dockercfg"],
-        Some("kubernetes.io/ssh-auth") => &["ssh-privatekey"],
-        Some("kubernetes.io/tls") => &["tls.crt", "tls.key"],
-        _ => &[],
+    let at = At::root("data");
+    let bytes = |key: &str| data().find(|(other, _)| *other == key).map(|(_, bytes)| &bytes.0[..]);
+    match secret.type_.as_deref().unwrap_or_default() {
+        "kubernetes.io/service-account-token" => {
+            let key = "kubernetes.io/service-account.name";
+            let account = secret.metadata.annotations.as_ref().and_then(|annotations| annotations.get(key));
+            if account.is_none_or(String::is_empty) {
+                errors.required(&At::root("metadata").child("annotations").key(key), "");
+            }
+        }
+        "kubernetes.io/dockerconfigjson" => docker_config(".dockerconfigjson", bytes(".dockerconfigjson"), errors),
+        "kubernetes.io/dockercfg" => docker_config(".dockercfg", bytes(".dockercfg"), errors),
+        "kubernetes.io/basic-auth" if bytes("username").is_none() && bytes("password").is_none() => {
+            errors.required(&at.key("username"), "");
+            errors.required(&at.key("password"), "");
+        }
+        "kubernetes.io/ssh-auth" if bytes("ssh-privatekey").is_none_or(<[u8]>::is_empty) => {
+            errors.required(&at.key("ssh-privatekey"), "");
+        }
+        "kubernetes.io/tls" => {
+            for key in ["tls.crt", "tls.key"].into_iter().filter(|key| bytes(key).is_none()) {
+                errors.required(&at.key(key), "");
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The credentials of a registry: an object in JSON.
+fn docker_config(key: &str, bytes: Option<&[u8]>, errors: &mut Errors) {
+    let at = At::root("data");
+    let at = at.key(key);
+    let Some(bytes) = bytes else { return errors.required(&at, "") };
+    let found = match serde_json::from_slice(bytes) {
+        Ok(serde_json::Value::Object(_) | serde_json::Value::Null) => return,
+        Ok(serde_json::Value::Array(_)) => "array",
+        Ok(serde_json::Value::String(_)) => "string",
+        Ok(serde_json::Value::Number(_)) => "number",
+        Ok(serde_json::Value::Bool(_)) => "bool",
+        Err(error) => {
+            let why = if error.is_eof() {
+                "unexpected end of JSON input".to_owned()
+            } else {
+                let place = error.column().saturating_sub(1);
+                let line = bytes.split(|c| *c == b'\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
+                let character = char::from(line.get(place).copied().unwrap_or(b'\n'));
+                format!("invalid character {character:?} looking for beginning of value")
+            };
+            return errors.invalid(&at, "<secret contents redacted>", why);
+        }
     };
-    for key in needed.iter().filter(|key| !has(key)) {
-        errors.required(&At::root("data").key(key), "");
-    }
-    if secret.type_.as_deref() == Some("kubernetes.io/basic-auth") && !has("username") && !has("password") {
-        errors.required(&At::root("data").key("username"), "");
-        errors.required(&At::root("data").key("password"), "");
-    }
+    let why = format!("json: cannot unmarshal {found} into Go value of type map[string]interface {{}}");
+    errors.invalid(&at, "<secret contents redacted>", why);
 }
 
 /// `ValidateLimitRange`, without metadata.

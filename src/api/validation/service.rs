@@ -23,6 +23,14 @@ pub(in crate::api) fn service(spec: &v1::ServiceSpec, errors: &mut Errors) {
             errors.invalid(&at.child("clusterIPs").index(0), "None", detail);
         }
         "ExternalName" => {
+            let given = [
+                ("clusterIPs", spec.cluster_ip.is_some() || spec.cluster_ips.is_some()),
+                ("ipFamilies", spec.ip_families.is_some()),
+                ("ipFamilyPolicy", spec.ip_family_policy.is_some()),
+            ];
+            for (field, _) in given.into_iter().filter(|(_, is_given)| *is_given) {
+                errors.forbidden(&at.child(field), "may not be set for ExternalName services");
+            }
             let name = spec.external_name.as_deref().unwrap_or_default();
             let name = name.strip_suffix('.').unwrap_or(name);
             if name.is_empty() {
@@ -90,6 +98,16 @@ pub(in crate::api) fn service(spec: &v1::ServiceSpec, errors: &mut Errors) {
             errors.invalid(&at, policy, "may only be set for externally-accessible services");
         } else if !matches!(policy.as_str(), "Cluster" | "Local") {
             errors.unsupported(&at, policy, &["Cluster", "Local"]);
+        }
+    }
+    if let Some(port) = spec.health_check_node_port {
+        let is_asked = kind == "LoadBalancer" && spec.external_traffic_policy.as_deref() == Some("Local");
+        let at = at.child("healthCheckNodePort");
+        if is_asked {
+            port_number(port, &at, errors);
+        } else {
+            let detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+            errors.invalid(&at, port, detail);
         }
     }
     let policies = ["Cluster", "Local"];

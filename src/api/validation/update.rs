@@ -2,6 +2,7 @@
 //!
 //! Objects are compared as they are printed, so that what only the text knows is compared, too.
 
+use super::meta::metadata_update;
 use super::{At, Errors, Json};
 use crate::api::lower::{FieldValidation, Lowering, Validation};
 use crate::api::{ContainerState, FieldError, Object, Part, Pod, Selector, render, requests};
@@ -25,6 +26,7 @@ pub fn validate_update(old: &Object, new: &Object, part: Part) -> Vec<FieldError
         return errors.0;
     }
     finalizers(old, new, &mut errors);
+    metadata_update(old.meta(), new.meta(), matches!(new, Object::Other(_)), &mut errors);
     if wants_the_same(old, new) {
         return errors.0;
     }
@@ -715,6 +717,51 @@ mod tests {
                 continue;
             }
             assert_eq!(refusals(&pod, part, patch.clone()), words, "{part:?} {patch}");
+        }
+    }
+
+    #[test]
+    fn new_metadata_is_looked_at() {
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}});
+        let meta = |field: &str, value: Value| json!({"metadata": {field: value}});
+        let owner =
+            json!({"apiVersion": "v1", "kind": "Pod", "name": "", "uid": "6e2f0f2c-0d8c-4b6e-9d6c-3a3b2a9a4f10"});
+        for (patch, words) in [
+            (meta("labels", json!({"a": "b"})), ""),
+            (meta("labels", json!({"a": "b c"})), "metadata.labels: Invalid value: \"b c\": a valid label must be"),
+            (meta("annotations", json!({"a b": "c"})), "metadata.annotations: Invalid value: \"a b\": name part must"),
+            (
+                meta("finalizers", json!(["hold"])),
+                "metadata.finalizers[0]: Invalid value: \"hold\": name is neither a standard finalizer name nor is it \
+                 fully qualified",
+            ),
+            (meta("finalizers", json!(["example.com/hold"])), ""),
+            (
+                meta("ownerReferences", json!([owner])),
+                "metadata.ownerReferences[0].name: Required value: must not be empty",
+            ),
+        ] {
+            let said = refusals(&map, Part::Main, patch.clone());
+            assert!(if words.is_empty() { said.is_empty() } else { said.starts_with(words) }, "{patch}: {said}");
+        }
+    }
+
+    #[test]
+    fn new_taints_are_looked_at() {
+        let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}});
+        let old = lower(&node).expect("a node").object;
+        let taints = |taints: Value| apply_patch(&old, PatchKind::Merge, &json!({"spec": {"taints": taints}}));
+        taints(json!([{"key": "a", "effect": "NoSchedule"}, {"key": "a", "effect": "NoExecute"}])).expect("two taints");
+        for (bad, words) in [
+            (
+                json!([{"key": "a", "effect": "Never"}]),
+                "spec.taints[0].effect: Unsupported value: \"Never\": supported values: \"NoSchedule\", \
+                 \"PreferNoSchedule\", \"NoExecute\"",
+            ),
+            (json!([{"effect": "NoExecute"}]), "spec.taints[0].key: Invalid value: \"\": name part must be non-empty"),
+        ] {
+            let said = taints(bad).expect_err("no such taint").to_string();
+            assert!(said.contains(words), "{said}");
         }
     }
 

@@ -219,6 +219,7 @@ fn projections(sources: &[v1::VolumeProjection], at: &At<'_>, errors: &mut Error
 pub(super) struct Mounts<'c> {
     mounts: &'c [v1::VolumeMount],
     devices: &'c [v1::VolumeDevice],
+    is_privileged: bool,
 }
 
 impl<'c> Mounts<'c> {
@@ -226,6 +227,24 @@ impl<'c> Mounts<'c> {
         Self {
             mounts: container.volume_mounts.as_deref().unwrap_or_default(),
             devices: container.volume_devices.as_deref().unwrap_or_default(),
+            is_privileged: container.security_context.as_ref().and_then(|security| security.privileged) == Some(true),
+        }
+    }
+
+    /// `validateMountRecursiveReadOnly`.
+    fn recursive(&self, mount: &v1::VolumeMount, at: &At<'_>, errors: &mut Errors) {
+        match mount.recursive_read_only.as_deref() {
+            None | Some("Disabled") => {}
+            Some("Enabled" | "IfPossible") => {
+                if mount.read_only != Some(true) {
+                    errors.forbidden(at, "may only be specified when readOnly is true");
+                }
+                if mount.mount_propagation.as_deref().is_some_and(|mode| mode != "None") {
+                    let detail = "may only be specified when mountPropagation is None or not specified";
+                    errors.forbidden(at, detail);
+                }
+            }
+            Some(other) => errors.unsupported(at, other, &["Disabled", "Enabled", "IfPossible"]),
         }
     }
 
@@ -259,7 +278,13 @@ impl<'c> Mounts<'c> {
                 local_path(path, &at_mounts.child("subPathExpr"), errors);
             }
             let propagations = ["Bidirectional", "HostToContainer", "None"];
-            errors.maybe_one_of(&at_mounts.child("mountPropagation"), mount.mount_propagation.as_ref(), &propagations);
+            let at_propagation = at_mounts.child("mountPropagation");
+            errors.maybe_one_of(&at_propagation, mount.mount_propagation.as_ref(), &propagations);
+            if mount.mount_propagation.as_deref() == Some("Bidirectional") && !self.is_privileged {
+                let detail = "Bidirectional mount propagation is available only to privileged containers";
+                errors.forbidden(&at_propagation, detail);
+            }
+            self.recursive(mount, &at_mounts.child("recursiveReadOnly"), errors);
         }
         let at_devices = at.child("volumeDevices");
         for (place, device) in self.devices.iter().enumerate() {

@@ -13,7 +13,7 @@ const SPEC: At<'static> = At::root("spec");
 pub(in crate::api) fn deployment(spec: &apps::DeploymentSpec, errors: &mut Errors) {
     let at = SPEC;
     errors.non_negative(&at.child("replicas"), spec.replicas);
-    selecting(&spec.selector, Some(&spec.template), &at, errors);
+    selecting(&spec.selector, Some(&spec.template), "deployment", &at, errors);
     workload_template(Some(&spec.template), Some("ReplicaSet"), &at.child("template"), errors);
     deployment_strategy(spec.strategy.as_ref(), &at.child("strategy"), errors);
     errors.non_negative(&at.child("minReadySeconds"), spec.min_ready_seconds);
@@ -26,15 +26,23 @@ pub(in crate::api) fn deployment(spec: &apps::DeploymentSpec, errors: &mut Error
     }
 }
 
-/// The selector, and whether it selects what the template makes.
-fn selecting(pods: &LabelSelector, template: Option<&v1::PodTemplateSpec>, at: &At<'_>, errors: &mut Errors) {
+/// The selector, and whether it selects what the template makes. None selects nothing, an empty one everything.
+fn selecting(
+    pods: &LabelSelector,
+    template: Option<&v1::PodTemplateSpec>,
+    kind: &str,
+    at: &At<'_>,
+    errors: &mut Errors,
+) {
     let is_empty = pods.match_labels.as_ref().is_none_or(|labels| labels.is_empty())
         && pods.match_expressions.as_ref().is_none_or(Vec::is_empty);
-    if is_empty {
-        // An absent selector and an empty one are the same here; the first is what people forget.
-        errors.required(&at.child("selector"), "");
-    } else {
+    if !is_empty {
         selector(pods, &at.child("selector"), errors);
+    } else if errors.has_selector() {
+        let detail = format!("empty selector is invalid for {kind}");
+        return errors.invalid(&at.child("selector"), Json::of(pods), detail);
+    } else if kind != "daemonset" {
+        errors.required(&at.child("selector"), "");
     }
     let labels = template.and_then(|template| template.metadata.as_ref()).and_then(|meta| meta.labels.clone());
     let labels = labels.unwrap_or_default();
@@ -85,7 +93,11 @@ fn deployment_strategy(strategy: Option<&apps::DeploymentStrategy>, at: &At<'_>,
             }
             not_above_100(update.max_unavailable.as_ref(), &at.child("maxUnavailable"), errors);
         }
-        _ => errors.unsupported(&at.child("type"), Json::of(strategy), &["Recreate", "RollingUpdate"]),
+        // The strategy as the server itself holds it.
+        (kind, _) => {
+            let held = Json(format!(r#"{{"Type":{},"RollingUpdate":null}}"#, Json::of(&kind).0));
+            errors.unsupported(at, held, &["Recreate", "RollingUpdate"]);
+        }
     }
 }
 
@@ -94,7 +106,7 @@ pub(super) fn int_or_percent(value: Option<&IntOrString>, at: &At<'_>, errors: &
     match value {
         Some(IntOrString::Int(number)) => errors.non_negative(at, Some(*number)),
         Some(IntOrString::String(text)) if !is_percent(text) => {
-            errors.invalid(at, text, "must be an integer or percentage (e.g '5%%')");
+            errors.format(at, text, vec![super::names::percent()]);
         }
         Some(IntOrString::String(_)) | None => {}
     }
@@ -126,7 +138,7 @@ pub(in crate::api) fn replica_set(spec: &apps::ReplicaSetSpec, errors: &mut Erro
     let at = SPEC;
     errors.non_negative(&at.child("replicas"), spec.replicas);
     errors.non_negative(&at.child("minReadySeconds"), spec.min_ready_seconds);
-    selecting(&spec.selector, spec.template.as_ref(), &at, errors);
+    selecting(&spec.selector, spec.template.as_ref(), "deployment", &at, errors);
     workload_template(spec.template.as_ref(), Some("ReplicaSet"), &at.child("template"), errors);
 }
 
@@ -168,6 +180,9 @@ pub(in crate::api) fn stateful_set(spec: &apps::StatefulSetSpec, errors: &mut Er
                 errors.non_negative(&at.child("rollingUpdate").child("partition"), update.partition);
                 let at = at.child("rollingUpdate");
                 int_or_percent(update.max_unavailable.as_ref(), &at.child("maxUnavailable"), errors);
+                if let Some(value) = update.max_unavailable.as_ref().filter(|value| is_zero(Some(value))) {
+                    errors.invalid(&at.child("maxUnavailable"), Json::of(value), "cannot be 0");
+                }
                 not_above_100(update.max_unavailable.as_ref(), &at.child("maxUnavailable"), errors);
             }
             (Some("OnDelete" | "RollingUpdate"), None) => {}
@@ -184,7 +199,7 @@ pub(in crate::api) fn stateful_set(spec: &apps::StatefulSetSpec, errors: &mut Er
     errors.non_negative(&at.child("minReadySeconds"), spec.min_ready_seconds);
     errors
         .non_negative(&at.child("ordinals").child("start"), spec.ordinals.as_ref().and_then(|ordinals| ordinals.start));
-    selecting(&spec.selector, Some(&spec.template), &at, errors);
+    selecting(&spec.selector, Some(&spec.template), "statefulset", &at, errors);
     // The spec of the template is not looked at: its volumes come from the claims, too.
     template_metadata(&spec.template, &at.child("template"), errors);
     endless(&spec.template, Some("StatefulSet"), &at.child("template"), errors);
@@ -194,7 +209,7 @@ pub(in crate::api) fn stateful_set(spec: &apps::StatefulSetSpec, errors: &mut Er
 /// `ValidateDaemonSetSpec`.
 pub(in crate::api) fn daemon_set(spec: &apps::DaemonSetSpec, errors: &mut Errors) {
     let at = SPEC;
-    selecting(&spec.selector, Some(&spec.template), &at, errors);
+    selecting(&spec.selector, Some(&spec.template), "daemonset", &at, errors);
     workload_template(Some(&spec.template), Some("DaemonSet"), &at.child("template"), errors);
     errors.non_negative(&at.child("minReadySeconds"), spec.min_ready_seconds);
     if let Some(strategy) = &spec.update_strategy {
@@ -218,7 +233,10 @@ pub(in crate::api) fn daemon_set(spec: &apps::DaemonSetSpec, errors: &mut Errors
                 }
             }
             (Some("RollingUpdate"), None) => errors.required(&at.child("rollingUpdate"), ""),
-            _ => errors.unsupported(&at.child("type"), Json::of(strategy), &["RollingUpdate", "OnDelete"]),
+            (kind, _) => {
+                let held = Json(format!(r#"{{"Type":{},"RollingUpdate":null}}"#, Json::of(&kind).0));
+                errors.unsupported(&at, held, &["RollingUpdate", "OnDelete"]);
+            }
         }
     }
     errors.non_negative(&at.child("revisionHistoryLimit"), spec.revision_history_limit);

@@ -231,6 +231,7 @@ mod tests {
             kind: Name::new("ClusterIP"),
             publish_not_ready: false,
             traffic: ServiceTraffic::default(),
+            health_check_node_port: 0,
             source: Text::default(),
         };
         Change { kind: ChangeKind::Added, object: Object::Service(Arc::new(service)) }

@@ -3,8 +3,8 @@
 
 use super::{View, identity};
 use crate::api::{
-    Amendment, ApiError, ClaimTemplate, Kind, Metadata, Name, Object, OwnerReference, PersistentVolumeClaim, Pod,
-    PodPhase, Request, StatefulSet, Target, VolumeSource, lower,
+    Amendment, ApiError, ClaimTemplate, Kind, Lowering, Metadata, Name, Object, OwnerReference, PersistentVolumeClaim,
+    Pod, PodPhase, Request, StatefulSet, Target, VolumeSource,
 };
 use crate::components::controllers::flow::{Flow, Step};
 use crate::components::controllers::pod_control::Owner;
@@ -113,7 +113,8 @@ fn make(set: &StatefulSet, owner: &Owner, manifest: &str) -> Option<PersistentVo
     let mut manifest: serde_json::Value = serde_json::from_str(manifest).ok()?;
     manifest["apiVersion"] = "v1".into();
     manifest["kind"] = "PersistentVolumeClaim".into();
-    let Object::PersistentVolumeClaim(claim) = lower(&manifest).ok()?.object else { return None };
+    // The server says what is wrong with it.
+    let Object::PersistentVolumeClaim(claim) = Lowering::of_stored().lower(&manifest).ok()?.object else { return None };
     let mut claim = Arc::unwrap_or_clone(claim);
     let labels = set.spec.selector.0.iter().filter_map(|wanted| Some((wanted.key, *wanted.values.first()?)));
     let labels = labels.fold(claim.meta.labels.clone(), |all, (key, value)| all.with(key, value));

@@ -146,6 +146,20 @@ fn out_leaves_files_that_agree_with_the_run() {
 }
 
 #[test]
+fn pictures_of_another_run_do_not_stay_beside_those_of_this_one() {
+    let crash = POD.replace("image: nginx", "image: busybox\n    command: [\"false\"]");
+    let folder = folder(&[("crash.yaml", crash.as_bytes()), ("pod.yaml", POD.as_bytes())]);
+    let run = |arguments: &[&str]| {
+        podsim(folder.path(), &[&["run", "--until", "1m", "--out", "result"], arguments].concat());
+        ["restarts.svg", "restarts.png", "timeline.svg", "timeline.png", "notes.txt"]
+            .map(|name| folder.path().join("result").join(name).exists())
+    };
+    assert_eq!(run(&["crash.yaml", "--png"]), [true, true, true, true, false]);
+    fs::write(folder.path().join("result/notes.txt"), "mine").expect("a file");
+    assert_eq!(run(&["pod.yaml"]), [false, false, true, false, true]);
+}
+
+#[test]
 fn the_laws_of_a_kubelet_hold_and_a_run_without_trace_has_no_digest() {
     let folder = folder(&[("pod.yaml", POD.as_bytes())]);
     let checked = podsim(folder.path(), &["run", "pod.yaml", "--until", "2m", "--check"]);

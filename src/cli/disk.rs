@@ -60,6 +60,22 @@ pub fn write_each<'a>(folder: &Path, files: impl IntoIterator<Item = (String, Co
     parts.0.iter().try_for_each(|(part, whole)| fs::rename(part, whole))
 }
 
+/// Removes pictures that an earlier run left in a folder and that this one did not make again: beside what is new they
+/// would be taken for it.
+pub fn remove_stale_pictures(folder: &Path, possible: &[&str], made: &[String]) -> io::Result<()> {
+    let names = possible.iter().flat_map(|svg| {
+        let png = svg.strip_suffix(".svg").map(|stem| format!("{stem}.png"));
+        std::iter::once((*svg).to_owned()).chain(png)
+    });
+    for name in names.filter(|name| !made.contains(name)) {
+        match fs::remove_file(folder.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Files that are being written, and what they are to be: what is not finished goes, whatever happens.
 #[derive(Default)]
 struct Parts(Vec<(PathBuf, PathBuf)>);

@@ -1,6 +1,6 @@
 //! `podsim run`: a scenario or manifests in, pod lives out.
 
-use super::disk::{Content, Disk, whole, write_each};
+use super::disk::{Content, Disk, remove_stale_pictures, whole, write_each};
 use super::pictures::Png;
 use super::print::print;
 use super::progress::Progress;
@@ -10,7 +10,7 @@ use clap::Args;
 use jiff::Timestamp;
 use podsim::engine::{SimDuration, SimTime};
 use podsim::report::outcome::{Assumed, Outcome, RefusedLine};
-use podsim::report::{Check, Input, RunFacts, artifacts};
+use podsim::report::{Check, Input, PICTURES, RunFacts, artifacts};
 use podsim::scenario::expect::Verdict;
 use podsim::scenario::{ManifestOptions, Place, Problem, Problems, Scenario};
 use podsim::simulation::{Simulation, Violation};
@@ -279,14 +279,17 @@ impl Run {
             ..RunFacts::new(told.scenario.name.clone(), told.outcome.seed, digest)
         };
         let trace: Content<'_> = Box::new(|to| record.write(to));
+        let mut made = Vec::new();
         let others = || {
             let files = artifacts(&record, &facts).into_iter();
             let mut files: Vec<(String, Vec<u8>)> = files.map(|file| (file.name.to_owned(), file.bytes)).collect();
             self.png.add_to(&mut files);
+            made.extend(files.iter().map(|(name, _)| name.clone()));
             files.into_iter().map(|(name, bytes)| whole(name, bytes))
         };
         let trace = std::iter::once(("trace.jsonl".to_owned(), trace));
-        write_each(out, trace.chain(std::iter::once_with(others).flatten()))
+        write_each(out, trace.chain(std::iter::once_with(others).flatten()))?;
+        remove_stale_pictures(out, &PICTURES, &made)
     }
 }
 

@@ -82,6 +82,10 @@ impl RunFacts {
     }
 }
 
+/// The pictures that there can be among them: some show what not every run has.
+pub const PICTURES: [&str; 6] =
+    ["timeline.svg", "phases.svg", "latency.svg", "nodes.svg", "restarts.svg", "traffic.svg"];
+
 /// All files that are told of a run; the record itself writes [itself](TraceRecord::write).
 pub fn artifacts(record: &TraceRecord, facts: &RunFacts) -> Vec<Artifact> {
     let story = Story::of(record);

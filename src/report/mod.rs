@@ -25,7 +25,7 @@ pub mod sweep;
 mod timeline;
 pub mod why;
 
-pub use artifacts::{Artifact, Check, Input, RunFacts, artifacts};
+pub use artifacts::{Artifact, Check, Input, PICTURES, RunFacts, artifacts};
 
 use crate::trace::TraceRecord;
 

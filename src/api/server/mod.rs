@@ -15,7 +15,7 @@ mod delete;
 mod evict;
 mod update;
 
-pub use admission::pod_usage;
+pub use admission::{overrun_at, pod_usage};
 pub use delete::{FOREGROUND_DELETION, ORPHAN_DEPENDENTS};
 pub use evict::Eviction;
 

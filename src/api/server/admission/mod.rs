@@ -10,7 +10,7 @@ mod limit_ranger;
 mod pod_security;
 mod quota;
 
-pub use quota::pod_usage;
+pub use quota::{overrun_at, pod_usage};
 
 use super::{AdmittedSpec, Server};
 use crate::api::names;

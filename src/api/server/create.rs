@@ -159,7 +159,10 @@ impl Server {
                 if claim.storage_class.is_none() {
                     claim.storage_class = self.default_storage_class();
                 }
-                Object::PersistentVolumeClaim(Arc::new(claim))
+                let claim = Arc::new(claim);
+                let forbidden = |why| ApiError::forbidden(Kind::PersistentVolumeClaim, &claim.meta.name, why);
+                self.check_claim_limits(&claim).map_err(forbidden)?;
+                Object::PersistentVolumeClaim(claim)
             }
             Object::PersistentVolume(volume) => {
                 let mut volume = Arc::unwrap_or_clone(volume);
@@ -179,7 +182,12 @@ impl Server {
     /// Admission of a pod in the order of the plug-ins, and its strategy.
     fn prepare_pod(&mut self, now: SimTime, mut pod: Pod) -> Result<Pod, Box<ApiError>> {
         let mirror = pod.meta.annotations.get(*super::admission::MIRROR_ANNOTATION).is_some();
-        pod.spec = self.admit_spec(&pod)?;
+        let limit_ranger;
+        (pod.spec, limit_ranger) = self.admit_spec(&pod)?;
+        if !limit_ranger.is_empty() {
+            let note = *super::admission::LIMIT_RANGER_ANNOTATION;
+            pod.meta.annotations = pod.meta.annotations.with(note, limit_ranger);
+        }
         let mut status = PodStatus { qos_class: crate::api::requests::qos_class(&pod.spec), ..PodStatus::default() };
         if mirror {
             status.phase = pod.status.phase;

@@ -53,6 +53,8 @@ struct AdmittedSpec {
     namespace: Name,
     policy_version: u64,
     admitted: Arc<PodSpec>,
+    /// LimitRanger's annotation, if it has one.
+    limit_ranger: Name,
 }
 
 impl Server {

@@ -173,3 +173,41 @@ fn an_average_is_measured_against_what_the_target_should_have() {
     assert_eq!((replicas(&simulation), simulation.pods().count()), (4, 2));
     assert_eq!(told(&simulation, "SuccessfulRescale"), None);
 }
+
+#[test]
+fn what_fails_first_is_told_with_its_kind() {
+    // The texts of `computeReplicasForMetric` and of what it calls; what nobody tells comes last in each.
+    let unset = "no custom metrics API (custom.metrics.k8s.io) registered";
+    let object = |target: &str| {
+        format!(
+            "{{type: Object, object: {{metric: {{name: r}}, describedObject: {{apiVersion: v1, kind: Service, \
+             name: s}}, target: {target}}}}}"
+        )
+    };
+    let (value, share) = ("{type: Value, value: '1'}", "{type: AverageValue, averageValue: '1'}");
+    let of_service = format!(
+        "unable to get metric r: Service on default s/unable to fetch metrics from custom metrics API: {unset}"
+    );
+    let of_world = "unable to get external metric default/q/nil: unable to fetch metrics from external metrics API: the server \
+                    could not find the requested resource (get q.external.metrics.k8s.io)";
+    let container = "{type: ContainerResource, containerResource: {name: cpu, container: zz, target: {type: AverageValue, \
+                     averageValue: '1'}}}";
+    for (metric, first) in [
+        (object(value), format!("failed to get object metric value: {of_service}")),
+        (object(share), format!("failed to get object metric value: failed to get r object metric: {of_service}")),
+        (external("q", value), format!("failed to get q external metric value: failed to get external metric q: {of_world}")),
+        (external("q", share), format!("failed to get q external metric value: failed to get q external metric: {of_world}")),
+        (
+            container.to_owned(),
+            "failed to get zz container metric value: failed to get cpu usage: unable to get metrics for resource cpu: \
+             failed to get container metrics: container zz not present in metrics for pod default/web-"
+                .to_owned(),
+        ),
+    ] {
+        let mut simulation = simulation(&metric, "", "");
+        simulation.run_until(SimTime::from_secs(90));
+        let mut failed = simulation.events().filter(|event| event.reason == "FailedComputeMetricsReplicas");
+        let start = format!("invalid metrics (1 invalid out of 1), first error is: {first}");
+        assert!(failed.any(|event| event.message.starts_with(&start)), "{start}\n{:?}", told(&simulation, "FailedComputeMetricsReplicas"));
+    }
+}

@@ -269,7 +269,7 @@ impl HorizontalController {
                     let reason = failure(&metric.source);
                     work.warn(reason, &why, flow);
                     problems += 1;
-                    first_problem.get_or_insert((reason, why.clone(), format!("{}: {why}", prefix(&metric.source))));
+                    first_problem.get_or_insert((reason, why.clone(), format!("{}: {why}", prefix(metric))));
                 }
             }
         }
@@ -425,8 +425,12 @@ fn title(metric: &MetricSpec) -> String {
         _ => "",
     };
     match &metric.source {
-        MetricSource::Resource(name) => format!("{name} resource{of_request}"),
-        MetricSource::ContainerResource { resource, .. } => format!("{resource} container resource{of_request}"),
+        MetricSource::ContainerResource { resource, .. } if !of_request.is_empty() => {
+            format!("{resource} container resource{of_request}")
+        }
+        MetricSource::Resource(resource) | MetricSource::ContainerResource { resource, .. } => {
+            format!("{resource} resource{of_request}")
+        }
         MetricSource::Pods(metric) => format!("pods metric {}", metric.name),
         // The real controller's word for a value that is shared is the same.
         MetricSource::Object { metric, object } => match metric_target {
@@ -448,18 +452,26 @@ const fn failure(source: &MetricSource) -> &'static str {
     }
 }
 
-fn prefix(source: &MetricSource) -> String {
-    match source {
-        MetricSource::Resource(name) => format!("failed to get {name} resource metric value"),
-        MetricSource::ContainerResource { resource, .. } => {
-            format!("failed to get {resource} container metric value")
+/// What stands before the reason that one metric is not known (`computeReplicasForMetric`, and what it calls).
+fn prefix(metric: &MetricSpec) -> String {
+    match (&metric.source, metric.target) {
+        (MetricSource::Resource(name), _) => format!("failed to get {name} resource metric value"),
+        (MetricSource::ContainerResource { container, .. }, _) => {
+            format!("failed to get {container} container metric value")
         }
-        MetricSource::Pods(_) => "failed to get pods metric value".to_owned(),
-        MetricSource::Object { metric, .. } => {
+        (MetricSource::Pods(_), _) => "failed to get pods metric value".to_owned(),
+        (MetricSource::Object { metric, .. }, MetricTarget::AverageValue(_)) => {
             format!("failed to get object metric value: failed to get {} object metric", metric.name)
         }
-        MetricSource::External(metric) => {
-            format!("failed to get {0} external metric value: failed to get {0} external metric", metric.name)
+        (MetricSource::Object { .. }, _) => "failed to get object metric value".to_owned(),
+        (MetricSource::External(metric), target) => {
+            let name = metric.name;
+            let inner = match target {
+                MetricTarget::AverageValue(_) => format!(": failed to get {name} external metric"),
+                MetricTarget::Value(_) => format!(": failed to get external metric {name}"),
+                MetricTarget::Utilization(_) | MetricTarget::Unset => String::new(),
+            };
+            format!("failed to get {name} external metric value{inner}")
         }
     }
 }

@@ -211,3 +211,57 @@ fn what_fails_first_is_told_with_its_kind() {
         assert!(failed.any(|event| event.message.starts_with(&start)), "{start}\n{:?}", told(&simulation, "FailedComputeMetricsReplicas"));
     }
 }
+
+#[test]
+fn who_shares_pods_with_another_does_nothing() {
+    // `validateAndParseSelector`: the first one is not told before the second has asked for its metrics once.
+    let scaler = |name: &str, target: &str| {
+        format!(
+            "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {{name: {name}}}\nspec: {{scaleTargetRef: \
+             {{apiVersion: apps/v1, kind: Deployment, name: {target}}}, maxReplicas: 5}}\n---\n"
+        )
+    };
+    let deployment = |name: &str, labels: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\nspec: {{selector: {{matchLabels: {{{labels}}}}}, \
+             template: {{metadata: {{labels: {{{labels}}}}}, spec: {{containers: [{{name: c, image: web}}]}}}}}}\n---\n"
+        )
+    };
+    let (stable, canary) = (deployment("stable", "app: web"), deployment("canary", "app: web, track: canary"));
+    let of_both = "are controlled by multiple HPAs: [default/a default/b]";
+    for (manifest, says) in [
+        (stable.clone() + &scaler("a", "stable") + &scaler("b", "stable"), &[("a", "app=web"), ("b", "app=web")][..]),
+        (
+            stable.clone() + &canary + &scaler("a", "stable") + &scaler("b", "canary"),
+            &[("a", "app=web"), ("b", "app=web,track=canary")],
+        ),
+        (stable + &deployment("other", "app: other") + &scaler("a", "stable") + &scaler("b", "other"), &[]),
+    ] {
+        let files =
+            BTreeMap::from([("s.ron", r#"(duration: "2m", manifests: [File("all.yaml")])"#), ("all.yaml", &manifest)]);
+        let mut simulation =
+            Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}")).simulate(1);
+        simulation.run();
+        for reason in ["AmbiguousSelector", "FailedComputeMetricsReplicas"] {
+            let warned = simulation.events().filter(|event| event.reason == reason && event.message.ends_with(of_both));
+            let mut warned: Vec<_> =
+                warned.map(|event| (event.involved.name.to_string(), event.message.to_string())).collect();
+            warned.sort();
+            let expected = says
+                .iter()
+                .map(|(name, selector)| ((*name).to_owned(), format!("pods by selector {selector} {of_both}")));
+            assert_eq!(warned, expected.collect::<Vec<_>>(), "{reason}");
+        }
+        let active = simulation.objects().filter_map(|object| match object {
+            Object::HorizontalPodAutoscaler(scaler) => {
+                let mut conditions = scaler.status.conditions.iter();
+                conditions
+                    .find(|condition| condition.kind == "ScalingActive")
+                    .map(|condition| condition.reason.to_string())
+            }
+            _ => None,
+        });
+        let ambiguous = active.filter(|reason| reason == "AmbiguousSelector").count();
+        assert_eq!(ambiguous, says.len());
+    }
+}

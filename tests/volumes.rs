@@ -243,7 +243,7 @@ fn classes_say_when_a_volume_is_made_and_what_becomes_of_it() {
 
 #[test]
 fn who_is_deleted_while_volumes_are_awaited_makes_room_at_once() {
-    // `handleAssumedPodDeletion`: the node has room for one pod; the binding goes on until the server knows no such pod.
+    // `handleAssumedPodDeletion`: the node has room for one pod; the binding goes on until it finds no such pod.
     let mut simulation = simulation(
         r#"(duration: "5m", nodes: [Pool(count: 1, capacity: {"pods": "1"})],
             manifests: [File("objects.yaml"), File("pod.yaml")],

@@ -252,8 +252,8 @@ impl Scheduler {
         }
     }
 
-    /// A pod is deleted that has a node and is not bound to it (`handleAssumedPodDeletion`): one that waits at Permit is
-    /// rejected; of any other the room on the node is free at once, while its binding goes on until it fails.
+    /// A pod is deleted that has a node and is not bound to it (`handleAssumedPodDeletion`): one that waits at Permit
+    /// is rejected; of any other the room on the node is free at once, while its binding goes on until it fails.
     pub(super) fn assumed_pod_deleted(&mut self, now: SimTime, index: u32, out: &mut Outbox<Message>) {
         let Some(binding) = self.bindings.get(&index) else { return };
         if binding.waits_at_permit() {

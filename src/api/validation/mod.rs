@@ -658,7 +658,7 @@ mod tests {
             vec![(
                 "spec/maxReplicas",
                 json!(0),
-                "[spec.maxReplicas: Invalid value: 0: must be greater than or equal to 1, \
+                "[spec.maxReplicas: Invalid value: 0: must be greater than 0, \
                 spec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`]",
             )],
         );
@@ -690,6 +690,12 @@ mod tests {
             &scaler,
             "HorizontalPodAutoscaler.autoscaling \"o\"",
             vec![
+                (
+                    "spec/minReplicas",
+                    json!(0),
+                    "[spec.minReplicas: Invalid value: 0: must be greater than or equal to 1, spec.metrics: Forbidden: must \
+                     specify at least one Object or External metric to support scaling to zero replicas]",
+                ),
                 (
                     metrics,
                     resource(json!({"type": "Utilization", "averageUtilization": 0})),

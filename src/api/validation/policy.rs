@@ -307,7 +307,7 @@ pub(in crate::api) fn horizontal_pod_autoscaler(spec: &autoscaling::HorizontalPo
         errors.invalid(&at.child("minReplicas"), least, "must be greater than or equal to 1");
     }
     if spec.max_replicas < 1 {
-        errors.invalid(&at.child("maxReplicas"), spec.max_replicas, "must be greater than or equal to 1");
+        errors.invalid(&at.child("maxReplicas"), spec.max_replicas, "must be greater than 0");
     }
     if spec.max_replicas < least {
         let detail = "must be greater than or equal to `minReplicas`";
@@ -317,6 +317,12 @@ pub(in crate::api) fn horizontal_pod_autoscaler(spec: &autoscaling::HorizontalPo
     let list = at.child("metrics");
     for (place, metric) in spec.metrics.iter().flatten().enumerate() {
         metric_spec(metric, &list.index(place), errors);
+    }
+    // Pods that there are none of use nothing.
+    let tells_of_none = |metric: &autoscaling::MetricSpec| matches!(metric.type_.as_str(), "Object" | "External");
+    if least == 0 && !spec.metrics.iter().flatten().any(tells_of_none) {
+        let detail = "must specify at least one Object or External metric to support scaling to zero replicas";
+        errors.forbidden(&list, detail);
     }
     if let Some(behavior) = &spec.behavior {
         let at = at.child("behavior");

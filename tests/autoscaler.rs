@@ -179,6 +179,50 @@ fn little_used_machines_go_if_their_pods_may_move() {
 }
 
 #[test]
+fn machines_that_are_not_needed_are_marked_for_as_long_as_that() {
+    // Twelve machines of which one is needed, then all, then one again: at most ten are marked or unmarked in one look.
+    let scenario = r#"(duration: "11m", manifests: [File("all.yaml")], nodes: [
+        Pool(count: 12, name: "pool-{}", capacity: {"cpu": "4"}, autoscale: (min: 1, max: 12, unneeded: "5m"))],
+        actions: [(at: "2m", do: Scale(object: "deployment/web", replicas: 24)),
+                  (at: "4m", do: Scale(object: "deployment/web", replicas: 1))])"#;
+    let mut simulation = simulation(scenario, &deployment("web", 1, "1500m"));
+    let marked = |simulation: &Simulation| {
+        let nodes = &simulation.cluster().server().store().nodes;
+        let is_marked = |key: &str| key == "DeletionCandidateOfClusterAutoscaler";
+        nodes.iter().filter(|node| node.taints.iter().any(|taint| is_marked(&taint.key))).count()
+    };
+    for (seconds, nodes) in [(5, 0), (15, 10), (25, 11), (115, 11), (135, 1), (145, 0), (235, 0), (295, 11)] {
+        simulation.run_until(SimTime::from_secs(seconds));
+        assert_eq!(marked(&simulation), nodes, "after {seconds} s");
+    }
+    simulation.run();
+    assert_eq!((marked(&simulation), simulation.cluster().server().store().nodes.len()), (0, 1));
+    let empty = told(&simulation, "ScaleDownEmpty").expect("machines without pods have gone");
+    assert!(empty.starts_with("Scale-down: removing empty node \"pool-"), "{empty}");
+}
+
+#[test]
+fn pods_are_told_that_they_have_to_move_and_groups_that_they_grow() {
+    let scenario = r#"(duration: "20m", manifests: [File("all.yaml")], nodes: [
+        Pool(count: 1, name: "stays-{}", capacity: {"cpu": "4"}),
+        Pool(count: 0, name: "pool-{}", capacity: {"cpu": "4"}, labels: {"pool": "yes"},
+             autoscale: (max: 2, provision: "30s", unneeded: "1m"))],
+        actions: [(at: "3m", do: Delete(object: "deployment/big"))])"#;
+    let mut simulation = simulation(scenario, &(deployment("big", 1, "3500m") + "---\n" + &deployment("web", 1, "1")));
+    simulation.run();
+    let all = |reason: &str, kind: &str| -> Vec<String> {
+        let events = simulation.events().filter(|event| event.reason == reason && event.involved.kind == kind);
+        events.map(|event| event.message.to_string()).collect()
+    };
+    let sizes = "to 1 instead of 0 (max: 2)";
+    let grown =
+        [format!("Scale-up: setting group pool size {sizes}"), format!("Scale-up: group pool size set {sizes}")];
+    assert_eq!(all("ScaledUpGroup", "ConfigMap"), grown);
+    assert_eq!(all("ScaleDown", "Pod"), ["deleting pod for node scale down"]);
+    assert_eq!(all("ScaleDown", "Node"), ["marked the node as toBeDeleted/unschedulable"]);
+}
+
+#[test]
 fn a_machine_that_was_just_added_stays() {
     // `--scale-down-delay-after-add`: 10 minutes, though it is unneeded for 5 of them.
     let scenario = r#"(duration: "16m", manifests: [File("all.yaml")], nodes: [

@@ -986,6 +986,30 @@ fn whoever_waits_for_volumes_is_evicted_at_once() {
 }
 
 #[test]
+fn a_quota_gives_back_what_a_lost_node_holds() {
+    // Evicted after 5 min 50 s, the pod counts for two graces of 30 s, and until all is counted anew.
+    let text = r#"Scenario(
+        duration: "40m",
+        nodes: [Pool(count: 2)],
+        manifests: [File("web.yaml")],
+        faults: [(fault: PowerLoss, on: (nodes: "node-2"), at: "1m")],
+        expect: [
+            "always resourcequota(q).status.used.pods == 2 from 1m until 7m30s",
+            "eventually event(replicaset(web-*), FailedCreate, '*exceeded quota*') from 6m until 8m",
+            "eventually resourcequota(q).status.used.pods == 1 from 7m30s until 13m",
+            "count(pods(app=web)) == 3",
+            "resourcequota(q).status.used.pods == 2",
+        ],
+    )"#;
+    let objects = "
+{apiVersion: v1, kind: ResourceQuota, metadata: {name: q}, spec: {hard: {pods: '2'}}}
+---
+{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {replicas: 2, selector: {matchLabels: {app: web}},
+  template: {metadata: {labels: {app: web}}, spec: {containers: [{name: c, image: app}]}}}}";
+    all_is_as_expected(text, objects);
+}
+
+#[test]
 fn what_images_give_back_is_not_enough_below_the_minimum_reclaim() {
     // The spare image brings the disk above its limit, not above what is to be reclaimed at least.
     let text = r#"Scenario(

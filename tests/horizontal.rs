@@ -173,3 +173,95 @@ fn an_average_is_measured_against_what_the_target_should_have() {
     assert_eq!((replicas(&simulation), simulation.pods().count()), (4, 2));
     assert_eq!(told(&simulation, "SuccessfulRescale"), None);
 }
+
+#[test]
+fn what_fails_first_is_told_with_its_kind() {
+    // The texts of `computeReplicasForMetric` and of what it calls; what nobody tells comes last in each.
+    let unset = "no custom metrics API (custom.metrics.k8s.io) registered";
+    let object = |target: &str| {
+        format!(
+            "{{type: Object, object: {{metric: {{name: r}}, describedObject: {{apiVersion: v1, kind: Service, \
+             name: s}}, target: {target}}}}}"
+        )
+    };
+    let (value, share) = ("{type: Value, value: '1'}", "{type: AverageValue, averageValue: '1'}");
+    let of_service = format!(
+        "unable to get metric r: Service on default s/unable to fetch metrics from custom metrics API: {unset}"
+    );
+    let of_world = "unable to get external metric default/q/nil: unable to fetch metrics from external metrics API: the server \
+                    could not find the requested resource (get q.external.metrics.k8s.io)";
+    let container = "{type: ContainerResource, containerResource: {name: cpu, container: zz, target: {type: AverageValue, \
+                     averageValue: '1'}}}";
+    for (metric, first) in [
+        (object(value), format!("failed to get object metric value: {of_service}")),
+        (object(share), format!("failed to get object metric value: failed to get r object metric: {of_service}")),
+        (external("q", value), format!("failed to get q external metric value: failed to get external metric q: {of_world}")),
+        (external("q", share), format!("failed to get q external metric value: failed to get q external metric: {of_world}")),
+        (
+            container.to_owned(),
+            "failed to get zz container metric value: failed to get cpu usage: unable to get metrics for resource cpu: \
+             failed to get container metrics: container zz not present in metrics for pod default/web-"
+                .to_owned(),
+        ),
+    ] {
+        let mut simulation = simulation(&metric, "", "");
+        simulation.run_until(SimTime::from_secs(90));
+        let mut failed = simulation.events().filter(|event| event.reason == "FailedComputeMetricsReplicas");
+        let start = format!("invalid metrics (1 invalid out of 1), first error is: {first}");
+        assert!(failed.any(|event| event.message.starts_with(&start)), "{start}\n{:?}", told(&simulation, "FailedComputeMetricsReplicas"));
+    }
+}
+
+#[test]
+fn who_shares_pods_with_another_does_nothing() {
+    // `validateAndParseSelector`: the first one is not told before the second has asked for its metrics once.
+    let scaler = |name: &str, target: &str| {
+        format!(
+            "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {{name: {name}}}\nspec: {{scaleTargetRef: \
+             {{apiVersion: apps/v1, kind: Deployment, name: {target}}}, maxReplicas: 5}}\n---\n"
+        )
+    };
+    let deployment = |name: &str, labels: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\nspec: {{selector: {{matchLabels: {{{labels}}}}}, \
+             template: {{metadata: {{labels: {{{labels}}}}}, spec: {{containers: [{{name: c, image: web}}]}}}}}}\n---\n"
+        )
+    };
+    let (stable, canary) = (deployment("stable", "app: web"), deployment("canary", "app: web, track: canary"));
+    let of_both = "are controlled by multiple HPAs: [default/a default/b]";
+    for (manifest, says) in [
+        (stable.clone() + &scaler("a", "stable") + &scaler("b", "stable"), &[("a", "app=web"), ("b", "app=web")][..]),
+        (
+            stable.clone() + &canary + &scaler("a", "stable") + &scaler("b", "canary"),
+            &[("a", "app=web"), ("b", "app=web,track=canary")],
+        ),
+        (stable + &deployment("other", "app: other") + &scaler("a", "stable") + &scaler("b", "other"), &[]),
+    ] {
+        let files =
+            BTreeMap::from([("s.ron", r#"(duration: "2m", manifests: [File("all.yaml")])"#), ("all.yaml", &manifest)]);
+        let mut simulation =
+            Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}")).simulate(1);
+        simulation.run();
+        for reason in ["AmbiguousSelector", "FailedComputeMetricsReplicas"] {
+            let warned = simulation.events().filter(|event| event.reason == reason && event.message.ends_with(of_both));
+            let mut warned: Vec<_> =
+                warned.map(|event| (event.involved.name.to_string(), event.message.to_string())).collect();
+            warned.sort();
+            let expected = says
+                .iter()
+                .map(|(name, selector)| ((*name).to_owned(), format!("pods by selector {selector} {of_both}")));
+            assert_eq!(warned, expected.collect::<Vec<_>>(), "{reason}");
+        }
+        let active = simulation.objects().filter_map(|object| match object {
+            Object::HorizontalPodAutoscaler(scaler) => {
+                let mut conditions = scaler.status.conditions.iter();
+                conditions
+                    .find(|condition| condition.kind == "ScalingActive")
+                    .map(|condition| condition.reason.to_string())
+            }
+            _ => None,
+        });
+        let ambiguous = active.filter(|reason| reason == "AmbiguousSelector").count();
+        assert_eq!(ambiguous, says.len());
+    }
+}

@@ -240,3 +240,30 @@ fn classes_say_when_a_volume_is_made_and_what_becomes_of_it() {
         assert_eq!(phase, left, "{mode} {policy}");
     }
 }
+
+#[test]
+fn who_is_deleted_while_volumes_are_awaited_makes_room_at_once() {
+    // `handleAssumedPodDeletion`: the node has room for one pod; the binding goes on until it finds no such pod.
+    let mut simulation = simulation(
+        r#"(duration: "5m", nodes: [Pool(count: 1, capacity: {"pods": "1"})],
+            manifests: [File("objects.yaml"), File("pod.yaml")],
+            faults: [(fault: ProvisionDelay(by: "1m"), lasts: "4m")],
+            actions: [(at: "10s", do: Apply(Inline("{apiVersion: v1, kind: Pod, metadata: {name: next},
+                          spec: {containers: [{name: app, image: nginx}]}}"))),
+                      (at: "20s", do: Delete(object: "pod/web"))])"#,
+    );
+    let is_placed = |simulation: &Simulation| match find(simulation, Kind::Pod, "next") {
+        Some(Object::Pod(pod)) => !pod.node_name.is_empty(),
+        _ => false,
+    };
+    simulation.run_until(SimTime::from_secs(19));
+    assert!(!is_placed(&simulation));
+    simulation.run_until(SimTime::from_secs(22));
+    assert!(is_placed(&simulation));
+    assert_eq!(find(&simulation, Kind::Pod, "web"), None);
+    assert!(!reasons(&simulation, "web").contains(&Name::new("FailedScheduling")));
+    simulation.run();
+    let failed = simulation.events().filter(|event| event.involved.name == "web" && event.reason == "FailedScheduling");
+    let told: Vec<String> = failed.map(|event| event.message.to_string()).collect();
+    assert_eq!(told, ["running Bind plugin \"DefaultBinder\": pods \"web\" not found"]);
+}

@@ -124,6 +124,25 @@ impl Requirement {
     }
 }
 
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = self.key;
+        let mut values: Vec<&str> = self.values.iter().map(|value| value.as_str()).collect();
+        values.sort_unstable();
+        let values = values.join(",");
+        match self.operator {
+            // What is written as a label becomes such a requirement, too.
+            Operator::In if self.values.len() == 1 => write!(f, "{key}={values}"),
+            Operator::In => write!(f, "{key} in ({values})"),
+            Operator::NotIn => write!(f, "{key} notin ({values})"),
+            Operator::Exists => write!(f, "{key}"),
+            Operator::DoesNotExist => write!(f, "!{key}"),
+            Operator::Gt => write!(f, "{key}>{values}"),
+            Operator::Lt => write!(f, "{key}<{values}"),
+        }
+    }
+}
+
 /// A label selector: all requirements must hold. One without requirements matches everything.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize)]
 pub struct Selector(pub List<Requirement>);
@@ -153,6 +172,18 @@ impl Selector {
             .iter()
             .filter_map(|&key| labels.get(key).map(|value| Requirement { key, operator, values: vec![value].into() }));
         Self(self.0.iter().cloned().chain(further).collect())
+    }
+}
+
+/// As `labels.Selector` prints itself: requirements by their keys.
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut requirements: Vec<&Requirement> = self.0.iter().collect();
+        requirements.sort_by_key(|requirement| requirement.key);
+        for (place, requirement) in requirements.into_iter().enumerate() {
+            write!(f, "{}{requirement}", if place > 0 { "," } else { "" })?;
+        }
+        Ok(())
     }
 }
 

@@ -57,7 +57,7 @@ pub use quantity::{ParseQuantityError, Quantity, QuantityFormat};
 pub use render::{render, render_both, render_status};
 pub use request::*;
 pub use resources::*;
-pub use server::{Eviction, FOREGROUND_DELETION, ORPHAN_DEPENDENTS, Server, pod_usage};
+pub use server::{Eviction, FOREGROUND_DELETION, ORPHAN_DEPENDENTS, Server, overrun_at, pod_usage};
 pub use service::*;
 pub use storage::*;
 pub use store::*;

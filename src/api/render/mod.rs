@@ -10,7 +10,7 @@ mod pod;
 mod spec;
 mod workload;
 
-use super::{Object, Pod};
+use super::{Name, Object, Pod, PodSpec, Uid};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -82,6 +82,12 @@ pub fn render_both(before: &Object, after: &Object) -> (Value, Value) {
         return (rest(before, first), rest(after, second));
     }
     (render(before), render(after))
+}
+
+/// The `spec` of a pod that has neither a name nor a node yet.
+pub(in crate::api) fn render_spec(record: &PodSpec) -> Value {
+    let typed = spec::pod(record, Name::default(), Uid::default(), Name::default());
+    serde_json::to_value(&typed).expect("API types are JSON")
 }
 
 /// The `status` alone of what [`render`] prints; none where it takes the whole object to say it.

@@ -166,6 +166,10 @@ impl Server {
                 }
                 let claim = Object::PersistentVolumeClaim(Arc::new(claim));
                 validate(&claim)?;
+                if let Object::PersistentVolumeClaim(claim) = &claim {
+                    let forbidden = |why| ApiError::forbidden(Kind::PersistentVolumeClaim, &claim.meta.name, why);
+                    self.check_claim_limits(claim).map_err(forbidden)?;
+                }
                 claim
             }
             Object::PersistentVolume(volume) => {
@@ -186,7 +190,12 @@ impl Server {
     /// Admission of a pod in the order of the plug-ins, and its strategy.
     fn prepare_pod(&mut self, now: SimTime, mut pod: Pod) -> Result<Pod, Box<ApiError>> {
         let mirror = pod.meta.annotations.get(*super::admission::MIRROR_ANNOTATION).is_some();
-        pod.spec = self.admit_spec(&pod)?;
+        let limit_ranger;
+        (pod.spec, limit_ranger) = self.admit_spec(&pod)?;
+        if !limit_ranger.is_empty() {
+            let note = *super::admission::LIMIT_RANGER_ANNOTATION;
+            pod.meta.annotations = pod.meta.annotations.with(note, limit_ranger);
+        }
         let mut status = PodStatus { qos_class: crate::api::requests::qos_class(&pod.spec), ..PodStatus::default() };
         if mirror {
             status.phase = pod.status.phase;

@@ -17,7 +17,7 @@ mod lease;
 mod service;
 mod update;
 
-pub use admission::pod_usage;
+pub use admission::{overrun_at, pod_usage};
 pub use delete::{FOREGROUND_DELETION, ORPHAN_DEPENDENTS};
 pub use evict::Eviction;
 
@@ -60,6 +60,8 @@ struct AdmittedSpec {
     namespace: Name,
     policy_version: u64,
     admitted: Arc<PodSpec>,
+    /// LimitRanger's annotation, if it has one.
+    limit_ranger: Name,
 }
 
 impl Server {

@@ -120,7 +120,17 @@ impl Server {
         if !errors.is_empty() {
             return Err(ApiError::invalid(stored.kind(), &name, &errors));
         }
+        let forbidden = |why| ApiError::forbidden(stored.kind(), &name, why);
+        // Plug-in LimitRanger leaves alone what is on its way out.
+        if let (Part::Main, Object::PersistentVolumeClaim(claim)) = (part, new)
+            && !stored.meta().is_terminating()
+        {
+            self.check_claim_limits(claim).map_err(forbidden)?;
+        }
         let (Part::Resize, Object::Pod(pod)) = (part, new) else { return Ok(()) };
+        if !stored.meta().is_terminating() {
+            self.check_limit_ranges(pod.meta.namespace, &pod.spec).map_err(forbidden)?;
+        }
         let Some(node) = self.store.nodes.find(Name::default(), pod.node_name) else { return Ok(()) };
         let wanted = requests::requests(&pod.spec);
         let allocatable = &node.status.allocatable;

@@ -522,7 +522,7 @@ pub(super) fn quantity(name: &str, text: &QuantityText, at: &At<'_>, errors: &mu
 }
 
 /// `validateContainerResourceName`.
-fn container_resource_name(name: &str, at: &At<'_>, errors: &mut Errors) {
+pub(super) fn container_resource_name(name: &str, at: &At<'_>, errors: &mut Errors) {
     if matches!(name, "cpu" | "memory" | "ephemeral-storage") {
         return;
     }

@@ -777,9 +777,138 @@ mod tests {
             vec![(
                 "spec/maxReplicas",
                 json!(0),
-                "[spec.maxReplicas: Invalid value: 0: must be greater than or equal to 1, \
+                "[spec.maxReplicas: Invalid value: 0: must be greater than 0, \
                 spec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`]",
             )],
+        );
+    }
+
+    #[test]
+    fn what_autoscalers_ask_for_is_checked() {
+        let scaler = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "o"},
+            "spec": {"maxReplicas": 2, "scaleTargetRef": {"kind": "Deployment", "name": "d"}, "behavior": {}}});
+        let resource = |target: Value| json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]);
+        let external =
+            |target: Value| json!([{"type": "External", "external": {"metric": {"name": "q"}, "target": target}}]);
+        let pods = |target: Value| json!({"metric": {"name": "x"}, "target": target});
+        let (metrics, down) = ("spec/metrics", "spec/behavior/scaleDown");
+        let policy = |kind: &str, value: i32, period: i32| json!({"policies": [{"type": kind, "value": value, "periodSeconds": period}]});
+        let at_policy = "spec.behavior.scaleDown.policies[0]";
+        let most = |field: &str, value: i32, most: i32| {
+            format!("spec.behavior.scaleDown.{field}: Invalid value: {value}: must be less than or equal to {most}")
+        };
+        let (long_window, long_period) =
+            (most("stabilizationWindowSeconds", 3_601, 3_600), most("policies[0].periodSeconds", 1_801, 1_800));
+        let unknown_policy =
+            format!("{at_policy}.type: Unsupported value: \"Some\": supported values: \"Percent\", \"Pods\"");
+        let nothing = format!(
+            "[{at_policy}.value: Invalid value: 0: must be greater than zero, {at_policy}.periodSeconds: Invalid value: 0: \
+             must be greater than zero]"
+        );
+        check(
+            &scaler,
+            "HorizontalPodAutoscaler.autoscaling \"o\"",
+            vec![
+                (
+                    "spec/minReplicas",
+                    json!(0),
+                    "[spec.minReplicas: Invalid value: 0: must be greater than or equal to 1, spec.metrics: Forbidden: must \
+                     specify at least one Object or External metric to support scaling to zero replicas]",
+                ),
+                (
+                    metrics,
+                    resource(json!({"type": "Utilization", "averageUtilization": 0})),
+                    "spec.metrics[0].resource.target.averageUtilization: Invalid value: 0: must be greater than 0",
+                ),
+                (
+                    metrics,
+                    resource(json!({"type": "Utilization", "averageUtilization": 50, "averageValue": "10m"})),
+                    "spec.metrics[0].resource.target.averageValue: Forbidden: may not set both a target raw value and a \
+                     target utilization",
+                ),
+                (
+                    metrics,
+                    resource(json!({"type": "Mean", "value": "0"})),
+                    "[spec.metrics[0].resource.target.type: Invalid value: \"Mean\": must be either Utilization, Value, or \
+                     AverageValue, spec.metrics[0].resource.target.value: Invalid value: \"0\": must be positive, \
+                     spec.metrics[0].resource.target.averageUtilization: Required value: must set either a target raw \
+                     value or a target utilization]",
+                ),
+                (
+                    metrics,
+                    json!([{"type": "Pods", "pods": pods(json!({"type": "Value", "value": "10"}))}]),
+                    "spec.metrics[0].pods.target.averageValue: Required value: must specify a positive target averageValue",
+                ),
+                (
+                    metrics,
+                    external(json!({"type": "Value"})),
+                    "spec.metrics[0].external.target.averageValue: Required value: must set either a target value for \
+                     metric or a per-pod target",
+                ),
+                (
+                    metrics,
+                    json!([{"type": "Object", "pods": pods(json!({"type": "AverageValue", "averageValue": "1"}))}]),
+                    "spec.metrics[0].object: Required value: must populate information for the given metric source",
+                ),
+                (
+                    metrics,
+                    json!([{"type": "Pods", "pods": pods(json!({"type": "AverageValue", "averageValue": "1"})),
+                        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 1}}}]),
+                    "spec.metrics[0].resource: Forbidden: must populate the given metric source only",
+                ),
+                (down, json!({"stabilizationWindowSeconds": 3_600}), ""),
+                (down, json!({"stabilizationWindowSeconds": 3_601}), &long_window),
+                (
+                    down,
+                    json!({"selectPolicy": "Foo"}),
+                    "spec.behavior.scaleDown.selectPolicy: Unsupported value: \"Foo\": supported values: \"Disabled\", \
+                     \"Max\", \"Min\"",
+                ),
+                (down, policy("Some", 1, 1), &unknown_policy),
+                (down, policy("Pods", 0, 0), &nothing),
+                (down, policy("Pods", 1, 1_801), &long_period),
+            ],
+        );
+    }
+
+    #[test]
+    fn quotas_have_scopes_that_fit() {
+        let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "o"},
+            "spec": {"hard": {"pods": "1"}}});
+        let of =
+            |scope: &str, operator: &str| json!({"matchExpressions": [{"scopeName": scope, "operator": operator}]});
+        let spec = |resource: &str, scopes: Value| json!({"hard": {resource: "1"}, "scopes": scopes});
+        check(
+            &quota,
+            "ResourceQuota \"o\"",
+            vec![
+                ("spec/scopes", json!(["BestEffort"]), ""),
+                ("spec/scopes", json!(["Some"]), "spec.scopes: Invalid value: [\"Some\"]: unsupported scope"),
+                (
+                    "spec/scopes",
+                    json!(["Terminating", "NotTerminating"]),
+                    "spec.scopes: Invalid value: [\"Terminating\",\"NotTerminating\"]: conflicting scopes",
+                ),
+                (
+                    "spec",
+                    spec("cpu", json!(["BestEffort"])),
+                    "spec.scopes: Invalid value: [\"BestEffort\"]: unsupported scope applied to resource",
+                ),
+                ("spec", spec("cpu", json!(["NotBestEffort"])), ""),
+                ("spec", spec("count/jobs.batch", json!(["NotBestEffort"])), ""),
+                (
+                    "spec",
+                    spec("requests.storage", json!(["PriorityClass"])),
+                    "spec.scopes: Invalid value: [\"PriorityClass\"]: unsupported scope applied to resource",
+                ),
+                ("spec/scopeSelector", of("PriorityClass", "Exists"), ""),
+                (
+                    "spec/scopeSelector",
+                    of("PriorityClass", "In"),
+                    "spec.scopeSelector.matchExpressions.values: Required value: must be at least one value when \
+                     `operator` is 'In' or 'NotIn' for scope selector",
+                ),
+            ],
         );
     }
 

@@ -1,11 +1,12 @@
 //! Namespaces, nodes, limits, quotas, priorities, configuration and autoscalers.
 
-use super::container::quantity;
-use super::names;
+use super::container::{container_resource_name, quantity};
+use super::names::{self, NameRule};
 use super::scheduling::taints;
 use super::{At, Errors, Json};
 use crate::api::Quantity;
 use k8s_openapi::api::{autoscaling::v2 as autoscaling, core::v1, scheduling::v1 as scheduling};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
 use std::collections::BTreeMap;
 
 /// `ValidateNamespace`, without metadata.
@@ -153,6 +154,10 @@ fn docker_config(key: &str, bytes: Option<&[u8]>, errors: &mut Errors) {
     errors.invalid(&at, "<secret contents redacted>", why);
 }
 
+fn read(text: &QuantityText) -> Quantity {
+    text.0.parse().unwrap_or_default()
+}
+
 /// `ValidateLimitRange`, without metadata.
 pub(in crate::api) fn limit_range(spec: &v1::LimitRangeSpec, errors: &mut Errors) {
     let at = At::root("spec");
@@ -172,9 +177,6 @@ pub(in crate::api) fn limit_range(spec: &v1::LimitRangeSpec, errors: &mut Errors
         let none = BTreeMap::new();
         let lists = [&item.min, &item.max, &item.default, &item.default_request];
         let [min, max, default, request] = lists.map(|list| list.as_ref().unwrap_or(&none));
-        let read = |text: &k8s_openapi::apimachinery::pkg::api::resource::Quantity| {
-            text.0.parse::<Quantity>().unwrap_or_default()
-        };
         let pairs = [
             ("min", min, "max", max),
             ("defaultRequest", request, "max", max),
@@ -231,12 +233,107 @@ pub(in crate::api) fn resource_quota(spec: &v1::ResourceQuotaSpec, errors: &mut 
         }
         quantity(name, amount, &at, errors);
     }
-    let scopes =
-        ["BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating"];
-    for scope in spec.scopes.iter().flatten() {
-        if !scopes.contains(&scope.as_str()) && scope != "VolumeAttributesClass" {
-            errors.invalid(&at.child("scopes"), Json::of(&spec.scopes), "unsupported scope");
+    quota_scopes(spec, errors);
+}
+
+/// `validateResourceQuotaScopes`, `validateScopedResourceSelectorRequirement`.
+fn quota_scopes(spec: &v1::ResourceQuotaSpec, errors: &mut Errors) {
+    let at = At::root("spec");
+    let limited = || spec.hard.iter().flatten().map(|(name, _)| name.as_str());
+    let clashes = |scopes: &[&str]| {
+        let pairs = [["BestEffort", "NotBestEffort"], ["NotTerminating", "Terminating"]];
+        pairs.into_iter().filter(|pair| pair.iter().all(|scope| scopes.contains(scope))).count()
+    };
+    let scopes: Vec<&str> = spec.scopes.iter().flatten().map(String::as_str).collect();
+    let field = at.child("scopes");
+    for scope in &scopes {
+        if !SCOPES.contains(scope) {
+            errors.invalid(&field, Json::of(&spec.scopes), "unsupported scope");
         }
+        for _ in limited().filter(|resource| !is_scoped(scope, resource)) {
+            errors.invalid(&field, Json::of(&spec.scopes), "unsupported scope applied to resource");
+        }
+    }
+    for _ in 0..clashes(&scopes) {
+        errors.invalid(&field, Json::of(&spec.scopes), "conflicting scopes");
+    }
+    let Some(selector) = &spec.scope_selector else { return };
+    let field = at.child("scopeSelector");
+    let field = field.child("matchExpressions");
+    let list = || selector.match_expressions.iter().flatten();
+    for requirement in list() {
+        let (scope, operator) = (requirement.scope_name.as_str(), requirement.operator.as_str());
+        if !SCOPES.contains(&scope) {
+            errors.invalid(&field.child("scopeName"), scope, "unsupported scope");
+        }
+        for _ in limited().filter(|resource| !is_scoped(scope, resource)) {
+            errors.invalid(&field, Json::of(selector), "unsupported scope applied to resource");
+        }
+        if !matches!(scope, "PriorityClass" | "VolumeAttributesClass")
+            && SCOPES.contains(&scope)
+            && operator != "Exists"
+        {
+            let detail = "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, \
+                          ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, \
+                          ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";
+            errors.invalid(&field.child("operator"), operator, detail);
+        }
+        let values = requirement.values.as_deref().unwrap_or_default();
+        match operator {
+            "In" | "NotIn" if values.is_empty() => {
+                let detail = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector";
+                errors.required(&field.child("values"), detail);
+            }
+            "Exists" | "DoesNotExist" if !values.is_empty() => {
+                let detail = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector";
+                errors.invalid(&field.child("values"), Json::of(&values), detail);
+            }
+            "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
+            other => errors.invalid(&field.child("operator"), other, "not a valid selector operator"),
+        }
+    }
+    let scopes: Vec<&str> = list().map(|requirement| requirement.scope_name.as_str()).collect();
+    for _ in 0..clashes(&scopes) {
+        errors.invalid(&field, Json::of(&spec.scopes), "conflicting scopes");
+    }
+}
+
+const SCOPES: [&str; 7] = [
+    "BestEffort",
+    "CrossNamespacePodAffinity",
+    "NotBestEffort",
+    "NotTerminating",
+    "PriorityClass",
+    "Terminating",
+    "VolumeAttributesClass",
+];
+
+/// Whether a quota of a scope may limit a resource (`IsResourceQuotaScopeValidForResource`); of those that are not
+/// standard, none is asked.
+fn is_scoped(scope: &str, resource: &str) -> bool {
+    let of_pods =
+        ["cpu", "limits.cpu", "limits.memory", "memory", "pods", "requests.cpu", "requests.memory"].contains(&resource);
+    let of_claims = ["persistentvolumeclaims", "requests.storage"].contains(&resource);
+    let others = [
+        "configmaps",
+        "ephemeral-storage",
+        "limits.ephemeral-storage",
+        "replicationcontrollers",
+        "requests.ephemeral-storage",
+        "resourcequotas",
+        "secrets",
+        "services",
+        "services.loadbalancers",
+        "services.nodeports",
+    ];
+    let is_huge = resource.starts_with("hugepages-") || resource.starts_with("requests.hugepages-");
+    if !of_pods && !of_claims && !is_huge && !others.contains(&resource) {
+        return true;
+    }
+    match scope {
+        "BestEffort" => resource == "pods",
+        "VolumeAttributesClass" => of_claims,
+        _ => of_pods || !SCOPES.contains(&scope),
     }
 }
 
@@ -248,34 +345,203 @@ pub(in crate::api) fn horizontal_pod_autoscaler(spec: &autoscaling::HorizontalPo
         errors.invalid(&at.child("minReplicas"), least, "must be greater than or equal to 1");
     }
     if spec.max_replicas < 1 {
-        errors.invalid(&at.child("maxReplicas"), spec.max_replicas, "must be greater than or equal to 1");
+        errors.invalid(&at.child("maxReplicas"), spec.max_replicas, "must be greater than 0");
     }
     if spec.max_replicas < least {
         let detail = "must be greater than or equal to `minReplicas`";
         errors.invalid(&at.child("maxReplicas"), spec.max_replicas, detail);
     }
-    let target = at.child("scaleTargetRef");
-    for (field, text) in [("kind", &spec.scale_target_ref.kind), ("name", &spec.scale_target_ref.name)] {
-        if text.is_empty() {
-            errors.required(&target.child(field), "");
+    reference(&spec.scale_target_ref, &at.child("scaleTargetRef"), errors);
+    let list = at.child("metrics");
+    for (place, metric) in spec.metrics.iter().flatten().enumerate() {
+        metric_spec(metric, &list.index(place), errors);
+    }
+    // Pods that there are none of use nothing.
+    let tells_of_none = |metric: &autoscaling::MetricSpec| matches!(metric.type_.as_str(), "Object" | "External");
+    if least == 0 && !spec.metrics.iter().flatten().any(tells_of_none) {
+        let detail = "must specify at least one Object or External metric to support scaling to zero replicas";
+        errors.forbidden(&list, detail);
+    }
+    if let Some(behavior) = &spec.behavior {
+        let at = at.child("behavior");
+        for (field, rules) in [("scaleUp", &behavior.scale_up), ("scaleDown", &behavior.scale_down)] {
+            if let Some(rules) = rules {
+                scaling_rules(rules, &at.child(field), errors);
+            }
         }
     }
-    for (place, metric) in spec.metrics.iter().flatten().enumerate() {
-        let list = at.child("metrics");
-        let at = list.index(place);
-        let set = [
-            ("object", metric.object.is_some()),
-            ("external", metric.external.is_some()),
-            ("pods", metric.pods.is_some()),
-            ("resource", metric.resource.is_some()),
-            ("containerResource", metric.container_resource.is_some()),
-        ];
-        let kinds = ["ContainerResource", "External", "Object", "Pods", "Resource"];
-        errors.one_of(&at.child("type"), Some(&metric.type_), &kinds);
-        let wanted = metric.type_[..1.min(metric.type_.len())].to_lowercase() + metric.type_.get(1..).unwrap_or("");
-        if kinds.contains(&metric.type_.as_str()) && !set.contains(&(wanted.as_str(), true)) {
-            let detail = "must populate information for the given metric source";
-            errors.required(&at.child(&wanted), detail);
+}
+
+/// `ValidateCrossVersionObjectReference`.
+fn reference(reference: &autoscaling::CrossVersionObjectReference, at: &At<'_>, errors: &mut Errors) {
+    for (field, text) in [("kind", &reference.kind), ("name", &reference.name)] {
+        segment(text, &at.child(field), "", errors);
+    }
+}
+
+/// A text that is needed, and that must be a segment of a path.
+fn segment(text: &str, at: &At<'_>, wanted: &str, errors: &mut Errors) {
+    if text.is_empty() {
+        errors.required(at, wanted);
+    } else {
+        errors.format(at, text, NameRule::PathSegment.check(text));
+    }
+}
+
+/// `validateMetricSpec`.
+fn metric_spec(metric: &autoscaling::MetricSpec, at: &At<'_>, errors: &mut Errors) {
+    const SOURCES: [(&str, &str); 5] = [
+        ("ContainerResource", "containerResource"),
+        ("External", "external"),
+        ("Object", "object"),
+        ("Pods", "pods"),
+        ("Resource", "resource"),
+    ];
+    let source = SOURCES.iter().find(|(kind, _)| *kind == metric.type_).map(|(_, source)| *source);
+    if metric.type_.is_empty() {
+        errors.required(&at.child("type"), "must specify a metric source type");
+    }
+    if source.is_none() {
+        errors.unsupported(&at.child("type"), &metric.type_, &SOURCES.map(|(kind, _)| kind));
+    }
+    let have = [
+        ("object", metric.object.is_some()),
+        ("external", metric.external.is_some()),
+        ("pods", metric.pods.is_some()),
+        ("resource", metric.resource.is_some()),
+        ("containerResource", metric.container_resource.is_some()),
+    ];
+    let have: Vec<&str> = have.into_iter().filter(|(_, is_set)| *is_set).map(|(source, _)| source).collect();
+    // Only the first one is looked into.
+    if let Some(first) = have.first() {
+        metric_source(metric, &at.child(first), errors);
+    }
+    if let Some(source) = source.filter(|source| !have.contains(source)) {
+        errors.required(&at.child(source), "must populate information for the given metric source");
+    }
+    if have.len() > 1 {
+        for other in have.iter().filter(|other| Some(**other) != source) {
+            errors.forbidden(&at.child(other), "must populate the given metric source only");
         }
+    }
+}
+
+/// `validateObjectSource`, `validateExternalSource`, `validatePodsSource`, `validateResourceSource` and
+/// `validateContainerResourceSource`, of the first one that there is.
+fn metric_source(metric: &autoscaling::MetricSpec, at: &At<'_>, errors: &mut Errors) {
+    let wanted = at.child("target");
+    let is_named = |metric: &autoscaling::MetricIdentifier, errors: &mut Errors| {
+        segment(&metric.name, &at.child("metric").child("name"), "must specify a metric name", errors);
+    };
+    if let Some(source) = &metric.object {
+        reference(&source.described_object, &at.child("describedObject"), errors);
+        is_named(&source.metric, errors);
+        metric_target(&source.target, &wanted, errors);
+        if source.target.value.is_none() && source.target.average_value.is_none() {
+            errors.required(&wanted.child("averageValue"), "must set either a target value or averageValue");
+        }
+    } else if let Some(source) = &metric.external {
+        is_named(&source.metric, errors);
+        metric_target(&source.target, &wanted, errors);
+        match (&source.target.value, &source.target.average_value) {
+            (None, None) => {
+                let detail = "must set either a target value for metric or a per-pod target";
+                errors.required(&wanted.child("averageValue"), detail);
+            }
+            (Some(_), Some(_)) => {
+                let detail = "may not set both a target value for metric and a per-pod target";
+                errors.forbidden(&wanted.child("value"), detail);
+            }
+            _ => {}
+        }
+    } else if let Some(source) = &metric.pods {
+        is_named(&source.metric, errors);
+        metric_target(&source.target, &wanted, errors);
+        if source.target.average_value.is_none() {
+            errors.required(&wanted.child("averageValue"), "must specify a positive target averageValue");
+        }
+    } else if let Some(source) = &metric.resource {
+        if source.name.is_empty() {
+            errors.required(&at.child("name"), "must specify a resource name");
+        }
+        resource_target(&source.target, &wanted, errors);
+    } else if let Some(source) = &metric.container_resource {
+        if source.name.is_empty() {
+            errors.required(&at.child("name"), "must specify a resource name");
+        } else {
+            container_resource_name(&source.name, &at.child("name"), errors);
+        }
+        if source.container.is_empty() {
+            errors.required(&at.child("container"), "must specify a container");
+        } else {
+            errors.format(&at.child("container"), &source.container, names::label(&source.container));
+        }
+        resource_target(&source.target, &wanted, errors);
+    }
+}
+
+fn resource_target(target: &autoscaling::MetricTarget, at: &At<'_>, errors: &mut Errors) {
+    metric_target(target, at, errors);
+    match (&target.average_utilization, &target.average_value) {
+        (None, None) => {
+            let detail = "must set either a target raw value or a target utilization";
+            errors.required(&at.child("averageUtilization"), detail);
+        }
+        (Some(_), Some(_)) => {
+            let detail = "may not set both a target raw value and a target utilization";
+            errors.forbidden(&at.child("averageValue"), detail);
+        }
+        _ => {}
+    }
+}
+
+/// `validateMetricTarget`.
+fn metric_target(target: &autoscaling::MetricTarget, at: &At<'_>, errors: &mut Errors) {
+    if target.type_.is_empty() {
+        errors.required(&at.child("type"), "must specify a metric target type");
+    }
+    if !["Utilization", "Value", "AverageValue"].contains(&target.type_.as_str()) {
+        errors.invalid(&at.child("type"), &target.type_, "must be either Utilization, Value, or AverageValue");
+    }
+    for (field, amount) in [("value", &target.value), ("averageValue", &target.average_value)] {
+        if let Some(amount) = amount.as_ref().filter(|amount| read(amount).sign() != 1) {
+            errors.invalid(&at.child(field), &amount.0, "must be positive");
+        }
+    }
+    if let Some(percent) = target.average_utilization.filter(|percent| *percent < 1) {
+        errors.invalid(&at.child("averageUtilization"), percent, "must be greater than 0");
+    }
+}
+
+/// `validateScalingRules`.
+fn scaling_rules(rules: &autoscaling::HPAScalingRules, at: &At<'_>, errors: &mut Errors) {
+    const LONGEST_WINDOW: i32 = 3_600;
+    const LONGEST_PERIOD: i32 = 1_800;
+    let at_most = |most: i32| format!("must be less than or equal to {most}");
+    let window = at.child("stabilizationWindowSeconds");
+    match rules.stabilization_window_seconds {
+        Some(seconds) if seconds < 0 => errors.invalid(&window, seconds, "must be greater than or equal to zero"),
+        Some(seconds) if seconds > LONGEST_WINDOW => errors.invalid(&window, seconds, at_most(LONGEST_WINDOW)),
+        Some(_) | None => {}
+    }
+    errors.maybe_one_of(&at.child("selectPolicy"), rules.select_policy.as_ref(), &["Disabled", "Max", "Min"]);
+    let list = at.child("policies");
+    if rules.policies.as_ref().is_none_or(Vec::is_empty) {
+        errors.required(&list, "must specify at least one Policy");
+    }
+    for (place, policy) in rules.policies.iter().flatten().enumerate() {
+        let at = list.index(place);
+        errors.maybe_one_of(&at.child("type"), Some(&policy.type_), &["Percent", "Pods"]);
+        for (field, number) in [("value", policy.value), ("periodSeconds", policy.period_seconds)] {
+            if number <= 0 {
+                errors.invalid(&at.child(field), number, "must be greater than zero");
+            }
+        }
+        if policy.period_seconds > LONGEST_PERIOD {
+            errors.invalid(&at.child("periodSeconds"), policy.period_seconds, at_most(LONGEST_PERIOD));
+        }
+    }
+    if let Some(tolerance) = rules.tolerance.as_ref().filter(|tolerance| read(tolerance) < Quantity::ZERO) {
+        errors.invalid(&at.child("tolerance"), &tolerance.0, "must be greater than or equal to 0");
     }
 }

@@ -1,7 +1,8 @@
 //! Resource quotas: what a namespace uses is counted anew when something goes.
 //!
-//! Follows `pkg/controller/resourcequota` of Kubernetes 1.36. What is created is charged by the server at once; the
-//! round of every five minutes, which would find the same, is left out.
+//! Follows `pkg/controller/resourcequota` of Kubernetes 1.36. What is created is charged by the server at once. Every
+//! five minutes all is counted anew: that finds something only where a pod has overrun its deletion (nobody confirms it
+//! from a lost node), so other rounds are left out.
 
 use super::flow::{Desk, Flow, Step};
 use super::host::{Controller, Seen, Settings};
@@ -9,9 +10,15 @@ use super::informers::Informers;
 use super::interest::Interest;
 use super::work_queue::Key;
 use crate::api::{
-    Kind, Object, Part, Pod, Request, ResourceList, ResourceQuota, ResourceQuotaStatus, Store, Timestamp, pod_usage,
+    Kind, Object, Part, Pod, Request, ResourceList, ResourceQuota, ResourceQuotaStatus, Store, Timestamp, overrun_at,
+    pod_usage,
 };
+use crate::engine::{Purpose, SimDuration, SimTime, StreamKey};
 use std::sync::Arc;
+
+const PHASE: Purpose = Purpose::new("quota resync phase");
+/// How often all is counted anew (`--resource-quota-sync-period`).
+const PERIOD: SimDuration = SimDuration::from_mins(5);
 
 /// The controller of ResourceQuotas.
 #[derive(Debug, Clone)]
@@ -44,17 +51,34 @@ impl Controller for ResourceQuotaController {
             return;
         }
         let quotas = &seen.informers.store().resource_quotas;
-        if quotas.is_empty() || !replenishes(seen, desk.stamp()) {
+        if quotas.is_empty() {
             return;
         }
+        let later = if replenishes(seen, desk.stamp()) {
+            None
+        } else if let Some((_, pod)) = seen.of::<Pod>()
+            && let Some(at) = freed_at(pod, desk)
+        {
+            Some(at)
+        } else {
+            return;
+        };
         let namespace = seen.new.meta().namespace;
         for quota in quotas.iter().filter(|quota| quota.meta.namespace == namespace) {
-            desk.queue.add(Key::of(&quota.meta));
+            let key = Key::of(&quota.meta);
+            match later {
+                Some(at) => desk.queue.add_at(at, key),
+                None => desk.queue.add(key),
+            }
         }
     }
 
     fn view(&mut self, key: Key, informers: &Informers, desk: &mut Desk<Key>) -> Option<View> {
         let quota = informers.store().resource_quotas.find(key.namespace, key.name)?;
+        let here = informers.store().pods.iter().filter(|pod| pod.meta.namespace == key.namespace);
+        if let Some(at) = here.filter_map(|pod| freed_at(pod, desk)).min() {
+            desk.queue.add_at(at, key);
+        }
         Some(View { quota: quota.clone(), used: used(quota, informers.store(), desk.stamp()) })
     }
 
@@ -80,6 +104,16 @@ fn replenishes(seen: &Seen<'_>, now: Timestamp) -> bool {
 
 fn counts(pod: &Pod, now: Timestamp) -> bool {
     pod_usage(pod, now).get(*crate::api::PODS).is_some()
+}
+
+/// The first round that no longer counts a pod which is on its way out, but stays.
+fn freed_at(pod: &Pod, desk: &Desk<Key>) -> Option<SimTime> {
+    let overrun = overrun_at(pod).filter(|_| counts(pod, desk.stamp()))?;
+    // The stamp of that round must lie beyond.
+    let due = desk.clock.when(overrun.plus_secs(1).wall()).max(desk.now);
+    let phase = desk.draws.draw(PHASE, StreamKey::new("resourcequota"), 0).below(PERIOD.as_nanos());
+    let since = (due.as_nanos() + PERIOD.as_nanos() - phase) % PERIOD.as_nanos();
+    Some(due + SimDuration::from_nanos(PERIOD.as_nanos() - since))
 }
 
 /// What there is of each limited thing.

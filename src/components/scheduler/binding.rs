@@ -42,6 +42,11 @@ enum Stage {
 }
 
 impl Binding {
+    /// Whether plugins make it wait at Permit.
+    const fn waits_at_permit(&self) -> bool {
+        matches!(&self.stage, Stage::Nominating(waits) | Stage::Waiting(waits) if !waits.is_empty())
+    }
+
     /// Whether the server has not been asked yet.
     pub(super) const fn can_be_cancelled(&self) -> bool {
         !matches!(self.stage, Stage::Binding)
@@ -247,7 +252,19 @@ impl Scheduler {
         }
     }
 
-    /// A pod is deleted while it waits to be bound.
+    /// A pod is deleted that has a node and is not bound to it (`handleAssumedPodDeletion`): one that waits at Permit
+    /// is rejected; of any other the room on the node is free at once, while its binding goes on until it fails.
+    pub(super) fn assumed_pod_deleted(&mut self, now: SimTime, index: u32, out: &mut Outbox<Message>) {
+        let Some(binding) = self.bindings.get(&index) else { return };
+        if binding.waits_at_permit() {
+            return self.cancel_binding(now, index, out);
+        }
+        let assumed = binding.assumed.clone();
+        self.cache.remove_pod(&assumed);
+        self.offer_deleted(now, &assumed, |_| true);
+    }
+
+    /// A pod that waits to be bound has to make room, or is deleted at Permit.
     pub(super) fn cancel_binding(&mut self, now: SimTime, index: u32, out: &mut Outbox<Message>) {
         if !self.bindings.get(&index).is_some_and(Binding::can_be_cancelled) {
             return; // The server decides.

@@ -6,7 +6,7 @@
 use super::neighbours::Neighbours;
 use super::profile::{Profile, Registry};
 use crate::api::Name;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -263,10 +263,57 @@ impl Reader {
         }
     }
 
+    fn whole(&mut self, field: &str, value: &Value) -> Option<i64> {
+        let number = value.as_i64().filter(|number| i32::try_from(*number).is_ok());
+        if number.is_none() {
+            self.wrong(field, brief(value), "write a whole number");
+        }
+        number
+    }
+
+    fn percentage(&mut self, field: &str, value: &Value) -> Option<i64> {
+        let number = self.whole(field, value)?;
+        if (0..=100).contains(&number) {
+            return Some(number);
+        }
+        let found = format!("Invalid value: {number}: not in valid range [0-100]");
+        self.wrong(field, found, "write a whole number from 0 to 100");
+        None
+    }
+
+    fn at_least_one(&mut self, field: &str, value: &Value, detail: &str) -> Option<u64> {
+        let number = self.whole(field, value)?;
+        if number > 0 {
+            return Some(number.unsigned_abs());
+        }
+        self.wrong(field, format!("Invalid value: {number}: {detail}"), "write a whole number from 1");
+        None
+    }
+
+    /// All profiles share one queue, and so its order (`validateCommonQueueSort`).
+    fn common_queue_sort(&mut self, profiles: &[ProfileConfiguration]) {
+        let none = PluginSet::default();
+        let of = |profile: &ProfileConfiguration| profile.points.get("queueSort").unwrap_or(&none).clone();
+        let first = of(&profiles[0]);
+        if first.enabled.len() > 1 {
+            let found = format!("Invalid value: {}: only one queue sort plugin can be enabled", first.enabled.len());
+            self.wrong("profiles[0].plugins.queueSort.enabled", found, "enable one");
+        }
+        for (n, other) in profiles.iter().map(of).enumerate().filter(|(_, other)| *other != first) {
+            let list = |names: &mut dyn Iterator<Item = Name>| Value::from_iter(names.map(|name| name.to_string()));
+            let enabled = list(&mut other.enabled.iter().map(|plugin| plugin.name));
+            let disabled = list(&mut other.disabled.iter().copied());
+            let value = json!({"enabled": enabled, "disabled": disabled});
+            let found = format!("Invalid value: {value}: must be the same for all profiles");
+            self.wrong(format!("profiles[{n}].plugins.queueSort"), found, "write what profiles[0] has");
+        }
+    }
+
     fn configuration(&mut self, value: &Value) -> SchedulerConfiguration {
         let mut read = SchedulerConfiguration::default();
         let Some(fields) = self.object("", value) else { return read };
-        for (field, value) in fields {
+        let mut given_max = None;
+        for (field, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
             match field.as_str() {
                 "apiVersion" if value != "kubescheduler.config.k8s.io/v1" => {
                     self.wrong(field, brief(value), "use kubescheduler.config.k8s.io/v1");
@@ -276,15 +323,18 @@ impl Reader {
                 }
                 "apiVersion" | "kind" => {}
                 "percentageOfNodesToScore" => {
-                    read.percentage_of_nodes_to_score = self.integer(field, value, 0, 100).unwrap_or(0);
+                    read.percentage_of_nodes_to_score = self.percentage(field, value).unwrap_or(0);
                 }
                 "podInitialBackoffSeconds" => {
-                    let seconds = self.integer(field, value, 0, i64::from(u32::MAX)).unwrap_or(1).unsigned_abs();
-                    read.pod_initial_backoff_seconds = if seconds == 0 { 1 } else { seconds };
+                    let seconds = self.at_least_one(field, value, "must be greater than 0");
+                    read.pod_initial_backoff_seconds = seconds.unwrap_or(read.pod_initial_backoff_seconds);
                 }
                 "podMaxBackoffSeconds" => {
-                    let seconds = self.integer(field, value, 0, i64::from(u32::MAX)).unwrap_or(10).unsigned_abs();
-                    read.pod_max_backoff_seconds = if seconds == 0 { 10 } else { seconds };
+                    given_max = self.whole(field, value);
+                }
+                "parallelism" => {
+                    self.at_least_one(field, value, "should be an integer value greater than zero");
+                    self.no_effect.push(field.clone());
                 }
                 "clientConnection" => self.client(value, &mut read),
                 "profiles" => {
@@ -294,21 +344,21 @@ impl Reader {
                     }
                     for (n, profile) in profiles.iter().enumerate() {
                         // Only one by itself gets the usual name (`SetDefaults_KubeSchedulerConfiguration`).
-                        if profiles.len() > 1 && profile.get("schedulerName").is_none() {
+                        if profiles.len() > 1 && profile.get("schedulerName").is_none_or(Value::is_null) {
                             let field = format!("profiles[{n}].schedulerName");
-                            self.wrong(field, "no name among several profiles", "give each profile its own name");
+                            self.wrong(field, "Required value", "give each profile its own name");
                         }
                         let profile = self.profile(&format!("profiles[{n}]"), profile);
-                        if read.profiles.iter().any(|have| have.scheduler_name == profile.scheduler_name) {
+                        let earlier = |have: &ProfileConfiguration| have.scheduler_name == profile.scheduler_name;
+                        if let Some(first) = read.profiles.iter().position(earlier) {
                             let field = format!("profiles[{n}].schedulerName");
-                            let found = format!("a second profile {:?}", &*profile.scheduler_name);
+                            let found = format!("Duplicate value: \"profiles[{first}].schedulerName\"");
                             self.wrong(field, found, "give each profile its own name");
                         }
                         read.profiles.push(profile);
                     }
                 }
-                "parallelism"
-                | "leaderElection"
+                "leaderElection"
                 | "healthzBindAddress"
                 | "metricsBindAddress"
                 | "enableProfiling"
@@ -320,8 +370,11 @@ impl Reader {
                 _ => self.wrong(field, "a field that KubeSchedulerConfiguration does not have", "remove it"),
             }
         }
-        if read.pod_max_backoff_seconds < read.pod_initial_backoff_seconds {
-            let found = format!("{} seconds", read.pod_max_backoff_seconds);
+        self.common_queue_sort(&read.profiles);
+        let longest = given_max.unwrap_or(read.pod_max_backoff_seconds as i64);
+        read.pod_max_backoff_seconds = longest.max(0).unsigned_abs();
+        if longest < read.pod_initial_backoff_seconds as i64 {
+            let found = format!("Invalid value: {longest}: must be greater than or equal to PodInitialBackoffSeconds");
             self.wrong("podMaxBackoffSeconds", found, "use at least podInitialBackoffSeconds");
         }
         read.no_effect = std::mem::take(&mut self.no_effect);
@@ -348,10 +401,12 @@ impl Reader {
             let here = format!("{place}.{field}");
             match (field.as_str(), value) {
                 ("schedulerName", Value::String(name)) if !name.is_empty() => read.scheduler_name = Name::new(name),
+                ("schedulerName", Value::Null) => {}
+                ("schedulerName", Value::String(_)) => self.wrong(here, "Required value", "write a name"),
                 ("schedulerName", _) => self.wrong(here, brief(value), "write a name"),
                 ("percentageOfNodesToScore", Value::Null) => {}
                 ("percentageOfNodesToScore", _) => {
-                    read.percentage_of_nodes_to_score = self.integer(&here, value, 0, 100);
+                    read.percentage_of_nodes_to_score = self.percentage(&here, value);
                 }
                 ("plugins", _) => self.plugins(&here, value, &mut read),
                 ("pluginConfig", _) => {
@@ -361,8 +416,8 @@ impl Reader {
                         if name.is_empty() {
                             self.wrong(format!("{here}[{n}].name"), "no name", "name the plugin");
                         } else if read.args.insert(Name::new(name), args).is_some() {
-                            let found = format!("arguments of {name} a second time");
-                            self.wrong(format!("{here}[{n}].name"), found, "give them once");
+                            let found = format!("Duplicate value: {name:?}");
+                            self.wrong(format!("{here}[{n}]"), found, "give its arguments once");
                         }
                     }
                 }
@@ -440,7 +495,6 @@ fn brief(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn names(set: &PluginSet) -> Vec<(&str, i64)> {
         set.enabled.iter().map(|plugin| (plugin.name.as_str(), plugin.weight)).collect()
@@ -483,19 +537,94 @@ mod tests {
 
     #[test]
     fn errors_name_field_finding_and_remedy() {
-        let errors = SchedulerConfiguration::from_value(&json!({
-            "percentageOfNodesToScore": 101,
-            "profiles": [
-                {"schedulerName": "default-scheduler", "plugins": {"filtre": {}}},
-                {"schedulerName": "default-scheduler"}, {},
-            ],
-            "podMaxBackoffSeconds": 1, "podInitialBackoffSeconds": 5,
-        }))
-        .expect_err("six errors");
-        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        assert_eq!(texts.len(), 6, "{texts:#?}");
-        let nameless = "profiles[2].schedulerName: no name among several profiles; give each profile its own name";
-        assert!(texts.iter().any(|text| text == nameless), "{texts:#?}");
-        assert_eq!(texts[0], "percentageOfNodesToScore: 101; write a whole number from 0 to 100");
+        // What was found is told as `ValidateKubeSchedulerConfiguration` and `NewFramework` tell it.
+        let only_profile = |fields: Value| json!({"profiles": [fields]});
+        let plugins = |point: &str, set: Value| only_profile(json!({"plugins": {point: set}}));
+        for (configuration, told) in [
+            (json!({"parallelism": 0}), "parallelism: Invalid value: 0: should be an integer value greater than zero"),
+            (
+                json!({"percentageOfNodesToScore": 101}),
+                "percentageOfNodesToScore: Invalid value: 101: not in valid range [0-100]",
+            ),
+            (
+                only_profile(json!({"percentageOfNodesToScore": -1})),
+                "profiles[0].percentageOfNodesToScore: Invalid value: -1: not in valid range [0-100]",
+            ),
+            (
+                json!({"podInitialBackoffSeconds": 0}),
+                "podInitialBackoffSeconds: Invalid value: 0: must be greater than 0",
+            ),
+            (
+                json!({"podInitialBackoffSeconds": 5, "podMaxBackoffSeconds": 1}),
+                "podMaxBackoffSeconds: Invalid value: 1: must be greater than or equal to PodInitialBackoffSeconds",
+            ),
+            (
+                json!({"podInitialBackoffSeconds": 11}),
+                "podMaxBackoffSeconds: Invalid value: 10: must be greater than or equal to PodInitialBackoffSeconds",
+            ),
+            (json!({"profiles": [{"schedulerName": "a"}, {}]}), "profiles[1].schedulerName: Required value"),
+            (
+                json!({"profiles": [{"schedulerName": "a"}, {"schedulerName": "a"}]}),
+                "profiles[1].schedulerName: Duplicate value: \"profiles[0].schedulerName\"",
+            ),
+            (
+                json!({"profiles": [{"schedulerName": "a"},
+                    {"schedulerName": "b", "plugins": {"queueSort": {"enabled": [{"name": "PrioritySort"}]}}}]}),
+                "profiles[1].plugins.queueSort: Invalid value: {\"disabled\":[],\"enabled\":[\"PrioritySort\"]}: must be \
+                 the same for all profiles",
+            ),
+            (
+                plugins("queueSort", json!({"disabled": [{"name": "PrioritySort"}]})),
+                "profiles[0]: only one queue sort plugin required for profile with scheduler name \"default-scheduler\", but \
+                 got 0",
+            ),
+            (
+                plugins("multiPoint", json!({"disabled": [{"name": "DefaultBinder"}]})),
+                "profiles[0]: at least one bind plugin is needed for profile with scheduler name \"default-scheduler\"",
+            ),
+            (
+                plugins("multiPoint", json!({"enabled": [{"name": "ImageLocality"}, {"name": "ImageLocality"}]})),
+                "profiles[0].plugins.multiPoint.enabled: plugin \"ImageLocality\" already registered as \"ScorePlugin\"",
+            ),
+            (
+                plugins("filter", json!({"enabled": [{"name": "NodeName"}, {"name": "NodeName"}]})),
+                "profiles[0].plugins.filter.enabled[1].name: plugin \"NodeName\" already registered as \"FilterPlugin\"",
+            ),
+            (
+                plugins("score", json!({"enabled": [{"name": "NodeName"}]})),
+                "profiles[0].plugins.score.enabled[0].name: plugin \"NodeName\" does not extend ScorePlugin plugin",
+            ),
+            (
+                plugins("score", json!({"enabled": [{"name": "Other"}]})),
+                "profiles[0].plugins.score.enabled[0].name: ScorePlugin \"Other\" does not exist",
+            ),
+            (
+                only_profile(json!({"pluginConfig": [{"name": "NodeAffinity"}, {"name": "NodeAffinity"}]})),
+                "profiles[0].pluginConfig[1]: Duplicate value: \"NodeAffinity\"",
+            ),
+            (plugins("filtre", json!({})), "profiles[0].plugins.filtre: an extension point that there is not"),
+        ] {
+            let setup = SchedulerConfiguration::from_value(&configuration)
+                .and_then(|read| SchedulerSetup::new(read, &Registry::default()));
+            let texts: Vec<String> =
+                setup.expect_err("a wrong configuration").iter().map(ToString::to_string).collect();
+            let [text] = &texts[..] else { panic!("{told}: {texts:#?}") };
+            assert!(text.starts_with(&format!("{told}; ")), "{told}: {text}");
+        }
+        let errors = SchedulerConfiguration::from_value(&json!({"percentageOfNodesToScore": 101, "parallelism": 0}));
+        assert_eq!(errors.expect_err("all are told").len(), 2);
+    }
+
+    #[test]
+    fn points_may_name_anew_what_all_have() {
+        for plugins in [
+            json!({"score": {"enabled": [{"name": "ImageLocality", "weight": 5}]}}),
+            json!({"queueSort": {"enabled": [{"name": "PrioritySort"}], "disabled": [{"name": "*"}]}}),
+            json!({"reserve": {"enabled": [{"name": "DynamicResources"}]}}),
+        ] {
+            let read = SchedulerConfiguration::from_value(&json!({"profiles": [{"plugins": plugins}]}));
+            let setup = read.and_then(|read| SchedulerSetup::new(read, &Registry::default()));
+            assert_eq!(setup.err(), None, "{plugins}");
+        }
     }
 }

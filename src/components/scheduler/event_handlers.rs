@@ -98,7 +98,7 @@ impl Scheduler {
         let Some(profile) = self.profile_of(new) else { return };
         if self.cache.is_assumed(new) {
             if new.meta.is_terminating() && !old.meta.is_terminating() {
-                self.cancel_binding(now, new.meta.index, out);
+                self.assumed_pod_deleted(now, new.meta.index, out);
             }
             return;
         }
@@ -124,7 +124,7 @@ impl Scheduler {
             return;
         }
         if self.cache.is_assumed(old) {
-            self.cancel_binding(now, old.meta.index, out);
+            self.assumed_pod_deleted(now, old.meta.index, out);
         }
         if !old.status.nominated_node_name.is_empty() {
             let priority = old.spec.priority;

@@ -316,6 +316,11 @@ pub trait Plugin: fmt::Debug + Send + Sync {
     /// The extension points that it implements.
     fn points(&self) -> Points;
 
+    /// The extension points at which configurations may enable it: also those at which it has nothing to do here.
+    fn extends(&self) -> Points {
+        self.points()
+    }
+
     /// The events that may free a pod which this plugin rejected.
     fn events(&self) -> Vec<EventToRegister> {
         Vec::new()

@@ -123,23 +123,26 @@ impl Profile {
         let none = PluginSet::default();
         let set = |point: &str| profile.points.get(point).unwrap_or(&none);
         let multi_point = &set("multiPoint").enabled;
+        let wrong =
+            |field: String, found: String, remedy: &str| ConfigurationError { field, found, remedy: remedy.to_owned() };
         // Every plugin once, in the order of multiPoint.
-        let mut names: Vec<(Name, String)> = Vec::new();
+        let mut names: Vec<(Name, &str, String)> = Vec::new();
         for (point, set) in std::iter::once(("multiPoint", set("multiPoint")))
             .chain(profile.points.iter().filter(|(point, _)| **point != "multiPoint").map(|(point, set)| (*point, set)))
         {
             for (n, plugin) in set.enabled.iter().enumerate() {
-                if !names.iter().any(|(name, _)| *name == plugin.name) {
-                    names.push((plugin.name, format!("{place}.plugins.{point}.enabled[{n}].name")));
+                if !names.iter().any(|(name, ..)| *name == plugin.name) {
+                    names.push((plugin.name, point, format!("{place}.plugins.{point}.enabled[{n}].name")));
                 }
             }
         }
         let mut plugins: Vec<SharedPlugin> = Vec::new();
-        for (name, field) in names {
+        for (name, point, field) in names {
             let Some(make) = registry.factories.get(&name) else {
                 let known: Vec<&str> = registry.factories.keys().map(|name| name.as_str()).collect();
                 let remedy = format!("use one of {}", known.join(", "));
-                errors.push(ConfigurationError { field, found: format!("no plugin {:?}", &*name), remedy });
+                let what = EXTENSION_POINTS.iter().find(|(of, ..)| *of == point).map_or("plugin", |(_, what, _)| *what);
+                errors.push(ConfigurationError { field, found: format!("{what} {:?} does not exist", &*name), remedy });
                 continue;
             };
             match make(profile.args.get(&name).unwrap_or(&Value::Null), configuration.gates) {
@@ -158,10 +161,46 @@ impl Profile {
                 remedy: "remove it or correct the name".to_owned(),
             });
         }
+        let extends = |name: Name, points: Points| {
+            plugins.iter().find(|plugin| plugin.name() == name).is_none_or(|plugin| plugin.extends().has(points))
+        };
+        for &(point, what, points) in EXTENSION_POINTS {
+            let mut seen = BTreeSet::new();
+            for (n, EnabledPlugin { name, .. }) in set(point).enabled.iter().enumerate() {
+                let field = format!("{place}.plugins.{point}.enabled[{n}].name");
+                if !extends(*name, points) {
+                    let found = format!("plugin {:?} does not extend {what} plugin", &**name);
+                    errors.push(wrong(field, found, "remove it"));
+                } else if !seen.insert(*name) {
+                    let found = format!("plugin {:?} already registered as {what:?}", &**name);
+                    errors.push(wrong(field, found, "name it once"));
+                }
+            }
+        }
+        if let Some((name, what)) = registered_twice(multi_point, set, extends) {
+            let found = format!("plugin {:?} already registered as {what:?}", &*name);
+            errors.push(wrong(format!("{place}.plugins.multiPoint.enabled"), found, "name it once"));
+        }
         if !errors.is_empty() {
             return Err(errors);
         }
         let expand = |point: &str, points: Points| expand(set(point), multi_point, &plugins, points);
+        // The last checks of `NewFramework`.
+        let scheduler = &*profile.scheduler_name;
+        let sorting = expand("queueSort", Points::QUEUE_SORT).len();
+        if sorting != 1 {
+            let found = format!(
+                "only one queue sort plugin required for profile with scheduler name {scheduler:?}, but got {sorting}"
+            );
+            errors.push(wrong(place.to_owned(), found, "enable one at queueSort, such as PrioritySort"));
+        }
+        if expand("bind", Points::BIND).is_empty() {
+            let found = format!("at least one bind plugin is needed for profile with scheduler name {scheduler:?}");
+            errors.push(wrong(place.to_owned(), found, "enable one at bind, such as DefaultBinder"));
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
         let score = expand("score", Points::SCORE);
         let weights = set("score").enabled.iter().chain(multi_point);
         let weight = |place: u8| {
@@ -600,6 +639,41 @@ fn interests(plugins: &[SharedPlugin]) -> Vec<(u8, EventToRegister)> {
         all.extend(events.iter().copied().chain(needs.then_some(implicit)).map(|one| (place, one)));
     }
     all
+}
+
+/// The extension points with the types of their plugins, in the order in which they are filled
+/// (`getExtensionPoints`).
+const EXTENSION_POINTS: &[(&str, &str, Points)] = &[
+    ("preFilter", "PreFilterPlugin", Points::PRE_FILTER),
+    ("filter", "FilterPlugin", Points::FILTER),
+    ("postFilter", "PostFilterPlugin", Points::POST_FILTER),
+    ("reserve", "ReservePlugin", Points::RESERVE),
+    ("preScore", "PreScorePlugin", Points::PRE_SCORE),
+    ("score", "ScorePlugin", Points::SCORE),
+    ("preBind", "PreBindPlugin", Points::PRE_BIND),
+    ("bind", "BindPlugin", Points::BIND),
+    ("postBind", "PostBindPlugin", Points::POST_BIND),
+    ("permit", "PermitPlugin", Points::PERMIT),
+    ("preEnqueue", "PreEnqueuePlugin", Points::PRE_ENQUEUE),
+    ("queueSort", "QueueSortPlugin", Points::QUEUE_SORT),
+];
+
+/// The first plugin that `multiPoint` brings to an extension point twice, and as what.
+fn registered_twice<'s>(
+    multi_point: &[EnabledPlugin],
+    set: impl Fn(&str) -> &'s PluginSet,
+    extends: impl Fn(Name, Points) -> bool,
+) -> Option<(Name, &'static str)> {
+    EXTENSION_POINTS.iter().find_map(|&(point, what, points)| {
+        let own = set(point);
+        let is_out = |name: &Name| own.disabled.iter().any(|out| out == name || out == "*");
+        let is_own = |name: &Name| own.enabled.iter().any(|plugin| plugin.name == *name);
+        let mut seen = BTreeSet::new();
+        let mut names = multi_point.iter().map(|plugin| plugin.name);
+        names
+            .find(|name| extends(*name, points) && !is_out(name) && !is_own(name) && !seen.insert(*name))
+            .map(|name| (name, what))
+    })
 }
 
 /// The plugins of one extension point (`expandMultiPointPlugins`): first those that `multiPoint` has and the point sets

@@ -1,10 +1,10 @@
 //! Machines that are not needed go: empty ones at once, one at a time otherwise, its pods evicted first. One that is
-//! not ready goes too, but later.
+//! not ready goes too, but later. For as long as one is not needed the scheduler is asked to prefer others.
 
 use super::{Cluster, is_expendable, is_local, is_mirror, is_of_daemon_set};
 use crate::api::{
-    Amendment, CPU, DeleteOptions, EventType, FastMap, Kind, MEMORY, Name, Node, Object, Pod, PodDisruptionBudget,
-    PodPhase, Request, Table, Taint, TaintEffect, Target, VolumeSource, requests,
+    Amendment, CPU, DeleteOptions, EventType, FastMap, Kind, List, MEMORY, Name, Node, Object, Pod,
+    PodDisruptionBudget, PodPhase, Request, Table, Taint, TaintEffect, Target, VolumeSource, requests,
 };
 use crate::components::message::Message;
 use crate::components::scheduler::ClusterSnapshot;
@@ -18,6 +18,11 @@ const LITTLE_USED: i64 = 50;
 const AFTER_ADD: SimDuration = SimDuration::from_mins(10);
 /// Evictions are tried for so long; then the machine goes with what is left.
 const PATIENCE: SimDuration = SimDuration::from_mins(2);
+/// So many nodes are marked or unmarked as not needed in one look (`--max-bulk-soft-taint-count`). The time that this
+/// may take (`--max-bulk-soft-taint-time`) is not reckoned with: calls are not waited for.
+const MOST_SOFT_TAINTS: usize = 10;
+const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
+const DELETION_CANDIDATE: &str = "DeletionCandidateOfClusterAutoscaler";
 /// The longest that a pod gets (`--max-graceful-termination-sec`).
 const LONGEST_GRACE: i64 = 600;
 
@@ -79,6 +84,41 @@ impl Cluster {
                 }
             }
         }
+    }
+
+    /// Marks the nodes that are not needed, and unmarks those that are again (`UpdateSoftDeletionTaints` of
+    /// `core/scaledown/actuation/softtaint.go`).
+    pub(super) fn update_soft_taints(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        let plan = self.plan.clone();
+        let [candidate, leaving] = [DELETION_CANDIDATE, TO_BE_DELETED].map(Name::new);
+        let mut left = MOST_SOFT_TAINTS;
+        // Those that are needed come first.
+        for unneeded in [false, true] {
+            for name in plan.groups.iter().flat_map(|group| &group.machines) {
+                let Some(node) = self.server.store().nodes.find(Name::default(), *name) else { continue };
+                let has = |key: Name| node.taints.iter().any(|taint| taint.key == key);
+                let stays = !has(leaving) && !self.autoscaler.draining.contains_key(name);
+                let counts = self.autoscaler.unneeded.contains_key(name) == unneeded;
+                if left == 0 || !stays || !counts || has(candidate) == unneeded {
+                    continue;
+                }
+                left -= 1;
+                let amendment = if unneeded {
+                    let taint = self.taint(now, candidate, TaintEffect::PreferNoSchedule);
+                    Amendment::Taints { add: vec![taint].into(), remove: List::EMPTY }
+                } else {
+                    let gone = (candidate, TaintEffect::PreferNoSchedule);
+                    Amendment::Taints { add: List::EMPTY, remove: vec![gone].into() }
+                };
+                self.autoscaler_calls(Request::Amend { target: target(*name), uid: None, amendment }, out);
+            }
+        }
+    }
+
+    /// A taint of the autoscaler's, which tells when it was set.
+    fn taint(&self, now: SimTime, key: Name, effect: TaintEffect) -> Taint {
+        let value = Name::new(&self.server.clock().at(now).truncated().unix_secs().to_string());
+        Taint { key, value, effect, time_added: None }
     }
 
     /// When the first of the machines that are not needed goes, if all stays as it is.
@@ -148,16 +188,19 @@ impl Cluster {
         self.autoscaler.unneeded.remove(&name);
         self.autoscaler.draining.insert(name, now);
         self.autoscaler.wanted.remove(&name);
-        let taint = Taint {
-            key: Name::new("ToBeDeletedByClusterAutoscaler"),
-            value: Name::new(&self.server.clock().at(now).truncated().unix_secs().to_string()),
-            effect: TaintEffect::NoSchedule,
-            time_added: None,
-        };
-        let amendment = Amendment::Taints { add: vec![taint].into(), remove: crate::api::List::EMPTY };
+        if !pods.have_to_move(name) {
+            let message = format!("Scale-down: removing empty node {:?}", &*name);
+            self.tell_status(now, "ScaleDownEmpty", &message, out);
+        }
+        let taint = self.taint(now, Name::new(TO_BE_DELETED), TaintEffect::NoSchedule);
+        let amendment = Amendment::Taints { add: vec![taint].into(), remove: List::EMPTY };
         self.autoscaler_calls(Request::Amend { target: target(name), uid: None, amendment }, out);
         let message = "marked the node as toBeDeleted/unschedulable";
         self.tell(now, &Object::Node(node.clone()), EventType::Normal, "ScaleDown", message, out);
+        for pod in pods.to_move(name) {
+            let message = "deleting pod for node scale down";
+            self.tell(now, &Object::Pod(pod.clone()), EventType::Normal, "ScaleDown", message, out);
+        }
         self.go_on_draining(now, pods, out);
     }
 

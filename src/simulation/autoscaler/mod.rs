@@ -16,8 +16,8 @@ mod unregistered;
 
 use super::Cluster;
 use crate::api::{
-    ApiObject, CPU, ConditionStatus, EventType, MEMORY, Metadata, NODE_READY, Name, Node, Object, POD_SCHEDULED, Pod,
-    Request, Text, Timestamp, requests,
+    ApiObject, CPU, ConditionStatus, EventType, MEMORY, Metadata, NODE_READY, Name, Node, Object, ObjectReference,
+    POD_SCHEDULED, Pod, Request, Text, Timestamp, requests,
 };
 use crate::components::controllers::foreseen_daemon_pod;
 use crate::components::events::{EventRecorder, Told};
@@ -204,6 +204,10 @@ impl Cluster {
             self.scale_up(now, &snapshot, left, out);
         }
         self.scale_down(now, &mut snapshot, out);
+        // A look that adds machines ends with that.
+        if self.autoscaler.added != Some(now) {
+            self.update_soft_taints(now, out);
+        }
         let stamp = self.server.clock().at(now).truncated();
         let autoscaler = &self.autoscaler;
         let waits = !(autoscaler.draining.is_empty() && autoscaler.unregistered.is_empty())
@@ -338,6 +342,11 @@ impl Cluster {
             let group = best.group;
             let size = self.autoscaler.size(group);
             let (grown, most) = (size + best.machines.len(), group.machines.len());
+            for (verb, set) in [("setting group", ""), ("group", " set")] {
+                let name = group.name;
+                let message = format!("Scale-up: {verb} {name} size{set} to {grown} instead of {size} (max: {most})");
+                self.tell_status(now, "ScaledUpGroup", &message, out);
+            }
             let message = format!("pod triggered scale-up: [{{{} {size}->{grown} (max: {most})}}]", group.name);
             for pod in &best.pods {
                 self.tell(now, &Object::Pod(pod.clone()), EventType::Normal, "TriggeredScaleUp", &message, out);
@@ -458,6 +467,23 @@ impl Cluster {
         out: &mut Outbox<Message>,
     ) {
         let told = Told { about: about.reference(), kind, reason: Name::new(reason), message: message.into() };
+        self.tells(now, told, out);
+    }
+
+    /// Tells of the cluster as a whole: the ConfigMap of the autoscaler's status stands for it (`LogEventRecorder`).
+    fn tell_status(&mut self, now: SimTime, reason: &str, message: &str, out: &mut Outbox<Message>) {
+        let about = ObjectReference {
+            kind: Name::new("ConfigMap"),
+            api_version: Name::new("v1"),
+            namespace: Name::new("kube-system"),
+            name: Name::new("cluster-autoscaler-status"),
+            ..ObjectReference::default()
+        };
+        let told = Told { about, kind: EventType::Normal, reason: Name::new(reason), message: message.into() };
+        self.tells(now, told, out);
+    }
+
+    fn tells(&mut self, now: SimTime, told: Told, out: &mut Outbox<Message>) {
         let wall = self.server.clock().at(now);
         if let Some(request) = self.autoscaler.recorder.tell(now, wall, told) {
             self.autoscaler_calls(request, out);

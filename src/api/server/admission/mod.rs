@@ -10,7 +10,7 @@ mod limit_ranger;
 mod pod_security;
 mod quota;
 
-pub use quota::pod_usage;
+pub use quota::{overrun_at, pod_usage};
 
 use super::{AdmittedSpec, Server};
 use crate::api::names;
@@ -23,6 +23,8 @@ use std::sync::Arc;
 names! {
     /// Marks the API's picture of a static pod.
     MIRROR_ANNOTATION = "kubernetes.io/config.mirror";
+    /// Where LimitRanger tells what it set.
+    LIMIT_RANGER_ANNOTATION = "kubernetes.io/limit-ranger";
     DEFAULT_ACCOUNT = "default";
     CONTROLLER_UID = "controller-uid";
     BATCH_CONTROLLER_UID = "batch.kubernetes.io/controller-uid";
@@ -39,16 +41,16 @@ const DEFAULT_TOLERATION_SECONDS: i64 = 300;
 const MOST_REMEMBERED: usize = 4_096;
 
 impl Server {
-    /// The pod's spec after all plug-ins that change it.
-    pub(super) fn admit_spec(&mut self, pod: &Pod) -> Result<Arc<PodSpec>, Box<ApiError>> {
+    /// The pod's spec after all plug-ins that change it, and what LimitRanger notes of it.
+    pub(super) fn admit_spec(&mut self, pod: &Pod) -> Result<(Arc<PodSpec>, Name), Box<ApiError>> {
         let key = Arc::as_ptr(&pod.spec) as usize;
         if let Some(known) = self.admitted.get(&key) {
             let same = Arc::ptr_eq(&known.template, &pod.spec) && known.namespace == pod.meta.namespace;
             if same && known.policy_version == self.policy_version {
-                return Ok(known.admitted.clone());
+                return Ok((known.admitted.clone(), known.limit_ranger));
             }
         }
-        let admitted = self.admit_new_spec(pod)?;
+        let (admitted, limit_ranger) = self.admit_new_spec(pod)?;
         // A spec that nobody else holds is that of a single pod: there is nothing to share.
         if Arc::strong_count(&pod.spec) > 1 {
             if self.admitted.len() >= MOST_REMEMBERED {
@@ -59,27 +61,32 @@ impl Server {
                 namespace: pod.meta.namespace,
                 policy_version: self.policy_version,
                 admitted: admitted.clone(),
+                limit_ranger,
             };
             self.admitted.insert(key, known);
         }
-        Ok(admitted)
+        Ok((admitted, limit_ranger))
     }
 
-    fn admit_new_spec(&self, pod: &Pod) -> Result<Arc<PodSpec>, Box<ApiError>> {
+    /// Every plug-in changes the pod before the first one checks it.
+    fn admit_new_spec(&self, pod: &Pod) -> Result<(Arc<PodSpec>, Name), Box<ApiError>> {
         let mut spec = PodSpec::clone(&pod.spec);
         let forbidden = |why: String| ApiError::forbidden(Kind::Pod, pod_name(pod), why);
         let mirror = pod.meta.annotations.get(*MIRROR_ANNOTATION).is_some();
-        self.apply_limit_ranges(pod.meta.namespace, &mut spec).map_err(forbidden)?;
+        let limit_ranger = self.apply_limit_ranges(pod.meta.namespace, &mut spec);
+        // LimitRanger's sums are without overhead, which comes below.
+        let within_limits = self.check_limit_ranges(pod.meta.namespace, &spec);
         if !mirror {
             self.set_service_account(pod.meta.namespace, &mut spec).map_err(forbidden)?;
         }
-        self.check_pod_security(pod.meta.namespace, &spec).map_err(forbidden)?;
         self.set_priority(&mut spec).map_err(forbidden)?;
         add_default_tolerations(&mut spec);
         self.apply_runtime_class(&mut spec).map_err(forbidden)?;
+        within_limits.map_err(forbidden)?;
+        self.check_pod_security(pod.meta.namespace, &spec).map_err(forbidden)?;
         merge_match_label_keys(&mut spec, &pod.meta.labels);
         spec.compute_requests();
-        Ok(Arc::new(spec))
+        Ok((Arc::new(spec), limit_ranger))
     }
 
     /// Plug-in ServiceAccount. The default account is waited for, so it counts as there.

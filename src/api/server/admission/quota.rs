@@ -134,11 +134,7 @@ fn crosses_namespaces(pod: &Pod) -> bool {
 /// deletion by another grace period, counts as an object only.
 pub fn pod_usage(pod: &Pod, now: Timestamp) -> ResourceList {
     let object: ResourceList = [(*COUNT_PODS, 1)].into_iter().collect();
-    let overrun = pod
-        .meta
-        .deletion_timestamp
-        .is_some_and(|deletion| now > deletion.plus_secs(pod.meta.deletion_grace_period.unwrap_or(0)));
-    if pod.is_terminal() || overrun {
+    if pod.is_terminal() || overrun_at(pod).is_some_and(|overrun| now > overrun) {
         return object;
     }
     let mut usage = object.with(*PODS, 1);
@@ -152,6 +148,11 @@ pub fn pod_usage(pod: &Pod, now: Timestamp) -> ResourceList {
         usage = usage.with(Name::new(&format!("limits.{resource}")), amount);
     }
     usage
+}
+
+/// The last instant at which a pod that is on its way out counts (`QuotaV1Pod`).
+pub fn overrun_at(pod: &Pod) -> Option<Timestamp> {
+    pod.meta.deletion_timestamp.map(|deletion| deletion.plus_secs(pod.meta.deletion_grace_period.unwrap_or(0)))
 }
 
 /// The amounts that a quota on CPU or memory wants every container to state, as the refusal lists them.

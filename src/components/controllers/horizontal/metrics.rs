@@ -1,7 +1,7 @@
 //! What the metrics API says of pods (`metrics.k8s.io/v1beta1`), read as the controller's client reads it.
 
 use super::replicas::{PodMetric, PodMetricsInfo};
-use crate::api::{Name, Object, PodMetrics, PodMetricsList, Quantity, Response, WallTime};
+use crate::api::{ContainerMetrics, Name, Object, PodMetrics, PodMetricsList, Quantity, Response, WallTime};
 use crate::engine::SimDuration;
 use serde::Deserialize;
 
@@ -31,19 +31,38 @@ pub fn read(answer: &Response, resource: Name, container: Name) -> Result<PodMet
     if items.is_empty() {
         return Err(unable("no metrics returned from resource metrics API"));
     }
-    let read = |item: &PodMetrics| {
-        let of = item.containers.iter().filter(|have| container.is_empty() || have.name == container);
-        let amounts = of.map(|have| Some(have.usage.of(resource)?.parse::<Quantity>().ok()?.saturating_milli_value()));
-        let amounts: Vec<i64> = amounts.collect::<Option<_>>()?;
-        let at: jiff::Timestamp = item.timestamp.parse().ok()?;
-        let metric = PodMetric {
-            value: amounts.iter().sum(),
-            at: WallTime::from_unix_nanos(i64::try_from(at.as_nanosecond()).ok()?),
-            window: SimDuration::from_secs(item.window.trim_end_matches('s').parse().ok()?),
+    let mut found = PodMetricsInfo::new();
+    for item in &items {
+        let used = match item.containers.iter().find(|have| have.name == container) {
+            Some(one) => milli(one, resource),
+            None if item.containers.is_empty() && container.is_empty() => None,
+            None if container.is_empty() => item.containers.iter().map(|one| milli(one, resource)).sum(),
+            None => {
+                let (namespace, name) = (item.metadata.namespace, item.metadata.name);
+                return Err(unable(&format!(
+                    "failed to get container metrics: container {container} not present in metrics for pod \
+                     {namespace}/{name}"
+                )));
+            }
         };
-        (container.is_empty() || !amounts.is_empty()).then_some((item.metadata.name, metric))
-    };
-    Ok(items.iter().filter_map(read).collect())
+        if let Some(metric) = used.and_then(|value| metric(item, value)) {
+            found.insert(item.metadata.name, metric);
+        }
+    }
+    Ok(found)
+}
+
+fn milli(container: &ContainerMetrics, resource: Name) -> Option<i64> {
+    Some(container.usage.of(resource)?.parse::<Quantity>().ok()?.saturating_milli_value())
+}
+
+fn metric(item: &PodMetrics, value: i64) -> Option<PodMetric> {
+    let at: jiff::Timestamp = item.timestamp.parse().ok()?;
+    Some(PodMetric {
+        value,
+        at: WallTime::from_unix_nanos(i64::try_from(at.as_nanosecond()).ok()?),
+        window: SimDuration::from_secs(item.window.trim_end_matches('s').parse().ok()?),
+    })
 }
 
 /// What an adapter told of a metric, in thousandths: by object, or of the world outside.

@@ -21,6 +21,7 @@ use crate::api::{
 use crate::engine::SimDuration;
 use pace::Memory;
 use replicas::{PodMetric, Proposal, Question, Tolerance};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 names! {
@@ -36,6 +37,8 @@ const PERIOD: SimDuration = SimDuration::from_secs(15);
 #[derive(Debug, Clone, Default)]
 pub struct HorizontalController {
     memory: FastMap<Key, Memory>,
+    /// What each autoscaler's target selects, as far as its metrics were ever asked for (`hpaSelectors`).
+    selectors: BTreeMap<Key, Option<Selector>>,
 }
 
 /// What one sync sees.
@@ -46,6 +49,8 @@ pub struct View {
     target: Option<Target>,
     /// The pods that it selects.
     pods: Vec<Arc<Pod>>,
+    /// The autoscalers whose targets select any of them, if that is another one, too.
+    rivals: Vec<Key>,
 }
 
 impl Controller for HorizontalController {
@@ -63,7 +68,9 @@ impl Controller for HorizontalController {
         let key = Key::of(&scaler.meta);
         if seen.is_deletion() {
             self.memory.remove(&key);
+            self.selectors.remove(&key);
         } else {
+            self.selectors.entry(key).or_default();
             desk.queue.add_after(desk.now, PERIOD, key);
         }
     }
@@ -74,13 +81,14 @@ impl Controller for HorizontalController {
         let target = kind.map(|kind| Target { kind, namespace: key.namespace, name: scaler.spec.target_name });
         let object = target.and_then(|target| informers.store().find(target.kind, target.namespace, target.name));
         let scale = object.as_ref().and_then(Scale::of);
-        let pods = scale.map_or_else(Vec::new, |scale| {
+        let pods: Vec<_> = scale.as_ref().map_or_else(Vec::new, |scale| {
             let pods = informers.store().pods.iter();
             pods.filter(|pod| pod.meta.namespace == key.namespace && scale.selector.matches(&pod.meta.labels))
                 .cloned()
                 .collect()
         });
-        Some(View { scaler, target, pods })
+        let rivals = scale.map_or_else(Vec::new, |scale| self.rivals(key, &scaler, &scale, &pods));
+        Some(View { scaler, target, pods, rivals })
     }
 
     fn sync(&mut self, view: &View, flow: &mut Flow<'_, Key>) -> Step {
@@ -180,6 +188,27 @@ struct Wish {
 }
 
 impl HorizontalController {
+    /// Notes what an autoscaler selects if its metrics are to be asked for, and who else selects any of its pods
+    /// (`validateAndParseSelector`).
+    fn rivals(&mut self, key: Key, scaler: &HorizontalPodAutoscaler, scale: &Scale<'_>, pods: &[Arc<Pod>]) -> Vec<Key> {
+        let spec = &scaler.spec;
+        if scale.replicas == 0 || !(spec.min_replicas..=spec.max_replicas).contains(&scale.replicas) {
+            return Vec::new();
+        }
+        if let Some(known) = self.selectors.get_mut(&key)
+            && known.as_ref() != Some(scale.selector)
+        {
+            *known = Some(scale.selector.clone());
+        }
+        let first = Key { namespace: key.namespace, name: Name::default() };
+        let here = self.selectors.range(first..).take_while(|(other, _)| other.namespace == key.namespace);
+        let selecting = here.filter(|(_, selector)| {
+            selector.as_ref().is_some_and(|selector| pods.iter().any(|pod| selector.matches(&pod.meta.labels)))
+        });
+        let keys: Vec<Key> = selecting.map(|(other, _)| *other).collect();
+        if keys.len() > 1 { keys } else { Vec::new() }
+    }
+
     /// Brings the number of pods nearer to what metrics ask for (`reconcileAutoscaler`); the status to be written.
     fn reconcile(
         &mut self,
@@ -249,6 +278,18 @@ impl HorizontalController {
     /// What the metrics ask for (`computeReplicasForMetrics`); nothing if they do not say enough.
     fn wish(&self, work: &mut Work<'_>, scale: &Scale<'_>, flow: &mut Flow<'_, Key>) -> Step<Option<Wish>> {
         let spec = work.view.scaler.spec.clone();
+        if !work.view.rivals.is_empty() {
+            // The real ones come in no order.
+            let keys: Vec<String> =
+                work.view.rivals.iter().map(|key| format!("{}/{}", key.namespace, key.name)).collect();
+            let selector = scale.selector;
+            let why = format!("pods by selector {selector} are controlled by multiple HPAs: [{}]", keys.join(" "));
+            work.warn("AmbiguousSelector", &why, flow);
+            work.warn("FailedComputeMetricsReplicas", &why, flow);
+            work.say(*SCALING_ACTIVE, false, "AmbiguousSelector", why, flow);
+            work.status.current_metrics.clear();
+            return Ok(None);
+        }
         let mut best: Option<Wish> = None;
         let mut first_problem = None;
         let mut problems = 0;
@@ -269,7 +310,7 @@ impl HorizontalController {
                     let reason = failure(&metric.source);
                     work.warn(reason, &why, flow);
                     problems += 1;
-                    first_problem.get_or_insert((reason, why.clone(), format!("{}: {why}", prefix(&metric.source))));
+                    first_problem.get_or_insert((reason, why.clone(), format!("{}: {why}", prefix(metric))));
                 }
             }
         }
@@ -425,8 +466,12 @@ fn title(metric: &MetricSpec) -> String {
         _ => "",
     };
     match &metric.source {
-        MetricSource::Resource(name) => format!("{name} resource{of_request}"),
-        MetricSource::ContainerResource { resource, .. } => format!("{resource} container resource{of_request}"),
+        MetricSource::ContainerResource { resource, .. } if !of_request.is_empty() => {
+            format!("{resource} container resource{of_request}")
+        }
+        MetricSource::Resource(resource) | MetricSource::ContainerResource { resource, .. } => {
+            format!("{resource} resource{of_request}")
+        }
         MetricSource::Pods(metric) => format!("pods metric {}", metric.name),
         // The real controller's word for a value that is shared is the same.
         MetricSource::Object { metric, object } => match metric_target {
@@ -448,18 +493,26 @@ const fn failure(source: &MetricSource) -> &'static str {
     }
 }
 
-fn prefix(source: &MetricSource) -> String {
-    match source {
-        MetricSource::Resource(name) => format!("failed to get {name} resource metric value"),
-        MetricSource::ContainerResource { resource, .. } => {
-            format!("failed to get {resource} container metric value")
+/// What stands before the reason that one metric is not known (`computeReplicasForMetric`, and what it calls).
+fn prefix(metric: &MetricSpec) -> String {
+    match (&metric.source, metric.target) {
+        (MetricSource::Resource(name), _) => format!("failed to get {name} resource metric value"),
+        (MetricSource::ContainerResource { container, .. }, _) => {
+            format!("failed to get {container} container metric value")
         }
-        MetricSource::Pods(_) => "failed to get pods metric value".to_owned(),
-        MetricSource::Object { metric, .. } => {
+        (MetricSource::Pods(_), _) => "failed to get pods metric value".to_owned(),
+        (MetricSource::Object { metric, .. }, MetricTarget::AverageValue(_)) => {
             format!("failed to get object metric value: failed to get {} object metric", metric.name)
         }
-        MetricSource::External(metric) => {
-            format!("failed to get {0} external metric value: failed to get {0} external metric", metric.name)
+        (MetricSource::Object { .. }, _) => "failed to get object metric value".to_owned(),
+        (MetricSource::External(metric), target) => {
+            let name = metric.name;
+            let inner = match target {
+                MetricTarget::AverageValue(_) => format!(": failed to get {name} external metric"),
+                MetricTarget::Value(_) => format!(": failed to get external metric {name}"),
+                MetricTarget::Utilization(_) | MetricTarget::Unset => String::new(),
+            };
+            format!("failed to get {name} external metric value{inner}")
         }
     }
 }

@@ -30,6 +30,10 @@ impl Plugin for DynamicResources {
         Points::PRE_FILTER.with(Points::FILTER).with(Points::POST_FILTER).with(Points::SCORE)
     }
 
+    fn extends(&self) -> Points {
+        self.points().with(Points::PRE_ENQUEUE).with(Points::RESERVE).with(Points::PRE_BIND)
+    }
+
     fn events(&self) -> Vec<EventToRegister> {
         let node = Actions::ADD.with(Actions::UPDATE_NODE_ALLOCATABLE).with(Actions::UPDATE_NODE_LABEL);
         vec![

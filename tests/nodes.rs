@@ -379,3 +379,43 @@ fn a_daemon_set_whose_template_names_a_node_has_one_pod_there() {
     simulation.run();
     assert_eq!(simulation.pods().count(), 1);
 }
+
+#[test]
+fn allocated_resources_outlive_the_process_of_the_kubelet() {
+    // allocation_manager.go (`UpdatePodFromAllocation`), status_manager.go (`BackfillPodResizeConditions`): a resize
+    // that waits goes on waiting, told once; one that is asked for meanwhile is enacted.
+    let resize = |at: &str, pod: &str, cpu: &str| {
+        format!(
+            r#"(at: "{at}", do: Patch(object: "pod/{pod}", subresource: Some(Resize), patch:
+                "{{spec: {{containers: [{{name: app, resources: {{requests: {{cpu: {cpu}}}}}}}]}}}}"))"#
+        )
+    };
+    let scenario = format!(
+        r#"(duration: "5m", nodes: [Pool(count: 1)], manifests: [File("pods.yaml")], actions: [{}, {}, {},
+            (at: "40s", do: StartKubelet(node: "node-1"))])"#,
+        resize("25s", "waiting", "3000m"),
+        r#"(at: "30s", do: KillKubelet(node: "node-1"))"#,
+        resize("35s", "growing", "200m"),
+    );
+    let pod = |name: &str, cpu: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{{name: app, image: redis, \
+             resources: {{requests: {{cpu: {cpu}}}}}}}]}}}}\n---\n"
+        )
+    };
+    let pods = [pod("big", "3000m"), pod("waiting", "100m"), pod("growing", "100m")].concat();
+    let mut simulation = simulation(&scenario, &pods);
+    simulation.run_until(SimTime::from_secs(120));
+    let resizes = |simulation: &Simulation, pod: &str| -> Vec<Name> {
+        told(simulation, pod)
+            .into_iter()
+            .map(|(reason, _)| reason)
+            .filter(|reason| reason.starts_with("Resize"))
+            .collect()
+    };
+    let waiting = simulation.pod("default", "waiting").expect("it is there").status.clone();
+    let pending = waiting.condition(Name::new("PodResizePending")).expect("it waits");
+    assert_eq!((pending.reason.as_str(), waiting.phase.to_string().as_str()), ("Deferred", "Running"));
+    assert_eq!(resizes(&simulation, "waiting"), ["ResizeDeferred"]);
+    assert_eq!(resizes(&simulation, "growing"), ["ResizeStarted", "ResizeCompleted"]);
+}

@@ -70,9 +70,15 @@ impl Kubelet {
             reported_boot: self.reported_boot,
             static_pods: self.static_pods.on_disk(),
             reporter: self.reporter.of_next_process(),
+            checkpoints: self.checkpoints(),
             ..Self::new(setup)
         };
         *self = blank;
+    }
+
+    /// The disk of a machine whose kubelet is not running is empty.
+    pub fn disk_emptied(&mut self) {
+        self.checkpoints.clear();
     }
 
     /// The machine under a kubelet that is not running has started anew.
@@ -136,6 +142,9 @@ impl Kubelet {
                 continue;
             }
             self.pod_changed(now, crate::api::ChangeKind::Added, pod, out);
+        }
+        if !self.checkpoints.is_empty() || self.pods.values().any(|state| state.resizing.wanted.is_some()) {
+            self.push_restored(now, out);
         }
         self.want_node_report(now, out);
         if !self.unclaimed.is_empty() {

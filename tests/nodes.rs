@@ -419,3 +419,38 @@ fn allocated_resources_outlive_the_process_of_the_kubelet() {
     assert_eq!(resizes(&simulation, "waiting"), ["ResizeDeferred"]);
     assert_eq!(resizes(&simulation, "growing"), ["ResizeStarted", "ResizeCompleted"]);
 }
+
+#[test]
+fn a_manifest_with_a_fixed_identity_is_updated_in_place() {
+    // pkg/kubelet/config/config.go (`checkAndUpdatePod`): the container is made anew, the pod and its mirror stay.
+    let manifest = |image: &str| {
+        format!(
+            r##"WriteStaticPod(node: "node-1", manifest: Inline(r#"{{apiVersion: v1, kind: Pod, metadata: {{name: web,
+                uid: 00000000-0000-0000-0000-000000000abc}}, spec: {{containers: [{{name: a, image: {image}}}]}}}}"#))"##
+        )
+    };
+    let actions = format!("(at: \"5s\", do: {}), (at: \"1m\", do: {})", manifest("nginx:1"), manifest("nginx:2"));
+    let scenario = format!("(duration: \"3m\", nodes: [Pool(count: 1)], actions: [{actions}])");
+    let mut simulation = simulation(&scenario, "");
+    simulation.run_until(SimTime::from_secs(50));
+    let uid = simulation.pod("default", "web-node-1").expect("its mirror is there").meta.uid;
+    simulation.run_until(SimTime::from_secs(120));
+    let mirror = simulation.pod("default", "web-node-1").expect("its mirror is there");
+    let container = &mirror.status.containers[0];
+    assert_eq!((mirror.meta.uid, container.restart_count, container.image.as_str()), (uid, 1, "nginx:2"));
+}
+
+#[test]
+fn a_shutdown_that_is_withdrawn_is_told() {
+    // nodeshutdown_manager_linux.go (`start`).
+    let scenario = r#"(duration: "3m", nodes: [Pool(count: 1, kubelet: (shutdown: (by_priority: [(0, "10s")])))], actions: [
+        (at: "20s", do: ShutdownNode(node: "node-1")), (at: "40s", do: CancelShutdown(node: "node-1"))])"#;
+    let mut simulation = simulation(scenario, "");
+    simulation.run_until(SimTime::from_secs(100));
+    let said: Vec<String> = told(&simulation, "node-1")
+        .into_iter()
+        .filter(|(reason, _)| *reason == "Shutdown")
+        .map(|(_, message)| message)
+        .collect();
+    assert_eq!(said, ["Shutdown manager detected shutdown event", "Shutdown manager detected shutdown cancellation"]);
+}

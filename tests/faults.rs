@@ -1265,3 +1265,25 @@ fn memory_limits_are_what_they_are_when_they_are_exceeded() {
     let pods = [pod("up", "200Mi"), pod("down", "400Mi"), pod("leaky", "200Mi"), whole.to_owned()].concat();
     all_is_as_expected(&text, &pods);
 }
+
+#[test]
+fn a_kill_that_fails_tells_what_failed_and_stops_the_sandbox_all_the_same() {
+    // kuberuntime_manager.go (`killPodWithSyncResult`): two minutes and the grace for the container, two minutes for
+    // the sandbox.
+    let text = r#"Scenario(
+        duration: "10m",
+        nodes: [Pool(count: 1)],
+        manifests: [File("web.yaml")],
+        faults: [(fault: RuntimeHang, on: (nodes: "*"), at: "1m", lasts: "6m")],
+        actions: [(at: "65s", do: Delete(object: "pod/web"))],
+        expect: [
+            "never event(pod(web), FailedKillPod) until 312s",
+            "eventually event(pod(web), FailedKillPod, 'error killing pod: ?failed to \"KillContainer\" for \"c\" with *') within 320s",
+            "eventually event(pod(web), FailedKillPod, '*, failed to \"KillPodSandbox\" for *') within 320s",
+            "eventually not pod(web)",
+        ],
+    )"#;
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {terminationGracePeriodSeconds: 10, \
+               containers: [{name: c, image: nginx}]}}";
+    all_is_as_expected(text, pod);
+}

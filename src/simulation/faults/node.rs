@@ -441,7 +441,10 @@ impl Cluster {
             }
             Message::Cri { id, call, .. } if !matches!(**call, CriCall::PullImage { .. }) => {
                 let id = *id;
-                out.after(RUNTIME_PATIENCE, Message::Fault(FaultMessage::RuntimePatience { node, id }));
+                // A stop may take its time (`remote_runtime.go`, `StopContainer`).
+                let grace =
+                    if let CriCall::StopContainer { timeout, .. } = **call { timeout } else { SimDuration::ZERO };
+                out.after(RUNTIME_PATIENCE + grace, Message::Fault(FaultMessage::RuntimePatience { node, id }));
             }
             _ => {}
         }

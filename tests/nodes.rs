@@ -454,3 +454,52 @@ fn a_shutdown_that_is_withdrawn_is_told() {
         .collect();
     assert_eq!(said, ["Shutdown manager detected shutdown event", "Shutdown manager detected shutdown cancellation"]);
 }
+
+#[test]
+fn an_image_that_was_pulled_with_a_secret_is_not_for_everybody() {
+    // image_pull_manager.go (`MustAttemptImagePull`): pods without the secret pull it anew, or have none; what a
+    // kubelet knows of that outlives its process.
+    let secret = |name: &str, auth: &str| {
+        format!(
+            r#"{{apiVersion: v1, kind: Secret, metadata: {{name: {name}}}, type: kubernetes.io/dockerconfigjson,
+                stringData: {{.dockerconfigjson: '{{"auths": {{"https://r.example/v2/": {{"auth": "{auth}"}}}}}}'}}}}
+---
+"#
+        )
+    };
+    let pod = |name: &str, policy: &str, secret: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{imagePullSecrets: [{secret}], containers: \
+             [{{name: app, image: r.example/x:1, imagePullPolicy: {policy}}}]}}}}\n---\n"
+        )
+    };
+    let mine = "{name: mine}";
+    let first = [secret("mine", "dTpw"), secret("same", "dTpw"), secret("other", "dTpx"), pod("first", "Always", mine)];
+    let never = pod("never", "Never", "{name: other}");
+    let rest = [
+        pod("again", "IfNotPresent", mine),
+        pod("same", "IfNotPresent", "{name: same}"),
+        pod("none", "IfNotPresent", ""),
+        never,
+    ];
+    let scenario = format!(
+        r##"(duration: "3m", nodes: [Pool(count: 1)], manifests: [File("pods.yaml")],
+            images: {{"r.example/x:1": Image(pulls: [(duration: Some("1s")), (result: Unauthorized, duration: Some("1s"))])}},
+            actions: [(at: "20s", do: RestartKubelet(node: "node-1")), (at: "40s", do: Create(Inline(r#"{}"#)))])"##,
+        rest.concat()
+    );
+    let mut simulation = simulation(&scenario, &first.concat());
+    simulation.run_until(SimTime::from_secs(60));
+    for (name, has) in [
+        ("first", "Pulled"),
+        ("again", "Pulled"),
+        ("same", "Pulled"),
+        ("none", "Failed"),
+        ("never", "ErrImageNeverPull"),
+    ] {
+        let reasons: Vec<Name> = told(&simulation, name).into_iter().map(|(reason, _)| reason).collect();
+        let pulled = reasons.contains(&Name::new("Pulling"));
+        assert!(reasons.contains(&Name::new(has)), "{name}: {reasons:?}");
+        assert_eq!(pulled, matches!(name, "first" | "none"), "{name}: {reasons:?}");
+    }
+}

@@ -4,6 +4,7 @@
 //! 1.36. Containers do not notice. What a restart forgets on purpose: back-offs, start errors, probe verdicts, mounts.
 
 use super::config::API_SOURCE_WAIT;
+use super::credentials::PulledImages;
 use super::{Kubelet, KubeletMessage, KubeletSetup, PendingCri, PodState, config, static_pods};
 use crate::api::{EventType, Node, Pod};
 use crate::components::cri::{CriCall, InstanceState, PodKey, RuntimePod};
@@ -71,6 +72,7 @@ impl Kubelet {
             static_pods: self.static_pods.on_disk(),
             reporter: self.reporter.of_next_process(),
             checkpoints: self.checkpoints(),
+            images: self.images.of_next_process(&self.config),
             ..Self::new(setup)
         };
         *self = blank;
@@ -79,6 +81,7 @@ impl Kubelet {
     /// The disk of a machine whose kubelet is not running is empty.
     pub fn disk_emptied(&mut self) {
         self.checkpoints.clear();
+        self.images.pulled = PulledImages::default();
     }
 
     /// The machine under a kubelet that is not running has started anew.

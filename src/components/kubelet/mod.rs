@@ -16,6 +16,7 @@ mod boot;
 mod config;
 mod container_gc;
 mod container_start;
+mod credentials;
 mod downward;
 mod eviction;
 mod handler;

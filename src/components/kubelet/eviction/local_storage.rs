@@ -29,11 +29,16 @@ const fn counted(container: &ContainerStats, separate_imagefs: bool) -> i64 {
     container.logs + if separate_imagefs { 0 } else { container.writable }
 }
 
-/// Of a pod the layers of its containers count, on whatever file system they are (`podEphemeralStorageLimitEviction`).
+/// Of a pod the layers of its containers count, on whatever file system they are (`podEphemeralStorageLimitEviction`),
+/// and its volumes, but for those in memory (`IsLocalEphemeralVolume`).
 fn pod_exceeded(pod: &Pod, stats: &PodStats) -> Option<String> {
     let limit = requests::limits(&pod.spec).get(*EPHEMERAL_STORAGE)?;
     let containers: i64 = stats.containers.iter().map(|container| counted(container, false)).sum();
-    let volumes: i64 = stats.volumes.iter().map(|(_, bytes)| bytes).sum();
+    let in_memory = |name| {
+        let is = |source: &VolumeSource| matches!(source, VolumeSource::EmptyDir { in_memory: true, .. });
+        pod.spec.volumes.iter().any(|volume| volume.name == name && is(&volume.source))
+    };
+    let volumes: i64 = stats.volumes.iter().filter(|(name, _)| !in_memory(*name)).map(|(_, bytes)| bytes).sum();
     (containers + volumes > limit).then(|| {
         let limit = Written::of(pod).storage_limit_of_pod();
         format!("Pod ephemeral local storage usage exceeds the total limit of containers {limit}. ")
@@ -63,12 +68,16 @@ mod tests {
     #[test]
     fn limits_are_exceeded_one_by_one() {
         // `TestStorageLimitEvictions`; texts as in pressure-local-storage-limits.
-        let container = |name: &str, limit: &str| json!({"name": name, "image": "i", "resources": {"limits": {"ephemeral-storage": limit}}});
+        let container = |name: &str, limit: &str| {
+            let limits = json!({"ephemeral-storage": limit});
+            json!({"name": name, "image": "i", "resources": {"limits": limits}})
+        };
         let pod = |init: Value, containers: Value| {
             let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {
                 "initContainers": init,
                 "containers": containers,
-                "volumes": [{"name": "v", "emptyDir": {"sizeLimit": "8Mi"}}, {"name": "w", "emptyDir": {}}]}});
+                "volumes": [{"name": "v", "emptyDir": {"sizeLimit": "8Mi"}}, {"name": "w", "emptyDir": {}},
+                    {"name": "m", "emptyDir": {"medium": "Memory"}}]}});
             lower(&pod).unwrap().object.pod().unwrap().clone()
         };
         let mut sidecar = container("s", "2G");
@@ -107,6 +116,7 @@ mod tests {
         check(&sidecar, [0, 3_000_000_000], ("w", 0), false, None);
         check(&sidecar, [0, 3_000_000_000], ("w", 1), false, Some(&total("3G")));
         check(&init, [gibi, gibi], ("w", gibi), false, None);
+        check(&init, [gibi, gibi], ("m", gibi + 1), false, None);
         check(&init, [gibi, gibi], ("w", gibi + 1), false, Some(&total("3Gi")));
     }
 }

@@ -1278,7 +1278,7 @@ fn a_kill_that_fails_tells_what_failed_and_stops_the_sandbox_all_the_same() {
         actions: [(at: "65s", do: Delete(object: "pod/web"))],
         expect: [
             "never event(pod(web), FailedKillPod) until 312s",
-            "eventually event(pod(web), FailedKillPod, 'error killing pod: ?failed to \"KillContainer\" for \"c\" with *') within 320s",
+            "eventually event(pod(web), FailedKillPod, '*: ?failed to \"KillContainer\" for \"c\" with *') within 320s",
             "eventually event(pod(web), FailedKillPod, '*, failed to \"KillPodSandbox\" for *') within 320s",
             "eventually not pod(web)",
         ],

@@ -425,8 +425,9 @@ fn a_manifest_with_a_fixed_identity_is_updated_in_place() {
     // pkg/kubelet/config/config.go (`checkAndUpdatePod`): the container is made anew, the pod and its mirror stay.
     let manifest = |image: &str| {
         format!(
-            r##"WriteStaticPod(node: "node-1", manifest: Inline(r#"{{apiVersion: v1, kind: Pod, metadata: {{name: web,
-                uid: 00000000-0000-0000-0000-000000000abc}}, spec: {{containers: [{{name: a, image: {image}}}]}}}}"#))"##
+            r##"WriteStaticPod(node: "node-1", manifest: Inline(r#"{{apiVersion: v1, kind: Pod,
+                metadata: {{name: web, uid: 00000000-0000-0000-0000-000000000abc}},
+                spec: {{containers: [{{name: a, image: {image}}}]}}}}"#))"##
         )
     };
     let actions = format!("(at: \"5s\", do: {}), (at: \"1m\", do: {})", manifest("nginx:1"), manifest("nginx:2"));
@@ -443,7 +444,7 @@ fn a_manifest_with_a_fixed_identity_is_updated_in_place() {
 #[test]
 fn a_shutdown_that_is_withdrawn_is_told() {
     // nodeshutdown_manager_linux.go (`start`).
-    let scenario = r#"(duration: "3m", nodes: [Pool(count: 1, kubelet: (shutdown: (by_priority: [(0, "10s")])))], actions: [
+    let scenario = r#"(duration: "3m", nodes: [Pool(kubelet: (shutdown: (by_priority: [(0, "10s")])))], actions: [
         (at: "20s", do: ShutdownNode(node: "node-1")), (at: "40s", do: CancelShutdown(node: "node-1"))])"#;
     let mut simulation = simulation(scenario, "");
     simulation.run_until(SimTime::from_secs(100));
@@ -469,8 +470,8 @@ fn an_image_that_was_pulled_with_a_secret_is_not_for_everybody() {
     };
     let pod = |name: &str, policy: &str, secret: &str| {
         format!(
-            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{imagePullSecrets: [{secret}], containers: \
-             [{{name: app, image: r.example/x:1, imagePullPolicy: {policy}}}]}}}}\n---\n"
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{imagePullSecrets: [{secret}], \
+             containers: [{{name: app, image: r.example/x:1, imagePullPolicy: {policy}}}]}}}}\n---\n"
         )
     };
     let mine = "{name: mine}";
@@ -484,7 +485,7 @@ fn an_image_that_was_pulled_with_a_secret_is_not_for_everybody() {
     ];
     let scenario = format!(
         r##"(duration: "3m", nodes: [Pool(count: 1)], manifests: [File("pods.yaml")],
-            images: {{"r.example/x:1": Image(pulls: [(duration: Some("1s")), (result: Unauthorized, duration: Some("1s"))])}},
+            images: {{"r.example/x:1": Image(pulls: [(duration: Some("1s")), (result: Unauthorized)])}},
             actions: [(at: "20s", do: RestartKubelet(node: "node-1")), (at: "40s", do: Create(Inline(r#"{}"#)))])"##,
         rest.concat()
     );

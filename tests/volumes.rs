@@ -229,7 +229,8 @@ fn a_volume_is_mounted_when_everything_is_there_that_it_shows() {
     ] {
         let pod = format!(
             "{objects}---\n{{apiVersion: v1, kind: Pod, metadata: {{name: web}}, spec: {{nodeName: node-1, containers: \
-             [{{name: a, image: nginx, volumeMounts: [{{name: v, mountPath: /v}}]}}], volumes: [{{name: v, {source}}}]}}}}"
+             [{{name: a, image: nginx, volumeMounts: [{{name: v, mountPath: /v}}]}}], \
+             volumes: [{{name: v, {source}}}]}}}}"
         );
         let scenario = r#"(duration: "1m", nodes: [Pool(count: 1)], manifests: [File("pod.yaml")])"#;
         let files = BTreeMap::from([("s.ron", scenario), ("pod.yaml", pod.as_str())]);

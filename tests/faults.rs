@@ -1238,3 +1238,76 @@ fn the_readme_lists_every_kind() {
     }
     assert_eq!(listed, catalogue(), "UPDATE_GOLDEN=1 cargo test --test faults writes it anew");
 }
+
+#[test]
+fn memory_limits_are_what_they_are_when_they_are_exceeded() {
+    // Raised in time; lowered in time; raised while something leaks; a pod's own limit, which takes the larger of two.
+    let resize = |pod: &str, limit: &str| {
+        format!(
+            r#"(at: "30s", do: Patch(object: "pod/{pod}", subresource: Some(Resize), patch:
+                "{{spec: {{containers: [{{name: c, resources: {{limits: {{memory: {limit}}}}}}}]}}}}"))"#
+        )
+    };
+    let text = format!(
+        r#"Scenario(
+            duration: "3m",
+            nodes: [Pool(count: 1)],
+            manifests: [File("web.yaml")],
+            behaviors: [
+                (pods: "whole", containers: [
+                    (name: "c", process: (usage: [(memory: Some("100Mi"))])),
+                    (name: "d", process: (usage: [(memory: Some("100Mi")), (from: "60s", memory: Some("250Mi"))])),
+                ]),
+                (pods: "leaky", containers: [(process: (usage: [(memory: Some("50Mi"))]))]),
+                (pods: "*", containers: [
+                    (process: (usage: [(memory: Some("50Mi")), (from: "60s", memory: Some("300Mi"))])),
+                ]),
+            ],
+            actions: [{}, {}, {}],
+            faults: [(fault: MemoryLeak(per_minute: "150Mi"), on: (pods: "leaky"), at: "10s")],
+            expect: [
+                "never container(up/c).restarts > 0",
+                "eventually container(down/c).lastState.reason == OOMKilled within 70s",
+                "never container(leaky/c).restarts > 0 until 120s",
+                "eventually container(leaky/c).lastState.reason == OOMKilled",
+                "eventually container(whole/d).lastState.reason == OOMKilled within 70s",
+                "never container(whole/c).restarts > 0",
+            ],
+        )"#,
+        resize("up", "500Mi"),
+        resize("down", "200Mi"),
+        resize("leaky", "400Mi"),
+    );
+    let pod = |name: &str, limit: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{{name: c, image: app, \
+             resources: {{requests: {{memory: 10Mi}}, limits: {{memory: {limit}}}}}}}]}}}}\n---\n"
+        )
+    };
+    let whole = "{apiVersion: v1, kind: Pod, metadata: {name: whole}, spec: {resources: {limits: {memory: 300Mi}}, \
+                 containers: [{name: c, image: app}, {name: d, image: app}]}}";
+    let pods = [pod("up", "200Mi"), pod("down", "400Mi"), pod("leaky", "200Mi"), whole.to_owned()].concat();
+    all_is_as_expected(&text, &pods);
+}
+
+#[test]
+fn a_kill_that_fails_tells_what_failed_and_stops_the_sandbox_all_the_same() {
+    // kuberuntime_manager.go (`killPodWithSyncResult`): two minutes and the grace for the container, two minutes for
+    // the sandbox.
+    let text = r#"Scenario(
+        duration: "10m",
+        nodes: [Pool(count: 1)],
+        manifests: [File("web.yaml")],
+        faults: [(fault: RuntimeHang, on: (nodes: "*"), at: "1m", lasts: "6m")],
+        actions: [(at: "65s", do: Delete(object: "pod/web"))],
+        expect: [
+            "never event(pod(web), FailedKillPod) until 312s",
+            "eventually event(pod(web), FailedKillPod, '*: ?failed to \"KillContainer\" for \"c\" with *') within 320s",
+            "eventually event(pod(web), FailedKillPod, '*, failed to \"KillPodSandbox\" for *') within 320s",
+            "eventually not pod(web)",
+        ],
+    )"#;
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {terminationGracePeriodSeconds: 10, \
+               containers: [{name: c, image: nginx}]}}";
+    all_is_as_expected(text, pod);
+}

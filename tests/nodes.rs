@@ -379,3 +379,128 @@ fn a_daemon_set_whose_template_names_a_node_has_one_pod_there() {
     simulation.run();
     assert_eq!(simulation.pods().count(), 1);
 }
+
+#[test]
+fn allocated_resources_outlive_the_process_of_the_kubelet() {
+    // allocation_manager.go (`UpdatePodFromAllocation`), status_manager.go (`BackfillPodResizeConditions`): a resize
+    // that waits goes on waiting, told once; one that is asked for meanwhile is enacted.
+    let resize = |at: &str, pod: &str, cpu: &str| {
+        format!(
+            r#"(at: "{at}", do: Patch(object: "pod/{pod}", subresource: Some(Resize), patch:
+                "{{spec: {{containers: [{{name: app, resources: {{requests: {{cpu: {cpu}}}}}}}]}}}}"))"#
+        )
+    };
+    let scenario = format!(
+        r#"(duration: "5m", nodes: [Pool(count: 1)], manifests: [File("pods.yaml")], actions: [{}, {}, {},
+            (at: "40s", do: StartKubelet(node: "node-1"))])"#,
+        resize("25s", "waiting", "3000m"),
+        r#"(at: "30s", do: KillKubelet(node: "node-1"))"#,
+        resize("35s", "growing", "200m"),
+    );
+    let pod = |name: &str, cpu: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{{name: app, image: redis, \
+             resources: {{requests: {{cpu: {cpu}}}}}}}]}}}}\n---\n"
+        )
+    };
+    let pods = [pod("big", "3000m"), pod("waiting", "100m"), pod("growing", "100m")].concat();
+    let mut simulation = simulation(&scenario, &pods);
+    simulation.run_until(SimTime::from_secs(120));
+    let resizes = |simulation: &Simulation, pod: &str| -> Vec<Name> {
+        told(simulation, pod)
+            .into_iter()
+            .map(|(reason, _)| reason)
+            .filter(|reason| reason.starts_with("Resize"))
+            .collect()
+    };
+    let waiting = simulation.pod("default", "waiting").expect("it is there").status.clone();
+    let pending = waiting.condition(Name::new("PodResizePending")).expect("it waits");
+    assert_eq!((pending.reason.as_str(), waiting.phase.to_string().as_str()), ("Deferred", "Running"));
+    assert_eq!(resizes(&simulation, "waiting"), ["ResizeDeferred"]);
+    assert_eq!(resizes(&simulation, "growing"), ["ResizeStarted", "ResizeCompleted"]);
+}
+
+#[test]
+fn a_manifest_with_a_fixed_identity_is_updated_in_place() {
+    // pkg/kubelet/config/config.go (`checkAndUpdatePod`): the container is made anew, the pod and its mirror stay.
+    let manifest = |image: &str| {
+        format!(
+            r##"WriteStaticPod(node: "node-1", manifest: Inline(r#"{{apiVersion: v1, kind: Pod,
+                metadata: {{name: web, uid: 00000000-0000-0000-0000-000000000abc}},
+                spec: {{containers: [{{name: a, image: {image}}}]}}}}"#))"##
+        )
+    };
+    let actions = format!("(at: \"5s\", do: {}), (at: \"1m\", do: {})", manifest("nginx:1"), manifest("nginx:2"));
+    let scenario = format!("(duration: \"3m\", nodes: [Pool(count: 1)], actions: [{actions}])");
+    let mut simulation = simulation(&scenario, "");
+    simulation.run_until(SimTime::from_secs(50));
+    let uid = simulation.pod("default", "web-node-1").expect("its mirror is there").meta.uid;
+    simulation.run_until(SimTime::from_secs(120));
+    let mirror = simulation.pod("default", "web-node-1").expect("its mirror is there");
+    let container = &mirror.status.containers[0];
+    assert_eq!((mirror.meta.uid, container.restart_count, container.image.as_str()), (uid, 1, "nginx:2"));
+}
+
+#[test]
+fn a_shutdown_that_is_withdrawn_is_told() {
+    // nodeshutdown_manager_linux.go (`start`).
+    let scenario = r#"(duration: "3m", nodes: [Pool(kubelet: (shutdown: (by_priority: [(0, "10s")])))], actions: [
+        (at: "20s", do: ShutdownNode(node: "node-1")), (at: "40s", do: CancelShutdown(node: "node-1"))])"#;
+    let mut simulation = simulation(scenario, "");
+    simulation.run_until(SimTime::from_secs(100));
+    let said: Vec<String> = told(&simulation, "node-1")
+        .into_iter()
+        .filter(|(reason, _)| *reason == "Shutdown")
+        .map(|(_, message)| message)
+        .collect();
+    assert_eq!(said, ["Shutdown manager detected shutdown event", "Shutdown manager detected shutdown cancellation"]);
+}
+
+#[test]
+fn an_image_that_was_pulled_with_a_secret_is_not_for_everybody() {
+    // image_pull_manager.go (`MustAttemptImagePull`): pods without the secret pull it anew, or have none; what a
+    // kubelet knows of that outlives its process.
+    let secret = |name: &str, auth: &str| {
+        format!(
+            r#"{{apiVersion: v1, kind: Secret, metadata: {{name: {name}}}, type: kubernetes.io/dockerconfigjson,
+                stringData: {{.dockerconfigjson: '{{"auths": {{"https://r.example/v2/": {{"auth": "{auth}"}}}}}}'}}}}
+---
+"#
+        )
+    };
+    let pod = |name: &str, policy: &str, secret: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{imagePullSecrets: [{secret}], \
+             containers: [{{name: app, image: r.example/x:1, imagePullPolicy: {policy}}}]}}}}\n---\n"
+        )
+    };
+    let mine = "{name: mine}";
+    let first = [secret("mine", "dTpw"), secret("same", "dTpw"), secret("other", "dTpx"), pod("first", "Always", mine)];
+    let never = pod("never", "Never", "{name: other}");
+    let rest = [
+        pod("again", "IfNotPresent", mine),
+        pod("same", "IfNotPresent", "{name: same}"),
+        pod("none", "IfNotPresent", ""),
+        never,
+    ];
+    let scenario = format!(
+        r##"(duration: "3m", nodes: [Pool(count: 1)], manifests: [File("pods.yaml")],
+            images: {{"r.example/x:1": Image(pulls: [(duration: Some("1s")), (result: Unauthorized)])}},
+            actions: [(at: "20s", do: RestartKubelet(node: "node-1")), (at: "40s", do: Create(Inline(r#"{}"#)))])"##,
+        rest.concat()
+    );
+    let mut simulation = simulation(&scenario, &first.concat());
+    simulation.run_until(SimTime::from_secs(60));
+    for (name, has) in [
+        ("first", "Pulled"),
+        ("again", "Pulled"),
+        ("same", "Pulled"),
+        ("none", "Failed"),
+        ("never", "ErrImageNeverPull"),
+    ] {
+        let reasons: Vec<Name> = told(&simulation, name).into_iter().map(|(reason, _)| reason).collect();
+        let pulled = reasons.contains(&Name::new("Pulling"));
+        assert!(reasons.contains(&Name::new(has)), "{name}: {reasons:?}");
+        assert_eq!(pulled, matches!(name, "first" | "none"), "{name}: {reasons:?}");
+    }
+}

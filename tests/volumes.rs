@@ -197,6 +197,58 @@ fn a_claim_that_cannot_be_used_is_told_of() {
 }
 
 #[test]
+fn a_volume_is_mounted_when_everything_is_there_that_it_shows() {
+    // configmap.go, secret.go and projected.go (`SetUpAt`, `MakePayload`); desired_state_of_world_populator.go
+    // (`createVolumeSpec`).
+    let objects = r#"
+{apiVersion: v1, kind: ConfigMap, metadata: {name: cfg}, data: {a: x}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: sec}, stringData: {a: x}}
+---
+{apiVersion: v1, kind: PersistentVolume, metadata: {name: blk}, spec: {capacity: {storage: 1Gi}, volumeMode: Block,
+  accessModes: [ReadWriteOnce], csi: {driver: none, volumeHandle: h}, claimRef: {namespace: default, name: blk}}}
+---
+{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: blk}, spec: {accessModes: [ReadWriteOnce],
+  volumeMode: Block, storageClassName: "", volumeName: blk, resources: {requests: {storage: 1Gi}}}}
+"#;
+    let set_up = "MountVolume.SetUp failed for volume \"v\" : ";
+    let no_key = format!("{set_up}configmap references non-existent config key: b");
+    let neither = format!("{set_up}[configmap \"none\" not found, references non-existent secret key: b]");
+    let secret = format!("{set_up}references non-existent secret key: b");
+    let block = "failed to process volumes=[v]: volume v has volumeMode Block, but is specified in volumeMounts";
+    for (source, expected) in [
+        ("configMap: {name: cfg, items: [{key: a, path: b}]}", None),
+        ("configMap: {name: cfg, items: [{key: b, path: b}]}", Some(no_key.as_str())),
+        ("configMap: {name: cfg, optional: true, items: [{key: b, path: b}]}", None),
+        ("secret: {secretName: sec, items: [{key: b, path: b}]}", Some(&secret)),
+        (
+            "projected: {sources: [{configMap: {name: none}}, {secret: {name: sec, items: [{key: b, path: b}]}}]}",
+            Some(&neither),
+        ),
+        ("persistentVolumeClaim: {claimName: blk}", Some(block)),
+    ] {
+        let pod = format!(
+            "{objects}---\n{{apiVersion: v1, kind: Pod, metadata: {{name: web}}, spec: {{nodeName: node-1, containers: \
+             [{{name: a, image: nginx, volumeMounts: [{{name: v, mountPath: /v}}]}}], \
+             volumes: [{{name: v, {source}}}]}}}}"
+        );
+        let scenario = r#"(duration: "1m", nodes: [Pool(count: 1)], manifests: [File("pod.yaml")])"#;
+        let files = BTreeMap::from([("s.ron", scenario), ("pod.yaml", pod.as_str())]);
+        let scenario = Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+        let mut simulation = Simulation::new(Arc::new(scenario.plan(1)), 1, &[]);
+        simulation.run_until(SimTime::from_secs(40));
+        let told = |words: &str| {
+            simulation.objects().any(|object| match object {
+                Object::Event(event) => event.reason == "FailedMount" && event.message.ends_with(words),
+                _ => false,
+            })
+        };
+        assert!(expected.is_none_or(told), "{source}: {:?}", reasons(&simulation, "web"));
+        assert_eq!(is_ready(&simulation, "web"), expected.is_none(), "{source}");
+    }
+}
+
+#[test]
 fn classes_say_when_a_volume_is_made_and_what_becomes_of_it() {
     // control-plane.md 3.15. (the class's binding mode and reclaim policy, whether the claim is bound before there is a
     // pod, the phase of the volume when the claim is gone: nothing if it is gone, too)

@@ -304,6 +304,7 @@ impl TraceRecord {
                 told.detail = Detail::Number(i64::from(exit.code));
             }
             RuntimeMessage::OutOfMemory { .. } => {}
+            RuntimeMessage::OverLimit { key, .. } => told.subject = self.pod(node, *key),
             RuntimeMessage::Kill { key, container, .. }
             | RuntimeMessage::Crash { key, container, .. }
             | RuntimeMessage::LateSignal { key, container }

@@ -77,6 +77,59 @@ pub(super) fn init_containers(
     }
 }
 
+/// `validateEphemeralContainers`.
+pub(super) fn ephemeral_containers(pod: &v1::PodSpec, facts: &PodFacts<'_>, at: &At<'_>, errors: &mut Errors) {
+    const DETAIL: &str = "cannot be set for an Ephemeral Container";
+    let list = pod.ephemeral_containers.as_deref().unwrap_or_default();
+    let others = || pod.containers.iter().chain(pod.init_containers.iter().flatten()).map(|other| &other.name);
+    for (place, ephemeral) in list.iter().enumerate() {
+        let at = at.index(place);
+        let container = as_container(ephemeral);
+        common(&container, facts, &at, errors);
+        only_of_pod(&container, &at, errors);
+        if others().chain(list[..place].iter().map(|earlier| &earlier.name)).any(|name| *name == container.name) {
+            errors.duplicate(&at.child("name"), &container.name);
+        }
+        if let Some(target) = ephemeral.target_container_name.as_ref().filter(|target| !target.is_empty())
+            && others().all(|name| name != target)
+        {
+            errors.not_found(&at.child("targetContainerName"), target);
+        }
+        let resources = container.resources.as_ref();
+        let sized = resources.is_some_and(|stated| *stated != v1::ResourceRequirements::default());
+        for (field, is_set) in [
+            ("ports", container.ports.as_ref().is_some_and(|ports| !ports.is_empty())),
+            ("resources", sized),
+            ("resizePolicy", container.resize_policy.as_ref().is_some_and(|policies| !policies.is_empty())),
+            ("restartPolicy", container.restart_policy.is_some()),
+            ("restartPolicyRules", container.restart_policy_rules.as_ref().is_some_and(|rules| !rules.is_empty())),
+            ("livenessProbe", container.liveness_probe.is_some()),
+            ("readinessProbe", container.readiness_probe.is_some()),
+            ("startupProbe", container.startup_probe.is_some()),
+            ("lifecycle", container.lifecycle.is_some()),
+        ] {
+            if is_set {
+                errors.forbidden(&at.child(field), DETAIL);
+            }
+        }
+        for (place, mount) in container.volume_mounts.iter().flatten().enumerate() {
+            let mounts = at.child("volumeMounts");
+            let at = mounts.index(place);
+            for (field, path) in [("subPath", &mount.sub_path), ("subPathExpr", &mount.sub_path_expr)] {
+                if path.as_ref().is_some_and(|path| !path.is_empty()) {
+                    errors.forbidden(&at.child(field), DETAIL);
+                }
+            }
+        }
+    }
+}
+
+/// What an ephemeral container has in common with others.
+fn as_container(ephemeral: &v1::EphemeralContainer) -> v1::Container {
+    let fields = serde_json::to_value(ephemeral).unwrap_or_default();
+    serde_json::from_value(fields).unwrap_or_default()
+}
+
 /// `validateContainerCommon`.
 fn common(container: &v1::Container, pod: &PodFacts<'_>, at: &At<'_>, errors: &mut Errors) {
     if container.name.is_empty() {
@@ -588,10 +641,15 @@ fn pod_resource_name(name: &str, at: &At<'_>, errors: &mut Errors) {
 /// What only containers of pods must fulfil, not those of templates.
 pub(super) fn of_pod(list: &[v1::Container], at: &At<'_>, errors: &mut Errors) {
     for (place, container) in list.iter().enumerate() {
-        let image = container.image.as_deref().unwrap_or_default();
-        if image.trim().len() != image.len() {
-            errors.invalid(&at.index(place).child("image"), image, "must not have leading or trailing whitespace");
-        }
+        only_of_pod(container, &at.index(place), errors);
+    }
+}
+
+/// `validateContainerOnlyForPod`.
+fn only_of_pod(container: &v1::Container, at: &At<'_>, errors: &mut Errors) {
+    let image = container.image.as_deref().unwrap_or_default();
+    if image.trim().len() != image.len() {
+        errors.invalid(&at.child("image"), image, "must not have leading or trailing whitespace");
     }
 }
 

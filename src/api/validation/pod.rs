@@ -37,6 +37,7 @@ pub(super) fn spec(pod: &v1::PodSpec, is_pod: bool, at: &At<'_>, errors: &mut Er
     };
     container::containers(&pod.containers, &facts, &at.child("containers"), errors);
     container::init_containers(init, &pod.containers, &facts, &at.child("initContainers"), errors);
+    container::ephemeral_containers(pod, &facts, &at.child("ephemeralContainers"), errors);
     container::pod_resources(pod, at, errors);
     host_network(pod, is_pod, at, errors);
     errors.one_of(&at.child("restartPolicy"), pod.restart_policy.as_ref(), &["Always", "OnFailure", "Never"]);

@@ -706,8 +706,21 @@ mod tests {
             ),
             (
                 Part::EphemeralContainers,
-                json!({"spec": {"ephemeralContainers": [{"name": "e", "image": "i"}]}}),
+                json!({"spec": {"ephemeralContainers": [{"name": "e", "image": "i", "targetContainerName": "c"}]}}),
                 String::new(),
+            ),
+            (
+                Part::EphemeralContainers,
+                json!({"spec": {"ephemeralContainers": [
+                    {"name": "c", "image": "i"},
+                    {"name": "e", "targetContainerName": "x", "image": "i", "resources": {"limits": {"cpu": "1"}},
+                        "ports": [{"containerPort": 80}], "livenessProbe": {"exec": {"command": ["a"]}}}]}}),
+                "spec.ephemeralContainers[0].name: Duplicate value: \"c\"; \
+                 spec.ephemeralContainers[1].targetContainerName: Not found: \"x\"; \
+                 spec.ephemeralContainers[1].ports: Forbidden: cannot be set for an Ephemeral Container; \
+                 spec.ephemeralContainers[1].resources: Forbidden: cannot be set for an Ephemeral Container; \
+                 spec.ephemeralContainers[1].livenessProbe: Forbidden: cannot be set for an Ephemeral Container"
+                    .to_owned(),
             ),
         ] {
             if words.ends_with("Forbidden: x") {

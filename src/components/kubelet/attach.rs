@@ -96,10 +96,13 @@ impl Kubelet {
         let next = match (response, known) {
             (Ok(Object::PersistentVolumeClaim(claim)), _) => match why_unusable(&claim) {
                 None => Err(cluster_wide(Kind::PersistentVolume, claim.volume_name)),
-                Some(why) => Ok(Device::Unusable(why.into())),
+                Some(why) => Ok(self.unusable(key, volume, why)),
             },
             (Ok(Object::PersistentVolume(found)), _) => {
-                if found.csi_driver.is_empty() {
+                let name = self.pods[&key].volumes.volumes[volume].name;
+                if let Some(why) = wrong_mode(&pod, name, &found) {
+                    Ok(Device::Unusable(why.into()))
+                } else if found.csi_driver.is_empty() {
                     Ok(device(&found, None))
                 } else {
                     let driver = cluster_wide(Kind::CsiDriver, found.csi_driver);
@@ -109,16 +112,13 @@ impl Kubelet {
             }
             (Ok(Object::CsiDriver(driver)), Some(found)) => Ok(device(&found, Some(&driver))),
             (Err(error), Some(_)) if error.reason == ErrorReason::NotFound => Ok(Device::Nothing),
-            (Err(error), None) => Ok(Device::Unusable(format!("failed to fetch PVC from API server: {error}").into())),
+            (Err(error), None) => {
+                Ok(self.unusable(key, volume, &format!("failed to fetch PVC from API server: {error}")))
+            }
             (Ok(_), _) | (Err(_), Some(_)) => Ok(Device::Nothing),
         };
         let device = match next {
             Err(target) => return self.call_api(now, Request::Get(target), PendingCall::Claim { key, volume }, out),
-            Ok(Device::Unusable(why)) => {
-                let claim = claim_of(&pod, self.pods[&key].volumes.volumes[volume].name)
-                    .unwrap_or_else(|| Target::of(&Object::Pod(pod.clone())));
-                Device::Unusable(format!("error processing PVC {}/{}: {why}", claim.namespace, claim.name).into())
-            }
             Ok(device) => device,
         };
         let awaited = matches!(device, Device::Awaited(_));
@@ -130,6 +130,14 @@ impl Kubelet {
         } else if usable && self.pods[&key].volumes.volumes[volume].is_overdue() {
             self.mounted(now, key, volume, out);
         }
+    }
+
+    /// A claim that cannot be used.
+    fn unusable(&self, key: PodKey, volume: usize, why: &str) -> Device {
+        let state = &self.pods[&key];
+        let claim = claim_of(&state.pod, state.volumes.volumes[volume].name)
+            .unwrap_or_else(|| Target::of(&Object::Pod(state.pod.clone())));
+        Device::Unusable(format!("error processing PVC {}/{}: {why}", claim.namespace, claim.name).into())
     }
 
     fn set_device(&mut self, key: PodKey, volume: usize, device: Device) {
@@ -227,6 +235,20 @@ fn why_unusable(claim: &PersistentVolumeClaim) -> Option<&'static str> {
         Some("PVC is not bound")
     } else {
         None
+    }
+}
+
+/// What is wrong with how containers use a volume: as files what is a device, or the other way round
+/// (`createVolumeSpec`).
+fn wrong_mode(pod: &Pod, name: Name, volume: &PersistentVolume) -> Option<String> {
+    let spec = &pod.spec;
+    let mut containers = spec.init_containers.iter().chain(&spec.containers).chain(&spec.ephemeral_containers);
+    if volume.block {
+        let mounted = containers.any(|container| container.volume_mounts.iter().any(|mount| mount.name == name));
+        mounted.then(|| format!("volume {name} has volumeMode Block, but is specified in volumeMounts"))
+    } else {
+        let mapped = containers.any(|container| container.volume_devices.contains(&name));
+        mapped.then(|| format!("volume {name} has volumeMode Filesystem, but is specified in volumeDevices"))
     }
 }
 

@@ -4,6 +4,7 @@
 //! 1.36. Containers do not notice. What a restart forgets on purpose: back-offs, start errors, probe verdicts, mounts.
 
 use super::config::API_SOURCE_WAIT;
+use super::credentials::PulledImages;
 use super::{Kubelet, KubeletMessage, KubeletSetup, PendingCri, PodState, config, static_pods};
 use crate::api::{EventType, Node, Pod};
 use crate::components::cri::{CriCall, InstanceState, PodKey, RuntimePod};
@@ -70,9 +71,17 @@ impl Kubelet {
             reported_boot: self.reported_boot,
             static_pods: self.static_pods.on_disk(),
             reporter: self.reporter.of_next_process(),
+            checkpoints: self.checkpoints(),
+            images: self.images.of_next_process(&self.config),
             ..Self::new(setup)
         };
         *self = blank;
+    }
+
+    /// The disk of a machine whose kubelet is not running is empty.
+    pub fn disk_emptied(&mut self) {
+        self.checkpoints.clear();
+        self.images.pulled = PulledImages::default();
     }
 
     /// The machine under a kubelet that is not running has started anew.
@@ -136,6 +145,9 @@ impl Kubelet {
                 continue;
             }
             self.pod_changed(now, crate::api::ChangeKind::Added, pod, out);
+        }
+        if !self.checkpoints.is_empty() || self.pods.values().any(|state| state.resizing.wanted.is_some()) {
+            self.push_restored(now, out);
         }
         self.want_node_report(now, out);
         if !self.unclaimed.is_empty() {

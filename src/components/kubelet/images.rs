@@ -5,6 +5,7 @@
 use super::back_off::BackOff;
 use super::config::KubeletConfig;
 use super::container_start::go_duration;
+use super::credentials::{Credential, PulledImages};
 use super::{Kubelet, PendingCri};
 use crate::api::names;
 use crate::api::{EventType, FastMap, ImagePullPolicy, Name, Text};
@@ -26,7 +27,7 @@ names! {
 }
 
 /// The registry of images that name none.
-const HUB: &str = "docker.io";
+pub(super) const HUB: &str = "docker.io";
 const REPOSITORY_NAME_TOTAL_LENGTH_MAX: usize = 255;
 
 /// What became of the image of a container that is being started.
@@ -50,10 +51,12 @@ pub(super) struct ImageManager {
     /// How many pulls were asked for.
     asked: u32,
     back_off: FastMap<(PodKey, Name), Failed>,
+    /// The images that were pulled, and with what.
+    pub(super) pulled: PulledImages,
 }
 
 /// A pull that a container start waits for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Pull {
     /// Its number: one image may be pulled for several pods at a time.
     number: u32,
@@ -62,6 +65,8 @@ struct Pull {
     image: Name,
     asked_at: SimTime,
     began_at: SimTime,
+    /// What it is pulled with, if not without.
+    credential: Option<Credential>,
 }
 
 /// What is remembered of a failed pull.
@@ -80,7 +85,18 @@ impl ImageManager {
             limit: TokenBucket::new(config.registry_pull_qps, config.registry_burst),
             asked: 0,
             back_off: FastMap::default(),
+            pulled: PulledImages::default(),
         }
+    }
+
+    /// What is left when the process dies: what was pulled.
+    pub(super) fn of_next_process(&mut self, config: &KubeletConfig) -> Self {
+        Self { pulled: std::mem::take(&mut self.pulled), ..Self::new(config) }
+    }
+
+    /// Whether an image is pulled, or is about to be.
+    pub(super) fn is_pulling(&self, image: Name) -> bool {
+        self.queue.iter().chain(&self.pulling).any(|pull| pull.image == image)
     }
 }
 
@@ -118,8 +134,13 @@ impl Kubelet {
         out: &mut Outbox<Message>,
     ) {
         let Some((container, image, policy)) = self.starting(key) else { return };
+        let absent = match &result {
+            Ok(CriReply::Image { .. }) => !self.may_use(key, image),
+            Ok(_) => true,
+            Err(_) => false,
+        };
         match result {
-            Ok(CriReply::Image { user, .. }) => {
+            Ok(CriReply::Image { user, .. }) if !absent => {
                 self.images.users.insert(image, user);
                 let text = format!(
                     "Container image {:?} already present on machine and can be accessed by the pod",
@@ -128,7 +149,8 @@ impl Kubelet {
                 self.tell_container(now, key, container, EventType::Normal, "Pulled", text, out);
                 self.image_ensured(now, key, ImageOutcome::There, out);
             }
-            Ok(CriReply::NoImage) if policy == ImagePullPolicy::Never => {
+            // An image that the pod may not use is as good as none.
+            Ok(_) if policy == ImagePullPolicy::Never => {
                 let text = format!("Container image {:?} is not present with pull policy of Never", image.as_str());
                 self.tell_container(now, key, container, EventType::Warning, "ErrImageNeverPull", &text, out);
                 let outcome = ImageOutcome::Failed { reason: *ERR_IMAGE_NEVER_PULL, message: text.into() };
@@ -165,7 +187,8 @@ impl Kubelet {
         self.tell_container(now, key, container, EventType::Normal, "Pulling", text, out);
         self.images.asked += 1;
         let number = self.images.asked;
-        let pull = Pull { number, key, turn: self.turn(key), image, asked_at: now, began_at: now };
+        let credential = self.credentials(key, image).into_iter().next();
+        let pull = Pull { number, key, turn: self.turn(key), image, asked_at: now, began_at: now, credential };
         self.images.queue.push_back(pull);
         self.pull_next(now, out);
     }
@@ -180,15 +203,15 @@ impl Kubelet {
         while self.images.pulling.len() < most {
             let Some(mut pull) = self.images.queue.pop_front() else { return };
             if !self.images.limit.try_take(now) {
-                self.pull_failed(now, pull, "pull QPS exceeded", out);
+                self.pull_failed(now, &pull, "pull QPS exceeded", out);
                 continue;
             }
             pull.began_at = now;
+            let (key, image, number) = (pull.key, pull.image, pull.number);
             self.images.pulling.push(pull);
-            let (key, image) = (pull.key, pull.image);
             let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream.part("pull"));
             let delay = self.latency(|profile| &profile.sync_step, now, stream);
-            self.call_runtime(delay, CriCall::PullImage { key, image }, PendingCri::Pull { number: pull.number }, out);
+            self.call_runtime(delay, CriCall::PullImage { key, image }, PendingCri::Pull { number }, out);
         }
     }
 
@@ -199,16 +222,17 @@ impl Kubelet {
         match result {
             Ok(CriReply::Image { size, user }) => {
                 self.images.users.insert(pull.image, user);
-                self.pull_succeeded(now, pull, size, out);
+                self.images.pulled.record(pull.image, pull.credential.clone());
+                self.pull_succeeded(now, &pull, size, out);
             }
             Ok(_) => unreachable!("PullImage answers with an image"),
-            Err(error) if error.code == "Unknown" => self.pull_failed(now, pull, &error.message, out),
-            Err(error) => self.pull_failed(now, pull, &error.rpc_text(), out),
+            Err(error) if error.code == "Unknown" => self.pull_failed(now, &pull, &error.message, out),
+            Err(error) => self.pull_failed(now, &pull, &error.rpc_text(), out),
         }
         self.pull_next(now, out);
     }
 
-    fn pull_succeeded(&mut self, now: SimTime, pull: Pull, size: i64, out: &mut Outbox<Message>) {
+    fn pull_succeeded(&mut self, now: SimTime, pull: &Pull, size: i64, out: &mut Outbox<Message>) {
         // What failed before is not forgiven by a pull that works, only by time (`backOff.GC`).
         self.images.back_off.retain(|_, failed| !failed.back_off.has_expired(now));
         if self.turn(pull.key) != pull.turn {
@@ -226,7 +250,7 @@ impl Kubelet {
         self.image_ensured(now, pull.key, ImageOutcome::There, out);
     }
 
-    fn pull_failed(&mut self, now: SimTime, pull: Pull, error: &str, out: &mut Outbox<Message>) {
+    fn pull_failed(&mut self, now: SimTime, pull: &Pull, error: &str, out: &mut Outbox<Message>) {
         let (base, cap) = (self.config.image_back_off_base, self.config.image_back_off_cap);
         let before = self.images.back_off.get(&(pull.key, pull.image)).map(|failed| failed.back_off);
         let back_off = BackOff::next(before, base, cap, now, now);
@@ -302,7 +326,7 @@ fn invalid_image_name(image: &str) -> Option<String> {
 
 /// The registry and the rest of a reference (`splitDockerDomain`): what has no registry is Docker Hub's, and one word
 /// alone is one of its library.
-fn split_domain(image: &str) -> (&str, Cow<'_, str>) {
+pub(super) fn split_domain(image: &str) -> (&str, Cow<'_, str>) {
     let is_named =
         |first: &str| first == "localhost" || first.contains(['.', ':']) || first.chars().any(char::is_uppercase);
     let (domain, rest) = match image.split_once('/') {
@@ -428,7 +452,8 @@ mod tests {
             template: Arc::new(Node::default()),
         });
         let (key, image) = (PodKey::of_static(1), Name::new("nginx"));
-        let pull = Pull { number: 1, key, turn: 0, image, asked_at: SimTime::ZERO, began_at: SimTime::ZERO };
+        let pull =
+            Pull { number: 1, key, turn: 0, image, asked_at: SimTime::ZERO, began_at: SimTime::ZERO, credential: None };
         let mut out = Outbox::new();
         let delay = |kubelet: &Kubelet| kubelet.images.back_off.get(&(key, image)).map(|failed| failed.back_off.delay);
         // (the time, whether it works, the delay afterwards), in seconds
@@ -443,9 +468,9 @@ mod tests {
         ] {
             let now = SimTime::from_secs(secs);
             if works {
-                kubelet.pull_succeeded(now, pull, 1, &mut out);
+                kubelet.pull_succeeded(now, &pull, 1, &mut out);
             } else {
-                kubelet.pull_failed(now, pull, "no", &mut out);
+                kubelet.pull_failed(now, &pull, "no", &mut out);
             }
             assert_eq!(delay(&kubelet), expected.map(SimDuration::from_secs), "after {secs} s");
         }

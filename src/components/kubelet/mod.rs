@@ -16,6 +16,7 @@ mod boot;
 mod config;
 mod container_gc;
 mod container_start;
+mod credentials;
 mod downward;
 mod eviction;
 mod handler;
@@ -370,6 +371,8 @@ pub struct Kubelet {
     pods: BTreeMap<PodKey, Box<PodState>>,
     /// Pods whose resize is not allocated, in the order in which they are looked at.
     pending_resizes: Vec<PodKey>,
+    /// What the disk keeps of resources, from an earlier process until the pods are known again.
+    checkpoints: BTreeMap<PodKey, resize::Checkpoint>,
     /// When the main loop is done with the pods that it was given.
     admitting_until: SimTime,
     resize_retry: u32,
@@ -521,6 +524,7 @@ impl Kubelet {
             every_probe,
             pods: BTreeMap::new(),
             pending_resizes: Vec::new(),
+            checkpoints: BTreeMap::new(),
             admitting_until: SimTime::ZERO,
             resize_retry: 0,
             pleg: Pleg::default(),

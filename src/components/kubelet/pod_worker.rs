@@ -156,6 +156,7 @@ impl Kubelet {
     pub(super) fn pod_added(&mut self, now: SimTime, key: PodKey, pod: Arc<Pod>, out: &mut Outbox<Message>) {
         let mut state = PodState::new(key, pod.clone());
         state.added_at = now;
+        self.restore_allocation(key, &mut state);
         self.claim(key, &mut state);
         self.pods.insert(key, Box::new(state));
         if !pod.meta.is_terminating() && !pod.is_terminal() && !self.admit(now, key, out) {

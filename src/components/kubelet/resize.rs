@@ -17,7 +17,7 @@ use crate::components::cri::{CriCall, CriReply, CriResult, InstanceState, PodKey
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime};
 use serde_json::{Map, Value, json};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Resizes that wait are looked at again after this at the latest (`retryDelay`).
@@ -189,7 +189,57 @@ fn summary(pod: &Pod, generation: i64, error: Option<&str>) -> String {
     format!("{{{}}}", fields.join(","))
 }
 
+/// What a kubelet's disk keeps of the resources of a pod (`pkg/kubelet/allocation/state`).
+#[derive(Debug, Clone)]
+pub(super) struct Checkpoint {
+    /// The pod with the resources that it is allocated.
+    allocated: Arc<Pod>,
+    actuated: Vec<(Name, Amounts)>,
+}
+
 impl Kubelet {
+    /// What the disk keeps of the pods that were admitted.
+    pub(super) fn checkpoints(&mut self) -> BTreeMap<PodKey, Checkpoint> {
+        let mut checkpoints = std::mem::take(&mut self.checkpoints);
+        let admitted = |state: &PodState| state.worker.is_some() && state.configured && !state.pod.is_terminal();
+        for (key, state) in self.pods.iter_mut().filter(|(key, state)| !key.is_static() && admitted(state)) {
+            let actuated = std::mem::take(&mut state.resizing.actuated);
+            checkpoints.insert(*key, Checkpoint { allocated: state.pod.clone(), actuated });
+        }
+        checkpoints
+    }
+
+    /// A pod that an earlier process admitted keeps what it was allocated (`UpdatePodFromAllocation`), and what the
+    /// server knows of its resize (`BackfillPodResizeConditions`).
+    pub(super) fn restore_allocation(&mut self, key: PodKey, state: &mut PodState) {
+        let Some(checkpoint) = self.checkpoints.remove(&key) else { return };
+        let pod = state.pod.clone();
+        if checkpoint.allocated.meta.uid != pod.meta.uid {
+            return;
+        }
+        let told = |kind: Name| pod.status.condition(kind).cloned().map(Box::new);
+        state.resizing.pending = told(*POD_RESIZE_PENDING);
+        state.resizing.in_progress = told(*POD_RESIZE_IN_PROGRESS);
+        state.resizing.actuated = checkpoint.actuated;
+        if let Some(allocated) = with_resources_of(&pod, &checkpoint.allocated.spec) {
+            state.pod = allocated;
+            state.resizing.wanted = Some(pod);
+        }
+    }
+
+    /// All pods were added that an earlier process admitted: what they want is looked at.
+    pub(super) fn push_restored(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        self.checkpoints.clear();
+        let wants = |state: &PodState| state.resizing.wanted.is_some() && state.worker.is_some();
+        self.pending_resizes = self.pods.iter().filter(|(_, state)| wants(state)).map(|(key, _)| *key).collect();
+        self.rank_resizes();
+        self.retry_resizes(now, out);
+    }
+
+    fn rank_resizes(&mut self) {
+        self.pending_resizes.sort_by_cached_key(|key| self.pods.get(key).map(|state| resize_rank(state)));
+    }
+
     /// Whether a version of a pod is no news.
     pub(super) fn knows_version(&self, key: PodKey, pod: &Pod) -> bool {
         self.pods.get(&key).is_some_and(|state| state.pod.meta.resource_version >= pod.meta.resource_version)
@@ -220,7 +270,7 @@ impl Kubelet {
         }
         if !self.pending_resizes.contains(&key) {
             self.pending_resizes.push(key);
-            self.pending_resizes.sort_by_cached_key(|key| self.pods.get(key).map(|state| resize_rank(state)));
+            self.rank_resizes();
         }
         self.retry_resizes(now, out);
     }

@@ -106,6 +106,8 @@ impl Kubelet {
 
     fn end_shutdown(&mut self, now: SimTime, out: &mut Outbox<Message>) {
         if self.shutdown.cancelled && self.shutdown.is_over() {
+            let text = "Shutdown manager detected shutdown cancellation";
+            self.tell_node(now, EventType::Normal, "Shutdown", text, out);
             self.shutdown = Shutdown::default();
             self.reporter.shutting_down = false;
             self.want_node_report(now, out);

@@ -76,15 +76,16 @@ fn from_manifest(manifest: &Pod, node: Name) -> Option<Pod> {
     let mut pod = manifest.clone();
     let text = format!("{:?} {:?} {:?} {node}", pod.meta, pod.spec, pod.node_name);
     let hash = StreamKey::new(&text);
+    let mut digest = pod.meta.uid.to_string();
     if pod.meta.uid.is_empty() {
         pod.meta.uid = Uid::from_random(hash.bits(), hash.part("low").bits());
+        digest = pod.meta.uid.to_string().replace('-', "");
     }
     pod.meta.name = Name::new(&format!("{}-{}", pod.meta.name, node.to_lowercase()));
     if pod.meta.namespace.is_empty() {
         pod.meta.namespace = Name::new("default");
     }
-    let digest = Name::new(&pod.meta.uid.to_string());
-    pod.meta.annotations = pod.meta.annotations.with(*CONFIG_HASH, digest).with(*CONFIG_SOURCE, *FILE);
+    pod.meta.annotations = pod.meta.annotations.with(*CONFIG_HASH, Name::new(&digest)).with(*CONFIG_SOURCE, *FILE);
     pod.node_name = node;
     let mut spec = PodSpec::clone(&pod.spec);
     spec.tolerations.push(Toleration {
@@ -100,23 +101,35 @@ fn from_manifest(manifest: &Pod, node: Name) -> Option<Pod> {
     Some(pod)
 }
 
-/// Whether a pod needs anything of the server's (`PreventStaticPodAPIReferences`).
+/// The digest of a static pod's manifest, or the identity that it names.
+fn config_hash(pod: &Pod) -> Name {
+    pod.meta.annotations.get(*CONFIG_HASH).unwrap_or_default()
+}
+
+/// Whether a pod needs anything of the server's (`HasAPIObjectReference`).
 fn refers_to_objects(spec: &PodSpec) -> bool {
-    let volume = |source: &VolumeSource| {
-        matches!(
-            source,
-            VolumeSource::ConfigMap(_)
-                | VolumeSource::Secret(_)
-                | VolumeSource::Projected { .. }
-                | VolumeSource::Claim { .. }
-                | VolumeSource::Ephemeral { .. }
-        )
+    let volume = |source: &VolumeSource| match source {
+        VolumeSource::ConfigMap(_)
+        | VolumeSource::Secret(_)
+        | VolumeSource::Claim { .. }
+        | VolumeSource::Ephemeral { .. }
+        | VolumeSource::Csi { .. } => true,
+        VolumeSource::Projected { config_maps, secrets, token, .. } => {
+            *token || !config_maps.is_empty() || !secrets.is_empty()
+        }
+        VolumeSource::Other { kind } => matches!(kind.as_str(), "glusterfs" | "azureFile"),
+        VolumeSource::EmptyDir { .. }
+        | VolumeSource::HostPath { .. }
+        | VolumeSource::DownwardApi(_)
+        | VolumeSource::Image { .. }
+        | VolumeSource::Disk { .. } => false,
     };
     let environment = spec.init_containers.iter().chain(&spec.containers).any(|container| {
         let object = |value: &EnvValue| matches!(value, EnvValue::ConfigMapKey(_) | EnvValue::SecretKey(_));
         !container.env_from.is_empty() || container.env.iter().any(|variable| object(&variable.value))
     });
-    !spec.service_account.is_empty() || environment || spec.volumes.iter().any(|one| volume(&one.source))
+    let secrets = !spec.image_pull_secrets.is_empty();
+    !spec.service_account.is_empty() || secrets || environment || spec.volumes.iter().any(|one| volume(&one.source))
 }
 
 impl Kubelet {
@@ -163,6 +176,11 @@ impl Kubelet {
                     state.configured = true;
                     self.update_pod(now, key, UpdateKind::Create, out);
                     self.want_housekeeping(now, out);
+                }
+                // The same identity, which the manifest names: an update (`checkAndUpdatePod`).
+                Some(state) if super::semantically_different(&state.pod, &pod) => {
+                    state.pod = pod;
+                    self.update_pod(now, key, UpdateKind::Update, out);
                 }
                 Some(_) => {}
             }
@@ -212,7 +230,7 @@ impl Kubelet {
         let Some(state) = self.pods.get(&key) else { return false };
         let pod = state.pod.clone();
         let Some(mirror) = self.mirror(key).cloned() else { return self.create_mirror(key, &pod, out) };
-        let hash = Name::new(&pod.meta.uid.to_string());
+        let hash = config_hash(&pod);
         if !mirror.meta.is_terminating() && mirror.meta.annotations.get(*CONFIG_MIRROR) == Some(hash) {
             return false;
         }
@@ -238,7 +256,7 @@ impl Kubelet {
             controller: true,
             block_owner_deletion: false,
         };
-        let hash = Name::new(&pod.meta.uid.to_string());
+        let hash = config_hash(pod);
         mirror.meta.annotations = mirror.meta.annotations.with(*CONFIG_MIRROR, hash);
         mirror.meta.owner_references = [owner].into_iter().collect();
         mirror.meta.uid = Uid::default();
@@ -349,7 +367,7 @@ mod tests {
         let pod = from_manifest(&manifest(json!({})), Name::new("Node-A")).unwrap();
         assert_eq!((&*pod.meta.name, &*pod.meta.namespace, &*pod.node_name), ("web-node-a", "default", "Node-A"));
         assert_eq!(pod.meta.annotations.get(*CONFIG_SOURCE), Some(*FILE));
-        assert_eq!(pod.meta.annotations.get(*CONFIG_HASH), Some(Name::new(&pod.meta.uid.to_string())));
+        assert_eq!(pod.meta.annotations.get(*CONFIG_HASH).unwrap().len(), 32, "as in static-pod-mirror");
         assert!(pod.spec.tolerations.iter().any(|t| t.key.is_empty() && t.effect == Some(TaintEffect::NoExecute)));
         assert!(!pod.spec.token_volume);
     }
@@ -367,6 +385,7 @@ mod tests {
     fn manifests_that_need_the_server_are_ignored() {
         // `TestDecodeSinglePod…` with PreventStaticPodAPIReferences.
         let container = |env| json!({"containers": [{"name": "app", "image": "app:1", "envFrom": env}]});
+        let projected = |source| json!({"volumes": [{"name": "v", "projected": {"sources": [source]}}]});
         for (spec, accepted) in [
             (json!({"volumes": [{"name": "v", "emptyDir": {}}]}), true),
             (json!({"volumes": [{"name": "v", "hostPath": {"path": "/x"}}]}), true),
@@ -374,6 +393,15 @@ mod tests {
             (json!({"volumes": [{"name": "v", "secret": {"secretName": "s"}}]}), false),
             (json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "p"}}]}), false),
             (json!({"serviceAccountName": "s"}), false),
+            (json!({"imagePullSecrets": [{"name": "s"}]}), false),
+            (
+                projected(
+                    json!({"downwardAPI": {"items": [{"path": "l", "fieldRef": {"fieldPath": "metadata.labels"}}]}}),
+                ),
+                true,
+            ),
+            (projected(json!({"configMap": {"name": "c"}})), false),
+            (projected(json!({"serviceAccountToken": {"path": "t"}})), false),
             (container(json!([{"configMapRef": {"name": "c"}}])), false),
         ] {
             let got = from_manifest(&manifest(spec.clone()), Name::new("a")).is_some();

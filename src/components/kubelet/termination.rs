@@ -11,7 +11,7 @@ use super::{Kubelet, KubeletMessage, PendingCri};
 use crate::api::{
     Condition, ConditionStatus, Container, ContainerId, DISRUPTION_TARGET, EventType, Handler, Name, Pod, PodPhase,
 };
-use crate::components::cri::{CriCall, CriResult, InstanceState, PodKey, RuntimePod};
+use crate::components::cri::{CriCall, CriError, CriResult, InstanceState, PodKey, RuntimePod};
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime};
 use crate::planted::{self, Bug};
@@ -24,7 +24,10 @@ pub struct PodKill {
     containers: Vec<ContainerKill>,
     sandboxes: VecDeque<ContainerId>,
     begun: bool,
-    failed: bool,
+    /// What went wrong with containers.
+    failures: Vec<String>,
+    /// What went wrong with sandboxes.
+    sandbox_failure: Option<String>,
 }
 
 /// The stopping of one container.
@@ -148,16 +151,29 @@ impl PodKill {
             })
             .collect();
         let sandboxes = runtime.sandboxes.iter().map(|sandbox| sandbox.id).collect();
-        Self { containers, sandboxes, begun: false, failed: false }
+        Self { containers, sandboxes, begun: false, failures: Vec::new(), sandbox_failure: None }
     }
 
     /// One container.
     pub(super) fn one(kill: ContainerKill) -> Self {
-        Self { containers: vec![kill], sandboxes: VecDeque::new(), begun: false, failed: false }
+        Self {
+            containers: vec![kill],
+            sandboxes: VecDeque::new(),
+            begun: false,
+            failures: Vec::new(),
+            sandbox_failure: None,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.containers.is_empty() && self.sandboxes.is_empty()
+    }
+
+    /// What went wrong, if anything did (`PodSyncResult.Error`).
+    fn take_error(&mut self) -> Option<String> {
+        let mut errors = std::mem::take(&mut self.failures);
+        errors.extend(self.sandbox_failure.take());
+        if errors.len() > 1 { Some(format!("[{}]", errors.join(", "))) } else { errors.pop() }
     }
 
     fn find(&mut self, id: ContainerId) -> Option<&mut ContainerKill> {
@@ -172,6 +188,11 @@ impl PodKill {
     fn containers_done(&self) -> bool {
         self.containers.iter().all(|kill| matches!(kill.stage, KillStage::Done { .. }))
     }
+}
+
+/// A result of a kill that failed, as `PodSyncResult.Error` tells it.
+fn failure(action: &str, target: &str, error: &CriError) -> String {
+    format!("failed to {action:?} for {target:?} with {action}Error: {:?}", error.rpc_text())
 }
 
 impl Kubelet {
@@ -209,13 +230,10 @@ impl Kubelet {
         if !kill.containers_done() {
             return;
         }
-        let failed = kill.containers.iter().any(|kill| kill.stage == KillStage::Done { ok: false });
-        if failed || kill.failed {
-            return self.kill_done(now, key, false, out);
-        }
+        // Sandboxes stop whatever became of the containers (`killPodWithSyncResult`).
         match kill.sandboxes.pop_front() {
             Some(sandbox) => self.call_for_step(now, key, CriCall::StopPodSandbox { key, sandbox }, out),
-            None => self.kill_done(now, key, true, out),
+            None => self.kill_done(now, key, out),
         }
     }
 
@@ -337,10 +355,12 @@ impl Kubelet {
         if self.turn(key) != turn {
             return;
         }
-        let ok = result.map_or_else(|error| error.code == "NotFound", |_| true);
+        let error = result.err().filter(|error| error.code != "NotFound");
         let Some(kill) = self.kill(key) else { return };
         let Some(one) = kill.find(id) else { return };
-        one.stage = KillStage::Done { ok };
+        one.stage = KillStage::Done { ok: error.is_none() };
+        let failure = error.map(|error| failure("KillContainer", &one.name, &error));
+        kill.failures.extend(failure);
         let waiting: Vec<(ContainerId, SimTime)> = kill
             .containers
             .iter()
@@ -368,13 +388,18 @@ impl Kubelet {
         result: CriResult,
         out: &mut Outbox<Message>,
     ) {
+        let Some(uid) = self.pods.get(&key).map(|state| state.pod.meta.uid) else { return };
         if let Some(kill) = self.kill(key) {
-            kill.failed |= result.is_err_and(|error| error.code != "NotFound");
+            if let Some(error) = result.err().filter(|error| error.code != "NotFound") {
+                // There is one result for all sandboxes: what the last one said.
+                kill.sandbox_failure = Some(failure("KillPodSandbox", &uid.to_string(), &error));
+            }
             self.advance_kill(now, key, out);
         }
     }
 
-    fn kill_done(&mut self, now: SimTime, key: PodKey, ok: bool, out: &mut Outbox<Message>) {
+    fn kill_done(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let error = self.kill(key).and_then(PodKill::take_error);
         if self.start_kill(key).is_some() {
             return self.failed_start_killed(now, key, out);
         }
@@ -384,9 +409,9 @@ impl Kubelet {
             .and_then(|state| state.worker.as_ref())
             .is_some_and(|worker| matches!(worker.activity, Activity::Terminating(_)));
         if terminating {
-            self.pod_killed(now, key, ok, out);
+            self.pod_killed(now, key, error, out);
         } else {
-            self.sync_kill_done(now, key, ok, out);
+            self.sync_kill_done(now, key, error.is_none(), out);
         }
     }
 
@@ -431,9 +456,10 @@ impl Kubelet {
     }
 
     /// Every container has stopped, or would not.
-    fn pod_killed(&mut self, now: SimTime, key: PodKey, ok: bool, out: &mut Outbox<Message>) {
-        if !ok {
-            self.tell_pod(now, key, EventType::Warning, "FailedKillPod", "error killing pod", out);
+    fn pod_killed(&mut self, now: SimTime, key: PodKey, error: Option<String>, out: &mut Outbox<Message>) {
+        if let Some(error) = error {
+            let text = format!("error killing pod: {error}");
+            self.tell_pod(now, key, EventType::Warning, "FailedKillPod", text, out);
             return self.turn_ended(now, key, TurnEnd::Failed, out);
         }
         self.stop_probes(key, true);

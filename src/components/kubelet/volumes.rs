@@ -38,7 +38,7 @@ pub(super) struct VolumeState {
     /// What is attached for it.
     pub(super) device: Device,
     /// The ConfigMaps and Secrets that it shows.
-    needs: Vec<(Kind, Name, bool)>,
+    needs: Vec<(Kind, Name)>,
     mounted: bool,
     /// Whether only its device is waited for.
     overdue: bool,
@@ -159,34 +159,48 @@ impl Kubelet {
         let namespace = state.pod.meta.namespace;
         let (name, needs) = (found.name, found.needs.clone());
         let unknown =
-            needs.iter().copied().find(|(kind, object, _)| !self.objects.contains_key(&(*kind, namespace, *object)));
-        if let Some((kind, object, _)) = unknown {
+            needs.iter().copied().find(|(kind, object)| !self.objects.contains_key(&(*kind, namespace, *object)));
+        if let Some((kind, object)) = unknown {
             let target = Target { kind, namespace, name: object };
             let pending = PendingCall::Volume { key, volume, target };
             return self.call_api(now, Request::Get(target), pending, out);
         }
-        let missing = needs.iter().find(|(kind, object, optional)| {
-            !optional && self.objects.get(&(*kind, namespace, *object)).is_none_or(Option::is_none)
-        });
         let pod = state.pod.clone();
-        let missing = missing.copied();
         if let (Some(error), _) = self.mount_hindered(now, &pod, name) {
             let text = format!("MountVolume.SetUp failed for volume {:?} : {error}", name.as_str());
             return self.mount_failed(now, key, volume, &text, out);
         }
-        let Some((kind, object, _)) = missing else {
-            if let Some(state) = self.pods.get_mut(&key) {
-                state.volumes.volumes[volume].mounted = true;
+        if let Some(error) = self.lacking(&pod, name) {
+            let text = format!("MountVolume.SetUp failed for volume {:?} : {error}", name.as_str());
+            return self.mount_failed(now, key, volume, &text, out);
+        }
+        if let Some(state) = self.pods.get_mut(&key) {
+            state.volumes.volumes[volume].mounted = true;
+        }
+        self.write_volume(key, volume, out);
+    }
+
+    /// What the objects of a volume lack of what it shows (`SetUpAt`, `collectData` and `MakePayload` of the plugins).
+    fn lacking(&self, pod: &Pod, volume: Name) -> Option<String> {
+        let source = &pod.spec.volumes.iter().find(|found| found.name == volume)?.source;
+        let mut errors: Vec<String> = Vec::new();
+        let lacks = objects_of(source).filter(|(_, files)| !files.optional).filter_map(|(kind, files)| {
+            let Some(data) = self.object_data(kind, pod.meta.namespace, files.name) else {
+                return Some(not_found(kind, files.name).to_string());
+            };
+            let (key, _) = files.items.iter().find(|(key, _)| data.iter().all(|(have, _)| have != key))?;
+            let words = match kind {
+                Kind::ConfigMap => "configmap references non-existent config key",
+                _ => "references non-existent secret key",
+            };
+            Some(format!("{words}: {key}"))
+        });
+        for error in lacks {
+            if !errors.contains(&error) {
+                errors.push(error); // An aggregate says what it says once.
             }
-            return self.write_volume(key, volume, out);
-        };
-        let text = format!(
-            "MountVolume.SetUp failed for volume {:?} : {} {:?} not found",
-            name.as_str(),
-            kind.as_str().to_lowercase(),
-            object.as_str()
-        );
-        self.mount_failed(now, key, volume, &text, out);
+        }
+        if errors.len() > 1 { Some(format!("[{}]", errors.join(", "))) } else { errors.pop() }
     }
 
     /// A volume cannot be mounted: it is told, and tried again later and later.
@@ -201,7 +215,8 @@ impl Kubelet {
         self.mount_after(now, key, volume, wait, out);
     }
 
-    /// Writes the files of a volume, if they are not what was written last.
+    /// Writes the files of a volume, if they are not what was written last; what was written stays while objects lack
+    /// something.
     fn write_volume(&mut self, key: PodKey, place: usize, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get(&key) else { return };
         let pod = state.pod.clone();
@@ -209,6 +224,9 @@ impl Kubelet {
         let name = found.name;
         let Some(volume) = pod.spec.volumes.iter().find(|volume| volume.name == name) else { return };
         let Some(content) = self.volume_content(key, &pod, &volume.source) else { return };
+        if self.lacking(&pod, name).is_some() {
+            return;
+        }
         if content == found.content {
             return;
         }
@@ -632,6 +650,7 @@ fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
     };
     let mut volumes = Vec::with_capacity(spec.volumes.len() + usize::from(spec.token_volume));
     let needed = spec.volumes.iter().filter(|volume| used(volume.name));
+    let needs = |source| objects_of(source).map(|(kind, files)| (kind, files.name)).collect();
     volumes.extend(needed.map(|volume| state(volume.name, needs(&volume.source))));
     if spec.token_volume {
         volumes.push(state(*TOKEN_VOLUME, Vec::new()));
@@ -639,16 +658,12 @@ fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
     volumes
 }
 
-fn needs(source: &VolumeSource) -> Vec<(Kind, Name, bool)> {
-    let files = |kind, files: &ObjectFiles| (kind, files.name, files.optional);
-    match source {
-        VolumeSource::ConfigMap(map) => vec![files(Kind::ConfigMap, map)],
-        VolumeSource::Secret(secret) => vec![files(Kind::Secret, secret)],
-        VolumeSource::Projected { config_maps, secrets, .. } => config_maps
-            .iter()
-            .map(|map| files(Kind::ConfigMap, map))
-            .chain(secrets.iter().map(|secret| files(Kind::Secret, secret)))
-            .collect(),
+/// The objects that a volume shows.
+fn objects_of(source: &VolumeSource) -> impl Iterator<Item = (Kind, &ObjectFiles)> {
+    let (maps, secrets): (&[ObjectFiles], &[ObjectFiles]) = match source {
+        VolumeSource::ConfigMap(map) => (std::slice::from_ref(map), &[]),
+        VolumeSource::Secret(secret) => (&[], std::slice::from_ref(secret)),
+        VolumeSource::Projected { config_maps, secrets, .. } => (config_maps, secrets),
         VolumeSource::EmptyDir { .. }
         | VolumeSource::HostPath { .. }
         | VolumeSource::DownwardApi(_)
@@ -657,8 +672,10 @@ fn needs(source: &VolumeSource) -> Vec<(Kind, Name, bool)> {
         | VolumeSource::Image { .. }
         | VolumeSource::Disk { .. }
         | VolumeSource::Csi { .. }
-        | VolumeSource::Other { .. } => Vec::new(),
-    }
+        | VolumeSource::Other { .. } => (&[], &[]),
+    };
+    let maps = maps.iter().map(|map| (Kind::ConfigMap, map));
+    maps.chain(secrets.iter().map(|secret| (Kind::Secret, secret)))
 }
 
 #[cfg(test)]

@@ -24,8 +24,6 @@ use std::net::Ipv4Addr;
 const CHANCE: Purpose = Purpose::new("fault chance");
 const RHYTHM: Purpose = Purpose::new("rhythm of pauses");
 const DELAY: Purpose = Purpose::new("fault delay");
-/// From the use of too much memory to the kernel's kill.
-const OUT_OF_MEMORY: SimDuration = SimDuration::from_millis(100);
 /// A server that answers at once needs about so long, which a slow machine makes longer.
 const SERVICE: SimDuration = SimDuration::from_millis(5);
 /// What is under way on a machine that becomes faster is done after so long.
@@ -179,20 +177,6 @@ impl Excess {
     pub(super) const fn grows(&self) -> bool {
         self.until.is_none()
     }
-
-    /// When a process that uses so much beside it uses more than its limit.
-    fn exceeds(&self, used: i64, limit: i64) -> Option<SimTime> {
-        let Used::Memory { at_once, per_minute } = self.what else { return None };
-        let left = limit - used - at_once;
-        if left < 0 {
-            return Some(self.since);
-        }
-        if per_minute == 0 {
-            return None;
-        }
-        let nanos = i128::from(left + 1) * 60_000_000_000 / i128::from(per_minute) + 1;
-        Some(self.since + SimDuration::from_nanos(u64::try_from(nanos).ok()?))
-    }
 }
 
 impl Runtimes {
@@ -297,18 +281,12 @@ impl Runtimes {
         let Some(excess) = Excess::of(&found.kind, found.id, now).filter(|excess| excess.fits(&record.pod)) else {
             return;
         };
-        let limit = instance.status.resources.1.memory();
-        if limit > 0
-            && let Some(at) = excess.exceeds(instance.memory(now), limit)
-        {
-            let exit = Exit { code: 137, reason: *super::OOM_KILLED, ..Exit::default() };
-            out.after(at.since(now) + OUT_OF_MEMORY, crash(found.id, exit));
-        }
         let machine = &mut self.machines[node.index()];
         machine.uses = true;
         if let Some(instance) = machine.instance_mut(key, container) {
             instance.excess.push(excess);
         }
+        self.watch_limits(now, node, key, out);
     }
 
     /// A process ends of a fault, if that still lasts.

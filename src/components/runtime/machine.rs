@@ -87,6 +87,8 @@ pub(super) struct PodRecord {
     /// Newest first.
     instances: Vec<Instance>,
     counters: Vec<(Name, Counters)>,
+    /// When a memory limit is exceeded, if that is to come.
+    pub(super) over_limit: Option<SimTime>,
 }
 
 /// How often each step was taken for a container.
@@ -271,6 +273,7 @@ impl Machine {
             sandboxes: Vec::new(),
             instances: Vec::new(),
             counters: Vec::new(),
+            over_limit: None,
         })
     }
 

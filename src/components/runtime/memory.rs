@@ -16,7 +16,7 @@ use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
 
 const PID: Purpose = Purpose::new("process identity");
 /// From the allocation that fails to the end of whoever is killed for it.
-const KILL: SimDuration = SimDuration::from_millis(100);
+pub(super) const KILL: SimDuration = SimDuration::from_millis(100);
 /// The kernel keeps so much of a program's name (`TASK_COMM_LEN`).
 const NAME_LENGTH: usize = 15;
 
@@ -81,53 +81,24 @@ impl Machine {
         capacity > 0 && self.wanted(now).is_some_and(|wanted| wanted > capacity)
     }
 
-    /// When more memory is wanted than there is, if nothing else happens: at one of the steps to come, or between two
-    /// of them while something leaks.
+    /// When more memory is wanted than there is, if nothing else happens.
     fn exhausted_at(&self, now: SimTime) -> Option<SimTime> {
         if self.capacity.memory() <= 0 || !self.uses && self.load.steps.is_empty() && self.shortages.is_empty() {
             return None;
         }
-        if self.lacks_memory(now) {
-            return Some(now);
-        }
         let machine = self.load.steps.iter().map(|step| SimTime::ZERO + step.from);
         let processes = self.running().flat_map(|(_, instance)| instance.usage_steps());
-        let mut steps: Vec<SimTime> = machine.chain(processes).filter(|at| *at > now).collect();
-        steps.sort_unstable();
-        steps.dedup();
-        let growth: i64 = self.running().map(|(_, instance)| instance.leak()).fold(0, i64::saturating_add);
-        let mut from = now;
-        for until in steps.into_iter().map(Some).chain([None]) {
-            if let Some(at) = self.leaks_full(from, growth)
-                && until.is_none_or(|until| at < until)
-            {
-                return Some(at);
-            }
-            from = until?;
-            if self.lacks_memory(from) {
-                return Some(from);
-            }
-        }
-        None
-    }
-
-    /// When a steady growth, in bytes a minute, has used what is left at a moment.
-    fn leaks_full(&self, from: SimTime, growth: i64) -> Option<SimTime> {
-        let left = self.capacity.memory() - self.wanted(from)?;
-        (growth > 0).then_some(())?;
-        let nanos = i128::from(left + 1) * 60_000_000_000 / i128::from(growth) + 1;
-        Some(from + SimDuration::from_nanos(u64::try_from(nanos).ok()?))
+        let steps = machine.chain(processes).filter(|at| *at > now).collect();
+        let growth = self.running().map(|(_, instance)| instance.leak()).fold(0, i64::saturating_add);
+        exceeded_at(now, self.capacity.memory(), steps, growth, |at| self.wanted(at))
     }
 
     /// Whose process the kernel would kill, and the process's name.
     fn worst(&self, now: SimTime) -> Option<(PodKey, ContainerId, String)> {
-        let capacity = i128::from(self.capacity.get(*MEMORY).unwrap_or(0));
-        let points = |instance: &Instance| {
-            i128::from(instance.memory(now)) + i128::from(instance.config.oom_score_adj) * capacity / 1_000
-        };
+        let capacity = self.capacity.get(*MEMORY).unwrap_or(0);
         let mut worst: Option<(i128, PodKey, &Instance)> = None;
         for (key, instance) in self.running().filter(|(_, instance)| instance.config.oom_score_adj > -1_000) {
-            let points = points(instance);
+            let points = score(instance, now, capacity);
             if worst.is_none_or(|(most, ..)| points > most) {
                 worst = Some((points, key, instance));
             }
@@ -139,6 +110,47 @@ impl Machine {
         let load = self.short_of(|step| step.memory).or_else(|| self.load.at(now, |step| step.memory));
         load.unwrap_or(MachineLoad::MEMORY)
     }
+}
+
+/// How much a container asks to be killed, by what it uses of all that there is (`oom_badness`).
+pub(super) fn score(instance: &Instance, now: SimTime, all: i64) -> i128 {
+    i128::from(instance.memory(now)) + i128::from(instance.config.oom_score_adj) * i128::from(all) / 1_000
+}
+
+/// When more is used than there is, if nothing else happens: at one of the steps to come, or between two of them while
+/// it grows by so many bytes a minute.
+pub(super) fn exceeded_at(
+    now: SimTime,
+    most: i64,
+    mut steps: Vec<SimTime>,
+    growth: i64,
+    used: impl Fn(SimTime) -> Option<i64>,
+) -> Option<SimTime> {
+    let exceeded = |at| used(at).is_some_and(|used| used > most);
+    let full = |from| {
+        let left = most - used(from)?;
+        (growth > 0).then_some(())?;
+        let nanos = i128::from(left + 1) * 60_000_000_000 / i128::from(growth) + 1;
+        Some(from + SimDuration::from_nanos(u64::try_from(nanos).ok()?))
+    };
+    if exceeded(now) {
+        return Some(now);
+    }
+    steps.sort_unstable();
+    steps.dedup();
+    let mut from = now;
+    for until in steps.into_iter().map(Some).chain([None]) {
+        if let Some(at) = full(from)
+            && until.is_none_or(|until| at < until)
+        {
+            return Some(at);
+        }
+        from = until?;
+        if exceeded(from) {
+            return Some(from);
+        }
+    }
+    None
 }
 
 /// The name of the main process: that of its program, as far as the kernel keeps it.

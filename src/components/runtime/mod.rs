@@ -18,6 +18,7 @@ mod listen;
 mod log;
 mod machine;
 mod memory;
+mod memory_limit;
 mod network;
 mod process;
 mod program;
@@ -119,6 +120,13 @@ pub enum RuntimeMessage {
     },
     /// The machine has no memory left, unless some was given back.
     OutOfMemory {
+        /// Stale unless the moment that is waited for.
+        due: SimTime,
+    },
+    /// A container uses more memory than its limit, or a pod more than its own, unless some was given back.
+    OverLimit {
+        /// The pod.
+        key: PodKey,
         /// Stale unless the moment that is waited for.
         due: SimTime,
     },
@@ -281,6 +289,7 @@ impl Runtimes {
                 self.resume(now, Place { node, key, container }, session, turn, out);
             }
             RuntimeMessage::OutOfMemory { due } => self.out_of_memory(now, node, due, out),
+            RuntimeMessage::OverLimit { key, due } => self.over_limit(now, (node, key), due, out),
             RuntimeMessage::Crash { key, container, fault, exit } => {
                 self.crash(now, Place { node, key, container }, fault, &exit, out);
             }
@@ -418,6 +427,7 @@ impl Runtimes {
             CriCall::UpdatePodSandboxResources { .. } => Ok(CriReply::Done),
             CriCall::UpdateContainerResources { key, container, requests, limits } => {
                 self.machines[node.index()].update_resources(key, container, requests, limits, out);
+                self.watch_limits(now, node, key, out);
                 self.traffic_changes(out);
                 Ok(CriReply::Done)
             }

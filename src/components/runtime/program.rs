@@ -16,8 +16,6 @@ use std::sync::{Arc, LazyLock};
 
 /// A server that cannot have its port gives up so long after its start.
 const GIVES_UP: SimDuration = SimDuration::from_millis(500);
-/// From the use of too much memory to the kernel's kill.
-const OUT_OF_MEMORY: SimDuration = SimDuration::from_millis(100);
 /// What init containers of unknown images take.
 const INIT_RUN: SimDuration = SimDuration::from_secs(1);
 /// What jobs of unknown images take.
@@ -208,7 +206,6 @@ impl Runtimes {
         let stream = record.stream;
         let Some(instance) = record.instance_mut(place.container) else { return 0 };
         let name = instance.status.name;
-        let limit = instance.status.resources.1.memory();
         let pid = match caller {
             None if instance.config.shares_processes => SHARED_PID,
             None => 1,
@@ -235,10 +232,8 @@ impl Runtimes {
             let exit = Exit { code: 1, ..Exit::default() };
             return self.end_later(place, pid, GIVES_UP, exit, out);
         }
-        let too_much = model.usage.iter().find(|step| plays && limit > 0 && step.memory.is_some_and(|m| m > limit));
-        if let Some(step) = too_much {
-            let exit = Exit { code: 137, reason: *super::OOM_KILLED, ..Exit::default() };
-            self.end_later(place, pid, step.from + OUT_OF_MEMORY, exit, out);
+        if !model.usage.is_empty() {
+            self.watch_limits(now, place.node, place.key, out);
         }
         if let Some(duration) = &model.duration {
             // A container's own run is counted when it has started, so that the first is number 1.

@@ -256,6 +256,7 @@ impl Cluster {
         }
         if self.faults.emptied.remove(&node) {
             self.runtimes.wipe(node, out);
+            self.kubelets[node.index()].disk_emptied();
         }
         self.runtimes.power_on(node);
         self.kubelets[node.index()].machine_booted();
@@ -268,6 +269,7 @@ impl Cluster {
         self.faults.killed.remove(&node);
         self.faults.emptied.remove(&node);
         self.runtimes.wipe(node, out);
+        self.kubelets[node.index()].disk_emptied();
     }
 
     fn kubelet_may_start(&self, node: NodeIndex, out: &mut Outbox<Message>) {
@@ -439,7 +441,10 @@ impl Cluster {
             }
             Message::Cri { id, call, .. } if !matches!(**call, CriCall::PullImage { .. }) => {
                 let id = *id;
-                out.after(RUNTIME_PATIENCE, Message::Fault(FaultMessage::RuntimePatience { node, id }));
+                // A stop may take its time (`remote_runtime.go`, `StopContainer`).
+                let grace =
+                    if let CriCall::StopContainer { timeout, .. } = **call { timeout } else { SimDuration::ZERO };
+                out.after(RUNTIME_PATIENCE + grace, Message::Fault(FaultMessage::RuntimePatience { node, id }));
             }
             _ => {}
         }

@@ -7,6 +7,7 @@
 mod local_storage;
 mod ranking;
 mod threshold;
+mod written;
 
 pub(super) use threshold::Pressure;
 pub use threshold::{EvictionConfig, Limit, Signal};
@@ -345,7 +346,8 @@ impl Kubelet {
             };
             let request = container.requests.get(wanted).unwrap_or(0);
             if usage > request {
-                let (usage, request) = (format_amount(wanted, usage), format_amount(wanted, request));
+                let request = written::Written::of(pod).request(container.name, wanted);
+                let usage = format_amount(wanted, usage);
                 message.push_str(&format!(
                     "Container {} was using {usage}, request is {request}, has larger consumption of {name}. ",
                     used.name

@@ -480,3 +480,69 @@ spec: {restartPolicy: Never, containers: [{name: app, image: curlimages/curl, ar
         ],
     );
 }
+
+#[test]
+fn a_database_wants_a_password_for_its_first_start() {
+    let db = |name: &str, image: &str, env: &str, more: &str| {
+        let policy = "terminationMessagePolicy: FallbackToLogsOnError";
+        let mounts = "volumeMounts: [{name: data, mountPath: /var/lib}, {name: secret, mountPath: /run/secrets}]";
+        let env = env.split_whitespace().filter_map(|word| word.split_once('='));
+        let env: Vec<String> = env.map(|(name, value)| format!("{{name: {name}, value: '{value}'}}")).collect();
+        let app = format!("{{name: app, image: '{image}', {policy}, {mounts}, env: [{}], {more}}}", env.join(", "));
+        let volumes = "volumes: [{name: data, emptyDir: {}}, {name: secret, secret: {secretName: db}}]";
+        let fills = "{name: fills, image: busybox, command: [sh, -c, 'mkdir -p /d/mysql/mysql'], \
+                     volumeMounts: [{name: data, mountPath: /d}]}";
+        let init = if name == "filled" { fills } else { "" };
+        let spec = format!("restartPolicy: Never, {volumes}, initContainers: [{init}], containers: [{app}]");
+        format!("{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{{spec}}}}}\n---\n")
+    };
+    let manifest = [
+        "{apiVersion: v1, kind: Secret, metadata: {name: db}, stringData: {password: secret}}\n---\n".to_owned(),
+        db("bare-pg", "postgres:16", "", ""),
+        db("bare-mysql", "mysql:8.4", "MYSQL_ROOT_PASSWORD=", ""),
+        db("bare-mariadb", "mariadb", "", "args: [--skip-log-bin]"),
+        db("no-trust", "postgres:16", "POSTGRES_HOST_AUTH_METHOD=md5", ""),
+        db("no-file", "postgres:16", "POSTGRES_PASSWORD_FILE=/run/secrets/none", ""),
+        db("pg", "postgres:16", "POSTGRES_PASSWORD=x", ""),
+        db("trust", "postgres:16", "POSTGRES_HOST_AUTH_METHOD=trust", ""),
+        db("file", "postgres:16", "POSTGRES_PASSWORD_FILE=/run/secrets/password", ""),
+        db("mariadb", "mariadb", "MYSQL_ALLOW_EMPTY_PASSWORD=yes", ""),
+        db("wrapped", "mysql:8.4", "", "command: [sh, -c, docker-entrypoint.sh mysqld]"),
+        db("filled", "mysql:8.4", "", "readinessProbe: {tcpSocket: {port: 3306}, periodSeconds: 1}"),
+        db(
+            "empty",
+            "mysql:8.4",
+            "MYSQL_ROOT_PASSWORD=x",
+            "readinessProbe: {tcpSocket: {port: 3306}, periodSeconds: 1}",
+        ),
+    ]
+    .concat();
+    let text = format!("Scenario(duration: \"30s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)])");
+    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut run = Run::new(Arc::new(scenario.plan(1)), 1);
+    let mut digest = Digest::of(run.cluster());
+    run.run(&mut digest);
+    let pods = run.cluster().objects(Kind::Pod);
+    let status = |name: &str| {
+        let pod = pods.iter().filter_map(|object| object.pod()).find(|pod| pod.meta.name == name).expect("it is kept");
+        pod.status.clone()
+    };
+    for (name, words) in [
+        ("bare-pg", "\n\nSee PostgreSQL documentation about \"trust\":"),
+        ("bare-mysql", "[ERROR] [Entrypoint]: Database is uninitialized and password option is not specified\n    You"),
+        ("bare-mariadb", "\n\tYou need to specify one of MARIADB_ROOT_PASSWORD, MARIADB_ROOT_PASSWORD_HASH, "),
+        ("no-trust", "superuser password is not specified"),
+        ("no-file", "superuser password is not specified"),
+        ("wrapped", "    - MYSQL_RANDOM_ROOT_PASSWORD"),
+    ] {
+        let status = status(name);
+        let ended = status.containers[0].state.terminated().unwrap_or_else(|| panic!("{name} runs"));
+        let plain = ended.message.replace("       ", "");
+        assert!(ended.exit_code == 1 && plain.contains(words), "{name}: {ended:?}");
+    }
+    for name in ["pg", "trust", "file", "mariadb", "filled", "empty"] {
+        assert!(status(name).containers[0].state.terminated().is_none(), "{name} has ended");
+    }
+    let ready = ["first pod(filled).ready between 1s and 7s", "first pod(empty).ready between 8s and 20s"];
+    check(30, &manifest, "", &ready);
+}

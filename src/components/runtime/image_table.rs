@@ -93,6 +93,8 @@ pub struct ProgramModel {
     pub serves: Option<Served>,
     /// Secrets that it creates when it ends well.
     pub makes: Vec<MadeSecret>,
+    /// The data directory that the image's entry point fills before it.
+    pub fills: Option<DataDirectory>,
     /// Whether the text after `-c` is read as Python.
     pub python: bool,
     /// Flags whose value is memory that it uses, such as `--vm-bytes`.
@@ -123,6 +125,26 @@ pub struct MadeSecret {
     pub namespace_flag: Text,
     /// Its keys.
     pub keys: Vec<Text>,
+}
+
+/// A directory that an entry point fills at the first start, if it is told how: `docker_verify_minimum_env` of the
+/// official images of databases.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataDirectory {
+    /// The directory.
+    pub directory: Text,
+    /// The variable that names another one.
+    pub variable: Text,
+    /// What is in it once it was filled.
+    pub holds: Text,
+    /// How much later the server listens when it has to be filled.
+    pub takes: SimDuration,
+    /// Variables of which one must be set. `NAME=value` counts with this value only, `NAME_FILE` if that file says
+    /// something.
+    pub needs: Vec<Text>,
+    /// The lines that are said if none is, before the container fails; `{now}` is the date.
+    pub complaint: Vec<Text>,
 }
 
 impl Default for ImageModel {
@@ -258,6 +280,12 @@ impl ImageModel {
         self.programs.iter().chain(&*COMMON).find(|program| {
             program.name.matches(base) && program.args.as_ref().is_none_or(|pattern| pattern.matches(&args))
         })
+    }
+
+    /// Whether a command line goes through the entry point, which a container's own `command` replaces.
+    pub(super) fn enters(&self, argv: &[String]) -> bool {
+        let entry = self.entrypoint.first().map_or("", |entry| base_name(entry));
+        argv.first().is_some_and(|name| !entry.is_empty() && base_name(name) == entry)
     }
 
     /// Whether a program is one that the image's own entry names, not only what it is in any image.

@@ -5,8 +5,8 @@
 
 use super::image_table::{self, ImageModel, ProgramModel};
 use super::script::{Script, Session};
-use super::shell::{CallId, Command, Exported, Found, Setup, Shell, Signal, find};
-use super::{Exit, OnSignal, Process, RUN, RuntimeMessage, Runtimes, SIGNAL};
+use super::shell::{CallId, Command, Exported, Found, Setup, Shell, Signal, World as _, find};
+use super::{Exit, OnSignal, Print, Process, RUN, RuntimeMessage, Runtimes, SIGNAL};
 use crate::api::{Container, ContainerId, Name, PodSpec, Request, RestartPolicy, Text, lower};
 use crate::components::cri::{ContainerConfig, CriError, InstanceState, PodKey};
 use crate::components::message::{Client, Message, NodeIndex};
@@ -14,7 +14,7 @@ use crate::engine::{Distribution, Outbox, SimDuration, SimTime, StreamKey};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-/// A server that cannot have its port gives up so long after its start.
+/// A server that cannot have its port, or an entry point that is told too little, gives up so long after its start.
 const GIVES_UP: SimDuration = SimDuration::from_millis(500);
 /// From the use of too much memory to the kernel's kill.
 const OUT_OF_MEMORY: SimDuration = SimDuration::from_millis(100);
@@ -83,15 +83,65 @@ impl Runtimes {
                  failed: unable to start container process: error during container init: {failure}"
             )));
         }
-        Ok(self.model_of_image(place, &image, known, &command))
-    }
-
-    /// The model of a command line of an image, noted as assumed.
-    fn model_of_image(&mut self, place: Place, image: &ImageModel, known: bool, command: &Command) -> Launch {
-        let (process, what) = self.usual_process(place, image, known, command);
+        let (mut process, what) = self.usual_process(place, &image, known, &command);
+        if config.command.is_empty() || image.enters(&command.argv) {
+            self.fill_data(now, place, &image, &command, &mut process);
+        }
         let shown = command.argv.join(" ");
         self.assume(place, &if shown.is_empty() { what } else { format!("{what} for `{shown}`") });
-        Launch::Model { model: Arc::new(process), argv: command.argv.clone() }
+        Ok(Launch::Model { model: Arc::new(process), argv: command.argv })
+    }
+
+    /// The entry point of an image fills the data directory of its program, which then starts later, or says what it
+    /// lacks for that.
+    pub(super) fn fill_data(
+        &mut self,
+        now: SimTime,
+        place: Place,
+        image: &ImageModel,
+        command: &Command,
+        process: &mut Process,
+    ) {
+        let Some(data) = image.program(&command.argv).and_then(|program| program.fills.as_ref()) else { return };
+        let value = |name: &str| command.environment.get(name).filter(|value| !value.is_empty()).map(|value| &**value);
+        let directory = value(&data.variable).unwrap_or(&data.directory);
+        let marker = format!("{directory}/{}", data.holds);
+        let started = self.with_world(now, place, None, |world| {
+            let date = world.date(now);
+            let mut files = world.files();
+            if files.metadata(&marker).is_some() {
+                return Ok(SimDuration::ZERO);
+            }
+            let is_met = |need: &Text| match need.split_once('=') {
+                Some((name, wanted)) => value(name) == Some(wanted),
+                None if need.ends_with("_FILE") => {
+                    value(need).is_some_and(|path| files.read(path).is_ok_and(|content| !content.bytes.is_empty()))
+                }
+                None => value(need).is_some(),
+            };
+            if !data.needs.iter().any(is_met) {
+                return Err(date.strftime("%F %T+00:00").to_string());
+            }
+            // Where nothing can be written, the server is assumed to have its ways.
+            let _ = files.create_directories(directory).and_then(|()| files.touch(&marker));
+            Ok(data.takes)
+        });
+        match started {
+            None => {}
+            Some(Ok(later)) => {
+                let steps = process.listen.iter_mut().flat_map(|entry| &mut entry.timeline);
+                steps.filter(|step| !step.from.is_zero()).for_each(|step| step.from += later);
+            }
+            Some(Err(date)) => {
+                let line = |line: &Text| Print { line: line.replace("{now}", &date).into(), ..Print::default() };
+                *process = Process {
+                    duration: Some(GIVES_UP.into()),
+                    exit: Exit { code: 1, ..Exit::default() },
+                    prints: data.complaint.iter().map(line).collect(),
+                    ..Process::default()
+                };
+            }
+        }
     }
 
     /// What a program does in a container as far as image and name tell, and how that is said.
@@ -268,6 +318,12 @@ impl Runtimes {
         let Some(instance) = self.instance_mut(place) else { return };
         let Some(found) = instance.programs.iter().position(|program| program.pid == pid) else { return };
         let program = instance.programs.remove(found);
+        // The words of a container's own program are told from its model.
+        if program.caller.is_some() {
+            for line in program.model.printed(program.since, now) {
+                instance.log.append(line.at, format!("{}\n", line.text).as_bytes());
+            }
+        }
         if exit.code == 0 {
             self.make_secrets(place, &program.argv, out);
         }

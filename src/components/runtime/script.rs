@@ -317,7 +317,10 @@ impl Runtimes {
             self.answer_script(place, session, call, Answer::Unknown, SimDuration::ZERO, out);
             return None;
         }
-        let (process, what) = self.usual_process(place, &image, known, command);
+        let (mut process, what) = self.usual_process(place, &image, known, command);
+        if image.enters(&command.argv) {
+            self.fill_data(now, place, &image, command, &mut process);
+        }
         if !program.is_some_and(|program| image.names(program)) {
             self.assume(place, &format!("{what} for `{}`", command.argv.join(" ")));
         }

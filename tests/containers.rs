@@ -259,10 +259,13 @@ fn number_one_does_not_hear_what_it_has_no_handler_for() {
         pod("sharing", "busybox", &["sleep", "3600"], "shareProcessNamespace: true,"),
         pod("trapping", "bash", &["bash", "-c", "trap 'exit 0' TERM; while :; do sleep 1; done"], ""),
         pod("server", "nginx", &[], ""),
+        pod("node", "node", &["node", "server.js"], ""),
+        pod("node-below", "node", &["tini", "--", "node", "server.js"], ""),
+        pod("no-init", "busybox", &["tini", "--", "sleep", "1"], ""),
     ]
     .concat();
     let delete = |name| format!("(at: \"10s\", do: Delete(object: \"pod/{name}\"))");
-    let actions = ["deaf", "sharing", "trapping", "server"].map(delete).join(", ");
+    let actions = ["deaf", "sharing", "trapping", "server", "node", "node-below"].map(delete).join(", ");
     check(
         50,
         &manifest,
@@ -273,6 +276,9 @@ fn number_one_does_not_hear_what_it_has_no_handler_for() {
             "at 13s: not pod(sharing)",
             "at 14s: not pod(trapping)",
             "at 13s: not pod(server)",
+            "at 39s: pod(node)",
+            "at 13s: not pod(node-below)",
+            "first event(pod(no-init), Failed, '*tini*executable file not found in $PATH*') between 1s and 10s",
         ],
     );
 }

@@ -6,7 +6,7 @@
 //! image is what `programs.ron` says of it in any image, or such a server.
 
 use super::filesystem::{Directory, File, FileSystem};
-use super::shell::{Dialect, Exported, Signal, is_utility};
+use super::shell::{Dialect, Exported, Signal, is_init, is_utility};
 use super::{Glob, ListenBehavior, ListenKind, OnSignal, Process, python};
 use crate::api::{Container, Handler, PodSpec, Port, Text};
 use crate::engine::SimDuration;
@@ -259,7 +259,7 @@ impl ImageModel {
     pub(super) fn has_program(&self, name: &str) -> bool {
         let base = base_name(name);
         self.programs.iter().any(|program| program.name.matches(base) && *program.name.as_str() != *"*")
-            || !is_utility(base)
+            || (is_init(base) || !is_utility(base))
                 && self.entrypoint.first().or(self.cmd.first()).is_some_and(|first| base_name(first) == base)
     }
 

@@ -8,7 +8,7 @@ use super::log::ContainerLog;
 use super::program::Place;
 use super::shell::{
     Answer, CallId, Command, Disposition, Program as Runner, Query, Request, Shell, Signal, State, Stream, World,
-    is_utility,
+    is_init, is_utility,
 };
 use super::{Exit, RuntimeMessage, Runtimes};
 use crate::api::WallClock;
@@ -107,7 +107,10 @@ impl World for ContainerWorld<'_> {
         let base = name.rsplit('/').next().unwrap_or(name);
         let plain =
             !name.contains('/') || name.rsplit_once('/').is_some_and(|(directory, _)| directory.ends_with("bin"));
-        if self.image.has_program(name) {
+        if is_init(base) {
+            let is_there = self.image.has_others || self.image.has_program(name);
+            if is_there && !self.files.holds(name) { Runner::Utility } else { Runner::Missing }
+        } else if self.image.has_program(name) {
             Runner::Host
         } else if self.image.dialect().is_some() && plain && is_utility(base) {
             Runner::Utility

@@ -178,6 +178,7 @@ impl Shell {
                 Some(Trap::Ignore) => Disposition::Ignored,
                 None => Disposition::Default,
             },
+            Running::Utility(_, task) if signal != Signal::KILL && task.catches(signal) => Disposition::Trapped,
             Running::Interpreter(_)
             | Running::Utility(..)
             | Running::Host { .. }

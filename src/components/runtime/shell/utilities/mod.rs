@@ -11,6 +11,7 @@ mod flags;
 mod follow;
 mod grep;
 mod identity;
+mod init;
 mod input;
 mod listing;
 mod network;
@@ -23,6 +24,7 @@ mod wrappers;
 
 use super::process::{Context, Task};
 use super::request::Command;
+use super::world::is_init;
 
 pub(super) use input::script_from_input;
 
@@ -131,6 +133,7 @@ pub(super) fn find(name: &str) -> Option<Utility> {
         "nohup" | "nice" | "setsid" | "time" | "stdbuf" | "ionice" | "unbuffer" | "chroot" | "gosu" | "su-exec"
         | "sudo" | "flock" => wrappers::prefix,
         "busybox" | "toybox" => wrappers::busybox,
+        name if is_init(name) => init::init,
         "xargs" => wrappers::xargs,
         "ps" => processes::ps,
         "pgrep" | "pidof" => processes::pgrep,

@@ -552,3 +552,53 @@ fn a_database_wants_a_password_for_its_first_start() {
     let ready = ["first pod(filled).ready between 1s and 7s", "first pod(empty).ready between 8s and 20s"];
     check(30, &manifest, "", &ready);
 }
+
+#[test]
+fn small_servers_listen_where_they_are_told() {
+    let probed = |name: &str, image: &str, script: &str, probe: &str| {
+        let probe = format!("readinessProbe: {{{probe}, periodSeconds: 1}}");
+        let app = format!("{{name: app, image: {image}, command: [sh, -c, '{script}'], {probe}}}");
+        let meta = format!("{{name: {name}, labels: {{app: {name}}}}}");
+        format!("{{apiVersion: v1, kind: Pod, metadata: {meta}, spec: {{containers: [{app}]}}}}\n---\n")
+    };
+    let get = |port: u16, path: &str| format!("httpGet: {{port: {port}, path: {path}}}");
+    let tcp = |port: u16| format!("tcpSocket: {{port: {port}}}");
+    let said = r#"while true; do printf "HTTP/1.1 200 OK\r\n\r\nhi" | nc -l -p 8080; done"#;
+    let manifest = [
+        probed("page", "busybox", "mkdir /www; echo hi > /www/a; exec httpd -f -p 8080 -h /www", &get(8080, "/a")),
+        probed("no-page", "busybox", "httpd -f -p 0.0.0.0:8080 -h /tmp", &get(8080, "/b")),
+        probed("daemon", "busybox", "httpd -p 8080; sleep 3600", &tcp(8080)),
+        probed("gone", "busybox", "httpd -p 8080", &tcp(8080)),
+        probed("once", "busybox", "nc -l -p 8080", &tcp(8080)),
+        probed("stays", "busybox", "nc -lk -p 8080 -e true", &tcp(8080)),
+        probed("said", "busybox", said, &get(8080, "/")),
+        probed("mute", "busybox", "while true; do nc -lp 8080; done", &get(8080, "/")),
+        probed("python", "python:3", "cd /tmp; python3 -m http.server 9000", &get(9000, "/")),
+        probed("python-usual", "python:3", "python -m http.server", &tcp(8000)),
+        probed("python-elsewhere", "python:3", "python -m http.server 8080", &tcp(8000)),
+        probed("python-no-file", "python:3", "python -m http.server 8080", &get(8080, "/healthz")),
+    ]
+    .concat();
+    check(
+        40,
+        &manifest,
+        "",
+        &[
+            "pod(page).ready",
+            "pod(daemon).ready",
+            "pod(stays).ready",
+            "pod(python).ready",
+            "pod(python-usual).ready",
+            "eventually pod(said).ready",
+            "container(said/app).restarts == 0",
+            "container(mute/app).restarts == 0",
+            "container(gone/app).restarts > 0",
+            "container(once/app).restarts > 0",
+            "eventually container(once/app).lastState.exitCode == 0",
+            "first event(pod(no-page), Unhealthy, '*statuscode: 404') between 0s and 20s",
+            "first event(pod(mute), Unhealthy, '*EOF*') between 0s and 20s",
+            "first event(pod(python-elsewhere), Unhealthy, '*connection refused*') between 0s and 20s",
+            "first event(pod(python-no-file), Unhealthy, '*statuscode: 404') between 0s and 20s",
+        ],
+    );
+}

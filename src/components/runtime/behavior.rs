@@ -283,6 +283,12 @@ pub struct ListenBehavior {
     /// Whether that is a guess: then another program may have the port.
     #[serde(skip)]
     pub assumed: bool,
+    /// Whether the process ends well after its first connection.
+    #[serde(skip)]
+    pub once: bool,
+    /// The status of a directory among `files` that has no `index.html`; 403 if absent.
+    #[serde(skip)]
+    pub without_index: Option<u16>,
     /// What it answers; the last entry whose time has come counts.
     pub timeline: Vec<ListenStep>,
 }

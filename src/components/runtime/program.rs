@@ -154,7 +154,13 @@ impl Runtimes {
     ) -> (Process, String) {
         let found = image.program(&command.argv);
         let program = found.unwrap_or(&image_table::SERVER);
-        let process = self.process_of(place, program, command);
+        let mut process = self.process_of(place, program, command);
+        if let Some(listens) = &program.listens {
+            let instance = self.machines[place.node.index()].pods.get(&place.key);
+            let instance = instance.and_then(|record| record.instance(place.container));
+            let is_mounted = |path: &str| instance.is_some_and(|instance| instance.files.is_mounted(path));
+            process.listen.push(listens.listener(command, |path| known || is_mounted(path)));
+        }
         let what = match found {
             Some(program) if image.names(program) => "the image's model".to_owned(),
             Some(_) => "the program's model".to_owned(),
@@ -300,7 +306,14 @@ impl Runtimes {
     }
 
     /// Plans the end of a program.
-    fn end_later(&self, place: Place, pid: u32, after: SimDuration, exit: Exit, out: &mut Outbox<Message>) -> u32 {
+    pub(super) fn end_later(
+        &self,
+        place: Place,
+        pid: u32,
+        after: SimDuration,
+        exit: Exit,
+        out: &mut Outbox<Message>,
+    ) -> u32 {
         let Place { node, key, container } = place;
         out.after(after, Message::Runtime(node, RuntimeMessage::ProgramEnd { key, container, pid, exit }));
         pid
@@ -498,5 +511,5 @@ pub(super) fn command_of(argv: Vec<String>, config: &ContainerConfig, image: &Im
     environment.extend(config.env.iter().map(|(name, value)| (name.as_str().into(), value.clone())));
     let directory =
         if config.working_dir.is_empty() { image.directory.to_string() } else { config.working_dir.to_string() };
-    Command { argv, environment: Arc::new(environment), directory }
+    Command { argv, environment: Arc::new(environment), directory, input: Vec::new() }
 }

@@ -602,3 +602,49 @@ fn small_servers_listen_where_they_are_told() {
         ],
     );
 }
+
+#[test]
+fn a_container_knows_its_name_and_address() {
+    let never = "restartPolicy: Never,";
+    let aliases = "restartPolicy: Never, subdomain: sub, hostAliases: [{ip: 10.1.2.3, hostnames: [foo, foo.local]}],";
+    let host = "restartPolicy: Never, hostNetwork: true,";
+    let is = |left: &str, right: &str| format!("test \"$({left})\" = \"$({right})\"");
+    let (long, cut) = (format!("{}-{}", "a".repeat(62), "b".repeat(9)), "a".repeat(62));
+    let script = |checks: &[String]| checks.join(" && ").replace('"', "\\\"");
+    let named = script(&[
+        is("cat /etc/hostname", "echo $HOSTNAME"),
+        is("tail -1 /etc/hosts", "printf \"$(hostname -i)\\tnamed\""),
+        is("head -1 /etc/resolv.conf", "echo search default.svc.cluster.local svc.cluster.local cluster.local"),
+        "echo 10.0.0.1 db >> /etc/hosts".to_owned(),
+        is("wc -l < /etc/hosts", "echo 9"),
+        is("tail -1 /etc/hosts", "echo 10.0.0.1 db"),
+    ]);
+    let aliased = script(&[
+        is("tail -1 /etc/hosts", "printf \"10.1.2.3\\tfoo\\tfoo.local\""),
+        is("grep aliased /etc/hosts", "printf \"$(hostname -i)\\taliased.sub.default.svc.cluster.local\\taliased\""),
+        is("ping -c 1 foo.local | head -1", "echo \"PING foo.local (10.1.2.3): 56 data bytes\""),
+        is("cat /etc/hostname", "hostname"),
+    ]);
+    let cut = script(&[is("hostname", &format!("echo {cut}")), is("hostname", "echo $HOSTNAME")]);
+    let hosted = script(&[is("hostname", "echo node-1"), is("cat /etc/hostname", "echo $HOSTNAME")]);
+    let run = |name: &str, script: &str, more: &str| {
+        let app = format!(
+            "{{name: app, image: busybox, command: [sh, -c, \"{}\"]}}",
+            script.replace('\\', "\\\\").replace("\\\\\"", "\\\"")
+        );
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{{more} containers: [{app}]}}}}\n---\n"
+        )
+    };
+    let manifest = [
+        run("named", &named, never),
+        run("aliased", &aliased, aliases),
+        run(&long, &cut, never),
+        run("hosted", &hosted, host),
+    ]
+    .concat();
+    let long = format!("pod({long}).phase == Succeeded");
+    let expect = ["named", "aliased", "hosted"].map(|name| format!("pod({name}).phase == Succeeded"));
+    let expect: Vec<&str> = expect.iter().map(String::as_str).chain([long.as_str()]).collect();
+    check(30, &manifest, "", &expect);
+}

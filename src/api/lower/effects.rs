@@ -53,7 +53,6 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("PodSpec.dnsConfig", ""),
     ("PodSpec.dnsPolicy", "ClusterFirst"),
     ("PodSpec.enableServiceLinks", "true"),
-    ("PodSpec.hostAliases", ""),
     ("PodSpec.hostIPC", ""),
     ("PodSpec.hostPID", ""),
     ("PodSpec.hostUsers", "true"),

@@ -3,6 +3,7 @@
 //! A container that no rule of the world names does what its command line says: a shell line is played by
 //! [`shell`](super::shell), a program of the image by the model in the image table. What is assumed is noted by name.
 
+use super::identity::host_name;
 use super::image_table::{self, ImageModel, ProgramModel};
 use super::script::{Script, Session};
 use super::shell::{CallId, Command, Exported, Found, Setup, Shell, Signal, World as _, find};
@@ -221,8 +222,9 @@ impl Runtimes {
 
     /// The name that a container's machine has.
     fn host_name(&self, place: Place) -> String {
-        let record = self.machines[place.node.index()].pods.get(&place.key);
-        record.map(|record| record.host_name().to_string()).unwrap_or_default()
+        let machine = &self.machines[place.node.index()];
+        let record = machine.pods.get(&place.key);
+        record.map(|record| host_name(&record.pod, machine.name).to_string()).unwrap_or_default()
     }
 
     /// Where the random numbers of a container's scripts start.

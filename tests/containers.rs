@@ -284,6 +284,35 @@ fn number_one_does_not_hear_what_it_has_no_handler_for() {
 }
 
 #[test]
+fn shells_wait_for_an_input_that_stays_open() {
+    let open = |name: &str, image: &str, more: &str| {
+        let app = format!("{{name: app, image: {image}, {more}}}");
+        format!("{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{app}]}}}}\n---\n")
+    };
+    let images = ["busybox", "ubuntu", "alpine", "python:3", "node:22", "perl"];
+    let mut manifest = String::new();
+    let mut expect = Vec::new();
+    for image in images {
+        let name = image.split(':').next().unwrap();
+        manifest += &[
+            open(&format!("{name}-none"), image, ""),
+            open(&format!("{name}-stdin"), image, "stdin: true, stdinOnce: true, tty: true"),
+            open(&format!("{name}-tty"), image, "tty: true"),
+        ]
+        .concat();
+        expect.push(format!("container({name}-none/app).restarts > 1"));
+        expect.push(format!("eventually container({name}-none/app).lastState.exitCode == 0"));
+        expect.push(format!("container({name}-stdin/app).restarts == 0 and pod({name}-stdin).ready"));
+        expect.push(format!("container({name}-tty/app).restarts == 0 and pod({name}-tty).ready"));
+    }
+    manifest += &open("cat", "busybox", "stdin: true, command: [sh, -c, 'cat; exit 1']");
+    manifest += &open("read", "busybox", "command: [sh, -c, 'read line; exit 3']");
+    expect.push("container(cat/app).restarts == 0".to_owned());
+    expect.push("eventually container(read/app).lastState.exitCode == 3".to_owned());
+    check(60, &manifest, "", &expect.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_program_that_nobody_described_ends_unless_it_is_always_started_again() {
     let never = "restartPolicy: Never,";
     let serves = "--http=:8080";

@@ -77,6 +77,8 @@ pub struct ProgramModel {
     /// Whether nobody knows how long it runs: as long as the container if that is always started again; else it ends
     /// well after a while.
     pub open_ended: bool,
+    /// Whether it reads its standard input, and runs for as long as that stays open.
+    pub reads_input: bool,
     /// Whether it only asks a server, and where that listens: it succeeds once something does, and fails before.
     pub asks_port: Option<u16>,
     /// Its flags for the server's host, or address, or URL; the pod itself where none is given.

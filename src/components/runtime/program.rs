@@ -71,7 +71,8 @@ impl Runtimes {
             Found::Played | Found::Script { .. } | Found::Host => {
                 let pid = if config.shares_processes { SHARED_PID } else { 1 };
                 let seed = self.random_seed(place);
-                let setup = Setup { dialect: image.dialect().unwrap_or_default(), pid, seed };
+                let dialect = image.dialect().unwrap_or_default();
+                let setup = Setup { dialect, pid, seed, waits_for_input: config.stdin };
                 return Ok(Launch::Script(Box::new(Script::new(Shell::new(command, setup)))));
             }
             // An unknown image with a command of its own that nobody has said.
@@ -180,6 +181,9 @@ impl Runtimes {
         let mut process = program.process_in(here, &command.argv, &command.environment);
         if let Some((spec, container)) = here.filter(|_| program.open_ended) {
             process.duration = usual_duration(spec, container).map(Into::into);
+        }
+        if program.reads_input && container.is_some_and(|container| container.stdin) {
+            process.duration = None;
         }
         process
     }

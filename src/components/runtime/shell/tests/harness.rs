@@ -88,7 +88,7 @@ impl Container {
             input: Vec::new(),
         };
         Self {
-            shell: Shell::new(command, Setup { dialect, pid: 1, seed: 0 }),
+            shell: Shell::new(command, Setup { dialect, pid: 1, ..Setup::default() }),
             files: FileSystem::default(),
             volumes: Volumes::default(),
             now: SimTime::ZERO,

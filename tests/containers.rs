@@ -284,6 +284,39 @@ fn number_one_does_not_hear_what_it_has_no_handler_for() {
 }
 
 #[test]
+fn programs_take_the_stop_signal_as_their_languages_do() {
+    let deadline = "activeDeadlineSeconds: 5, terminationGracePeriodSeconds: 2,";
+    let shared = format!("{deadline} shareProcessNamespace: true,");
+    let go = "registry.k8s.io/e2e-test-images/agnhost:2.53";
+    let cases: [(&str, &str, &str, &str, u8); 19] = [
+        ("go", go, "/agnhost netexec", deadline, 2),
+        ("go-shared", go, "/agnhost netexec", &shared, 143),
+        ("go-below", go, "tini -- /agnhost netexec", deadline, 143),
+        ("java", "eclipse-temurin:21", "java -jar /app.jar", deadline, 143),
+        ("node", "node:22", "node server.js", deadline, 137),
+        ("node-shared", "node:22", "node server.js", &shared, 143),
+        ("npm", "node:22", "npm start", deadline, 1),
+        ("python", "python:3", "python app.py", deadline, 137),
+        ("django", "python:3", "python manage.py runserver 0.0.0.0:8000", deadline, 0),
+        ("gunicorn", "python:3", "gunicorn app:app", deadline, 0),
+        ("uvicorn", "python:3", "uvicorn app:app --port 80", deadline, 0),
+        ("uvicorn-below", "python:3", "dumb-init uvicorn app:app --port 80", deadline, 143),
+        ("uwsgi", "python:3", "uwsgi --http :80", deadline, 137),
+        ("ruby", "ruby:3", "ruby app.rb", deadline, 1),
+        ("ruby-below", "ruby:3", "tini -- bundle exec puma", deadline, 143),
+        ("dotnet", "mcr.microsoft.com/dotnet/aspnet:9.0", "dotnet app.dll", deadline, 0),
+        ("php", "php:8", "php -S 0.0.0.0:80", deadline, 137),
+        ("nginx", "nginx", "", deadline, 0),
+        ("redis", "redis", "", deadline, 0),
+    ];
+    let manifest = cases.map(|(name, image, line, spec, _)| {
+        pod(name, image, &line.split_whitespace().collect::<Vec<_>>(), &format!("restartPolicy: Always, {spec}"))
+    });
+    let expect = cases.map(|(name, .., code)| format!("container({name}/app).exitCode == {code}"));
+    check(30, &manifest.concat(), "", &expect.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
 fn shells_wait_for_an_input_that_stays_open() {
     let open = |name: &str, image: &str, more: &str| {
         let app = format!("{{name: app, image: {image}, {more}}}");

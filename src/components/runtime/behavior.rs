@@ -188,6 +188,12 @@ pub enum OnSignal {
     Ignore,
     /// It has no handler: the kernel ends it with 128 and the signal's number, unless it is number 1 of its namespace.
     Unhandled,
+    /// Its runtime raises the signal again without a handler, and where the kernel spares it as number 1, ends: Go
+    /// (`dieFromSignal` of `runtime/signal_unix.go`) with 2, Ruby (`ruby_default_signal`) with 1.
+    Raise {
+        /// What it returns as number 1.
+        code: i32,
+    },
     /// It ends a while after.
     Exit {
         /// How long after.

@@ -438,7 +438,11 @@ impl Runtimes {
                 let exit = Exit { code: signal.exit_code(), ..Exit::default() };
                 self.program_ends(now, place, pid, &exit, out);
             }
-            OnSignal::Ignore | OnSignal::Unhandled => {}
+            OnSignal::Raise { code } if !signal.is_harmless() => {
+                let exit = Exit { code: if is_first { *code } else { signal.exit_code() }, ..Exit::default() };
+                self.program_ends(now, place, pid, &exit, out);
+            }
+            OnSignal::Ignore | OnSignal::Unhandled | OnSignal::Raise { .. } => {}
         }
     }
 

@@ -710,3 +710,37 @@ fn a_container_knows_its_name_and_address() {
     let expect: Vec<&str> = expect.iter().map(String::as_str).chain([long.as_str()]).collect();
     check(30, &manifest, "", &expect);
 }
+
+#[test]
+fn servers_of_the_table_listen_start_and_stop_as_their_images_do() {
+    let deadline = "activeDeadlineSeconds: 40, terminationGracePeriodSeconds: 5,";
+    let image = |name: &str, image: &str, port: u16, more: &str| {
+        let script = format!("until nc -z localhost {port}; do sleep 1; done; exit 7");
+        let asks = format!("{{name: asks, image: busybox, command: [sh, -c, '{script}']}}");
+        let app = format!("{{name: app, image: {image}, {more}}}");
+        let spec = format!("{deadline} restartPolicy: Never, containers: [{app}, {asks}]");
+        format!("{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{{spec}}}}}\n---\n")
+    };
+    let cases: [(&str, &str, u16, &str, u64, u8); 9] = [
+        ("tomcat", "tomcat:11", 8080, "", 2, 143),
+        ("jenkins", "jenkins/jenkins:lts", 8080, "", 20, 143),
+        ("elasticsearch", "docker.elastic.co/elasticsearch/elasticsearch:9.0.0", 9200, "", 20, 143),
+        ("prometheus", "quay.io/prometheus/prometheus", 9091, "args: [--web.listen-address=0.0.0.0:9091]", 0, 0),
+        ("http-echo", "hashicorp/http-echo", 8080, "args: ['-text=a', '-listen=:8080']", 0, 2),
+        ("whoami", "traefik/whoami", 80, "", 0, 2),
+        ("haproxy", "haproxy", 8404, "ports: [{containerPort: 8404}]", 0, 0),
+        ("bitnami", "bitnami/mysql", 3306, "env: [{name: ALLOW_EMPTY_PASSWORD, value: 'yes'}]", 8, 0),
+        ("adminer", "adminer", 8080, "", 0, 137),
+    ];
+    let manifest = cases.map(|(name, from, port, more, ..)| image(name, from, port, more)).concat();
+    let expect: Vec<String> = cases
+        .into_iter()
+        .flat_map(|(name, _, _, _, ready, code)| {
+            [
+                format!("first container({name}/asks).exitCode == 7 between {ready}s and {}s", ready + 8),
+                format!("container({name}/app).exitCode == {code}"),
+            ]
+        })
+        .collect();
+    check(60, &manifest, "", &expect.iter().map(String::as_str).collect::<Vec<_>>());
+}

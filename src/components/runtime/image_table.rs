@@ -414,7 +414,7 @@ impl Listens {
         let flag = |flags: &[Text]| flags.iter().find_map(|flag| flag_value(argv, flag));
         let port = match self.port_flags.is_empty() {
             true => argv.iter().find_map(|word| word.parse().ok()),
-            false => flag(&self.port_flags).and_then(|value| value.parse().ok()),
+            false => flag(&self.port_flags).and_then(|value| value.rsplit(':').next()?.parse().ok()),
         };
         let port = port.unwrap_or(self.usual);
         let once = !self.stays_flag.is_empty() && !argv.iter().any(|word| **word == *self.stays_flag);

@@ -280,10 +280,13 @@ fn number_one_does_not_hear_what_it_has_no_handler_for() {
         pod("sharing", "busybox", &["sleep", "3600"], "shareProcessNamespace: true,"),
         pod("trapping", "bash", &["bash", "-c", "trap 'exit 0' TERM; while :; do sleep 1; done"], ""),
         pod("server", "nginx", &[], ""),
+        pod("node", "node", &["node", "server.js"], ""),
+        pod("node-below", "node", &["tini", "--", "node", "server.js"], ""),
+        pod("no-init", "busybox", &["tini", "--", "sleep", "1"], ""),
     ]
     .concat();
     let delete = |name| format!("(at: \"10s\", do: Delete(object: \"pod/{name}\"))");
-    let actions = ["deaf", "sharing", "trapping", "server"].map(delete).join(", ");
+    let actions = ["deaf", "sharing", "trapping", "server", "node", "node-below"].map(delete).join(", ");
     check(
         50,
         &manifest,
@@ -294,8 +297,73 @@ fn number_one_does_not_hear_what_it_has_no_handler_for() {
             "at 13s: not pod(sharing)",
             "at 14s: not pod(trapping)",
             "at 13s: not pod(server)",
+            "at 39s: pod(node)",
+            "at 13s: not pod(node-below)",
+            "first event(pod(no-init), Failed, '*tini*executable file not found in $PATH*') between 1s and 10s",
         ],
     );
+}
+
+#[test]
+fn programs_take_the_stop_signal_as_their_languages_do() {
+    let deadline = "activeDeadlineSeconds: 5, terminationGracePeriodSeconds: 2,";
+    let shared = format!("{deadline} shareProcessNamespace: true,");
+    let go = "registry.k8s.io/e2e-test-images/agnhost:2.53";
+    let cases: [(&str, &str, &str, &str, u8); 19] = [
+        ("go", go, "/agnhost netexec", deadline, 2),
+        ("go-shared", go, "/agnhost netexec", &shared, 143),
+        ("go-below", go, "tini -- /agnhost netexec", deadline, 143),
+        ("java", "eclipse-temurin:21", "java -jar /app.jar", deadline, 143),
+        ("node", "node:22", "node server.js", deadline, 137),
+        ("node-shared", "node:22", "node server.js", &shared, 143),
+        ("npm", "node:22", "npm start", deadline, 1),
+        ("python", "python:3", "python app.py", deadline, 137),
+        ("django", "python:3", "python manage.py runserver 0.0.0.0:8000", deadline, 0),
+        ("gunicorn", "python:3", "gunicorn app:app", deadline, 0),
+        ("uvicorn", "python:3", "uvicorn app:app --port 80", deadline, 0),
+        ("uvicorn-below", "python:3", "dumb-init uvicorn app:app --port 80", deadline, 143),
+        ("uwsgi", "python:3", "uwsgi --http :80", deadline, 137),
+        ("ruby", "ruby:3", "ruby app.rb", deadline, 1),
+        ("ruby-below", "ruby:3", "tini -- bundle exec puma", deadline, 143),
+        ("dotnet", "mcr.microsoft.com/dotnet/aspnet:9.0", "dotnet app.dll", deadline, 0),
+        ("php", "php:8", "php -S 0.0.0.0:80", deadline, 137),
+        ("nginx", "nginx", "", deadline, 0),
+        ("redis", "redis", "", deadline, 0),
+    ];
+    let manifest = cases.map(|(name, image, line, spec, _)| {
+        pod(name, image, &line.split_whitespace().collect::<Vec<_>>(), &format!("restartPolicy: Always, {spec}"))
+    });
+    let expect = cases.map(|(name, .., code)| format!("container({name}/app).exitCode == {code}"));
+    check(30, &manifest.concat(), "", &expect.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn shells_wait_for_an_input_that_stays_open() {
+    let open = |name: &str, image: &str, more: &str| {
+        let app = format!("{{name: app, image: {image}, {more}}}");
+        format!("{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{app}]}}}}\n---\n")
+    };
+    let images = ["busybox", "ubuntu", "alpine", "python:3", "node:22", "perl"];
+    let mut manifest = String::new();
+    let mut expect = Vec::new();
+    for image in images {
+        let name = image.split(':').next().unwrap();
+        manifest += &[
+            open(&format!("{name}-none"), image, ""),
+            open(&format!("{name}-stdin"), image, "stdin: true, stdinOnce: true, tty: true"),
+            open(&format!("{name}-tty"), image, "tty: true"),
+        ]
+        .concat();
+        expect.push(format!("container({name}-none/app).restarts > 1"));
+        expect.push(format!("eventually container({name}-none/app).lastState.exitCode == 0"));
+        expect.push(format!("container({name}-stdin/app).restarts == 0 and pod({name}-stdin).ready"));
+        expect.push(format!("container({name}-tty/app).restarts == 0 and pod({name}-tty).ready"));
+    }
+    manifest += &open("cat", "busybox", "stdin: true, command: [sh, -c, 'cat; exit 1']");
+    manifest += &open("read", "busybox", "command: [sh, -c, 'read line; exit 3']");
+    expect.push("container(cat/app).restarts == 0".to_owned());
+    expect.push("eventually container(read/app).lastState.exitCode == 3".to_owned());
+    check(60, &manifest, "", &expect.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
 #[test]
@@ -500,4 +568,200 @@ spec: {restartPolicy: Never, containers: [{name: app, image: curlimages/curl, ar
             "pod(asks).phase == Succeeded",
         ],
     );
+}
+
+#[test]
+fn a_database_wants_a_password_for_its_first_start() {
+    let db = |name: &str, image: &str, env: &str, more: &str| {
+        let policy = "terminationMessagePolicy: FallbackToLogsOnError";
+        let mounts = "volumeMounts: [{name: data, mountPath: /var/lib}, {name: secret, mountPath: /run/secrets}]";
+        let env = env.split_whitespace().filter_map(|word| word.split_once('='));
+        let env: Vec<String> = env.map(|(name, value)| format!("{{name: {name}, value: '{value}'}}")).collect();
+        let app = format!("{{name: app, image: '{image}', {policy}, {mounts}, env: [{}], {more}}}", env.join(", "));
+        let volumes = "volumes: [{name: data, emptyDir: {}}, {name: secret, secret: {secretName: db}}]";
+        let fills = "{name: fills, image: busybox, command: [sh, -c, 'mkdir -p /d/mysql/mysql'], \
+                     volumeMounts: [{name: data, mountPath: /d}]}";
+        let init = if name == "filled" { fills } else { "" };
+        let spec = format!("restartPolicy: Never, {volumes}, initContainers: [{init}], containers: [{app}]");
+        format!("{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{{spec}}}}}\n---\n")
+    };
+    let manifest = [
+        "{apiVersion: v1, kind: Secret, metadata: {name: db}, stringData: {password: secret}}\n---\n".to_owned(),
+        db("bare-pg", "postgres:16", "", ""),
+        db("bare-mysql", "mysql:8.4", "MYSQL_ROOT_PASSWORD=", ""),
+        db("bare-mariadb", "mariadb", "", "args: [--skip-log-bin]"),
+        db("no-trust", "postgres:16", "POSTGRES_HOST_AUTH_METHOD=md5", ""),
+        db("no-file", "postgres:16", "POSTGRES_PASSWORD_FILE=/run/secrets/none", ""),
+        db("pg", "postgres:16", "POSTGRES_PASSWORD=x", ""),
+        db("trust", "postgres:16", "POSTGRES_HOST_AUTH_METHOD=trust", ""),
+        db("file", "postgres:16", "POSTGRES_PASSWORD_FILE=/run/secrets/password", ""),
+        db("mariadb", "mariadb", "MYSQL_ALLOW_EMPTY_PASSWORD=yes", ""),
+        db("wrapped", "mysql:8.4", "", "command: [sh, -c, docker-entrypoint.sh mysqld]"),
+        db("filled", "mysql:8.4", "", "readinessProbe: {tcpSocket: {port: 3306}, periodSeconds: 1}"),
+        db(
+            "empty",
+            "mysql:8.4",
+            "MYSQL_ROOT_PASSWORD=x",
+            "readinessProbe: {tcpSocket: {port: 3306}, periodSeconds: 1}",
+        ),
+    ]
+    .concat();
+    let text = format!("Scenario(duration: \"30s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)])");
+    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut run = Run::new(Arc::new(scenario.plan(1)), 1);
+    let mut digest = Digest::of(run.cluster());
+    run.run(&mut digest);
+    let pods = run.cluster().objects(Kind::Pod);
+    let status = |name: &str| {
+        let pod = pods.iter().filter_map(|object| object.pod()).find(|pod| pod.meta.name == name).expect("it is kept");
+        pod.status.clone()
+    };
+    for (name, words) in [
+        ("bare-pg", "\n\nSee PostgreSQL documentation about \"trust\":"),
+        ("bare-mysql", "[ERROR] [Entrypoint]: Database is uninitialized and password option is not specified\n    You"),
+        ("bare-mariadb", "\n\tYou need to specify one of MARIADB_ROOT_PASSWORD, MARIADB_ROOT_PASSWORD_HASH, "),
+        ("no-trust", "superuser password is not specified"),
+        ("no-file", "superuser password is not specified"),
+        ("wrapped", "    - MYSQL_RANDOM_ROOT_PASSWORD"),
+    ] {
+        let status = status(name);
+        let ended = status.containers[0].state.terminated().unwrap_or_else(|| panic!("{name} runs"));
+        let plain = ended.message.replace("       ", "");
+        assert!(ended.exit_code == 1 && plain.contains(words), "{name}: {ended:?}");
+    }
+    for name in ["pg", "trust", "file", "mariadb", "filled", "empty"] {
+        assert!(status(name).containers[0].state.terminated().is_none(), "{name} has ended");
+    }
+    let ready = ["first pod(filled).ready between 1s and 7s", "first pod(empty).ready between 8s and 20s"];
+    check(30, &manifest, "", &ready);
+}
+
+#[test]
+fn small_servers_listen_where_they_are_told() {
+    let probed = |name: &str, image: &str, script: &str, probe: &str| {
+        let probe = format!("readinessProbe: {{{probe}, periodSeconds: 1}}");
+        let app = format!("{{name: app, image: {image}, command: [sh, -c, '{script}'], {probe}}}");
+        let meta = format!("{{name: {name}, labels: {{app: {name}}}}}");
+        format!("{{apiVersion: v1, kind: Pod, metadata: {meta}, spec: {{containers: [{app}]}}}}\n---\n")
+    };
+    let get = |port: u16, path: &str| format!("httpGet: {{port: {port}, path: {path}}}");
+    let tcp = |port: u16| format!("tcpSocket: {{port: {port}}}");
+    let said = r#"while true; do printf "HTTP/1.1 200 OK\r\n\r\nhi" | nc -l -p 8080; done"#;
+    let manifest = [
+        probed("page", "busybox", "mkdir /www; echo hi > /www/a; exec httpd -f -p 8080 -h /www", &get(8080, "/a")),
+        probed("no-page", "busybox", "httpd -f -p 0.0.0.0:8080 -h /tmp", &get(8080, "/b")),
+        probed("daemon", "busybox", "httpd -p 8080; sleep 3600", &tcp(8080)),
+        probed("gone", "busybox", "httpd -p 8080", &tcp(8080)),
+        probed("once", "busybox", "nc -l -p 8080", &tcp(8080)),
+        probed("stays", "busybox", "nc -lk -p 8080 -e true", &tcp(8080)),
+        probed("said", "busybox", said, &get(8080, "/")),
+        probed("mute", "busybox", "while true; do nc -lp 8080; done", &get(8080, "/")),
+        probed("python", "python:3", "cd /tmp; python3 -m http.server 9000", &get(9000, "/")),
+        probed("python-usual", "python:3", "python -m http.server", &tcp(8000)),
+        probed("python-elsewhere", "python:3", "python -m http.server 8080", &tcp(8000)),
+        probed("python-no-file", "python:3", "python -m http.server 8080", &get(8080, "/healthz")),
+    ]
+    .concat();
+    check(
+        40,
+        &manifest,
+        "",
+        &[
+            "pod(page).ready",
+            "pod(daemon).ready",
+            "pod(stays).ready",
+            "pod(python).ready",
+            "pod(python-usual).ready",
+            "eventually pod(said).ready",
+            "container(said/app).restarts == 0",
+            "container(mute/app).restarts == 0",
+            "container(gone/app).restarts > 0",
+            "container(once/app).restarts > 0",
+            "eventually container(once/app).lastState.exitCode == 0",
+            "first event(pod(no-page), Unhealthy, '*statuscode: 404') between 0s and 20s",
+            "first event(pod(mute), Unhealthy, '*EOF*') between 0s and 20s",
+            "first event(pod(python-elsewhere), Unhealthy, '*connection refused*') between 0s and 20s",
+            "first event(pod(python-no-file), Unhealthy, '*statuscode: 404') between 0s and 20s",
+        ],
+    );
+}
+
+#[test]
+fn a_container_knows_its_name_and_address() {
+    let never = "restartPolicy: Never,";
+    let aliases = "restartPolicy: Never, subdomain: sub, hostAliases: [{ip: 10.1.2.3, hostnames: [foo, foo.local]}],";
+    let host = "restartPolicy: Never, hostNetwork: true,";
+    let is = |left: &str, right: &str| format!("test \"$({left})\" = \"$({right})\"");
+    let (long, cut) = (format!("{}-{}", "a".repeat(62), "b".repeat(9)), "a".repeat(62));
+    let script = |checks: &[String]| checks.join(" && ").replace('"', "\\\"");
+    let named = script(&[
+        is("cat /etc/hostname", "echo $HOSTNAME"),
+        is("tail -1 /etc/hosts", "printf \"$(hostname -i)\\tnamed\""),
+        is("head -1 /etc/resolv.conf", "echo search default.svc.cluster.local svc.cluster.local cluster.local"),
+        "echo 10.0.0.1 db >> /etc/hosts".to_owned(),
+        is("wc -l < /etc/hosts", "echo 9"),
+        is("tail -1 /etc/hosts", "echo 10.0.0.1 db"),
+    ]);
+    let aliased = script(&[
+        is("tail -1 /etc/hosts", "printf \"10.1.2.3\\tfoo\\tfoo.local\""),
+        is("grep aliased /etc/hosts", "printf \"$(hostname -i)\\taliased.sub.default.svc.cluster.local\\taliased\""),
+        is("ping -c 1 foo.local | head -1", "echo \"PING foo.local (10.1.2.3): 56 data bytes\""),
+        is("cat /etc/hostname", "hostname"),
+    ]);
+    let cut = script(&[is("hostname", &format!("echo {cut}")), is("hostname", "echo $HOSTNAME")]);
+    let hosted = script(&[is("hostname", "echo node-1"), is("cat /etc/hostname", "echo $HOSTNAME")]);
+    let run = |name: &str, script: &str, more: &str| {
+        let app = format!(
+            "{{name: app, image: busybox, command: [sh, -c, \"{}\"]}}",
+            script.replace('\\', "\\\\").replace("\\\\\"", "\\\"")
+        );
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{{more} containers: [{app}]}}}}\n---\n"
+        )
+    };
+    let manifest = [
+        run("named", &named, never),
+        run("aliased", &aliased, aliases),
+        run(&long, &cut, never),
+        run("hosted", &hosted, host),
+    ]
+    .concat();
+    let long = format!("pod({long}).phase == Succeeded");
+    let expect = ["named", "aliased", "hosted"].map(|name| format!("pod({name}).phase == Succeeded"));
+    let expect: Vec<&str> = expect.iter().map(String::as_str).chain([long.as_str()]).collect();
+    check(30, &manifest, "", &expect);
+}
+
+#[test]
+fn servers_of_the_table_listen_start_and_stop_as_their_images_do() {
+    let deadline = "activeDeadlineSeconds: 40, terminationGracePeriodSeconds: 5,";
+    let image = |name: &str, image: &str, port: u16, more: &str| {
+        let script = format!("until nc -z localhost {port}; do sleep 1; done; exit 7");
+        let asks = format!("{{name: asks, image: busybox, command: [sh, -c, '{script}']}}");
+        let app = format!("{{name: app, image: {image}, {more}}}");
+        let spec = format!("{deadline} restartPolicy: Never, containers: [{app}, {asks}]");
+        format!("{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{{spec}}}}}\n---\n")
+    };
+    let cases: [(&str, &str, u16, &str, u64, u8); 9] = [
+        ("tomcat", "tomcat:11", 8080, "", 2, 143),
+        ("jenkins", "jenkins/jenkins:lts", 8080, "", 20, 143),
+        ("elasticsearch", "docker.elastic.co/elasticsearch/elasticsearch:9.0.0", 9200, "", 20, 143),
+        ("prometheus", "quay.io/prometheus/prometheus", 9091, "args: [--web.listen-address=0.0.0.0:9091]", 0, 0),
+        ("http-echo", "hashicorp/http-echo", 8080, "args: ['-text=a', '-listen=:8080']", 0, 2),
+        ("whoami", "traefik/whoami", 80, "", 0, 2),
+        ("haproxy", "haproxy", 8404, "ports: [{containerPort: 8404}]", 0, 0),
+        ("bitnami", "bitnami/mysql", 3306, "env: [{name: ALLOW_EMPTY_PASSWORD, value: 'yes'}]", 8, 0),
+        ("adminer", "adminer", 8080, "", 0, 137),
+    ];
+    let manifest = cases.map(|(name, from, port, more, ..)| image(name, from, port, more)).concat();
+    let expect: Vec<String> = cases
+        .into_iter()
+        .flat_map(|(name, _, _, _, ready, code)| {
+            [
+                format!("first container({name}/asks).exitCode == 7 between {ready}s and {}s", ready + 8),
+                format!("container({name}/app).exitCode == {code}"),
+            ]
+        })
+        .collect();
+    check(60, &manifest, "", &expect.iter().map(String::as_str).collect::<Vec<_>>());
 }

@@ -241,6 +241,8 @@ pub struct ContainerConfig {
     pub oom_score_adj: i32,
     /// The file that its termination message is read from; empty for the usual one.
     pub termination_message_path: Name,
+    /// Whether its standard input stays open.
+    pub stdin: bool,
     /// Whether the end of its log stands in for a missing termination message when it fails.
     pub fallback_to_logs: bool,
 }

@@ -599,6 +599,8 @@ impl ListenRule {
             needs: Vec::new(),
             close_on_sigterm: self.close_on_sigterm,
             assumed: false,
+            once: false,
+            without_index: None,
             timeline: self.timeline.into_iter().map(|entry| entry.convert(kind)).collect::<Result<_, _>>()?,
         })
     }

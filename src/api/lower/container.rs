@@ -49,6 +49,7 @@ macro_rules! lower {
             termination_message_path: name(
                 container.termination_message_path.as_ref().filter(|path| *path != TERMINATION_LOG),
             ),
+            stdin: container.stdin == Some(true) || container.tty == Some(true),
             run_as_user: own.run_as_user.or($security.run_as_user),
             run_as_non_root: own.run_as_non_root.or($security.run_as_non_root) == Some(true),
             target_container: $target,

@@ -44,7 +44,7 @@ use std::sync::Arc;
 pub struct Lowered {
     /// The record.
     pub object: Object,
-    /// Fields that are set and that nothing here acts on, without indexes, such as `spec.containers[].stdin`.
+    /// Fields that are set and that nothing here acts on, without indexes, such as `spec.dnsPolicy`.
     pub no_effect: Vec<String>,
     /// What the server would warn of, such as `unknown field "spec.foo"`; empty where unknown fields are refused.
     pub warnings: Vec<String>,
@@ -91,11 +91,11 @@ pub enum Validation {
 /// use podsim::api::{Object, lower};
 /// let manifest = serde_json::json!({
 ///     "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"},
-///     "spec": {"containers": [{"name": "web", "image": "nginx", "tty": true}]},
+///     "spec": {"containers": [{"name": "web", "image": "nginx", "stdinOnce": true}]},
 /// });
 /// let lowered = lower(&manifest)?;
 /// assert_eq!(lowered.object.path(), "Pod/default/web");
-/// assert_eq!(lowered.no_effect, ["spec.containers[].tty"]);
+/// assert_eq!(lowered.no_effect, ["spec.containers[].stdinOnce"]);
 /// # Ok::<(), Box<podsim::api::ApiError>>(())
 /// ```
 pub fn lower(value: &Value) -> Result<Lowered, Box<ApiError>> {

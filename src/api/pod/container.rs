@@ -57,6 +57,9 @@ pub struct Container {
     /// The file that the termination message is read from; empty for [`TERMINATION_LOG`].
     #[serde(skip_serializing_if = "str::is_empty")]
     pub termination_message_path: Name,
+    /// Whether its standard input stays open, as `stdin` or `tty` says: nobody writes there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stdin: bool,
     /// The user to run as, the container's own setting before the pod's.
     pub run_as_user: Option<i64>,
     /// Whether a root user is refused.

@@ -188,6 +188,12 @@ pub enum OnSignal {
     Ignore,
     /// It has no handler: the kernel ends it with 128 and the signal's number, unless it is number 1 of its namespace.
     Unhandled,
+    /// Its runtime raises the signal again without a handler, and where the kernel spares it as number 1, ends: Go
+    /// (`dieFromSignal` of `runtime/signal_unix.go`) with 2, Ruby (`ruby_default_signal`) with 1.
+    Raise {
+        /// What it returns as number 1.
+        code: i32,
+    },
     /// It ends a while after.
     Exit {
         /// How long after.
@@ -283,6 +289,12 @@ pub struct ListenBehavior {
     /// Whether that is a guess: then another program may have the port.
     #[serde(skip)]
     pub assumed: bool,
+    /// Whether the process ends well after its first connection.
+    #[serde(skip)]
+    pub once: bool,
+    /// The status of a directory among `files` that has no `index.html`; 403 if absent.
+    #[serde(skip)]
+    pub without_index: Option<u16>,
     /// What it answers; the last entry whose time has come counts.
     pub timeline: Vec<ListenStep>,
 }

@@ -164,7 +164,7 @@ impl Runtimes {
             return out.after(overhead, Message::CriDone { node, id, result: Err(error) });
         }
         let dialect = image.dialect().unwrap_or_default();
-        let setup = Setup { dialect, pid: EXEC_PID, seed: self.random_seed(place) };
+        let setup = Setup { dialect, pid: EXEC_PID, seed: self.random_seed(place), waits_for_input: false };
         let script = Some(Box::new(Script::new(Shell::new(command, setup))));
         let outcome = Err(timed_out(exec.timeout));
         let session = ExecSession { key: exec.key, container: exec.container, outcome, script };

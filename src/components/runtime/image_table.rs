@@ -5,9 +5,9 @@
 //! and a server that listens on every port that the container declares. A program that the table does not name for its
 //! image is what `programs.ron` says of it in any image, or such a server.
 
-use super::filesystem::{Directory, File, FileSystem};
-use super::shell::{Dialect, Exported, Signal, is_utility};
-use super::{Glob, ListenBehavior, ListenKind, OnSignal, Process, python};
+use super::filesystem::{Directory, File, FileSystem, absolute};
+use super::shell::{Command, Dialect, Exported, Signal, is_init, is_utility};
+use super::{Glob, ListenAnswer, ListenBehavior, ListenKind, ListenStep, OnSignal, Process, python};
 use crate::api::{Container, Handler, PodSpec, Port, Text};
 use crate::engine::SimDuration;
 use schemars::JsonSchema;
@@ -77,6 +77,8 @@ pub struct ProgramModel {
     /// Whether nobody knows how long it runs: as long as the container if that is always started again; else it ends
     /// well after a while.
     pub open_ended: bool,
+    /// Whether it reads its standard input, and runs for as long as that stays open.
+    pub reads_input: bool,
     /// Whether it only asks a server, and where that listens: it succeeds once something does, and fails before.
     pub asks_port: Option<u16>,
     /// Its flags for the server's host, or address, or URL; the pod itself where none is given.
@@ -93,8 +95,12 @@ pub struct ProgramModel {
     pub serves: Option<Served>,
     /// Secrets that it creates when it ends well.
     pub makes: Vec<MadeSecret>,
+    /// The data directory that the image's entry point fills before it.
+    pub fills: Option<DataDirectory>,
     /// Whether the text after `-c` is read as Python.
     pub python: bool,
+    /// How its command line says where it listens.
+    pub listens: Option<Listens>,
     /// Flags whose value is memory that it uses, such as `--vm-bytes`.
     pub memory_flags: Vec<Text>,
     /// Flags whose value is CPUs that it uses, such as `-cpus`.
@@ -113,6 +119,24 @@ pub struct Served {
     pub unless_mounted: Text,
 }
 
+/// How a command line says where a program listens, and what it answers.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listens {
+    /// The flags for the port; if there are none, the first word that is a number.
+    pub port_flags: Vec<Text>,
+    /// The port if the command line says nothing.
+    pub usual: u16,
+    /// The flags for the directory whose files it serves; where it starts if they are not given.
+    pub directory_flags: Vec<Text>,
+    /// The status of a directory without `index.html`.
+    pub without_index: Option<u16>,
+    /// The flag with which it serves more than one connection; always, if it is empty.
+    pub stays_flag: Text,
+    /// The flag for a program that answers; else it answers with what it reads.
+    pub answers_flag: Text,
+}
+
 /// A Secret that a program creates.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -123,6 +147,26 @@ pub struct MadeSecret {
     pub namespace_flag: Text,
     /// Its keys.
     pub keys: Vec<Text>,
+}
+
+/// A directory that an entry point fills at the first start, if it is told how: `docker_verify_minimum_env` of the
+/// official images of databases.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataDirectory {
+    /// The directory.
+    pub directory: Text,
+    /// The variable that names another one.
+    pub variable: Text,
+    /// What is in it once it was filled.
+    pub holds: Text,
+    /// How much later the server listens when it has to be filled.
+    pub takes: SimDuration,
+    /// Variables of which one must be set. `NAME=value` counts with this value only, `NAME_FILE` if that file says
+    /// something.
+    pub needs: Vec<Text>,
+    /// The lines that are said if none is, before the container fails; `{now}` is the date.
+    pub complaint: Vec<Text>,
 }
 
 impl Default for ImageModel {
@@ -237,7 +281,7 @@ impl ImageModel {
     pub(super) fn has_program(&self, name: &str) -> bool {
         let base = base_name(name);
         self.programs.iter().any(|program| program.name.matches(base) && *program.name.as_str() != *"*")
-            || !is_utility(base)
+            || (is_init(base) || !is_utility(base))
                 && self.entrypoint.first().or(self.cmd.first()).is_some_and(|first| base_name(first) == base)
     }
 
@@ -258,6 +302,12 @@ impl ImageModel {
         self.programs.iter().chain(&*COMMON).find(|program| {
             program.name.matches(base) && program.args.as_ref().is_none_or(|pattern| pattern.matches(&args))
         })
+    }
+
+    /// Whether a command line goes through the entry point, which a container's own `command` replaces.
+    pub(super) fn enters(&self, argv: &[String]) -> bool {
+        let entry = self.entrypoint.first().map_or("", |entry| base_name(entry));
+        argv.first().is_some_and(|name| !entry.is_empty() && base_name(name) == entry)
     }
 
     /// Whether a program is one that the image's own entry names, not only what it is in any image.
@@ -354,6 +404,42 @@ impl ProgramModel {
         let text = self.answers.replace("{host}", host).replace("{port}", &port.to_string());
         (!text.is_empty()).then(|| text + "\n")
     }
+}
+
+impl Listens {
+    /// The listener of a command line. Of an image's own directories the files are known if `knows_files`, of others
+    /// if they are mounted.
+    pub(super) fn listener(&self, command: &Command, knows_files: impl Fn(&str) -> bool) -> ListenBehavior {
+        let argv = &command.argv;
+        let flag = |flags: &[Text]| flags.iter().find_map(|flag| flag_value(argv, flag));
+        let port = match self.port_flags.is_empty() {
+            true => argv.iter().find_map(|word| word.parse().ok()),
+            false => flag(&self.port_flags).and_then(|value| value.rsplit(':').next()?.parse().ok()),
+        };
+        let port = port.unwrap_or(self.usual);
+        let once = !self.stays_flag.is_empty() && !argv.iter().any(|word| **word == *self.stays_flag);
+        let mut listener =
+            ListenBehavior { port, once, without_index: self.without_index, ..ListenBehavior::default() };
+        if !self.directory_flags.is_empty() {
+            let directory = absolute(&command.directory, flag(&self.directory_flags).unwrap_or("."));
+            listener.files = Some(directory.as_str().into()).filter(|_| knows_files(&directory));
+        } else if !self.answers_flag.is_empty() && flag_value(argv, &self.answers_flag).is_none() {
+            listener.timeline.push(ListenStep { answer: said(&command.input), ..ListenStep::default() });
+        }
+        listener
+    }
+}
+
+/// What a request over HTTP gets from a server that says the same to everybody.
+fn said(text: &[u8]) -> ListenAnswer {
+    if text.is_empty() {
+        return ListenAnswer::Close;
+    }
+    let text = String::from_utf8_lossy(text).replace("\r\n", "\n");
+    let code = text.strip_prefix("HTTP/").and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+    let Some(code) = code else { return ListenAnswer::Garbage };
+    let body = text.split_once("\n\n").map_or("", |(_, body)| body);
+    ListenAnswer::Status { code, body: body.into(), location: Text::default() }
 }
 
 fn usage(process: &mut Process) -> &mut super::UsageStep {

@@ -181,11 +181,6 @@ impl PodRecord {
         self.sandboxes.first().and_then(|sandbox| sandbox.ip)
     }
 
-    /// The name that the pod's machine has (`GeneratePodHostNameAndDomain`).
-    pub(super) fn host_name(&self) -> Name {
-        if self.pod.spec.hostname.is_empty() { self.pod.meta.name } else { self.pod.spec.hostname }
-    }
-
     pub(super) fn counters(&mut self, name: Name) -> &mut Counters {
         let place = self.counters.iter().position(|(n, _)| *n == name).unwrap_or_else(|| {
             self.counters.reserve_exact(1);

@@ -9,7 +9,7 @@ use super::machine::{Instance, Machine};
 use super::program::{Place, Program};
 use super::services::{API_SERVER, Route};
 use super::shell::World as _;
-use super::{ListenAnswer, ListenBehavior, ListenKind, NOTICEABLE, RuntimeMessage, Runtimes};
+use super::{Exit, ListenAnswer, ListenBehavior, ListenKind, NOTICEABLE, RuntimeMessage, Runtimes};
 use crate::api::{ContainerId, Text};
 use crate::components::cri::PodKey;
 use crate::components::message::{Message, NodeIndex};
@@ -22,6 +22,8 @@ const ENDPOINT: Purpose = Purpose::new("endpoint of a Service");
 const ANSWER: Purpose = Purpose::new("answer of a listener");
 /// Without an answer, Linux gives up a connection after so long (`net.ipv4.tcp_syn_retries` of 6).
 const SYN_RETRIES: SimDuration = SimDuration::from_secs(127);
+/// What serves one connection ends so long after it.
+const CLOSES: SimDuration = SimDuration::from_millis(1);
 const CLIENT_PORT: Purpose = Purpose::new("port of a client");
 /// From which ports Linux takes those of clients (`net.ipv4.ip_local_port_range`).
 const CLIENT_PORTS: (u64, u64) = (32_768, 60_999);
@@ -62,8 +64,8 @@ struct Reaction {
     answer: Option<NetAnswer>,
     after: Option<Distribution>,
     stands_for: SimDuration,
-    /// The directory whose files are the pages.
-    files: Option<Text>,
+    /// The directory whose files are the pages, and the status of one without an index.
+    files: Option<(Text, u16)>,
     /// The Services that it needs.
     needs: Vec<Text>,
 }
@@ -119,16 +121,20 @@ impl Runtimes {
         let (node, server) = (listener.node, (listener.key, listener.instance.status.id));
         let mut reaction = listener.react(now, &request.ask);
         let listening_kind = listener.kind();
+        let last = listener.serves_once().then_some(listener.program.pid);
+        if last.is_some() {
+            reaction.stands_for = SimDuration::ZERO;
+        }
         let after = match (&reaction.answer, &reaction.after) {
             (None, _) => SimDuration::MAX,
             (Some(_), Some(duration)) => self.draws.sample(duration, ANSWER, request.stream, now.as_nanos()),
             (Some(_), None) => SimDuration::ZERO,
         };
-        if let (Some(directory), Ask::Http(http)) = (&reaction.files, &request.ask)
+        if let (Some((directory, without_index)), Ask::Http(http)) = (&reaction.files, &request.ask)
             && matches!(reaction.answer, Some(NetAnswer::Http { status: 200, .. }))
         {
             let place = Place { node, key: server.0, container: server.1 };
-            let page = self.page(now, place, directory, &http.path);
+            let page = self.page(now, place, (directory, *without_index), &http.path);
             // In a volume a page may come and go.
             let may_change = self.instance_mut(place).is_some_and(|instance| instance.files.is_mounted(directory));
             if may_change {
@@ -186,6 +192,9 @@ impl Runtimes {
         };
         let reply = NetReply { answer, stands_until };
         let wait = after.min(patience);
+        if let Some(pid) = last {
+            self.end_later(at, pid, wait + CLOSES, Exit::default(), out);
+        }
         if wait.is_zero() {
             return self.send_reply(now, asker, reply, out);
         }
@@ -213,7 +222,7 @@ impl Runtimes {
     }
 
     /// What a web server answers that serves the files of a directory.
-    fn page(&mut self, now: SimTime, place: Place, directory: &str, path: &str) -> NetAnswer {
+    fn page(&mut self, now: SimTime, place: Place, (directory, without_index): (&str, u16), path: &str) -> NetAnswer {
         let path = path.split('?').next().unwrap_or_default();
         let found = self.with_world(now, place, None, |world| {
             let files = world.files();
@@ -223,7 +232,7 @@ impl Runtimes {
                 path.push_str("/index.html");
             }
             let read = files.read(&path).map(|content| String::from_utf8_lossy(content.bytes).into_owned());
-            read.map_err(|_| if listed { 403 } else { 404 })
+            read.map_err(|_| if listed { without_index } else { 404 })
         });
         let (status, body) = match found.unwrap_or(Err(404)) {
             Ok(body) => (200, body),
@@ -351,6 +360,11 @@ impl Listener<'_> {
         self.program.entries(self.port).next().map_or(ListenKind::Tcp, |first| first.kind)
     }
 
+    /// Whether its program ends after a connection.
+    fn serves_once(&self) -> bool {
+        self.program.entries(self.port).any(|entry| entry.once)
+    }
+
     fn react(&self, now: SimTime, ask: &Ask) -> Reaction {
         let age = now.since(self.program.since);
         let stands_for = self.program.entries(self.port).map(|entry| entry.stands_for(age)).min();
@@ -367,7 +381,7 @@ impl Listener<'_> {
             None => reaction(kind.mismatch(ask), None),
             Some(entry) => {
                 let step = entry.at(age);
-                let files = entry.files.clone();
+                let files = entry.files.clone().map(|files| (files, entry.without_index.unwrap_or(403)));
                 let needs = entry.needs.clone();
                 Reaction { files, needs, ..reaction(kind.answer(ask, &step.answer), step.duration) }
             }

@@ -3,10 +3,11 @@
 //! A container that no rule of the world names does what its command line says: a shell line is played by
 //! [`shell`](super::shell), a program of the image by the model in the image table. What is assumed is noted by name.
 
+use super::identity::host_name;
 use super::image_table::{self, ImageModel, ProgramModel};
 use super::script::{Script, Session};
-use super::shell::{CallId, Command, Exported, Found, Setup, Shell, Signal, find};
-use super::{Exit, OnSignal, Process, RUN, RuntimeMessage, Runtimes, SIGNAL};
+use super::shell::{CallId, Command, Exported, Found, Setup, Shell, Signal, World as _, find};
+use super::{Exit, OnSignal, Print, Process, RUN, RuntimeMessage, Runtimes, SIGNAL};
 use crate::api::{Container, ContainerId, Name, PodSpec, Request, RestartPolicy, Text, lower};
 use crate::components::cri::{ContainerConfig, CriError, InstanceState, PodKey};
 use crate::components::message::{Client, Message, NodeIndex};
@@ -14,7 +15,7 @@ use crate::engine::{Distribution, Outbox, SimDuration, SimTime, StreamKey};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-/// A server that cannot have its port gives up so long after its start.
+/// A server that cannot have its port, or an entry point that is told too little, gives up so long after its start.
 const GIVES_UP: SimDuration = SimDuration::from_millis(500);
 /// What init containers of unknown images take.
 const INIT_RUN: SimDuration = SimDuration::from_secs(1);
@@ -68,7 +69,8 @@ impl Runtimes {
             Found::Played | Found::Script { .. } | Found::Host => {
                 let pid = if config.shares_processes { SHARED_PID } else { 1 };
                 let seed = self.random_seed(place);
-                let setup = Setup { dialect: image.dialect().unwrap_or_default(), pid, seed };
+                let dialect = image.dialect().unwrap_or_default();
+                let setup = Setup { dialect, pid, seed, waits_for_input: config.stdin };
                 return Ok(Launch::Script(Box::new(Script::new(Shell::new(command, setup)))));
             }
             // An unknown image with a command of its own that nobody has said.
@@ -81,15 +83,65 @@ impl Runtimes {
                  failed: unable to start container process: error during container init: {failure}"
             )));
         }
-        Ok(self.model_of_image(place, &image, known, &command))
-    }
-
-    /// The model of a command line of an image, noted as assumed.
-    fn model_of_image(&mut self, place: Place, image: &ImageModel, known: bool, command: &Command) -> Launch {
-        let (process, what) = self.usual_process(place, image, known, command);
+        let (mut process, what) = self.usual_process(place, &image, known, &command);
+        if config.command.is_empty() || image.enters(&command.argv) {
+            self.fill_data(now, place, &image, &command, &mut process);
+        }
         let shown = command.argv.join(" ");
         self.assume(place, &if shown.is_empty() { what } else { format!("{what} for `{shown}`") });
-        Launch::Model { model: Arc::new(process), argv: command.argv.clone() }
+        Ok(Launch::Model { model: Arc::new(process), argv: command.argv })
+    }
+
+    /// The entry point of an image fills the data directory of its program, which then starts later, or says what it
+    /// lacks for that.
+    pub(super) fn fill_data(
+        &mut self,
+        now: SimTime,
+        place: Place,
+        image: &ImageModel,
+        command: &Command,
+        process: &mut Process,
+    ) {
+        let Some(data) = image.program(&command.argv).and_then(|program| program.fills.as_ref()) else { return };
+        let value = |name: &str| command.environment.get(name).filter(|value| !value.is_empty()).map(|value| &**value);
+        let directory = value(&data.variable).unwrap_or(&data.directory);
+        let marker = format!("{directory}/{}", data.holds);
+        let started = self.with_world(now, place, None, |world| {
+            let date = world.date(now);
+            let mut files = world.files();
+            if files.metadata(&marker).is_some() {
+                return Ok(SimDuration::ZERO);
+            }
+            let is_met = |need: &Text| match need.split_once('=') {
+                Some((name, wanted)) => value(name) == Some(wanted),
+                None if need.ends_with("_FILE") => {
+                    value(need).is_some_and(|path| files.read(path).is_ok_and(|content| !content.bytes.is_empty()))
+                }
+                None => value(need).is_some(),
+            };
+            if !data.needs.iter().any(is_met) {
+                return Err(date.strftime("%F %T+00:00").to_string());
+            }
+            // Where nothing can be written, the server is assumed to have its ways.
+            let _ = files.create_directories(directory).and_then(|()| files.touch(&marker));
+            Ok(data.takes)
+        });
+        match started {
+            None => {}
+            Some(Ok(later)) => {
+                let steps = process.listen.iter_mut().flat_map(|entry| &mut entry.timeline);
+                steps.filter(|step| !step.from.is_zero()).for_each(|step| step.from += later);
+            }
+            Some(Err(date)) => {
+                let line = |line: &Text| Print { line: line.replace("{now}", &date).into(), ..Print::default() };
+                *process = Process {
+                    duration: Some(GIVES_UP.into()),
+                    exit: Exit { code: 1, ..Exit::default() },
+                    prints: data.complaint.iter().map(line).collect(),
+                    ..Process::default()
+                };
+            }
+        }
     }
 
     /// What a program does in a container as far as image and name tell, and how that is said.
@@ -102,7 +154,13 @@ impl Runtimes {
     ) -> (Process, String) {
         let found = image.program(&command.argv);
         let program = found.unwrap_or(&image_table::SERVER);
-        let process = self.process_of(place, program, command);
+        let mut process = self.process_of(place, program, command);
+        if let Some(listens) = &program.listens {
+            let instance = self.machines[place.node.index()].pods.get(&place.key);
+            let instance = instance.and_then(|record| record.instance(place.container));
+            let is_mounted = |path: &str| instance.is_some_and(|instance| instance.files.is_mounted(path));
+            process.listen.push(listens.listener(command, |path| known || is_mounted(path)));
+        }
         let what = match found {
             Some(program) if image.names(program) => "the image's model".to_owned(),
             Some(_) => "the program's model".to_owned(),
@@ -121,6 +179,9 @@ impl Runtimes {
         let mut process = program.process_in(here, &command.argv, &command.environment);
         if let Some((spec, container)) = here.filter(|_| program.open_ended) {
             process.duration = usual_duration(spec, container).map(Into::into);
+        }
+        if program.reads_input && container.is_some_and(|container| container.stdin) {
+            process.duration = None;
         }
         process
     }
@@ -163,8 +224,9 @@ impl Runtimes {
 
     /// The name that a container's machine has.
     fn host_name(&self, place: Place) -> String {
-        let record = self.machines[place.node.index()].pods.get(&place.key);
-        record.map(|record| record.host_name().to_string()).unwrap_or_default()
+        let machine = &self.machines[place.node.index()];
+        let record = machine.pods.get(&place.key);
+        record.map(|record| host_name(&record.pod, machine.name).to_string()).unwrap_or_default()
     }
 
     /// Where the random numbers of a container's scripts start.
@@ -245,7 +307,14 @@ impl Runtimes {
     }
 
     /// Plans the end of a program.
-    fn end_later(&self, place: Place, pid: u32, after: SimDuration, exit: Exit, out: &mut Outbox<Message>) -> u32 {
+    pub(super) fn end_later(
+        &self,
+        place: Place,
+        pid: u32,
+        after: SimDuration,
+        exit: Exit,
+        out: &mut Outbox<Message>,
+    ) -> u32 {
         let Place { node, key, container } = place;
         out.after(after, Message::Runtime(node, RuntimeMessage::ProgramEnd { key, container, pid, exit }));
         pid
@@ -263,6 +332,12 @@ impl Runtimes {
         let Some(instance) = self.instance_mut(place) else { return };
         let Some(found) = instance.programs.iter().position(|program| program.pid == pid) else { return };
         let program = instance.programs.remove(found);
+        // The words of a container's own program are told from its model.
+        if program.caller.is_some() {
+            for line in program.model.printed(program.since, now) {
+                instance.log.append(line.at, format!("{}\n", line.text).as_bytes());
+            }
+        }
         if exit.code == 0 {
             self.make_secrets(place, &program.argv, out);
         }
@@ -358,7 +433,11 @@ impl Runtimes {
                 let exit = Exit { code: signal.exit_code(), ..Exit::default() };
                 self.program_ends(now, place, pid, &exit, out);
             }
-            OnSignal::Ignore | OnSignal::Unhandled => {}
+            OnSignal::Raise { code } if !signal.is_harmless() => {
+                let exit = Exit { code: if is_first { *code } else { signal.exit_code() }, ..Exit::default() };
+                self.program_ends(now, place, pid, &exit, out);
+            }
+            OnSignal::Ignore | OnSignal::Unhandled | OnSignal::Raise { .. } => {}
         }
     }
 
@@ -437,5 +516,5 @@ pub(super) fn command_of(argv: Vec<String>, config: &ContainerConfig, image: &Im
     environment.extend(config.env.iter().map(|(name, value)| (name.as_str().into(), value.clone())));
     let directory =
         if config.working_dir.is_empty() { image.directory.to_string() } else { config.working_dir.to_string() };
-    Command { argv, environment: Arc::new(environment), directory }
+    Command { argv, environment: Arc::new(environment), directory, input: Vec::new() }
 }

@@ -1,6 +1,7 @@
 //! What scripts ask the network: names of DNS, connections, pages.
 
 use super::Runtimes;
+use super::identity::{host_aliases, host_name};
 use super::network::WIRE;
 use super::program::Place;
 use super::script::Session;
@@ -94,7 +95,17 @@ impl Runtimes {
         if *host == "localhost" {
             return Ok((plain(Ipv4Addr::LOCALHOST), port));
         }
-        if *host == *record.host_name().as_str() {
+        let aliases = if port.is_some() || matches!(query, Query::Ping { .. }) {
+            host_aliases(&record.pod.spec)
+        } else {
+            Vec::new() // Questions to DNS do not look into `/etc/hosts`.
+        };
+        if let Some((address, _)) = aliases.iter().find(|(_, names)| names.contains(host))
+            && let Ok(address) = address.parse()
+        {
+            return Ok((plain(address), port));
+        }
+        if *host == *host_name(&record.pod, self.machines[place.node.index()].name).as_str() {
             return Ok((plain(record.address().unwrap_or(Ipv4Addr::LOCALHOST)), port));
         }
         if self.without_names(place.node, place.key) {

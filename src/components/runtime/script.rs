@@ -3,18 +3,18 @@
 //! A script is resumed when its time has come and after each answer and signal; what it asks for is served here.
 
 use super::filesystem::{FileSystem, Files, Volumes};
+use super::identity::Identity;
 use super::image_table::ImageModel;
 use super::log::ContainerLog;
 use super::program::Place;
 use super::shell::{
     Answer, CallId, Command, Disposition, Program as Runner, Query, Request, Shell, Signal, State, Stream, World,
-    is_utility,
+    is_init, is_utility,
 };
 use super::{Exit, RuntimeMessage, Runtimes};
 use crate::api::WallClock;
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// How much of a command's output a kubelet reads (`pkg/probe/exec`).
@@ -49,9 +49,7 @@ pub(super) struct ContainerWorld<'a> {
     log: &'a mut ContainerLog,
     output: Option<&'a mut Vec<u8>>,
     clock: WallClock,
-    host_name: &'a str,
-    full_host_name: String,
-    address: Option<Ipv4Addr>,
+    identity: Identity,
     user: u32,
     image: Arc<ImageModel>,
     processes: Vec<(u32, String)>,
@@ -70,7 +68,7 @@ impl Script {
 
 impl World for ContainerWorld<'_> {
     fn files(&mut self) -> Files<'_> {
-        self.files.view(self.volumes, self.now)
+        self.files.view(self.volumes, self.now).managed_by(&self.identity)
     }
 
     fn write(&mut self, at: SimTime, _: Stream, bytes: &[u8]) {
@@ -88,15 +86,15 @@ impl World for ContainerWorld<'_> {
     }
 
     fn hostname(&self) -> String {
-        self.host_name.to_owned()
+        self.identity.host_name.to_string()
     }
 
     fn full_hostname(&self) -> String {
-        self.full_host_name.clone()
+        self.identity.full_name()
     }
 
     fn addresses(&self) -> Vec<String> {
-        self.address.iter().map(ToString::to_string).collect()
+        self.identity.address.iter().map(ToString::to_string).collect()
     }
 
     fn user(&self) -> u32 {
@@ -107,7 +105,10 @@ impl World for ContainerWorld<'_> {
         let base = name.rsplit('/').next().unwrap_or(name);
         let plain =
             !name.contains('/') || name.rsplit_once('/').is_some_and(|(directory, _)| directory.ends_with("bin"));
-        if self.image.has_program(name) {
+        if is_init(base) {
+            let is_there = self.image.has_others || self.image.has_program(name);
+            if is_there && !self.files.holds(name) { Runner::Utility } else { Runner::Missing }
+        } else if self.image.has_program(name) {
             Runner::Host
         } else if self.image.dialect().is_some() && plain && is_utility(base) {
             Runner::Utility
@@ -135,16 +136,10 @@ impl Runtimes {
         let (_, image, _) = self.image_of(place)?;
         let frozen = self.frozen_mounts(place);
         let machine = &mut self.machines[place.node.index()];
-        let (address, skew) = (machine.address(), machine.skew);
+        let (who, skew) = ((machine.name, machine.address()), machine.skew);
         let record = machine.pods.get_mut(&place.key)?;
         let pod = record.pod.clone();
-        let address = record.address().or(pod.spec.host_network.then_some(address));
-        let host_name = record.host_name();
-        let full_host_name = if pod.spec.subdomain.is_empty() {
-            host_name.to_string()
-        } else {
-            format!("{host_name}.{}.{}.svc.cluster.local", pod.spec.subdomain, pod.meta.namespace)
-        };
+        let identity = Identity::new(record, who);
         let instance = record.instance_mut(place.container)?;
         let user = pod.spec.container(instance.status.name).and_then(|container| container.run_as_user);
         let processes = instance.programs.iter().map(|program| (program.pid, program.argv.join(" "))).collect();
@@ -156,9 +151,7 @@ impl Runtimes {
             log: &mut instance.log,
             output,
             clock: self.clock.skewed(skew),
-            host_name: host_name.as_str(),
-            full_host_name,
-            address,
+            identity,
             user: user.and_then(|user| u32::try_from(user).ok()).unwrap_or(image.user),
             image,
             processes,
@@ -317,7 +310,10 @@ impl Runtimes {
             self.answer_script(place, session, call, Answer::Unknown, SimDuration::ZERO, out);
             return None;
         }
-        let (process, what) = self.usual_process(place, &image, known, command);
+        let (mut process, what) = self.usual_process(place, &image, known, command);
+        if image.enters(&command.argv) {
+            self.fill_data(now, place, &image, command, &mut process);
+        }
         if !program.is_some_and(|program| image.names(program)) {
             self.assume(place, &format!("{what} for `{}`", command.argv.join(" ")));
         }

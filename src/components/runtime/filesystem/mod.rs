@@ -31,5 +31,5 @@ mod view;
 pub use error::FileError;
 pub use mount::{FileSystem, Mount, VolumeId, Volumes};
 pub use path::{absolute, base_name, parent};
-pub use tree::{Directory, File, Node};
+pub use tree::{Directory, File, Managed, ManagedFiles, Node};
 pub use view::{Content, Files, Kind, Metadata};

@@ -30,13 +30,32 @@ pub struct File {
     pub executable: bool,
     /// When it was last written.
     pub modified: SimTime,
+    /// Whether its content is made when it is read.
+    pub(super) managed: Option<Managed>,
+}
+
+/// A file that the kubelet or the runtime puts into every container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Managed {
+    /// `/etc/hostname`
+    HostName,
+    /// `/etc/hosts`
+    Hosts,
+    /// `/etc/resolv.conf`
+    ResolvConf,
+}
+
+/// What those files say.
+pub trait ManagedFiles: std::fmt::Debug {
+    /// The content of a file that nobody has written.
+    fn content(&self, file: Managed) -> String;
 }
 
 impl File {
     /// A file with this content, all of it kept.
     pub fn new(content: impl Into<Vec<u8>>) -> Self {
         let bytes = content.into();
-        Self { length: bytes.len() as u64, bytes, executable: false, modified: SimTime::ZERO }
+        Self { length: bytes.len() as u64, bytes, ..Self::default() }
     }
 
     /// The same file, executable.
@@ -120,13 +139,15 @@ impl Directory {
         for device in ["null", "zero", "full", "random", "urandom", "stdin", "stdout", "stderr"] {
             root.insert(&format!("/dev/{device}"), Node::Device);
         }
-        for (path, content) in [
-            ("/etc/hosts", "127.0.0.1\tlocalhost\n"),
-            ("/etc/resolv.conf", "nameserver 10.96.0.10\noptions ndots:5\n"),
-            ("/proc/meminfo", "MemTotal:       16777216 kB\nMemFree:         8388608 kB\n"),
+        for (path, managed) in [
+            ("/etc/hostname", Managed::HostName),
+            ("/etc/hosts", Managed::Hosts),
+            ("/etc/resolv.conf", Managed::ResolvConf),
         ] {
-            root.insert_file(path, File::new(content.as_bytes()));
+            root.insert_file(path, File { managed: Some(managed), ..File::default() });
         }
+        let memory = "MemTotal:       16777216 kB\nMemFree:         8388608 kB\n";
+        root.insert_file("/proc/meminfo", File::new(memory.as_bytes()));
         root
     }
 

@@ -3,8 +3,9 @@
 use super::error::FileError;
 use super::mount::{FileSystem, Mount, VolumeId};
 use super::path::{absolute, base_name, below, names, parent};
-use super::tree::{Directory, File, Node};
+use super::tree::{Directory, File, ManagedFiles, Node};
 use crate::engine::SimTime;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -22,6 +23,9 @@ pub struct Files<'a> {
     system: &'a mut FileSystem,
     volumes: &'a mut BTreeMap<VolumeId, Arc<Directory>>,
     now: SimTime,
+    /// What the files say that are made when they are read, and those that were.
+    managed: Option<&'a dyn ManagedFiles>,
+    made: [OnceCell<Node>; 3],
 }
 
 /// What kind of thing a path names.
@@ -77,7 +81,13 @@ impl<'a> Files<'a> {
         volumes: &'a mut BTreeMap<VolumeId, Arc<Directory>>,
         now: SimTime,
     ) -> Self {
-        Self { system, volumes, now }
+        Self { system, volumes, now, managed: None, made: Default::default() }
+    }
+
+    /// The same, where the files that the kubelet and the runtime put into every container say this.
+    #[must_use]
+    pub fn managed_by(self, files: &'a dyn ManagedFiles) -> Self {
+        Self { managed: Some(files), ..self }
     }
 
     /// What a path names, or `None`.
@@ -396,6 +406,18 @@ impl<'a> Files<'a> {
 
     /// The node at a resolved path; the root of a tree has none.
     fn node(&self, path: &str) -> Option<&Node> {
+        let node = self.raw_node(path)?;
+        match (node, self.managed) {
+            (Node::File(file), Some(managed)) => Some(file.managed.map_or(node, |which| {
+                let made = || Node::File(Arc::new(File::new(managed.content(which))));
+                self.made[which as usize].get_or_init(made)
+            })),
+            _ => Some(node),
+        }
+    }
+
+    /// The same, where a file whose content is made when it is read is empty.
+    fn raw_node(&self, path: &str) -> Option<&Node> {
         let (place, _) = self.place(path);
         self.tree(place.tree)?.get(&place.path)
     }
@@ -472,8 +494,16 @@ impl<'a> Files<'a> {
             Some(Kind::Device) => return Ok(()),
             Some(Kind::File | Kind::Symlink) | None => {}
         }
+        let made = match (self.raw_node(&path), self.node(&path)) {
+            (Some(Node::File(raw)), Some(Node::File(made))) if raw.managed.is_some() => Some(made.clone()),
+            _ => None,
+        };
         if let Node::File(file) = self.node_mut(&path)? {
+            if let Some(made) = made {
+                *file = made;
+            }
             let file = Arc::make_mut(file);
+            file.managed = None;
             change(file);
             file.modified = now;
         }

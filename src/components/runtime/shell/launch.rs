@@ -118,6 +118,7 @@ pub(super) fn launch(command: Command, dialect: Dialect, own: &mut Own, system: 
             Outcome::Ended(status) => return Launched::Ended(status),
             Outcome::Task(task) => return Launched::Runs(Running::Utility(command, task)),
             Outcome::Becomes(next) => command = next,
+            Outcome::Hosted(command) => return Launched::Runs(Running::Host { command, call: None }),
             Outcome::Unsupported(what) => return Launched::Unsupported(what),
         }
     }

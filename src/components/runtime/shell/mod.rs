@@ -52,7 +52,7 @@ pub use request::{Answer, Call, CallId, Command, Exported, NetworkError, Query, 
 pub use script::{Script, Unsupported};
 pub use signal::{Disposition, Signal};
 pub use tree::{Setup, Shell};
-pub use world::{Program, Stream, World, is_utility};
+pub use world::{Program, Stream, World, is_init, is_utility};
 
 #[cfg(test)]
 mod tests;

@@ -38,6 +38,8 @@ pub(super) enum Description {
 #[derive(Debug, Clone, Default)]
 struct Pipe {
     bytes: Vec<u8>,
+    /// Somebody outside may write: `stdin: true`.
+    held: bool,
     /// All writers are gone: after the bytes comes the end.
     writers_gone: bool,
     /// All readers are gone: writing is an error.
@@ -115,6 +117,13 @@ impl OpenFiles {
         let pipe = self.next_id();
         self.pipes.insert(pipe, Pipe::default());
         (self.open(Description::PipeOut(pipe)), self.open(Description::PipeIn(pipe)))
+    }
+
+    /// What can be read and never says anything.
+    pub fn silence(&mut self) -> FileId {
+        let pipe = self.next_id();
+        self.pipes.insert(pipe, Pipe { held: true, ..Pipe::default() });
+        self.open(Description::PipeOut(pipe))
     }
 
     pub fn get(&self, file: FileId) -> Option<&Description> {
@@ -234,7 +243,7 @@ impl OpenFiles {
             };
         }
         self.pipes.retain(|id, pipe| {
-            pipe.writers_gone = !written.contains(id);
+            pipe.writers_gone = !written.contains(id) && !pipe.held;
             pipe.readers_gone = !read.contains(id);
             !(pipe.writers_gone && pipe.readers_gone)
         });

@@ -87,6 +87,10 @@ pub(super) enum Step {
 /// A utility that cannot finish at once: it sleeps, reads, or runs other commands.
 pub(super) trait Task: fmt::Debug + Send + Sync {
     fn step(&mut self, context: &mut Context<'_, '_>) -> Step;
+    /// Whether it has a handler for a signal, which it then finds among those that are pending.
+    fn catches(&self, _: Signal) -> bool {
+        false
+    }
     fn boxed_clone(&self) -> Box<dyn Task>;
 }
 
@@ -225,6 +229,11 @@ impl Context<'_, '_> {
             line = line.replace("can't ", "cannot ");
         }
         let _ = self.own.write(2, line.as_bytes(), self.system);
+    }
+
+    /// Writes a line to standard error.
+    pub fn complain_plainly(&mut self, text: impl fmt::Display) {
+        let _ = self.own.write(2, format!("{text}\n").as_bytes(), self.system);
     }
 
     /// Reads from standard input.

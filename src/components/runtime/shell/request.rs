@@ -82,6 +82,8 @@ pub struct Command {
     pub environment: Arc<Exported>,
     /// The working directory.
     pub directory: String,
+    /// What it reads from standard input, where the host has to know that.
+    pub input: Vec<u8>,
 }
 
 impl Command {

@@ -88,6 +88,8 @@ pub struct Setup {
     pub pid: u32,
     /// Where `$RANDOM` and the names of `mktemp` start.
     pub seed: u32,
+    /// Whether standard input stays open, and nothing comes; else it is at its end.
+    pub waits_for_input: bool,
 }
 
 impl Shell {
@@ -96,7 +98,10 @@ impl Shell {
         let main = setup.pid.max(1);
         let mut kernel = Kernel { last_pid: main, random: setup.seed, dialect: setup.dialect, ..Kernel::default() };
         let mut descriptors = Table::default();
-        let input = kernel.open.open(Description::Null);
+        let input = match setup.waits_for_input {
+            true => kernel.open.silence(),
+            false => kernel.open.open(Description::Null),
+        };
         let output = kernel.open.open(Description::Log(Stream::Output));
         let errors = kernel.open.open(Description::Log(Stream::Error));
         for (descriptor, file) in [input, output, errors].into_iter().enumerate() {
@@ -178,6 +183,7 @@ impl Shell {
                 Some(Trap::Ignore) => Disposition::Ignored,
                 None => Disposition::Default,
             },
+            Running::Utility(_, task) if signal != Signal::KILL && task.catches(signal) => Disposition::Trapped,
             Running::Interpreter(_)
             | Running::Utility(..)
             | Running::Host { .. }

@@ -50,6 +50,11 @@ pub fn is_utility(name: &str) -> bool {
     utilities::find(name).is_some() || matches!(name, "sh" | "bash" | "ash" | "dash")
 }
 
+/// Whether a program of this name is number 1 in the place of another. No image has one that does not bring it.
+pub fn is_init(name: &str) -> bool {
+    matches!(name, "tini" | "tini-static" | "dumb-init" | "catatonit" | "docker-init")
+}
+
 /// Who runs a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Program {

@@ -221,6 +221,7 @@ fn describe(
             argv: vec![name.clone()],
             environment: shell.environment.variables.environment(),
             directory: shell.environment.directory.clone(),
+            input: Vec::new(),
         };
         let (short, long) = if shell.environment.functions.contains_key(name) {
             (name.clone(), format!("{name} is a function"))

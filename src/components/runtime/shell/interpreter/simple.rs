@@ -228,6 +228,7 @@ impl Interpreter {
             argv: words,
             environment: self.environment.variables.environment(),
             directory: self.environment.directory.clone(),
+            input: Vec::new(),
         };
         let name = command.argv[0].clone();
         match launch::launch(command, self.environment.dialect, own, system) {

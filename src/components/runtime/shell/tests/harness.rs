@@ -85,9 +85,10 @@ impl Container {
             argv: argv.iter().map(|word| (*word).to_owned()).collect(),
             environment: Arc::new(environment.into()),
             directory: "/".to_owned(),
+            input: Vec::new(),
         };
         Self {
-            shell: Shell::new(command, Setup { dialect, pid: 1, seed: 0 }),
+            shell: Shell::new(command, Setup { dialect, pid: 1, ..Setup::default() }),
             files: FileSystem::default(),
             volumes: Volumes::default(),
             now: SimTime::ZERO,

@@ -284,7 +284,6 @@ fn what_is_not_played_is_named() {
         ("grep --colour x /f", "grep --colour"),
         ("echo a | awk '{ for (;;) print }'", "awk '{ for (;;) print }': for"),
         ("sha256sum /etc/hosts", "sha256sum"),
-        ("nc -l -p 80", "nc -l"),
         ("f() { f; }; f", "functions nested without end"),
         ("declare -A m", "declare -A"),
     ] {

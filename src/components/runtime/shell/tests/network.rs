@@ -85,3 +85,23 @@ fn an_answer_that_never_comes_is_a_timeout() {
     container.end_program(143).run();
     assert_eq!((container.output.as_str(), container.exit_code()), ("143\n", Some(0)));
 }
+
+#[test]
+fn nc_says_what_those_of_busybox_and_openbsd_say() {
+    for (dialect, line, errors, code) in [
+        (BusyBox, "nc -z db 81", "", 1),
+        (BusyBox, "nc -zv db 81", "", 1),
+        (BusyBox, "nc -zvv db 81", "nc: db (db:81): Connection refused\n", 1),
+        (BusyBox, "nc -zv db 80", "db (10.96.0.9:80) open\n", 0),
+        (BusyBox, "nc -z nope 80", "nc: bad address 'nope'\n", 1),
+        (BusyBox, "nc -z -w 3 silent 80", "nc: timed out\n", 1),
+        (Bash, "nc -z db 81", "", 1),
+        (Bash, "nc -zv db 81", "nc: connect to db port 81 (tcp) failed: Connection refused\n", 1),
+        (Bash, "nc -zv -q 1 db 80", "Connection to db 80 port [tcp/*] succeeded!\n", 0),
+    ] {
+        let mut container = Container::new(&["sh", "-c", line], dialect);
+        container.server_up = SimTime::ZERO;
+        container.run();
+        assert_eq!((container.errors.as_str(), container.exit_code()), (errors, Some(code)), "{line}");
+    }
+}

@@ -119,3 +119,30 @@ fn a_shell_that_is_not_pid_1_dies_of_its_own_signals() {
     container.run();
     assert_eq!((container.output.as_str(), container.exit_code()), ("", Some(143)));
 }
+
+#[test]
+fn an_init_passes_signals_on_and_ends_as_the_program_below_it() {
+    for (line, code, end) in [
+        ("tini -- sleep 100", 143, 2),
+        ("tini sleep 1", 0, 1),
+        ("dumb-init -- sh -c 'exit 3'", 3, 0),
+        ("/usr/bin/tini -g -- bash -c 'trap \"exit 4\" TERM; sleep 100'", 4, 2),
+        ("tini -- bash -c 'trap \"exit 4\" TERM; sleep 5'", 4, 5),
+        ("dumb-init bash -c 'trap \"exit 4\" TERM; sleep 100'", 4, 2),
+        ("dumb-init --single-child bash -c 'trap \"exit 4\" TERM; sleep 5'", 4, 5),
+        ("dumb-init --rewrite 15:3 -- sleep 100", 131, 2),
+        ("dumb-init -r 15:0 -- sleep 5", 0, 5),
+        ("tini -e 143 -- sleep 100", 0, 2),
+        ("tini -- no-such-program", 127, 0),
+        ("dumb-init no-such-program", 2, 0),
+    ] {
+        let (_, _, status, ended) = signalled(&format!("exec {line}"), Bash, Signal::TERM);
+        assert_eq!((status, ended.as_nanos() / 1_000_000_000), (Some(code), end.max(2)), "{line}");
+    }
+    let mut container = Container::new(&["dumb-init", "server", "--port=80"], Dash);
+    container.run();
+    assert_eq!(container.shell.signal(Signal::TERM), Disposition::Trapped);
+    container.state = State::Waiting { until: Some(container.now) };
+    container.run();
+    assert_eq!(container.programs(), ["run server --port=80", "signal TERM"]);
+}

@@ -11,7 +11,9 @@ mod flags;
 mod follow;
 mod grep;
 mod identity;
+mod init;
 mod input;
+mod listen;
 mod listing;
 mod network;
 mod processes;
@@ -23,6 +25,7 @@ mod wrappers;
 
 use super::process::{Context, Task};
 use super::request::Command;
+use super::world::is_init;
 
 pub(super) use input::script_from_input;
 
@@ -34,6 +37,8 @@ pub(super) enum Outcome {
     Task(Box<dyn Task>),
     /// It runs another command in its place.
     Becomes(Command),
+    /// The host runs it, as this command line.
+    Hosted(Command),
     /// This use of it is not played.
     Unsupported(String),
 }
@@ -118,7 +123,7 @@ pub(super) fn find(name: &str) -> Option<Utility> {
         // Known, and not played: to call them missing would be wrong.
         "getopt" | "comm" | "join" | "zcat" | "bzip2" | "xz" | "unzip" | "od"
         | "hexdump" | "xxd" | "strings" | "split" | "bc" | "dc" | "top" | "watch" | "telnet" | "ftp"
-        | "netstat" | "ss" | "lsof" | "fuser" | "cksum" | "su" | "crond" | "httpd" | "vi" | "ed" | "tsort" | "sha512sum"
+        | "netstat" | "ss" | "lsof" | "fuser" | "cksum" | "su" | "crond" | "vi" | "ed" | "tsort" | "sha512sum"
         | "mountpoint" | "taskset" => |context| Outcome::Unsupported(context.command.base_name().to_owned()),
         "printenv" => identity::printenv,
         "hostname" => identity::hostname,
@@ -131,6 +136,7 @@ pub(super) fn find(name: &str) -> Option<Utility> {
         "nohup" | "nice" | "setsid" | "time" | "stdbuf" | "ionice" | "unbuffer" | "chroot" | "gosu" | "su-exec"
         | "sudo" | "flock" => wrappers::prefix,
         "busybox" | "toybox" => wrappers::busybox,
+        name if is_init(name) => init::init,
         "xargs" => wrappers::xargs,
         "ps" => processes::ps,
         "pgrep" | "pidof" => processes::pgrep,
@@ -139,6 +145,7 @@ pub(super) fn find(name: &str) -> Option<Utility> {
         "nslookup" | "host" | "dig" => network::lookup,
         "getent" => network::getent,
         "nc" | "ncat" | "netcat" => network::nc,
+        "httpd" => listen::httpd,
         "wget" => network::wget,
         "curl" => network::curl,
         "ping" | "ping6" => network::ping,

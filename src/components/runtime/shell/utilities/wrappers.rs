@@ -34,7 +34,7 @@ pub(super) fn env(context: &mut Context<'_, '_>) -> Outcome {
         words.pop_front();
     }
     let argv: Vec<String> = words.into();
-    let command = Command { argv, environment: Arc::new(environment), directory: context.command.directory.clone() };
+    let command = Command { argv, environment: Arc::new(environment), ..context.command.clone() };
     if command.argv.is_empty() {
         let command = Command { argv: vec!["env".to_owned()], ..command };
         return printenv(&mut Context { command: &command, own: context.own, system: context.system });

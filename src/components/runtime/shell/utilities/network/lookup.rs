@@ -4,7 +4,7 @@ use super::super::super::process::Context;
 use super::super::super::request::{NetworkError, Query, Reply};
 use super::super::Outcome;
 use super::super::flags::{Flags, Spec};
-use super::{CONNECT_PATIENCE, Purpose, RESOLVER_PATIENCE, ask, seconds};
+use super::{CONNECT_PATIENCE, Purpose, RESOLVER_PATIENCE, ask, reason, seconds};
 use crate::engine::SimDuration;
 
 pub(in super::super) fn lookup(context: &mut Context<'_, '_>) -> Outcome {
@@ -55,13 +55,13 @@ pub(in super::super) fn getent(context: &mut Context<'_, '_>) -> Outcome {
 }
 
 pub(in super::super) fn nc(context: &mut Context<'_, '_>) -> Outcome {
-    let spec = Spec { letters: "zvw:ulp:nkNqe:i:46", long: &[], permutes: true };
+    let spec = Spec { letters: "zvw:ulp:nkNq:e:c:i:s:46", long: &[], permutes: true };
     let flags = match Flags::parse(context.arguments(), &spec) {
         Ok(flags) => flags,
         Err(flag) => return Outcome::Unsupported(format!("nc {flag}")),
     };
     if flags.has('l') {
-        return Outcome::Unsupported("nc -l".to_owned());
+        return super::super::listen::nc(context, &flags);
     }
     let [host, port] = flags.operands.as_slice() else {
         context.complain("usage: nc HOST PORT");
@@ -73,7 +73,50 @@ pub(in super::super) fn nc(context: &mut Context<'_, '_>) -> Outcome {
     };
     let patience = flags.value('w').and_then(seconds).unwrap_or(CONNECT_PATIENCE);
     let query = Query::Connect { host: host.clone(), port };
-    ask(context, query, patience, Purpose::Connect { host: host.clone(), port, says: flags.has('v') })
+    ask(context, query, patience, Purpose::Connect { host: host.clone(), port, says: flags.values('v').count() })
+}
+
+/// What `nc` says of a connection: that of BusyBox (`networking/nc_bloaty.c`), else that of OpenBSD.
+pub(super) fn connect_answer(
+    context: &mut Context<'_, '_>,
+    host: &str,
+    port: u16,
+    says: usize,
+    result: Result<Reply, NetworkError>,
+) -> i32 {
+    let busybox = context.is_busybox();
+    match result {
+        Ok(reply) => {
+            let address = reply.addresses.first().map_or(host, |address| address);
+            if says > 0 && busybox {
+                context.complain_plainly(format_args!("{host} ({address}:{port}) open"));
+            } else if says > 0 {
+                context.complain_plainly(format_args!("Connection to {host} {port} port [tcp/*] succeeded!"));
+            }
+            0
+        }
+        Err(NetworkError::NameNotFound | NetworkError::NoNameServer) => {
+            if busybox {
+                context.complain(format_args!("bad address '{host}'"));
+            } else {
+                context
+                    .complain(format_args!("getaddrinfo for host \"{host}\" port {port}: Name or service not known"));
+            }
+            1
+        }
+        Err(error) => {
+            let reason = reason(error);
+            if busybox && error == NetworkError::TimedOut {
+                context.complain("timed out");
+            } else if busybox && (says > 1 || says > 0 && error != NetworkError::Refused) {
+                // A refusal is told to those only who want to see everything.
+                context.complain(format_args!("{host} ({host}:{port}): {reason}"));
+            } else if !busybox && says > 0 {
+                context.complain(format_args!("connect to {host} port {port} (tcp) failed: {reason}"));
+            }
+            1
+        }
+    }
 }
 
 pub(in super::super) fn ping(context: &mut Context<'_, '_>) -> Outcome {

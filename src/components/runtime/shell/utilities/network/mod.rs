@@ -9,7 +9,7 @@ use super::Outcome;
 use crate::components::url::Url;
 use crate::engine::{SimDuration, SimTime};
 use http::{CurlFlags, Output, curl_answer, wget_answer};
-use lookup::lookup_answer;
+use lookup::{connect_answer, lookup_answer};
 
 pub(super) use http::{curl, wget};
 pub(super) use lookup::{getent, lookup, nc, ping};
@@ -25,7 +25,7 @@ const CONNECT_PATIENCE: SimDuration = SimDuration::from_secs(127);
 enum Purpose {
     Lookup { name: String },
     Hosts { name: String },
-    Connect { host: String, port: u16, says: bool },
+    Connect { host: String, port: u16, says: usize },
     Wget { url: Url, output: Output, quiet: bool, headers: bool },
     Curl { url: Url, output: Output, flags: CurlFlags },
     Ping { host: String, left: u64, sent: u64, received: u64 },
@@ -46,7 +46,7 @@ impl Purpose {
     /// Whether what a server says goes to standard output.
     const fn prints_what_it_gets(&self) -> bool {
         match self {
-            Self::Connect { says, .. } => !*says,
+            Self::Connect { says, .. } => *says == 0,
             Self::Wget { output: Output::Stdout, .. } => true,
             Self::Curl { output: Output::Stdout, flags, .. } => !flags.only_headers,
             Self::Wget { .. } | Self::Curl { .. } | Self::Lookup { .. } | Self::Hosts { .. } | Self::Ping { .. } => {
@@ -104,25 +104,7 @@ impl Asking {
                 }
                 Err(_) => 2,
             },
-            Purpose::Connect { host, port, says } => match result {
-                Ok(_) => {
-                    if *says {
-                        let line = format!("{host} ({host}:{port}) open\n");
-                        let _ = context.own.write(2, line.as_bytes(), context.system);
-                    }
-                    0
-                }
-                Err(NetworkError::NameNotFound | NetworkError::NoNameServer) => {
-                    context.complain(format_args!("bad address '{host}'"));
-                    1
-                }
-                Err(error) => {
-                    if *says {
-                        context.complain(format_args!("{host} ({host}:{port}): {}", reason(error)));
-                    }
-                    1
-                }
-            },
+            Purpose::Connect { host, port, says } => connect_answer(context, host, *port, *says, result),
             Purpose::Wget { url, output, quiet, headers } => {
                 wget_answer(context, url, output, *quiet, *headers, result)
             }

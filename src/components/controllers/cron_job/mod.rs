@@ -147,8 +147,8 @@ impl Work<'_, '_> {
             }
             ConcurrencyPolicy::Forbid | ConcurrencyPolicy::Allow => {}
         }
-        self.start(name, due)?;
-        Ok(wait)
+        let started = self.start(name, due)?;
+        Ok(wait.filter(|_| started))
     }
 
     /// What has become of its Jobs.
@@ -212,22 +212,34 @@ impl Work<'_, '_> {
         self.cron.status.active = self.cron.status.active.retain(|(_, active)| *active != uid);
     }
 
-    fn start(&mut self, name: Name, due: Timestamp) -> Step {
+    /// Starts a Job; one that is there already, as after a crash before the status was written, is taken for it. Returns
+    /// whether the CronJob has a new active Job.
+    fn start(&mut self, name: Name, due: Timestamp) -> Step<bool> {
         let job = self.job(name, due);
-        match self.flow.call(|| Request::Create(Object::Job(Arc::new(job))))? {
+        let uid = match self.flow.call(|| Request::Create(Object::Job(Arc::new(job))))? {
             Ok(created) => {
                 self.tell(EventType::Normal, "SuccessfulCreate", format!("Created job {name}"));
-                self.cron.status.active = self.cron.status.active.with((name, created.meta().uid));
-                self.cron.status.last_schedule_time = Some(due);
-                Ok(())
+                created.meta().uid
             }
-            Err(error) if error.reason == ErrorReason::NamespaceTerminating => Ok(()),
-            Err(error) if error.reason == ErrorReason::AlreadyExists => Err(error.into()),
+            Err(error) if error.reason == ErrorReason::NamespaceTerminating => return Err(error.into()),
+            Err(error) if error.reason == ErrorReason::AlreadyExists => {
+                let target = Target { kind: Kind::Job, namespace: self.cron.meta.namespace, name };
+                let there = self.flow.get(target)??;
+                let uid = there.meta().uid;
+                let owned = there.meta().controller().is_some_and(|owner| owner.uid == self.cron.meta.uid);
+                if !owned || self.cron.status.active.iter().any(|(_, active)| *active == uid) {
+                    return Ok(false); // Whoever made it looks after it.
+                }
+                uid
+            }
             Err(error) => {
                 self.tell(EventType::Warning, "FailedCreate", format!("Error creating job: {error}"));
-                Err(error.into())
+                return Err(error.into());
             }
-        }
+        };
+        self.cron.status.active = self.cron.status.active.with((name, uid));
+        self.cron.status.last_schedule_time = Some(due);
+        Ok(true)
     }
 
     fn job(&self, name: Name, due: Timestamp) -> Job {

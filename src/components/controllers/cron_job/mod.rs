@@ -13,7 +13,7 @@ use super::job::finished_condition;
 use super::work_queue::Key;
 use crate::api::{
     ConcurrencyPolicy, CronJob, DeleteOptions, ErrorReason, EventType, Job, JobStatus, Kind, Metadata, Name, Object,
-    ObjectReference, Part, Propagation, Request, Target, Timestamp, Uid, names,
+    ObjectReference, Part, Propagation, Request, Target, Timestamp, Uid, WallTime, names,
 };
 use crate::engine::SimDuration;
 pub(crate) use schedule::Schedule;
@@ -26,7 +26,7 @@ names! {
 /// A Job is started so long after its time, lest a clock that is a little slow misses it.
 const DELAY: SimDuration = SimDuration::from_millis(100);
 /// More missed times than this are told of.
-const MANY_MISSED: u32 = 100;
+const MANY_MISSED: i64 = 100;
 
 /// The controller of CronJobs.
 #[derive(Debug, Clone)]
@@ -115,9 +115,15 @@ impl Work<'_, '_> {
             return Ok(None);
         };
         let now = self.flow.stamp();
-        let missed = Missed::of(&self.cron, &schedule, now);
-        let next = missed.next(&schedule);
-        let wait = next.map(|next| next.wall().since(self.flow.wall()) + DELAY);
+        let Some(missed) = Missed::of(&self.cron, &schedule, self.cron.spec.starting_deadline_seconds, now) else {
+            let message = format!(
+                "invalid schedule: {} : time difference between two schedules is less than 1 second",
+                self.cron.spec.schedule
+            );
+            self.tell(EventType::Warning, "InvalidSchedule", message);
+            return Ok(None);
+        };
+        let wait = Missed::wait(&self.cron, &schedule, self.flow.wall());
         let Some(due) = missed.latest else { return Ok(wait) };
         if missed.count > MANY_MISSED {
             let message =
@@ -293,46 +299,50 @@ impl Work<'_, '_> {
     }
 }
 
-/// The times at which a Job was due and none was started.
+/// The times at which a Job was due and none was started (`mostRecentScheduleTime`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Missed {
     since: Timestamp,
     latest: Option<Timestamp>,
-    count: u32,
+    /// About how many: as many as there would be if all were as far apart as the first two.
+    count: i64,
 }
 
 impl Missed {
-    /// The missed times up to now (`mostRecentScheduleTime`).
-    fn of(cron: &CronJob, schedule: &Schedule, now: Timestamp) -> Self {
+    /// The missed times up to now; those before the deadline do not count, if one is given. `None` if the schedule has
+    /// hardly any times at all.
+    fn of(cron: &CronJob, schedule: &Schedule, deadline: Option<i64>, now: Timestamp) -> Option<Self> {
         let mut since = cron.status.last_schedule_time.unwrap_or(cron.meta.creation_timestamp);
-        if let Some(deadline) = cron.spec.starting_deadline_seconds {
+        if let Some(deadline) = deadline {
             since = since.max(now.plus_secs(-deadline));
         }
-        let mut missed = Self { since, latest: None, count: 0 };
-        let Some(first) = schedule.next(since).filter(|first| *first <= now) else { return missed };
-        let mut at = first;
-        // After a long time it is not counted, but reckoned by the first interval.
-        if let Some(second) = schedule.next(first) {
-            let interval = second.unix_secs() - first.unix_secs();
-            let skipped = (now.unix_secs() - first.unix_secs()) / interval - i64::from(MANY_MISSED);
-            if skipped > 0 {
-                missed.count = u32::try_from(skipped).unwrap_or(u32::MAX / 2);
-                at = schedule.next(first.plus_secs(skipped * interval - 1)).unwrap_or(first);
-            }
+        let first = schedule.next(since)?;
+        if now < first {
+            return Some(Self { since, latest: None, count: 0 });
         }
-        loop {
-            missed.latest = Some(at);
-            missed.count += 1;
-            match schedule.next(at).filter(|next| *next <= now) {
-                Some(next) => at = next,
-                None => return missed,
-            }
+        let second = schedule.next(first)?;
+        if now < second {
+            return Some(Self { since, latest: Some(first), count: 0 });
         }
+        let interval = second.unix_secs() - first.unix_secs();
+        let intervals = (now.unix_secs() - first.unix_secs()) / interval;
+        // From one interval before the last, lest the multiples of @every are missed. An irregular schedule may have no
+        // time since then: then none is made up for.
+        let from = first.plus_secs((intervals - 1) * interval);
+        let after = |at: &Timestamp| schedule.next(*at).filter(|next| *next <= now);
+        let latest = std::iter::successors(after(&from), after).last();
+        Some(Self { since, latest, count: intervals + 1 })
     }
 
-    /// When the schedule is due next.
-    fn next(&self, schedule: &Schedule) -> Option<Timestamp> {
-        schedule.next(self.latest.unwrap_or(self.since))
+    /// How long until the schedule is due next (`nextScheduleTimeDuration`): the deadline has no say in that.
+    fn wait(cron: &CronJob, schedule: &Schedule, now: WallTime) -> Option<SimDuration> {
+        let stamp = now.truncated();
+        let after = match Self::of(cron, schedule, None, stamp) {
+            Some(Self { latest: Some(latest), .. }) => latest,
+            Some(Self { since, count: 0, .. }) => since,
+            Some(_) | None => stamp,
+        };
+        Some(schedule.next(after)?.wall().since(now) + DELAY)
     }
 }
 
@@ -358,12 +368,12 @@ mod tests {
         assert_eq!(minutes(0).unix_secs() % 3_600, 0);
         let cases = [
             (10, None, None, 30, None, 0),
-            (10, None, None, 61, Some(60), 1),
+            (10, None, None, 61, Some(60), 0),
             (10, None, None, 130, Some(120), 2),
-            (10, Some(60), None, 130, Some(120), 1),
+            (10, Some(60), None, 130, Some(120), 0),
             (10, Some(120), None, 130, None, 0),
             (10, None, Some(300), 130, None, 0),
-            (10, None, Some(900), 130, Some(120), 1),
+            (10, None, Some(900), 130, Some(120), 0),
             (10, None, None, 60 * 500, Some(60 * 500), 500),
         ];
         for (created, last, deadline, now, latest, count) in cases {
@@ -371,8 +381,33 @@ mod tests {
             cron.meta.creation_timestamp = minutes(created);
             cron.status.last_schedule_time = last.map(minutes);
             let schedule = Schedule::parse(&cron.spec.schedule, "").unwrap();
-            let missed = Missed::of(&cron, &schedule, minutes(now));
+            let missed = Missed::of(&cron, &schedule, deadline, minutes(now)).expect("an hourly schedule");
             assert_eq!((missed.latest, missed.count), (latest.map(minutes), count), "{now} min");
+        }
+    }
+
+    #[test]
+    fn missed_times_are_reckoned_by_the_first_interval() {
+        // (schedule, now) to (latest, how many, seconds to wait), in minutes after midnight, when it was created.
+        let midnight = 1_799_971_200;
+        let minutes = |minutes: i64| Timestamp::from_unix_secs(midnight + minutes * 60);
+        let cases = [
+            ("0,1 1 * * *", 61, Some((Some(61), 2)), 23 * 3_600 + 59 * 60),
+            ("0,1 1 * * *", 62, Some((None, 3)), 23 * 3_600 + 58 * 60),
+            ("0,1 1 * * *", 125, Some((None, 66)), 22 * 3_600 + 55 * 60),
+            ("0 1,12 * * *", 13 * 60, Some((Some(12 * 60), 2)), 12 * 3_600),
+            ("@every 7m", 30, Some((Some(28), 4)), 5 * 60),
+            ("0 0 31 2 *", 30, None, 0),
+        ];
+        for (text, now, found, wait) in cases {
+            let mut cron = cron(None);
+            cron.meta.creation_timestamp = minutes(0);
+            let schedule = Schedule::parse(text, "").unwrap();
+            let missed = Missed::of(&cron, &schedule, None, minutes(now));
+            let found = found.map(|(latest, count): (Option<i64>, i64)| (latest.map(minutes), count));
+            assert_eq!(missed.map(|missed| (missed.latest, missed.count)), found, "{text} at {now} min");
+            let waits = Missed::wait(&cron, &schedule, minutes(now).wall());
+            assert_eq!(waits, (wait > 0).then(|| SimDuration::from_secs(wait) + DELAY), "{text} at {now} min");
         }
     }
 }

@@ -50,7 +50,10 @@ impl Controller for CronJobController {
 
     fn observe(&mut self, seen: &Seen<'_>, desk: &mut Desk<Key>) {
         match seen.new {
-            Object::CronJob(cron) if !seen.is_deletion() => desk.queue.add(Key::of(&cron.meta)),
+            Object::CronJob(cron) if !seen.is_deletion() => {
+                let old = seen.of::<CronJob>().and_then(|(old, _)| old);
+                cron_job_changed(old, cron, desk);
+            }
             Object::Job(job) => {
                 let owner = job.meta.controller().filter(|owner| owner.kind == Kind::CronJob.as_str());
                 let cron = owner.and_then(|by| seen.informers.store().cron_jobs.find(job.meta.namespace, by.name));
@@ -87,6 +90,19 @@ impl Controller for CronJobController {
     }
 }
 
+/// A CronJob that is due at other times than before is looked at when it is due next, not now: what the new schedule
+/// has missed is not made up for by that (`updateCronJob`).
+fn cron_job_changed(old: Option<&Arc<CronJob>>, cron: &Arc<CronJob>, desk: &mut Desk<Key>) {
+    let key = Key::of(&cron.meta);
+    let other_times =
+        |old: &Arc<CronJob>| old.spec.schedule != cron.spec.schedule || old.spec.time_zone != cron.spec.time_zone;
+    let schedule = old.filter(|old| other_times(old)).and_then(|_| Schedule::of(cron));
+    match schedule.map(|schedule| Missed::wait(cron, &schedule, desk.wall())) {
+        Some(Some(wait)) => desk.queue.add_after(desk.now, wait, key),
+        Some(None) | None => desk.queue.add(key),
+    }
+}
+
 struct Work<'a, 'b> {
     /// The version that was read last.
     base: CronJob,
@@ -108,7 +124,7 @@ impl Work<'_, '_> {
         if self.cron.meta.is_terminating() || self.cron.spec.suspend {
             return Ok(None);
         }
-        let Some(schedule) = Schedule::parse(&self.cron.spec.schedule, &self.cron.spec.time_zone) else {
+        let Some(schedule) = Schedule::of(&self.cron) else {
             let zone = self.cron.spec.time_zone;
             let message = format!("invalid timeZone: {:?}: unknown time zone {zone}", &*zone);
             self.tell(EventType::Warning, "UnknownTimeZone", message);

@@ -3,7 +3,7 @@
 //! Follows robfig/cron v3 (`ParseStandard`, `SpecSchedule.Next`), which the controller uses: an hour that the clocks
 //! skip has no occurrence, one that they repeat has two.
 
-use crate::api::Timestamp;
+use crate::api::{CronJob, Timestamp};
 use crate::engine::SimDuration;
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
@@ -39,6 +39,11 @@ const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 const HORIZON: i16 = 5;
 
 impl Schedule {
+    /// The schedule of a CronJob.
+    pub(super) fn of(cron: &CronJob) -> Option<Self> {
+        Self::parse(&cron.spec.schedule, &cron.spec.time_zone)
+    }
+
     /// Reads a schedule that is to be followed in a time zone; empty for UTC.
     pub(crate) fn parse(text: &str, zone: &str) -> Option<Self> {
         if let Some(every) = text.strip_prefix("@every ") {

@@ -7,7 +7,7 @@ use podsim::api::{Change, ChangeKind, Kind, Name, Node, Object, PodPhase, TaintE
 use podsim::engine::SimTime;
 use podsim::scenario::Scenario;
 use podsim::scenario::recorded::RecordedCase;
-use podsim::simulation::{Cluster, Run, Trace};
+use podsim::simulation::{Cluster, Run, Simulation, Trace};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -395,6 +395,16 @@ fn a_budget_that_says_nothing_allows_nothing_and_two_for_a_pod_are_told_of() {
 }
 
 /// What a server refuses of a manifest, and what is told of its claims.
+/// A story of a manifest, so many nodes and what else a scenario says, until a moment.
+fn story(manifest: &str, nodes: u32, more: &str, secs: u64) -> Simulation {
+    let text = format!("(duration: \"20m\", nodes: [Pool(count: {nodes})], manifests: [File(\"all.yaml\")], {more})");
+    let files = BTreeMap::from([("s.ron", text.as_str()), ("all.yaml", manifest)]);
+    let scenario = Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut simulation = scenario.simulate(1);
+    simulation.run_until(SimTime::from_secs(secs));
+    simulation
+}
+
 fn refused(manifest: &str) -> Vec<String> {
     let files =
         BTreeMap::from([("s.ron", r#"(duration: "1m", manifests: [File("all.yaml")])"#), ("all.yaml", manifest)]);
@@ -454,5 +464,57 @@ fn quotas_classes_and_volumes_say_no() {
         ),
     ] {
         assert_eq!(refused(&manifest), [said], "{manifest}");
+    }
+}
+
+/// A CronJob of `tick`, whose Jobs take a while.
+fn cron_job(spec: &str) -> String {
+    format!(
+        "apiVersion: batch/v1\nkind: CronJob\nmetadata: {{name: tick}}\nspec: {{{spec}, jobTemplate: {JOB}}}\n---\n"
+    )
+}
+
+const JOB: &str = "{spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: app, command: \
+                   [sleep, '400']}]}}}}";
+
+#[test]
+fn a_cron_job_takes_the_job_that_is_there_for_its_own_or_leaves_it_alone() {
+    let jobs = |simulation: &Simulation| {
+        let objects = simulation.objects();
+        let jobs = objects.filter(|object| object.kind() == Kind::Job).map(|object| object.meta().name.to_string());
+        jobs.collect::<Vec<_>>()
+    };
+    let cron = |simulation: &Simulation| {
+        let found = simulation.objects().find_map(|object| match object {
+            Object::CronJob(cron) => Some(cron),
+            _ => None,
+        });
+        found.expect("it was created").status.clone()
+    };
+    // The controller crashed before it could write the status.
+    let crash = "faults: [(fault: ControllerManagerCrash, when: Call(by: ControllerManager, verb: \"create\", \
+                 kind: \"jobs\"), lasts: \"30s\")]";
+    let adopted = story(&cron_job("schedule: '*/5 * * * *', concurrencyPolicy: Forbid"), 1, crash, 11 * 60);
+    assert_eq!(jobs(&adopted), ["tick-29453765"]);
+    assert_eq!(cron(&adopted).active.iter().map(|(job, _)| job.to_string()).collect::<Vec<_>>(), ["tick-29453765"]);
+    assert_eq!(cron(&adopted).last_schedule_time, Some(Timestamp::from_unix_secs(29_453_765 * 60)));
+    assert!(adopted.events().all(|event| event.reason != "SuccessfulCreate" || event.involved.name != "tick"));
+    // Somebody else's stays theirs, and the CronJob waits until something happens to it.
+    let other = format!(
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {{name: tick-29453762}}\n{}\n---\n",
+        &JOB[1..JOB.len() - 1]
+    );
+    let left = story(&(other + &cron_job("schedule: '*/2 * * * *'")), 1, "", 9 * 60);
+    assert_eq!(jobs(&left), ["tick-29453762"]);
+    assert!(cron(&left).active.is_empty());
+}
+
+#[test]
+fn a_cron_job_with_another_schedule_waits_for_its_next_time() {
+    let patch = "actions: [(at: \"7m30s\", do: Patch(object: \"cronjob/tick\", patch: \
+                 \"{\\\"spec\\\":{\\\"schedule\\\":\\\"*/5 * * * *\\\"}}\"))]";
+    for (secs, jobs) in [(9 * 60, 0), (11 * 60, 1)] {
+        let simulation = story(&cron_job("schedule: '0 0 1 1 *'"), 1, patch, secs);
+        assert_eq!(simulation.objects().filter(|object| object.kind() == Kind::Job).count(), jobs, "at {secs} s");
     }
 }

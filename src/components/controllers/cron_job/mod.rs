@@ -271,7 +271,7 @@ impl Work<'_, '_> {
                 name,
                 namespace: meta.namespace,
                 labels: spec.job_labels.clone(),
-                annotations: spec.job_annotations.with(*SCHEDULED_AT, Name::new(&due.to_string())),
+                annotations: spec.job_annotations.with(*SCHEDULED_AT, schedule::local(due, &spec.time_zone)),
                 owner_references: vec![Object::CronJob(Arc::new(self.cron.clone())).controller_reference()].into(),
                 ..Metadata::default()
             },

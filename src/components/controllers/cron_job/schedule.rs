@@ -3,7 +3,7 @@
 //! Follows robfig/cron v3 (`ParseStandard`, `SpecSchedule.Next`), which the controller uses: an hour that the clocks
 //! skip has no occurrence, one that they repeat has two.
 
-use crate::api::{CronJob, Timestamp};
+use crate::api::{CronJob, Name, Timestamp};
 use crate::engine::SimDuration;
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
@@ -86,6 +86,16 @@ impl Schedule {
     }
 }
 
+/// An instant as the clocks of a time zone show it (RFC 3339); in UTC if none is given.
+pub(super) fn local(stamp: Timestamp, zone: &str) -> Name {
+    let known = jiff::Timestamp::from_second(stamp.unix_secs()).ok().zip(TimeZone::get(zone).ok());
+    let offset = known.map(|(instant, zone)| (instant, zone.to_offset(instant)));
+    match offset.filter(|(_, offset)| !offset.is_zero()) {
+        Some((instant, offset)) => Name::new(&instant.display_with_offset(offset).to_string()),
+        None => Name::new(&stamp.to_string()),
+    }
+}
+
 fn next([minutes, hours, days, months, weekdays]: &[Field; 5], start: Zoned) -> Option<Zoned> {
     let last_year = start.year() + HORIZON;
     let second = i64::from(start.second());
@@ -141,6 +151,19 @@ mod tests {
 
     fn time(text: &str) -> Timestamp {
         Timestamp::from_unix_secs(text.parse::<jiff::Timestamp>().unwrap().as_second())
+    }
+
+    #[test]
+    fn instants_read_as_the_clocks_show_them() {
+        for (zone, summer, winter) in [
+            ("", "2026-07-01T12:00:00Z", "2026-12-01T12:00:00Z"),
+            ("Europe/London", "2026-07-01T13:00:00+01:00", "2026-12-01T12:00:00Z"),
+            ("Asia/Kolkata", "2026-07-01T17:30:00+05:30", "2026-12-01T17:30:00+05:30"),
+            ("America/New_York", "2026-07-01T08:00:00-04:00", "2026-12-01T07:00:00-05:00"),
+        ] {
+            assert_eq!(local(time("2026-07-01T12:00:00Z"), zone), summer, "{zone:?}");
+            assert_eq!(local(time("2026-12-01T12:00:00Z"), zone), winter, "{zone:?}");
+        }
     }
 
     #[test]

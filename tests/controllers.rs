@@ -518,3 +518,22 @@ fn a_cron_job_with_another_schedule_waits_for_its_next_time() {
         assert_eq!(simulation.objects().filter(|object| object.kind() == Kind::Job).count(), jobs, "at {secs} s");
     }
 }
+
+/// A DaemonSet of `agent` that may have two pods on a node.
+const SURGING: &str = "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: agent}\nspec:\n  selector: \
+                       {matchLabels: {app: agent}}\n  updateStrategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: \
+                       0}}\n  template:\n    metadata: {labels: {app: agent}}\n    spec: \
+                       {terminationGracePeriodSeconds: 60, containers: [{name: c, image: 'app:1'}]}\n";
+
+#[test]
+fn a_surging_daemon_set_does_not_wait_for_pods_that_leave() {
+    let deaf = "behaviors: [(pods: \"agent-*\", containers: [(name: \"c\", process: (on_sigterm: Ignore))])], \
+                actions: [(at: \"1m\", do: Delete(object: \"pod/agent-*\"))]";
+    let pods = |manifest: &str| {
+        let simulation = story(manifest, 2, deaf, 70);
+        let staying = simulation.pods().filter(|pod| !pod.meta.is_terminating()).count();
+        (staying, simulation.pods().count())
+    };
+    assert_eq!(pods(SURGING), (2, 4));
+    assert_eq!(pods(&SURGING.replace("{maxSurge: 1, maxUnavailable: 0}", "{maxUnavailable: 1}")), (0, 2));
+}

@@ -537,3 +537,14 @@ fn a_surging_daemon_set_does_not_wait_for_pods_that_leave() {
     assert_eq!(pods(SURGING), (2, 4));
     assert_eq!(pods(&SURGING.replace("{maxSurge: 1, maxUnavailable: 0}", "{maxUnavailable: 1}")), (0, 2));
 }
+
+#[test]
+fn a_surging_daemon_set_leaves_nodes_that_bar_it_once_enough_pods_are_available_elsewhere() {
+    let actions = "actions: [(at: \"1m\", do: Taint(node: \"node-1\", taint: \"dedicated=x:NoSchedule\")), \
+                   (at: \"2m\", do: SetImage(object: \"daemonset/agent\", container: \"c\", image: \"app:2\"))]";
+    let simulation = story(SURGING, 2, actions, 5 * 60);
+    let pods: Vec<_> = simulation.pods().map(|pod| (pod.node_name.to_string(), pod.spec.containers[0].image)).collect();
+    assert_eq!(pods, [("node-2".to_owned(), Name::new("app:2"))]);
+    let made = simulation.events().filter(|event| event.reason == "SuccessfulCreate").count();
+    assert_eq!(made, 3, "two at the start, and one beside the old one where it should run");
+}

@@ -548,3 +548,30 @@ fn a_surging_daemon_set_leaves_nodes_that_bar_it_once_enough_pods_are_available_
     let made = simulation.events().filter(|event| event.reason == "SuccessfulCreate").count();
     assert_eq!(made, 3, "two at the start, and one beside the old one where it should run");
 }
+
+#[test]
+fn a_stateful_set_tells_of_pods_that_it_updates_and_not_of_those_that_it_makes_anew() {
+    let set = |spec: &str, more: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: db}}\nspec:\n  serviceName: db\n  \
+             podManagementPolicy: Parallel\n  selector: {{matchLabels: {{app: db}}}}\n  template:\n    metadata: \
+             {{labels: {{app: db}}}}\n    spec: {{{spec}}}\n{more}"
+        )
+    };
+    let told = |manifest: &str, more: &str| {
+        let simulation = story(manifest, 1, more, 60);
+        let about_set = simulation.events().filter(|event| event.involved.name == "db");
+        about_set.map(|event| (event.reason.to_string(), event.message.to_string())).collect::<BTreeMap<_, _>>()
+    };
+    let claims = "  volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: \
+                  {requests: {storage: 1Gi}}}}]\n";
+    let patch = "actions: [(at: \"30s\", do: Patch(object: \"statefulset/db\", patch: \"{\\\"spec\\\": \
+                 {\\\"persistentVolumeClaimRetentionPolicy\\\": {\\\"whenDeleted\\\": \\\"Delete\\\"}}}\"))]";
+    let updated = told(&set("containers: [{name: c, image: app}]", claims), patch);
+    let message = updated.get("SuccessfulUpdate").map(String::as_str);
+    assert_eq!(message, Some("Update Pod db-0 in StatefulSet db successful"), "{updated:?}");
+    let refused = "nodeName: node-1, containers: [{name: c, image: app, resources: {requests: {cpu: '100'}}}]";
+    let renewed = told(&set(refused, ""), "");
+    assert!(renewed.contains_key("SuccessfulDelete"), "{renewed:?}");
+    assert!(renewed.keys().all(|reason| !reason.starts_with("Recreating")), "{renewed:?}");
+}

@@ -575,3 +575,20 @@ fn a_stateful_set_tells_of_pods_that_it_updates_and_not_of_those_that_it_makes_a
     assert!(renewed.contains_key("SuccessfulDelete"), "{renewed:?}");
     assert!(renewed.keys().all(|reason| !reason.starts_with("Recreating")), "{renewed:?}");
 }
+
+#[test]
+fn a_daemon_sets_revisions_say_why_it_was_changed() {
+    let manifest = SURGING.replace("{name: agent}", "{name: agent, annotations: {kubernetes.io/change-cause: first}}");
+    let change = "actions: [(at: \"30s\", do: Patch(object: \"daemonset/agent\", patch: \"{\\\"metadata\\\": \
+                  {\\\"annotations\\\": {\\\"kubernetes.io/change-cause\\\": \\\"second\\\"}}, \\\"spec\\\": \
+                  {\\\"template\\\": {\\\"metadata\\\": {\\\"labels\\\": {\\\"v\\\": \\\"2\\\"}}}}}\"))]";
+    let simulation = story(&manifest, 1, change, 120);
+    let causes = simulation.objects().filter_map(|object| match object {
+        Object::ControllerRevision(revision) => {
+            Some((revision.revision, revision.meta.annotations.get(Name::new("kubernetes.io/change-cause"))))
+        }
+        _ => None,
+    });
+    let causes: BTreeMap<_, _> = causes.collect();
+    assert_eq!(causes, BTreeMap::from([(1, Some(Name::new("first"))), (2, Some(Name::new("second")))]));
+}

@@ -234,8 +234,8 @@ impl Work<'_, '_> {
         self.cron.status.active = self.cron.status.active.retain(|(_, active)| *active != uid);
     }
 
-    /// Starts a Job; one that is there already, as after a crash before the status was written, is taken for it. Returns
-    /// whether the CronJob has a new active Job.
+    /// Starts a Job; one that is there already, as after a crash before the status was written, is taken for it.
+    /// Returns whether the CronJob has a new active Job.
     fn start(&mut self, name: Name, due: Timestamp) -> Step<bool> {
         let job = self.job(name, due);
         let uid = match self.flow.call(|| Request::Create(Object::Job(Arc::new(job))))? {

@@ -7,7 +7,7 @@ use podsim::api::{Change, ChangeKind, Kind, Name, Node, Object, PodPhase, TaintE
 use podsim::engine::SimTime;
 use podsim::scenario::Scenario;
 use podsim::scenario::recorded::RecordedCase;
-use podsim::simulation::{Cluster, Run, Trace};
+use podsim::simulation::{Cluster, Run, Simulation, Trace};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -441,6 +441,16 @@ fn a_budget_that_says_nothing_allows_nothing_and_two_for_a_pod_are_told_of() {
 }
 
 /// What a server refuses of a manifest, and what is told of its claims.
+/// A story of a manifest, so many nodes and what else a scenario says, until a moment.
+fn story(manifest: &str, nodes: u32, more: &str, secs: u64) -> Simulation {
+    let text = format!("(duration: \"20m\", nodes: [Pool(count: {nodes})], manifests: [File(\"all.yaml\")], {more})");
+    let files = BTreeMap::from([("s.ron", text.as_str()), ("all.yaml", manifest)]);
+    let scenario = Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut simulation = scenario.simulate(1);
+    simulation.run_until(SimTime::from_secs(secs));
+    simulation
+}
+
 fn refused(manifest: &str) -> Vec<String> {
     let files =
         BTreeMap::from([("s.ron", r#"(duration: "1m", manifests: [File("all.yaml")])"#), ("all.yaml", manifest)]);
@@ -501,4 +511,130 @@ fn quotas_classes_and_volumes_say_no() {
     ] {
         assert_eq!(refused(&manifest), [said], "{manifest}");
     }
+}
+
+/// A CronJob of `tick`, whose Jobs take a while.
+fn cron_job(spec: &str) -> String {
+    format!(
+        "apiVersion: batch/v1\nkind: CronJob\nmetadata: {{name: tick}}\nspec: {{{spec}, jobTemplate: {JOB}}}\n---\n"
+    )
+}
+
+const JOB: &str = "{spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: app, command: \
+                   [sleep, '400']}]}}}}";
+
+#[test]
+fn a_cron_job_takes_the_job_that_is_there_for_its_own_or_leaves_it_alone() {
+    let jobs = |simulation: &Simulation| {
+        let objects = simulation.objects();
+        let jobs = objects.filter(|object| object.kind() == Kind::Job).map(|object| object.meta().name.to_string());
+        jobs.collect::<Vec<_>>()
+    };
+    let cron = |simulation: &Simulation| {
+        let found = simulation.objects().find_map(|object| match object {
+            Object::CronJob(cron) => Some(cron),
+            _ => None,
+        });
+        found.expect("it was created").status.clone()
+    };
+    // The controller crashed before it could write the status.
+    let crash = "faults: [(fault: ControllerManagerCrash, when: Call(by: ControllerManager, verb: \"create\", \
+                 kind: \"jobs\"), lasts: \"30s\")]";
+    let adopted = story(&cron_job("schedule: '*/5 * * * *', concurrencyPolicy: Forbid"), 1, crash, 11 * 60);
+    assert_eq!(jobs(&adopted), ["tick-29453765"]);
+    assert_eq!(cron(&adopted).active.iter().map(|(job, _)| job.to_string()).collect::<Vec<_>>(), ["tick-29453765"]);
+    assert_eq!(cron(&adopted).last_schedule_time, Some(Timestamp::from_unix_secs(29_453_765 * 60)));
+    assert!(adopted.events().all(|event| event.reason != "SuccessfulCreate" || event.involved.name != "tick"));
+    // Somebody else's stays theirs, and the CronJob waits until something happens to it.
+    let other = format!(
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {{name: tick-29453762}}\n{}\n---\n",
+        &JOB[1..JOB.len() - 1]
+    );
+    let left = story(&(other + &cron_job("schedule: '*/2 * * * *'")), 1, "", 9 * 60);
+    assert_eq!(jobs(&left), ["tick-29453762"]);
+    assert!(cron(&left).active.is_empty());
+}
+
+#[test]
+fn a_cron_job_with_another_schedule_waits_for_its_next_time() {
+    let patch = "actions: [(at: \"7m30s\", do: Patch(object: \"cronjob/tick\", patch: \
+                 \"{\\\"spec\\\":{\\\"schedule\\\":\\\"*/5 * * * *\\\"}}\"))]";
+    for (secs, jobs) in [(9 * 60, 0), (11 * 60, 1)] {
+        let simulation = story(&cron_job("schedule: '0 0 1 1 *'"), 1, patch, secs);
+        assert_eq!(simulation.objects().filter(|object| object.kind() == Kind::Job).count(), jobs, "at {secs} s");
+    }
+}
+
+/// A DaemonSet of `agent` that may have two pods on a node.
+const SURGING: &str = "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: agent}\nspec:\n  selector: \
+                       {matchLabels: {app: agent}}\n  updateStrategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: \
+                       0}}\n  template:\n    metadata: {labels: {app: agent}}\n    spec: \
+                       {terminationGracePeriodSeconds: 60, containers: [{name: c, image: 'app:1'}]}\n";
+
+#[test]
+fn a_surging_daemon_set_does_not_wait_for_pods_that_leave() {
+    let deaf = "behaviors: [(pods: \"agent-*\", containers: [(name: \"c\", process: (on_sigterm: Ignore))])], \
+                actions: [(at: \"1m\", do: Delete(object: \"pod/agent-*\"))]";
+    let pods = |manifest: &str| {
+        let simulation = story(manifest, 2, deaf, 70);
+        let staying = simulation.pods().filter(|pod| !pod.meta.is_terminating()).count();
+        (staying, simulation.pods().count())
+    };
+    assert_eq!(pods(SURGING), (2, 4));
+    assert_eq!(pods(&SURGING.replace("{maxSurge: 1, maxUnavailable: 0}", "{maxUnavailable: 1}")), (0, 2));
+}
+
+#[test]
+fn a_surging_daemon_set_leaves_nodes_that_bar_it_once_enough_pods_are_available_elsewhere() {
+    let actions = "actions: [(at: \"1m\", do: Taint(node: \"node-1\", taint: \"dedicated=x:NoSchedule\")), \
+                   (at: \"2m\", do: SetImage(object: \"daemonset/agent\", container: \"c\", image: \"app:2\"))]";
+    let simulation = story(SURGING, 2, actions, 5 * 60);
+    let pods: Vec<_> = simulation.pods().map(|pod| (pod.node_name.to_string(), pod.spec.containers[0].image)).collect();
+    assert_eq!(pods, [("node-2".to_owned(), Name::new("app:2"))]);
+    let made = simulation.events().filter(|event| event.reason == "SuccessfulCreate").count();
+    assert_eq!(made, 3, "two at the start, and one beside the old one where it should run");
+}
+
+#[test]
+fn a_stateful_set_tells_of_pods_that_it_updates_and_not_of_those_that_it_makes_anew() {
+    let set = |spec: &str, more: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: db}}\nspec:\n  serviceName: db\n  \
+             podManagementPolicy: Parallel\n  selector: {{matchLabels: {{app: db}}}}\n  template:\n    metadata: \
+             {{labels: {{app: db}}}}\n    spec: {{{spec}}}\n{more}"
+        )
+    };
+    let told = |manifest: &str, more: &str| {
+        let simulation = story(manifest, 1, more, 60);
+        let about_set = simulation.events().filter(|event| event.involved.name == "db");
+        about_set.map(|event| (event.reason.to_string(), event.message.to_string())).collect::<BTreeMap<_, _>>()
+    };
+    let claims = "  volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: \
+                  {requests: {storage: 1Gi}}}}]\n";
+    let patch = "actions: [(at: \"30s\", do: Patch(object: \"statefulset/db\", patch: \"{\\\"spec\\\": \
+                 {\\\"persistentVolumeClaimRetentionPolicy\\\": {\\\"whenDeleted\\\": \\\"Delete\\\"}}}\"))]";
+    let updated = told(&set("containers: [{name: c, image: app}]", claims), patch);
+    let message = updated.get("SuccessfulUpdate").map(String::as_str);
+    assert_eq!(message, Some("Update Pod db-0 in StatefulSet db successful"), "{updated:?}");
+    let refused = "nodeName: node-1, containers: [{name: c, image: app, resources: {requests: {cpu: '100'}}}]";
+    let renewed = told(&set(refused, ""), "");
+    assert!(renewed.contains_key("SuccessfulDelete"), "{renewed:?}");
+    assert!(renewed.keys().all(|reason| !reason.starts_with("Recreating")), "{renewed:?}");
+}
+
+#[test]
+fn a_daemon_sets_revisions_say_why_it_was_changed() {
+    let manifest = SURGING.replace("{name: agent}", "{name: agent, annotations: {kubernetes.io/change-cause: first}}");
+    let change = "actions: [(at: \"30s\", do: Patch(object: \"daemonset/agent\", patch: \"{\\\"metadata\\\": \
+                  {\\\"annotations\\\": {\\\"kubernetes.io/change-cause\\\": \\\"second\\\"}}, \\\"spec\\\": \
+                  {\\\"template\\\": {\\\"metadata\\\": {\\\"labels\\\": {\\\"v\\\": \\\"2\\\"}}}}}\"))]";
+    let simulation = story(&manifest, 1, change, 120);
+    let causes = simulation.objects().filter_map(|object| match object {
+        Object::ControllerRevision(revision) => {
+            Some((revision.revision, revision.meta.annotations.get(Name::new("kubernetes.io/change-cause"))))
+        }
+        _ => None,
+    });
+    let causes: BTreeMap<_, _> = causes.collect();
+    assert_eq!(causes, BTreeMap::from([(1, Some(Name::new("first"))), (2, Some(Name::new("second")))]));
 }

@@ -297,7 +297,8 @@ fn time_zone(zone: &str, at: &At<'_>, errors: &mut Errors) {
     } else if zone.eq_ignore_ascii_case("local") {
         let detail = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
         errors.invalid(at, zone, detail);
-    } else if jiff::tz::TimeZone::get(zone).is_err() {
+    } else if !jiff::tz::TimeZone::get(zone).is_ok_and(|known| known.iana_name() == Some(zone)) {
+        // Go finds a zone by the name of its file, in which case matters.
         errors.invalid(at, zone, format!("unknown time zone {zone}"));
     }
 }

@@ -659,6 +659,14 @@ mod tests {
                 [* * *]",
                 ),
                 ("spec/timeZone", json!("Europe/Berlin"), ""),
+                ("spec/timeZone", json!("US/Eastern"), ""),
+                ("spec/timeZone", json!("UTC"), ""),
+                (
+                    "spec/timeZone",
+                    json!("europe/berlin"),
+                    "spec.timeZone: Invalid value: \"europe/berlin\": unknown time zone \
+                europe/berlin",
+                ),
                 (
                     "spec/timeZone",
                     json!("Mars/Base"),

@@ -13,7 +13,7 @@ use super::job::finished_condition;
 use super::work_queue::Key;
 use crate::api::{
     ConcurrencyPolicy, CronJob, DeleteOptions, ErrorReason, EventType, Job, JobStatus, Kind, Metadata, Name, Object,
-    ObjectReference, Part, Propagation, Request, Target, Timestamp, Uid, names,
+    ObjectReference, Part, Propagation, Request, Target, Timestamp, Uid, WallTime, names,
 };
 use crate::engine::SimDuration;
 pub(crate) use schedule::Schedule;
@@ -26,7 +26,7 @@ names! {
 /// A Job is started so long after its time, lest a clock that is a little slow misses it.
 const DELAY: SimDuration = SimDuration::from_millis(100);
 /// More missed times than this are told of.
-const MANY_MISSED: u32 = 100;
+const MANY_MISSED: i64 = 100;
 
 /// The controller of CronJobs.
 #[derive(Debug, Clone)]
@@ -50,7 +50,10 @@ impl Controller for CronJobController {
 
     fn observe(&mut self, seen: &Seen<'_>, desk: &mut Desk<Key>) {
         match seen.new {
-            Object::CronJob(cron) if !seen.is_deletion() => desk.queue.add(Key::of(&cron.meta)),
+            Object::CronJob(cron) if !seen.is_deletion() => {
+                let old = seen.of::<CronJob>().and_then(|(old, _)| old);
+                cron_job_changed(old, cron, desk);
+            }
             Object::Job(job) => {
                 let owner = job.meta.controller().filter(|owner| owner.kind == Kind::CronJob.as_str());
                 let cron = owner.and_then(|by| seen.informers.store().cron_jobs.find(job.meta.namespace, by.name));
@@ -87,6 +90,19 @@ impl Controller for CronJobController {
     }
 }
 
+/// A CronJob that is due at other times than before is looked at when it is due next, not now: what the new schedule
+/// has missed is not made up for by that (`updateCronJob`).
+fn cron_job_changed(old: Option<&Arc<CronJob>>, cron: &Arc<CronJob>, desk: &mut Desk<Key>) {
+    let key = Key::of(&cron.meta);
+    let other_times =
+        |old: &Arc<CronJob>| old.spec.schedule != cron.spec.schedule || old.spec.time_zone != cron.spec.time_zone;
+    let schedule = old.filter(|old| other_times(old)).and_then(|_| Schedule::of(cron));
+    match schedule.map(|schedule| Missed::wait(cron, &schedule, desk.wall())) {
+        Some(Some(wait)) => desk.queue.add_after(desk.now, wait, key),
+        Some(None) | None => desk.queue.add(key),
+    }
+}
+
 struct Work<'a, 'b> {
     /// The version that was read last.
     base: CronJob,
@@ -108,16 +124,22 @@ impl Work<'_, '_> {
         if self.cron.meta.is_terminating() || self.cron.spec.suspend {
             return Ok(None);
         }
-        let Some(schedule) = Schedule::parse(&self.cron.spec.schedule, &self.cron.spec.time_zone) else {
+        let Some(schedule) = Schedule::of(&self.cron) else {
             let zone = self.cron.spec.time_zone;
             let message = format!("invalid timeZone: {:?}: unknown time zone {zone}", &*zone);
             self.tell(EventType::Warning, "UnknownTimeZone", message);
             return Ok(None);
         };
         let now = self.flow.stamp();
-        let missed = Missed::of(&self.cron, &schedule, now);
-        let next = missed.next(&schedule);
-        let wait = next.map(|next| next.wall().since(self.flow.wall()) + DELAY);
+        let Some(missed) = Missed::of(&self.cron, &schedule, self.cron.spec.starting_deadline_seconds, now) else {
+            let message = format!(
+                "invalid schedule: {} : time difference between two schedules is less than 1 second",
+                self.cron.spec.schedule
+            );
+            self.tell(EventType::Warning, "InvalidSchedule", message);
+            return Ok(None);
+        };
+        let wait = Missed::wait(&self.cron, &schedule, self.flow.wall());
         let Some(due) = missed.latest else { return Ok(wait) };
         if missed.count > MANY_MISSED {
             let message =
@@ -147,8 +169,8 @@ impl Work<'_, '_> {
             }
             ConcurrencyPolicy::Forbid | ConcurrencyPolicy::Allow => {}
         }
-        self.start(name, due)?;
-        Ok(wait)
+        let started = self.start(name, due)?;
+        Ok(wait.filter(|_| started))
     }
 
     /// What has become of its Jobs.
@@ -212,22 +234,34 @@ impl Work<'_, '_> {
         self.cron.status.active = self.cron.status.active.retain(|(_, active)| *active != uid);
     }
 
-    fn start(&mut self, name: Name, due: Timestamp) -> Step {
+    /// Starts a Job; one that is there already, as after a crash before the status was written, is taken for it.
+    /// Returns whether the CronJob has a new active Job.
+    fn start(&mut self, name: Name, due: Timestamp) -> Step<bool> {
         let job = self.job(name, due);
-        match self.flow.call(|| Request::Create(Object::Job(Arc::new(job))))? {
+        let uid = match self.flow.call(|| Request::Create(Object::Job(Arc::new(job))))? {
             Ok(created) => {
                 self.tell(EventType::Normal, "SuccessfulCreate", format!("Created job {name}"));
-                self.cron.status.active = self.cron.status.active.with((name, created.meta().uid));
-                self.cron.status.last_schedule_time = Some(due);
-                Ok(())
+                created.meta().uid
             }
-            Err(error) if error.reason == ErrorReason::NamespaceTerminating => Ok(()),
-            Err(error) if error.reason == ErrorReason::AlreadyExists => Err(error.into()),
+            Err(error) if error.reason == ErrorReason::NamespaceTerminating => return Err(error.into()),
+            Err(error) if error.reason == ErrorReason::AlreadyExists => {
+                let target = Target { kind: Kind::Job, namespace: self.cron.meta.namespace, name };
+                let there = self.flow.get(target)??;
+                let uid = there.meta().uid;
+                let owned = there.meta().controller().is_some_and(|owner| owner.uid == self.cron.meta.uid);
+                if !owned || self.cron.status.active.iter().any(|(_, active)| *active == uid) {
+                    return Ok(false); // Whoever made it looks after it.
+                }
+                uid
+            }
             Err(error) => {
                 self.tell(EventType::Warning, "FailedCreate", format!("Error creating job: {error}"));
-                Err(error.into())
+                return Err(error.into());
             }
-        }
+        };
+        self.cron.status.active = self.cron.status.active.with((name, uid));
+        self.cron.status.last_schedule_time = Some(due);
+        Ok(true)
     }
 
     fn job(&self, name: Name, due: Timestamp) -> Job {
@@ -237,7 +271,7 @@ impl Work<'_, '_> {
                 name,
                 namespace: meta.namespace,
                 labels: spec.job_labels.clone(),
-                annotations: spec.job_annotations.with(*SCHEDULED_AT, Name::new(&due.to_string())),
+                annotations: spec.job_annotations.with(*SCHEDULED_AT, schedule::local(due, &spec.time_zone)),
                 owner_references: vec![Object::CronJob(Arc::new(self.cron.clone())).controller_reference()].into(),
                 ..Metadata::default()
             },
@@ -281,46 +315,50 @@ impl Work<'_, '_> {
     }
 }
 
-/// The times at which a Job was due and none was started.
+/// The times at which a Job was due and none was started (`mostRecentScheduleTime`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Missed {
     since: Timestamp,
     latest: Option<Timestamp>,
-    count: u32,
+    /// About how many: as many as there would be if all were as far apart as the first two.
+    count: i64,
 }
 
 impl Missed {
-    /// The missed times up to now (`mostRecentScheduleTime`).
-    fn of(cron: &CronJob, schedule: &Schedule, now: Timestamp) -> Self {
+    /// The missed times up to now; those before the deadline do not count, if one is given. `None` if the schedule has
+    /// hardly any times at all.
+    fn of(cron: &CronJob, schedule: &Schedule, deadline: Option<i64>, now: Timestamp) -> Option<Self> {
         let mut since = cron.status.last_schedule_time.unwrap_or(cron.meta.creation_timestamp);
-        if let Some(deadline) = cron.spec.starting_deadline_seconds {
+        if let Some(deadline) = deadline {
             since = since.max(now.plus_secs(-deadline));
         }
-        let mut missed = Self { since, latest: None, count: 0 };
-        let Some(first) = schedule.next(since).filter(|first| *first <= now) else { return missed };
-        let mut at = first;
-        // After a long time it is not counted, but reckoned by the first interval.
-        if let Some(second) = schedule.next(first) {
-            let interval = second.unix_secs() - first.unix_secs();
-            let skipped = (now.unix_secs() - first.unix_secs()) / interval - i64::from(MANY_MISSED);
-            if skipped > 0 {
-                missed.count = u32::try_from(skipped).unwrap_or(u32::MAX / 2);
-                at = schedule.next(first.plus_secs(skipped * interval - 1)).unwrap_or(first);
-            }
+        let first = schedule.next(since)?;
+        if now < first {
+            return Some(Self { since, latest: None, count: 0 });
         }
-        loop {
-            missed.latest = Some(at);
-            missed.count += 1;
-            match schedule.next(at).filter(|next| *next <= now) {
-                Some(next) => at = next,
-                None => return missed,
-            }
+        let second = schedule.next(first)?;
+        if now < second {
+            return Some(Self { since, latest: Some(first), count: 0 });
         }
+        let interval = second.unix_secs() - first.unix_secs();
+        let intervals = (now.unix_secs() - first.unix_secs()) / interval;
+        // From one interval before the last, lest the multiples of @every are missed. An irregular schedule may have no
+        // time since then: then none is made up for.
+        let from = first.plus_secs((intervals - 1) * interval);
+        let after = |at: &Timestamp| schedule.next(*at).filter(|next| *next <= now);
+        let latest = std::iter::successors(after(&from), after).last();
+        Some(Self { since, latest, count: intervals + 1 })
     }
 
-    /// When the schedule is due next.
-    fn next(&self, schedule: &Schedule) -> Option<Timestamp> {
-        schedule.next(self.latest.unwrap_or(self.since))
+    /// How long until the schedule is due next (`nextScheduleTimeDuration`): the deadline has no say in that.
+    fn wait(cron: &CronJob, schedule: &Schedule, now: WallTime) -> Option<SimDuration> {
+        let stamp = now.truncated();
+        let after = match Self::of(cron, schedule, None, stamp) {
+            Some(Self { latest: Some(latest), .. }) => latest,
+            Some(Self { since, count: 0, .. }) => since,
+            Some(_) | None => stamp,
+        };
+        Some(schedule.next(after)?.wall().since(now) + DELAY)
     }
 }
 
@@ -346,12 +384,12 @@ mod tests {
         assert_eq!(minutes(0).unix_secs() % 3_600, 0);
         let cases = [
             (10, None, None, 30, None, 0),
-            (10, None, None, 61, Some(60), 1),
+            (10, None, None, 61, Some(60), 0),
             (10, None, None, 130, Some(120), 2),
-            (10, Some(60), None, 130, Some(120), 1),
+            (10, Some(60), None, 130, Some(120), 0),
             (10, Some(120), None, 130, None, 0),
             (10, None, Some(300), 130, None, 0),
-            (10, None, Some(900), 130, Some(120), 1),
+            (10, None, Some(900), 130, Some(120), 0),
             (10, None, None, 60 * 500, Some(60 * 500), 500),
         ];
         for (created, last, deadline, now, latest, count) in cases {
@@ -359,8 +397,33 @@ mod tests {
             cron.meta.creation_timestamp = minutes(created);
             cron.status.last_schedule_time = last.map(minutes);
             let schedule = Schedule::parse(&cron.spec.schedule, "").unwrap();
-            let missed = Missed::of(&cron, &schedule, minutes(now));
+            let missed = Missed::of(&cron, &schedule, deadline, minutes(now)).expect("an hourly schedule");
             assert_eq!((missed.latest, missed.count), (latest.map(minutes), count), "{now} min");
+        }
+    }
+
+    #[test]
+    fn missed_times_are_reckoned_by_the_first_interval() {
+        // (schedule, now) to (latest, how many, seconds to wait), in minutes after midnight, when it was created.
+        let midnight = 1_799_971_200;
+        let minutes = |minutes: i64| Timestamp::from_unix_secs(midnight + minutes * 60);
+        let cases = [
+            ("0,1 1 * * *", 61, Some((Some(61), 2)), 23 * 3_600 + 59 * 60),
+            ("0,1 1 * * *", 62, Some((None, 3)), 23 * 3_600 + 58 * 60),
+            ("0,1 1 * * *", 125, Some((None, 66)), 22 * 3_600 + 55 * 60),
+            ("0 1,12 * * *", 13 * 60, Some((Some(12 * 60), 2)), 12 * 3_600),
+            ("@every 7m", 30, Some((Some(28), 4)), 5 * 60),
+            ("0 0 31 2 *", 30, None, 0),
+        ];
+        for (text, now, found, wait) in cases {
+            let mut cron = cron(None);
+            cron.meta.creation_timestamp = minutes(0);
+            let schedule = Schedule::parse(text, "").unwrap();
+            let missed = Missed::of(&cron, &schedule, None, minutes(now));
+            let found = found.map(|(latest, count): (Option<i64>, i64)| (latest.map(minutes), count));
+            assert_eq!(missed.map(|missed| (missed.latest, missed.count)), found, "{text} at {now} min");
+            let waits = Missed::wait(&cron, &schedule, minutes(now).wall());
+            assert_eq!(waits, (wait > 0).then(|| SimDuration::from_secs(wait) + DELAY), "{text} at {now} min");
         }
     }
 }

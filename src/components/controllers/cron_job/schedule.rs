@@ -3,7 +3,7 @@
 //! Follows robfig/cron v3 (`ParseStandard`, `SpecSchedule.Next`), which the controller uses: an hour that the clocks
 //! skip has no occurrence, one that they repeat has two.
 
-use crate::api::Timestamp;
+use crate::api::{CronJob, Name, Timestamp};
 use crate::engine::SimDuration;
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
@@ -39,6 +39,11 @@ const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 const HORIZON: i16 = 5;
 
 impl Schedule {
+    /// The schedule of a CronJob.
+    pub(super) fn of(cron: &CronJob) -> Option<Self> {
+        Self::parse(&cron.spec.schedule, &cron.spec.time_zone)
+    }
+
     /// Reads a schedule that is to be followed in a time zone; empty for UTC.
     pub(crate) fn parse(text: &str, zone: &str) -> Option<Self> {
         if let Some(every) = text.strip_prefix("@every ") {
@@ -78,6 +83,16 @@ impl Schedule {
                 Some(Timestamp::from_unix_secs(found.timestamp().as_second()))
             }
         }
+    }
+}
+
+/// An instant as the clocks of a time zone show it (RFC 3339); in UTC if none is given.
+pub(super) fn local(stamp: Timestamp, zone: &str) -> Name {
+    let known = jiff::Timestamp::from_second(stamp.unix_secs()).ok().zip(TimeZone::get(zone).ok());
+    let offset = known.map(|(instant, zone)| (instant, zone.to_offset(instant)));
+    match offset.filter(|(_, offset)| !offset.is_zero()) {
+        Some((instant, offset)) => Name::new(&instant.display_with_offset(offset).to_string()),
+        None => Name::new(&stamp.to_string()),
     }
 }
 
@@ -136,6 +151,19 @@ mod tests {
 
     fn time(text: &str) -> Timestamp {
         Timestamp::from_unix_secs(text.parse::<jiff::Timestamp>().unwrap().as_second())
+    }
+
+    #[test]
+    fn instants_read_as_the_clocks_show_them() {
+        for (zone, summer, winter) in [
+            ("", "2026-07-01T12:00:00Z", "2026-12-01T12:00:00Z"),
+            ("Europe/London", "2026-07-01T13:00:00+01:00", "2026-12-01T12:00:00Z"),
+            ("Asia/Kolkata", "2026-07-01T17:30:00+05:30", "2026-12-01T17:30:00+05:30"),
+            ("America/New_York", "2026-07-01T08:00:00-04:00", "2026-12-01T07:00:00-05:00"),
+        ] {
+            assert_eq!(local(time("2026-07-01T12:00:00Z"), zone), summer, "{zone:?}");
+            assert_eq!(local(time("2026-12-01T12:00:00Z"), zone), winter, "{zone:?}");
+        }
     }
 
     #[test]

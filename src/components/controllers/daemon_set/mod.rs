@@ -16,8 +16,8 @@ use super::interest::Interest;
 use super::pod_control::{Among, Claims, Owner};
 use super::work_queue::Key;
 use crate::api::{
-    ControllerRevision, DaemonSet, DaemonSetStatus, DaemonSetUpdateStrategy, ErrorReason, Kind, Labels, Name, Node,
-    Object, OwnerReference, Part, Pod, Request, Target,
+    ControllerRevision, DaemonSet, DaemonSetStatus, DaemonSetUpdateStrategy, ErrorReason, Kind, Name, Node, Object,
+    OwnerReference, Part, Pod, Request, Target,
 };
 use crate::engine::SimDuration;
 pub(crate) use placement::foreseen as foreseen_daemon_pod;
@@ -171,7 +171,7 @@ fn record(
     let recorded = Recorded {
         owner,
         template: &set.spec.template,
-        annotations: &Labels::EMPTY,
+        annotations: &set.meta.annotations,
         hash_label: *REVISION_HASH,
         collisions: collisions(set),
     };

@@ -199,7 +199,11 @@ impl<'a> Placement<'a> {
             if fit.run && pods.is_empty() {
                 plan.create.push(*node);
             } else if fit.stay {
-                self.prune(*node, pods, (key, failures), desk, &mut plan);
+                let running = self.prune(*node, pods, (key, failures), desk, &mut plan);
+                // Where pods may come beside others, one is wanted that stays, whatever goes.
+                if running == 0 && fit.run && self.surges() {
+                    plan.create.push(*node);
+                }
             } else {
                 plan.delete.extend(pods.iter().filter(|pod| !pod.meta.is_terminating()).cloned());
             }
@@ -209,7 +213,7 @@ impl<'a> Placement<'a> {
         plan
     }
 
-    /// Finished pods of a node go, and those beyond one.
+    /// Finished pods of a node go, and those beyond one. Returns how many neither have finished nor were leaving.
     fn prune(
         &self,
         node: Name,
@@ -217,7 +221,7 @@ impl<'a> Placement<'a> {
         (key, failures): (Key, &mut Failures),
         desk: &mut Desk<Key>,
         plan: &mut Plan,
-    ) {
+    ) -> usize {
         let mut running = Vec::new();
         for pod in pods.iter().filter(|pod| !pod.meta.is_terminating()) {
             let path = format!("{}/{} on node {node}", pod.meta.namespace, pod.meta.name);
@@ -239,12 +243,13 @@ impl<'a> Placement<'a> {
                 PodPhase::Pending | PodPhase::Running | PodPhase::Unknown => running.push(pod.clone()),
             }
         }
-        if running.len() <= 1 {
-            return;
+        let count = running.len();
+        if count <= 1 {
+            return count;
         }
         if !self.surges() {
             plan.delete.extend(running.drain(1..));
-            return;
+            return count;
         }
         let new = running.iter().position(|pod| self.is_new(pod)).map(|place| running.remove(place));
         let old = running.iter().position(|pod| !self.is_new(pod)).map(|place| running.remove(place));
@@ -254,6 +259,7 @@ impl<'a> Placement<'a> {
         {
             plan.delete.push(old);
         }
+        count
     }
 }
 

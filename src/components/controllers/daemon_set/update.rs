@@ -19,13 +19,18 @@ fn pair(placement: &Placement<'_>, node: Name) -> Pair {
     Some((new, old))
 }
 
+/// How many nodes should have a pod.
+fn desired(placement: &Placement<'_>) -> usize {
+    placement.nodes.values().filter(|fit| fit.run).count()
+}
+
 /// How many nodes may have two pods, and how many none (`updatedDesiredNodeCounts`). Both are rounded up.
 fn limits(placement: &Placement<'_>) -> (usize, usize) {
     let DaemonSetUpdateStrategy::RollingUpdate { max_surge, max_unavailable } = placement.set.spec.update_strategy
     else {
         return (0, 0);
     };
-    let desired = placement.nodes.values().filter(|fit| fit.run).count() as i32;
+    let desired = desired(placement) as i32;
     let (surge, unavailable) = (max_surge.of_rounding_up(desired), max_unavailable.of_rounding_up(desired));
     let unavailable = if desired > 0 && unavailable == 0 && surge == 0 { 1 } else { unavailable };
     (surge.max(0) as usize, unavailable.max(0) as usize)
@@ -59,30 +64,32 @@ fn replace(placement: &Placement<'_>, nodes: &IndexSet<Name>, most: usize) -> Pl
     Plan { delete, ..Plan::default() }
 }
 
-/// New pods come beside the old ones, which go once the new ones are available.
+/// New pods come beside the old ones, which go once the new ones are available. Where the set should not run any more,
+/// available ones go only as far as there are more than enough of them elsewhere.
 fn surge_plan(placement: &Placement<'_>, nodes: &IndexSet<Name>, most: usize) -> Plan {
-    let mut surging = 0;
-    let (mut delete, mut create, mut candidates) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut surging, mut available) = (0, 0);
+    let (mut delete, mut create, mut candidates, mut unwanted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for node in nodes {
         let Some((new, old)) = pair(placement, *node) else {
             surging += 1;
             continue;
         };
+        let counted = old.as_ref().or(new.as_ref()).is_some_and(|pod| placement.is_available(pod));
+        available += usize::from(counted);
         match (new, old) {
             (_, None) => {}
-            (None, Some(old)) if !placement.is_available(&old) => {
-                match placement.nodes.get(node) {
-                    Some(fit) if !fit.run => delete.push(old),
-                    Some(_) => create.push(*node),
-                    None => {}
-                };
-            }
-            (None, Some(_)) if surging < most => candidates.push(*node),
-            (None, Some(_)) => {}
+            (None, Some(old)) => match placement.nodes.get(node) {
+                Some(fit) if !fit.run && counted => unwanted.push(old),
+                Some(fit) if !fit.run => delete.push(old),
+                Some(_) if !counted => create.push(*node),
+                Some(_) if surging < most => candidates.push(*node),
+                Some(_) | None => {}
+            },
             (Some(new), Some(_)) if !placement.is_available(&new) => surging += 1,
             (Some(_), Some(old)) => delete.push(old),
         }
     }
+    delete.extend(unwanted.into_iter().take(available.saturating_sub(desired(placement))));
     create.extend(candidates.into_iter().take(most.saturating_sub(surging)));
     Plan { delete, create, ..Plan::default() }
 }

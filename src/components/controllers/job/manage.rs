@@ -18,6 +18,8 @@ names! {
     INDEX_FIELD = "metadata.labels['batch.kubernetes.io/job-completion-index']";
 }
 
+/// A generated name begins with so many characters at most (`MaxGeneratedNameLength`).
+const LONGEST_BASE: usize = 58;
 /// So many pods at most are created or deleted in one sync.
 const MOST_PER_SYNC: usize = 500;
 
@@ -150,7 +152,7 @@ impl Work<'_> {
         let mut pod = self.owner.pod(template);
         let (name, number) = (self.job.meta.name, Name::new(&index.to_string()));
         let meta = &mut pod.meta;
-        meta.generate_name = Name::new(&format!("{name}-{index}-"));
+        meta.generate_name = generate_name(name, index);
         meta.labels = meta.labels.with(*COMPLETION_INDEX, number);
         meta.annotations = meta.annotations.with(*COMPLETION_INDEX, number);
         if self.job.spec.backoff_limit_per_index.is_some() {
@@ -199,6 +201,14 @@ impl Work<'_> {
     }
 }
 
+/// What the names of an index's pods begin with: of a Job's long name only as much as leaves room for the index, which
+/// the server would cut off otherwise (`podGenerateNameWithIndex`).
+fn generate_name(job: Name, index: i32) -> Name {
+    let ending = format!("-{index}-");
+    let room = LONGEST_BASE.saturating_sub(ending.len());
+    Name::new(&(job.get(..room).unwrap_or(&job).to_owned() + &ending))
+}
+
 /// The call that takes the finalizer from a pod.
 pub(super) fn release(pod: &Pod) -> Call {
     let amendment = Amendment::RemoveFinalizers(vec![*JOB_TRACKING].into());
@@ -229,4 +239,22 @@ fn doubles(mut pods: Vec<Arc<Pod>>, completions: i32) -> (Vec<Arc<Pod>>, Vec<Arc
 /// Indexes as a set.
 pub(super) fn ordered(indexes: &BTreeSet<i32>) -> Indexes {
     Indexes::default().with(indexes.iter().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_of_long_jobs_are_named_after_their_index() {
+        let long = "j".repeat(63);
+        for (job, index, base) in [
+            ("sums", 3, "sums-3-".to_owned()),
+            (&long[..55], 0, format!("{}-0-", &long[..55])),
+            (&long[..56], 0, format!("{}-0-", &long[..55])),
+            (&long, 1234, format!("{}-1234-", &long[..52])),
+        ] {
+            assert_eq!(generate_name(Name::new(job), index), *base, "{job} {index}");
+        }
+    }
 }

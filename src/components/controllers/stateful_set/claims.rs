@@ -127,13 +127,20 @@ fn make(set: &StatefulSet, owner: &Owner, manifest: &str) -> Option<PersistentVo
 }
 
 /// Whom the claims of a pod go with, by the retention policy: the set, or the pod once it is scaled away
-/// (`updateClaimOwnerRefForSetAndPod`).
-pub(super) fn keep_owners(view: &View, owner: &Owner, pod: &Pod, condemned: bool, flow: &mut Flow<'_, Key>) -> Step {
+/// (`updateClaimOwnerRefForSetAndPod`). Returns how many owners came or went.
+pub(super) fn keep_owners(
+    view: &View,
+    owner: &Owner,
+    pod: &Pod,
+    condemned: bool,
+    flow: &mut Flow<'_, Key>,
+) -> Step<Result<usize, Box<ApiError>>> {
     let (set, spec) = (&view.set, &view.set.spec);
     if !spec.delete_claims_with_set && !spec.delete_claims_on_scale_down {
-        return Ok(());
+        return Ok(Ok(0));
     }
-    let Some(ordinal) = identity::ordinal(set, pod.meta.name) else { return Ok(()) };
+    let Some(ordinal) = identity::ordinal(set, pod.meta.name) else { return Ok(Ok(0)) };
+    let mut changes = 0;
     let with_pod = spec.delete_claims_on_scale_down && condemned;
     let with_set = spec.delete_claims_with_set && !with_pod;
     for template in &spec.volume_claim_templates {
@@ -151,8 +158,11 @@ pub(super) fn keep_owners(view: &View, owner: &Owner, pod: &Pod, condemned: bool
             } else {
                 Amendment::RemoveOwners(vec![reference.uid].into())
             };
-            flow.call(|| Request::Amend { target, uid: Some(claim.meta.uid), amendment })??;
+            if let Err(error) = flow.call(|| Request::Amend { target, uid: Some(claim.meta.uid), amendment })? {
+                return Ok(Err(error));
+            }
+            changes += 1;
         }
     }
-    Ok(())
+    Ok(Ok(changes))
 }

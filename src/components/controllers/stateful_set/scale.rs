@@ -2,8 +2,8 @@
 
 use super::{View, claims, identity, tell};
 use crate::api::{
-    ApiError, ControllerRevision, ErrorReason, EventType, Name, Object, Part, Pod, PodPhase, Request, Response,
-    StatefulSetStatus, StatefulSetUpdateStrategy, WallTime,
+    ApiError, ControllerRevision, ErrorReason, Name, Object, Part, Pod, PodPhase, Request, Response, StatefulSetStatus,
+    StatefulSetUpdateStrategy, WallTime,
 };
 use crate::components::controllers::flow::{Call, Flow, Step, first_error};
 use crate::components::controllers::pod_control::{self, Owner, is_available};
@@ -257,14 +257,6 @@ impl<'a> Work<'a> {
         if pod.meta.is_terminating() {
             return Ok(Next::Stop);
         }
-        let set = format!("{}/{}", pod.meta.namespace, self.owner.reference.name);
-        let (kind, reason, what) = if pod.status.phase == PodPhase::Failed {
-            (EventType::Warning, "RecreatingFailedPod", "failed")
-        } else {
-            (EventType::Normal, "RecreatingTerminatedPod", "terminated")
-        };
-        let message = format!("StatefulSet {set} is recreating {what} Pod {}", pod.meta.name);
-        flow.tell(self.owner.reference, kind, reason, message);
         Ok(self.delete(pod, flow)?.map_or(Next::Stop, Next::Fail))
     }
 
@@ -279,13 +271,23 @@ impl<'a> Work<'a> {
         tell(self.owner, "Delete", &what, response, flow);
     }
 
-    /// Gives a pod back what belongs to its ordinal.
-    fn repair(&self, pod: &Pod, ordinal: i32, flow: &mut Flow<'_, Key>) -> Step {
-        claims::keep_owners(self.view, self.owner, pod, false, flow)?;
-        if let Some(repaired) = identity::repaired(&self.view.set, ordinal, pod) {
-            let object = Object::Pod(Arc::new(repaired));
-            flow.call(|| Request::Update { object, part: Part::Main })??;
+    /// Gives a pod back what belongs to its ordinal, and its claims to whom they go with (`UpdateStatefulPod`). The pod
+    /// is written in either case.
+    fn repair(&self, pod: &Arc<Pod>, ordinal: i32, flow: &mut Flow<'_, Key>) -> Step {
+        let repaired = identity::repaired(&self.view.set, ordinal, pod).map(Arc::new);
+        let response = match claims::keep_owners(self.view, self.owner, pod, false, flow)? {
+            Ok(0) if repaired.is_none() => return Ok(()),
+            Ok(_) => {
+                let object = Object::Pod(repaired.unwrap_or_else(|| pod.clone()));
+                flow.call(|| Request::Update { object, part: Part::Main })?
+            }
+            Err(error) => Err(error),
+        };
+        // A conflict is nothing to tell of: it is tried again.
+        if !response.as_ref().is_err_and(|error| error.reason == ErrorReason::Conflict) {
+            tell(self.owner, "Update", &format!("Pod {}", pod.meta.name), &response, flow);
         }
+        response?;
         Ok(())
     }
 
@@ -293,7 +295,7 @@ impl<'a> Work<'a> {
     fn condemn(&self, first_unhealthy: Option<Name>, flow: &mut Flow<'_, Key>) -> Step<Next> {
         let in_order = !self.view.set.spec.parallel;
         for pod in &self.condemned {
-            claims::keep_owners(self.view, self.owner, pod, true, flow)?;
+            claims::keep_owners(self.view, self.owner, pod, true, flow)??;
         }
         if !in_order {
             return self.condemn_at_once(flow);

@@ -137,7 +137,7 @@ fn what_a_stateful_set_makes_is_looked_at_when_it_is_made() {
         (
             "tty: true",
             "accessModes: [ReadWriteOnce]",
-            "Create Claim data-db-0 Pod db-0 in StatefulSet db failed error: PersistentVolumeClaim \"data-db-0\" is \
+            "Create Claim data-db-0 for Pod db-0 in StatefulSet db failed error: PersistentVolumeClaim \"data-db-0\" is \
           invalid: spec.resources[storage]: Required value",
         ),
     ] {
@@ -440,7 +440,6 @@ fn a_budget_that_says_nothing_allows_nothing_and_two_for_a_pod_are_told_of() {
     }
 }
 
-/// What a server refuses of a manifest, and what is told of its claims.
 /// A story of a manifest, so many nodes and what else a scenario says, until a moment.
 fn story(manifest: &str, nodes: u32, more: &str, secs: u64) -> Simulation {
     let text = format!("(duration: \"20m\", nodes: [Pool(count: {nodes})], manifests: [File(\"all.yaml\")], {more})");
@@ -451,6 +450,7 @@ fn story(manifest: &str, nodes: u32, more: &str, secs: u64) -> Simulation {
     simulation
 }
 
+/// What a server refuses of a manifest, and what is told of its claims.
 fn refused(manifest: &str) -> Vec<String> {
     let files =
         BTreeMap::from([("s.ron", r#"(duration: "1m", manifests: [File("all.yaml")])"#), ("all.yaml", manifest)]);

@@ -222,9 +222,10 @@ impl<'a> Why<'a> {
     fn runtime(&self, fact: &Fact) -> Option<String> {
         let part = fact.part;
         Some(match fact.what {
-            "ProcessEnd" => {
-                format!("The process of container {part} ends with exit code {}.", fact.number().unwrap_or_default())
+            "ProgramEnd" => {
+                format!("A process of container {part} ends with exit code {}.", fact.number().unwrap_or_default())
             }
+            "OverLimit" => "The kernel kills what uses more memory than its limit.".to_owned(),
             "Kill" => format!("The process of container {part} is killed."),
             _ => return None,
         })
@@ -450,6 +451,16 @@ mod tests {
         ] {
             assert!(rest.any(|sentence| sentence.contains(part)), "{part} is missing in {said:#?}");
         }
+    }
+
+    #[test]
+    fn a_program_that_ends_stands_in_the_story_of_a_restart() {
+        let record = crash_loop();
+        let why = Why::of(&record);
+        let crash = find(&record, "pod/crash").expect("the pod is there");
+        let steps = why.steps(why.last_change(crash, SimTime::MAX).expect("it changed"));
+        let said = |step: &Step| step.what.starts_with("A process of container") && step.what.contains("exit code");
+        assert!(steps.iter().any(said), "{:#?}", steps.iter().map(|step| &step.what).collect::<Vec<_>>());
     }
 
     #[test]

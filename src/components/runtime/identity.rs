@@ -1,8 +1,8 @@
 //! What a container's machine calls itself: the host name, and the files of `/etc` that say it.
 //!
 //! Follows the kubelet (`GeneratePodHostNameAndDomain` and `managedHostsFileContent` of `pkg/kubelet/kubelet_pods.go`)
-//! and containerd, which writes `/etc/hostname` and `/etc/resolv.conf` (`internal/cri/server/sandbox_run_linux.go`). The
-//! files are made when somebody reads them. `dnsPolicy` and `dnsConfig` are left out: all ask the cluster's DNS.
+//! and containerd, which writes `/etc/hostname` and `/etc/resolv.conf` (`internal/cri/server/sandbox_run_linux.go`).
+//! The files are made when somebody reads them. `dnsPolicy` and `dnsConfig` are left out: all ask the cluster's DNS.
 
 use super::filesystem::{Managed, ManagedFiles};
 use super::machine::PodRecord;

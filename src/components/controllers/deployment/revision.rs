@@ -244,9 +244,23 @@ fn same_template(a: &PodTemplate, b: &PodTemplate) -> bool {
         && (Arc::ptr_eq(&a.spec, &b.spec) || a.spec == b.spec)
 }
 
-/// A name for a template, and for another try at it (`ComputeHash`): FNV-1a of all that it says, in safe letters.
+/// A name for a template, and for another try at it (`ComputeHash`): FNV-1a of all that it says, in safe letters. It is
+/// of what the API says, not of how we keep it: names must not change with the program.
 pub(in crate::components::controllers) fn template_hash(template: &PodTemplate, collisions: Option<i32>) -> Name {
-    let mut sum = fnv1a(FNV_OFFSET, format!("{template:?}").as_bytes());
+    let PodTemplate { labels, annotations, finalizers, node_name, spec } = template;
+    let mut sum = FNV_OFFSET;
+    let mut add = |text: &str| sum = fnv1a(fnv1a(sum, text.as_bytes()), &[0]);
+    for pairs in [labels, annotations] {
+        for (key, value) in pairs.iter() {
+            add(&key);
+            add(&value);
+        }
+        add("");
+    }
+    finalizers.iter().for_each(|finalizer| add(finalizer));
+    add("");
+    add(node_name);
+    add(&spec.source);
     if let Some(collisions) = collisions {
         sum = fnv1a(sum, &u64::from(collisions.unsigned_abs()).to_le_bytes());
     }

@@ -3,8 +3,8 @@
 
 use super::{View, identity};
 use crate::api::{
-    Amendment, ApiError, ClaimTemplate, Kind, Lowering, Metadata, Name, Object, OwnerReference, PersistentVolumeClaim,
-    Pod, PodPhase, Request, StatefulSet, Target, VolumeSource,
+    Amendment, ApiError, ClaimTemplate, EventType, Kind, Lowering, Metadata, Name, Object, OwnerReference,
+    PersistentVolumeClaim, Pod, PodPhase, Request, Response, StatefulSet, Target, VolumeSource,
 };
 use crate::components::controllers::flow::{Flow, Step};
 use crate::components::controllers::pod_control::Owner;
@@ -100,12 +100,27 @@ pub(super) fn create_missing(
             missing.iter().filter_map(named).collect()
         })?;
         for ((ordinal, name), response) in missing.into_iter().zip(responses) {
-            let what = format!("Claim {name} Pod {}", identity::name(set, ordinal));
-            super::tell(owner, "Create", &what, &response, flow);
+            tell(owner, name, identity::name(set, ordinal), &response, flow);
             problems.extend(response.err().map(|error| (ordinal, error)));
         }
     }
     Ok(problems)
+}
+
+/// Tells what became of a claim (`recordClaimEvent`): not in the words for pods.
+fn tell(owner: &Owner, claim: Name, pod: Name, response: &Response, flow: &mut Flow<'_, Key>) {
+    let set = owner.reference.name;
+    let (kind, reason, message) = match response {
+        Ok(_) => {
+            let message = format!("Create Claim {claim} Pod {pod} in StatefulSet {set} success");
+            (EventType::Normal, "SuccessfulCreate", message)
+        }
+        Err(error) => {
+            let message = format!("Create Claim {claim} for Pod {pod} in StatefulSet {set} failed error: {error}");
+            (EventType::Warning, "FailedCreate", message)
+        }
+    };
+    flow.tell(owner.reference, kind, reason, message);
 }
 
 /// The claim that a template makes, without its name.

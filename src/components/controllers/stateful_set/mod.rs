@@ -208,7 +208,7 @@ fn wake_adopters(informers: &Informers, pod: &Pod, desk: &mut Desk<Key>) {
     }
 }
 
-/// Tells what became of a pod or a claim (`recordPodEvent`, `recordClaimEvent`).
+/// Tells what became of a pod (`recordPodEvent`).
 fn tell(owner: &Owner, verb: &str, what: &str, response: &Response, flow: &mut Flow<'_, Key>) {
     let set = owner.reference.name;
     match response {

@@ -304,6 +304,11 @@ impl ImageModel {
         })
     }
 
+    /// Whether any program in it creates anything when it ends: hardly any does, and few look further.
+    pub(super) fn creates(&self) -> bool {
+        self.programs.iter().chain(&*COMMON).any(|program| !program.makes.is_empty())
+    }
+
     /// Whether a command line goes through the entry point, which a container's own `command` replaces.
     pub(super) fn enters(&self, argv: &[String]) -> bool {
         let entry = self.entrypoint.first().map_or("", |entry| base_name(entry));

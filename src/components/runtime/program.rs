@@ -353,7 +353,7 @@ impl Runtimes {
         else {
             return;
         };
-        let Some(program) = image.program(argv) else { return };
+        let Some(program) = image.creates().then(|| image.program(argv)).flatten() else { return };
         for made in &program.makes {
             let Some(name) = image_table::flag_value(argv, &made.name_flag) else { continue };
             let namespace = image_table::flag_value(argv, &made.namespace_flag).map_or(config.namespace, Name::new);

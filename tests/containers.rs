@@ -3,8 +3,7 @@
 
 use podsim::api::{Kind, Object};
 use podsim::scenario::{FileError, Files, Scenario};
-use podsim::simulation::{Run, Simulation};
-use podsim::trace::Digest;
+use podsim::simulation::Simulation;
 use std::sync::Arc;
 
 /// A scenario that is written here.
@@ -32,6 +31,15 @@ fn check(seconds: u64, manifest: &str, rest: &str, expect: &[&str]) {
             assert!(verdict.met, "seed {seed}: {}: {}", verdict.text, verdict.seen);
         }
     }
+}
+
+/// Plays a manifest for so many seconds, with seed 1.
+fn played(seconds: u64, manifest: &str) -> Simulation {
+    let text = format!("Scenario(duration: \"{seconds}s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)])");
+    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut simulation = scenario.simulate(1);
+    simulation.run();
+    simulation
 }
 
 /// A pod of one container.
@@ -73,10 +81,7 @@ spec:
 #[test]
 fn an_event_that_has_gone_is_made_anew_and_counts_on() {
     let manifest = pod("m", "busybox", &["sleep", "4000"], "");
-    let text = format!("Scenario(duration: \"4100s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)])");
-    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
-    let mut simulation = Simulation::new(Arc::new(scenario.plan(1)), 1, &scenario.expectations);
-    simulation.run();
+    let simulation = played(4100, &manifest);
     let left = simulation.cluster().objects(Kind::Event);
     let counts = |reason: &str| -> Vec<u32> {
         let count = |event: &Object| match event {
@@ -140,12 +145,7 @@ fn termination_messages_are_read_from_a_file_or_the_log_and_cut() {
         ended("many", 4, "", "seq 1 3000 > /dev/termination-log; exit 3"),
     ]
     .concat();
-    let text = format!("Scenario(duration: \"60s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)])");
-    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
-    let mut run = Run::new(Arc::new(scenario.plan(1)), 1);
-    let mut digest = Digest::of(run.cluster());
-    run.run(&mut digest);
-    let pods = run.cluster().objects(Kind::Pod);
+    let pods = played(60, &manifest).cluster().objects(Kind::Pod);
     let message = |name: &str| {
         let pod = pods.iter().filter_map(|object| object.pod()).find(|pod| pod.meta.name == name).expect("it is kept");
         pod.status.containers[0].state.terminated().expect("it has ended").message.to_string()
@@ -606,12 +606,7 @@ fn a_database_wants_a_password_for_its_first_start() {
         ),
     ]
     .concat();
-    let text = format!("Scenario(duration: \"30s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)])");
-    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
-    let mut run = Run::new(Arc::new(scenario.plan(1)), 1);
-    let mut digest = Digest::of(run.cluster());
-    run.run(&mut digest);
-    let pods = run.cluster().objects(Kind::Pod);
+    let pods = played(30, &manifest).cluster().objects(Kind::Pod);
     let status = |name: &str| {
         let pod = pods.iter().filter_map(|object| object.pod()).find(|pod| pod.meta.name == name).expect("it is kept");
         pod.status.clone()

@@ -94,19 +94,9 @@ impl Sweep {
                 }
             }
         }
-        if measures.is_empty() && study.measures.is_empty() {
-            measures.extend(["ready.mean", "ready.p99", "restarts", "held"].iter().flat_map(|m| Measure::parse(m)));
-        }
-        let start = Place::start_of(&self.study);
-        if let Some(precision) = &study.precision {
-            if !measures.iter().any(|measure| measure.name == precision.of.value) {
-                let found = format!("a precision of {:?}, which is not measured", precision.of.value);
-                problems.push(Problem::new(precision.of.place, found, "name one of its measures"));
-            }
-            if self.shard.is_some() {
-                let remedy = "leave out one of them: how many runs are needed shows only in all of them";
-                problems.push(Problem::new(start, "--shard beside a precision", remedy));
-            }
+        if study.precision.is_some() && self.shard.is_some() {
+            let remedy = "leave out one of them: how many runs are needed shows only in all of them";
+            problems.push(Problem::new(Place::start_of(&self.study), "--shard beside a precision", remedy));
         }
         let variants = study.variants.iter().map(|variant| variant.values.clone()).collect();
         let parameters = study.parameters.clone();

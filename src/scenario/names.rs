@@ -169,11 +169,7 @@ impl Makeable {
         object: &str,
         container: &str,
     ) -> Result<(), (String, String)> {
-        let pattern = match kind {
-            Kind::Pod => object.to_owned(),
-            Kind::Deployment | Kind::CronJob => format!("{object}-*-*"),
-            _ => format!("{object}-*"),
-        };
+        let pattern = pod_pattern(kind, object);
         if container == "*" || self.check_pod(namespace, &pattern).is_err() {
             return Ok(());
         }
@@ -200,19 +196,32 @@ impl Makeable {
 /// The pods that an object makes: their names, `*` where something is generated.
 fn pods_of(object: &Object) -> Option<(String, &PodSpec)> {
     let meta = object.meta();
+    let named = || pod_pattern(object.kind(), &meta.name);
     let (pattern, spec) = match object {
         Object::Pod(pod) if meta.name.is_empty() => (format!("{}*", meta.generate_name), &pod.spec),
         Object::Pod(pod) => return Some((meta.name.to_string(), &pod.spec)),
-        Object::ReplicaSet(set) => (format!("{}-*", meta.name), &set.spec.template.spec),
-        Object::ReplicationController(set) => (format!("{}-*", meta.name), &set.spec.template.spec),
-        Object::Deployment(deployment) => (format!("{}-*-*", meta.name), &deployment.spec.template.spec),
-        Object::StatefulSet(set) => (format!("{}-*", meta.name), &set.spec.template.spec),
-        Object::DaemonSet(set) => (format!("{}-*", meta.name), &set.spec.template.spec),
-        Object::Job(job) => (format!("{}{}-*", meta.name, generated(meta.generate_name)), &job.spec.template.spec),
-        Object::CronJob(job) => (format!("{}-*-*", meta.name), &job.spec.job.template.spec),
+        Object::ReplicaSet(set) => (named(), &set.spec.template.spec),
+        Object::ReplicationController(set) => (named(), &set.spec.template.spec),
+        Object::Deployment(deployment) => (named(), &deployment.spec.template.spec),
+        Object::StatefulSet(set) => (named(), &set.spec.template.spec),
+        Object::DaemonSet(set) => (named(), &set.spec.template.spec),
+        Object::Job(job) => {
+            let name = format!("{}{}", meta.name, generated(meta.generate_name));
+            (pod_pattern(Kind::Job, &name), &job.spec.template.spec)
+        }
+        Object::CronJob(job) => (named(), &job.spec.job.template.spec),
         _ => return None,
     };
     Some((pattern, spec))
+}
+
+/// The names of the pods of an object of a kind: `*` where something is generated.
+fn pod_pattern(kind: Kind, name: &str) -> String {
+    match kind {
+        Kind::Pod => name.to_owned(),
+        Kind::Deployment | Kind::CronJob => format!("{name}-*-*"),
+        _ => format!("{name}-*"),
+    }
 }
 
 /// A generated part of a name.

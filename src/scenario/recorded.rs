@@ -776,16 +776,11 @@ impl Step {
                 let replicas = self.number("replicas").unwrap_or(0);
                 self.patch(self.target()?, serde_json::json!({"spec": {"replicas": replicas}}))
             }
-            "set_image" => {
-                let container = serde_json::json!({"name": self.text("container"), "image": self.text("image")});
-                let target = self.target()?;
-                let patch = if target.kind == Kind::Pod {
-                    serde_json::json!({"spec": {"containers": [container]}})
-                } else {
-                    serde_json::json!({"spec": {"template": {"spec": {"containers": [container]}}}})
-                };
-                self.patch(target, patch)
-            }
+            "set_image" => Action::SetImage {
+                target: self.target()?,
+                container: self.name("container"),
+                image: self.name("image"),
+            },
             "evict" => {
                 Action::Evict { target: self.target_of(Kind::Pod, self.text("name")), options: self.delete_options() }
             }

@@ -20,6 +20,8 @@ use serde::Deserialize;
 
 /// So often each variant is run if nothing is said.
 const REPLICATIONS: u32 = 20;
+/// What is measured if nothing is said.
+const MEASURES: [&str; 4] = ["ready.mean", "ready.p99", "restarts", "held"];
 /// More variants than this are a mistake.
 const MOST_VARIANTS: usize = 100_000;
 
@@ -132,9 +134,14 @@ impl Study {
                 }
             }
         }
+        let measures = if own.measure.is_empty() {
+            MEASURES.map(|measure| Placed::new(start, measure.to_owned())).into()
+        } else {
+            own.measure
+        };
         if let Some(precision) = &own.precision {
-            let known: Vec<&str> = own.measure.iter().map(|measure| measure.as_str()).collect();
-            if !known.is_empty() && !known.contains(&precision.of.as_str()) {
+            let known: Vec<&str> = measures.iter().map(|measure| measure.as_str()).collect();
+            if !known.contains(&precision.of.as_str()) {
                 let remedy = suggestion(&precision.of, known);
                 problems.add(
                     precision.of.place,
@@ -151,7 +158,7 @@ impl Study {
                 );
             }
         }
-        let observed = own.measure.iter().filter(|measure| Observation::is_meant(measure));
+        let observed = measures.iter().filter(|measure| Observation::is_meant(measure));
         let observations = observed
             .filter_map(|text| {
                 let scenario = &variants.first()?.scenario;
@@ -165,7 +172,7 @@ impl Study {
             replications,
             precision: own.precision,
             first_seed: own.first_seed.unwrap_or(1),
-            measures: own.measure,
+            measures,
             observations,
         })
     }

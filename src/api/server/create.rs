@@ -164,13 +164,12 @@ impl Server {
                 if claim.storage_class.is_none() {
                     claim.storage_class = self.default_storage_class();
                 }
-                let claim = Object::PersistentVolumeClaim(Arc::new(claim));
-                validate(&claim)?;
-                if let Object::PersistentVolumeClaim(claim) = &claim {
-                    let forbidden = |why| ApiError::forbidden(Kind::PersistentVolumeClaim, &claim.meta.name, why);
-                    self.check_claim_limits(claim).map_err(forbidden)?;
-                }
-                claim
+                let claim = Arc::new(claim);
+                let object = Object::PersistentVolumeClaim(claim.clone());
+                validate(&object)?;
+                let forbidden = |why| ApiError::forbidden(Kind::PersistentVolumeClaim, &claim.meta.name, why);
+                self.check_claim_limits(&claim).map_err(forbidden)?;
+                object
             }
             Object::PersistentVolume(volume) => {
                 let mut volume = Arc::unwrap_or_clone(volume);

@@ -80,7 +80,7 @@ impl Subject {
 }
 
 /// Whether a fact is compared with nothing and has a number.
-pub(super) fn is_number(atom: &Atom) -> bool {
+fn is_number(atom: &Atom) -> bool {
     match &atom.question {
         Question::Objects { predicate, quantifier, .. } => {
             let value = |predicate: &Predicate| match predicate {

@@ -3,7 +3,7 @@
 use super::formula::{
     Atom, Clause, EventPattern, Expectation, Formula, Predicate, Quantifier, Question, Selection, TextPattern, Window,
 };
-use super::observation::{Observation, Subject, Summary, is_number, is_uncompared_count};
+use super::observation::{Observation, Subject, Summary, is_uncompared_count};
 use super::value::{
     CONDITION_FIELDS, CONTAINER_FIELDS, Comparison, Field, NODE_FIELDS, POD_FIELDS, Step, TAINT_FIELDS, Value,
 };
@@ -238,11 +238,8 @@ impl<'t> Parser<'t> {
         if self.atoms.iter().any(|atom| is_uncompared_count(atom) && (summary.wants_formula() || !alone)) {
             return wrong(inner, "a count that is compared with nothing", "write count(…) >= 3");
         }
-        if summary.wants_formula()
-            && alone
-            && self.atoms.iter().any(is_number)
-            && self.text[..self.at].ends_with(".count")
-        {
+        let is_tally = |atom: &Atom| matches!(atom.question, Question::Events { count: Comparison::Holds, .. });
+        if summary.wants_formula() && alone && self.atoms.iter().any(is_tally) {
             return wrong(inner, "a number", format!("{word}(…) takes a formula: compare it, such as >= 3"));
         }
         let unseen = |atom: &Atom| matches!(atom.question, Question::Refused { .. } | Question::Misrouted { .. });

@@ -90,6 +90,9 @@ pub struct Load {
     pub level: f64,
     /// How it varies, for long and for short.
     pub waves: [Wave; 2],
+    /// The most that the factor ever is: a machine's queues are of some length.
+    #[serde(default = "unbounded")]
+    pub most: f64,
     /// How much of a step's time the steps for others that come after it wait for: one over the number of processors
     /// or disks.
     #[serde(default)]
@@ -112,6 +115,10 @@ pub struct Wave {
 
 const fn usual_level() -> f64 {
     1.0
+}
+
+const fn unbounded() -> f64 {
+    f64::INFINITY
 }
 
 impl Wave {
@@ -161,7 +168,7 @@ impl LoadGauge {
             let [long, short] = self.load.waves;
             let sum = long.logarithm(self.draws, self.machine.part("long"), windows[0])
                 + short.logarithm(self.draws, self.machine.part("short"), windows[1]);
-            factor = (self.load.level * libm::exp(sum) * 1_000.0) as u64;
+            factor = ((self.load.level * libm::exp(sum)).min(self.load.most) * 1_000.0) as u64;
             self.last.set((windows, factor));
         }
         span.mul_ratio(factor, 1_000)

@@ -179,6 +179,7 @@ impl<'a> Why<'a> {
             "StopTimer" => format!("A wait within the stopping of container {part} is over."),
             "PodLifecycleEvent" => "The relist of the runtime sees the change; the pod is synced.".to_owned(),
             "RelistPod" => "The runtime's state of the pod is read.".to_owned(),
+            "PodKilled" => "Everything of the pod has stopped.".to_owned(),
             "VolumePoll" => "The pod's volumes are looked at.".to_owned(),
             "ProbeDue" => "A probe is due.".to_owned(),
             "ProbeNews" if part.is_empty() => "A probe has a new verdict.".to_owned(),

@@ -223,6 +223,13 @@ pub enum KubeletMessage {
         /// Stale unless the one that is waited for.
         due: SimTime,
     },
+    /// Everything of a pod has stopped, and the runtime was asked how it ended.
+    PodKilled {
+        /// The pod.
+        key: PodKey,
+        /// Stale unless the worker's.
+        turn: u32,
+    },
     /// A pod's volumes are looked at.
     VolumePoll {
         /// The pod.
@@ -265,6 +272,7 @@ impl KubeletMessage {
             | Self::PodLifecycleEvent { key }
             | Self::ProbeDue { key, .. }
             | Self::ProbeNews { key, .. }
+            | Self::PodKilled { key, .. }
             | Self::VolumePoll { key, .. }
             | Self::Mounted { key, .. } => Some(*key),
             Self::Start
@@ -633,6 +641,7 @@ impl Kubelet {
             KubeletMessage::HandlerTimer { run } => self.handler_timer(now, run, out),
             KubeletMessage::StatusBatch => self.status_batch(now, out),
             KubeletMessage::StatusReconcile { due } => self.status_reconcile(now, due, out),
+            KubeletMessage::PodKilled { key, turn } => self.pod_killed(now, key, turn, out),
             KubeletMessage::VolumePoll { key, turn } => self.volume_poll(now, key, turn, out),
             KubeletMessage::Mounted { key, volume, due } => self.mount_due(now, key, volume, due, out),
             KubeletMessage::DevicesFree => self.want_node_report(now, out),

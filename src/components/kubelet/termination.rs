@@ -408,10 +408,22 @@ impl Kubelet {
             .get(&key)
             .and_then(|state| state.worker.as_ref())
             .is_some_and(|worker| matches!(worker.activity, Activity::Terminating(_)));
-        if terminating {
-            self.pod_killed(now, key, error, out);
-        } else {
-            self.sync_kill_done(now, key, error.is_none(), out);
+        match error {
+            _ if !terminating => self.sync_kill_done(now, key, error.is_none(), out),
+            None => {
+                // How it ended is read from the runtime, not from what the last relist saw: two lists, and what became of
+                // each sandbox and container.
+                let (Some(state), turn) = (self.pods.get(&key), self.turn(key)) else { return };
+                let calls = 2 + state.runtime.sandboxes.len() + state.runtime.containers.len();
+                let call = self.latency(|profile| &profile.runtime_call, now, state.stream.part("ended"));
+                let takes = call * calls as u64 + self.latency(|profile| &profile.sync_step, now, state.stream);
+                out.after(takes, self.message(KubeletMessage::PodKilled { key, turn }));
+            }
+            Some(error) => {
+                let text = format!("error killing pod: {error}");
+                self.tell_pod(now, key, EventType::Warning, "FailedKillPod", text, out);
+                self.turn_ended(now, key, TurnEnd::Failed, out);
+            }
         }
     }
 
@@ -455,12 +467,10 @@ impl Kubelet {
         self.set_pod_status(now, key, status, out);
     }
 
-    /// Every container has stopped, or would not.
-    fn pod_killed(&mut self, now: SimTime, key: PodKey, error: Option<String>, out: &mut Outbox<Message>) {
-        if let Some(error) = error {
-            let text = format!("error killing pod: {error}");
-            self.tell_pod(now, key, EventType::Warning, "FailedKillPod", text, out);
-            return self.turn_ended(now, key, TurnEnd::Failed, out);
+    /// Every container has stopped, as the runtime says.
+    pub(super) fn pod_killed(&mut self, now: SimTime, key: PodKey, turn: u32, out: &mut Outbox<Message>) {
+        if self.turn(key) != turn {
+            return;
         }
         self.stop_probes(key, true);
         let Some(state) = self.pods.get_mut(&key) else { return };

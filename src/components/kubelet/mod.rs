@@ -450,6 +450,8 @@ struct PodState {
     volumes: PodVolumes,
     start_errors: Vec<StartError>,
     crash_back_off: Vec<(StreamKey, BackOff)>,
+    /// How many of its worker's turns ended with another try to come.
+    retries: u64,
     /// When the kubelet was told of it.
     added_at: SimTime,
     /// Whether it was refused with containers that run, and these are being killed.
@@ -476,6 +478,7 @@ impl PodState {
             volumes: PodVolumes::default(),
             start_errors: Vec::new(),
             crash_back_off: Vec::new(),
+            retries: 0,
             added_at: SimTime::ZERO,
             doomed: false,
         }
@@ -821,10 +824,19 @@ impl Kubelet {
     }
 
     /// A duration and up to half as much again (`wait.Jitter(d, 0.5)`).
-    fn jitter(&self, now: SimTime, key: PodKey, span: SimDuration) -> SimDuration {
+    fn jitter(&self, key: PodKey, ordinal: u64, span: SimDuration) -> SimDuration {
         let stream = self.pods.get(&key).map_or(self.stream, |state| state.stream);
         let most = span.mul_ratio(3, 2);
-        self.draws.draw(JITTER, stream, now.as_nanos()).between(span, most)
+        self.draws.draw(JITTER, stream, ordinal).between(span, most)
+    }
+
+    /// The same before a pod's next try, whose luck is of its number since the kubelet's process began.
+    fn retry_jitter(&mut self, key: PodKey, span: SimDuration) -> SimDuration {
+        let begun = self.started_at.at.as_nanos();
+        let Some(state) = self.pods.get_mut(&key) else { return self.jitter(key, begun, span) };
+        state.retries += 1;
+        let ordinal = begun.wrapping_add(state.retries);
+        self.jitter(key, ordinal, span)
     }
 
     /// Calls the runtime after a moment's thought.

@@ -359,12 +359,12 @@ impl Kubelet {
         let sync_frequency = self.config.sync_frequency;
         let delay = match end {
             TurnEnd::Transition => None,
-            TurnEnd::Done => Some(sync_frequency),
-            TurnEnd::BackOff { until } => Some(until.since(now).min(sync_frequency)),
-            TurnEnd::Failed => Some(BACK_OFF_PERIOD),
-            TurnEnd::NoNetwork => Some(NETWORK_BACK_OFF),
+            // Of these some are skipped: luck is of their time.
+            TurnEnd::Done => Some(self.jitter(key, now.as_nanos(), sync_frequency)),
+            TurnEnd::BackOff { until } => Some(self.retry_jitter(key, until.since(now).min(sync_frequency))),
+            TurnEnd::Failed => Some(self.retry_jitter(key, BACK_OFF_PERIOD)),
+            TurnEnd::NoNetwork => Some(self.retry_jitter(key, NETWORK_BACK_OFF)),
         };
-        let delay = delay.map(|delay| self.jitter(now, key, delay));
         let tick_phase = self.tick_phase;
         let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.worker.as_mut()) else { return };
         worker.activity = Activity::Idle;
@@ -408,7 +408,7 @@ impl Kubelet {
         let worker = self.pods.get(&key).and_then(|state| state.worker.as_ref());
         let Some(mut due) = worker.and_then(|worker| worker.requeued_for) else { return };
         while due <= now {
-            let delay = self.jitter(due, key, self.config.sync_frequency);
+            let delay = self.jitter(key, due.as_nanos(), self.config.sync_frequency);
             due = (due + delay + SimDuration::from_nanos(1)).next_tick(self.tick_phase, SYNC_TICK);
         }
         if let Some(worker) = self.pods.get_mut(&key).and_then(|state| state.worker.as_mut()) {

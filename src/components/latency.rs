@@ -319,7 +319,7 @@ mod tests {
 
     fn gauge(level: f64, sigma: f64, crowd: f64) -> LoadGauge {
         let waves = [Wave { window: SimDuration::from_secs(5), sigma }; 2];
-        let load = Load { level, waves, crowd, one_machine: false };
+        let load = Load { level, waves, most: f64::INFINITY, crowd, one_machine: false };
         LoadGauge::new(load, Draws::new(1), StreamKey::new("node-1"))
     }
 
@@ -338,7 +338,7 @@ mod tests {
         let waves = [Wave { window: SimDuration::from_secs(1), sigma: 0.8 }; 2];
         let (at, span) = (SimTime::from_secs, SimDuration::from_secs(1));
         for one_machine in [true, false] {
-            let load = Load { level: 1.0, waves, crowd: 0.0, one_machine };
+            let load = Load { level: 1.0, waves, most: f64::INFINITY, crowd: 0.0, one_machine };
             let of = |machine| {
                 let gauge = LoadGauge::new(load, Draws::new(1), StreamKey::new(machine));
                 [3, 5, 8].map(|second| gauge.stretched(at(second), span))

@@ -5,11 +5,11 @@
 //! (`namespace/pod/container`), never an index or an address.
 //!
 //! Within a run all numbers are independent. From seed to seed they are spread: of each sixteen seeds that differ only
-//! in their last four bits, every number takes a different sixteenth of its range (a Latin hypercube; McKay, Beckman and
-//! Conover, Technometrics 21, 1979). Each seed alone has the distribution it would have without, but a dozen seeds show
-//! the early, the usual and the late of a clock's phase where a dozen independent ones leave out an end of it, and the
-//! variance of a mean over seeds is at most about what independent seeds give, so that an interval which takes them as
-//! independent is on the safe side.
+//! in their last four bits, every number takes a different sixteenth of its range (a Latin hypercube; McKay, Beckman
+//! and Conover, Technometrics 21, 1979). Each seed alone has the distribution it would have without, but a dozen seeds
+//! show the early, the usual and the late of a clock's phase where a dozen independent ones leave out an end of it, and
+//! the variance of a mean over seeds is at most about what independent seeds give, so that an interval which takes them
+//! as independent is on the safe side.
 
 use super::chacha;
 use super::distribution::Distribution;

@@ -411,8 +411,8 @@ impl Kubelet {
         match error {
             _ if !terminating => self.sync_kill_done(now, key, error.is_none(), out),
             None => {
-                // How it ended is read from the runtime, not from what the last relist saw: two lists, and what became of
-                // each sandbox and container.
+                // How it ended is read from the runtime, not from what the last relist saw: two lists, and what became
+                // of each sandbox and container.
                 let (Some(state), turn) = (self.pods.get(&key), self.turn(key)) else { return };
                 let calls = 2 + state.runtime.sandboxes.len() + state.runtime.containers.len();
                 let call = self.latency(|profile| &profile.runtime_call, now, state.stream.part("ended"));

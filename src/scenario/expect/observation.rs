@@ -323,7 +323,7 @@ mod tests {
             ("mean(pod(worker).ready)", 0.62, 0.71),
             ("time(pod(worker).ready from 46s until 50s)", 0.0, 0.0),
             ("first(pod(worker).ready)", 0.5, 4.0),
-            ("first(pod(worker).restarts >= 1)", 21.0, 30.0),
+            ("first(pod(worker).restarts >= 1)", 20.5, 30.0),
             ("last(pod(worker).restarts)", 3.0, 3.0),
             ("max(pod(worker).restarts until 1m)", 2.0, 2.0),
             ("min(count(pods(k=v)) from 5s)", 1.0, 1.0),

@@ -650,3 +650,34 @@ fn a_daemon_sets_revisions_say_why_it_was_changed() {
     let causes: BTreeMap<_, _> = causes.collect();
     assert_eq!(causes, BTreeMap::from([(1, Some(Name::new("first"))), (2, Some(Name::new("second")))]));
 }
+
+#[test]
+fn the_templates_of_a_daemon_set_are_counted_for_clients_of_old() {
+    // `daemonSetStrategy.PrepareForUpdate`, `CreatePodTemplate`; recorded: the second template's pods bear a 2.
+    let patch = |patch: &str| format!("Patch(object: \"daemonset/agent\", patch: {patch:?})");
+    let change = format!(
+        "actions: [(at: \"20s\", do: {}), (at: \"30s\", do: {}), (at: \"40s\", do: {})]",
+        patch(r#"{"metadata": {"annotations": {"deprecated.daemonset.template.generation": "7"}}}"#),
+        patch(r#"{"spec": {"template": {"metadata": {"labels": {"v": "2"}}}}}"#),
+        patch(r#"{"spec": {"minReadySeconds": 1}}"#),
+    );
+    let simulation = story(SURGING, 1, &change, 120);
+    let note = Name::new("deprecated.daemonset.template.generation");
+    let mut noted = BTreeMap::new();
+    for object in simulation.objects() {
+        match &object {
+            Object::DaemonSet(set) => {
+                assert_eq!((set.meta.annotations.get(note), set.meta.generation), (Some(Name::new("2")), 3));
+            }
+            Object::Pod(pod) => {
+                let label = pod.meta.labels.get(Name::new("pod-template-generation"));
+                assert_eq!((label, pod.meta.labels.get(Name::new("v"))), (Some(Name::new("2")), Some(Name::new("2"))));
+            }
+            Object::ControllerRevision(revision) => {
+                noted.insert(revision.revision, revision.meta.annotations.get(note));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(noted, BTreeMap::from([(1, Some(Name::new("1"))), (2, Some(Name::new("2")))]));
+}

@@ -504,3 +504,28 @@ fn an_image_that_was_pulled_with_a_secret_is_not_for_everybody() {
         assert_eq!(pulled, matches!(name, "first" | "none"), "{name}: {reasons:?}");
     }
 }
+
+#[test]
+fn heartbeats_are_renewed_every_five_minutes_until_their_kubelet_dies() {
+    // kubelet.md 9: a status without news is written when it is five minutes old, the first time up to half as much
+    // sooner or later.
+    let scenario = r#"(duration: "2h", nodes: [Pool()], actions: [(at: "1h", do: KillKubelet(node: "node-1"))])"#;
+    let mut simulation = simulation(scenario, "");
+    let mut times: Vec<i64> = Vec::new();
+    for minute in 0..80 {
+        simulation.run_until(SimTime::from_secs(60 * minute));
+        let node = simulation.objects().find(|object| object.kind() == Kind::Node).expect("there is one");
+        let shown = simulation.shown(&node);
+        let conditions = shown["status"]["conditions"].as_array().expect("a list");
+        let beats: std::collections::BTreeSet<&str> =
+            conditions.iter().map(|c| c["lastHeartbeatTime"].as_str().expect("a time")).collect();
+        assert_eq!(beats.len(), 1, "{conditions:?}");
+        let beat: jiff::Timestamp = beats.first().expect("one").parse().expect("a time");
+        times.push(beat.as_second());
+    }
+    times.dedup();
+    assert!((11..=13).contains(&times.len()), "{times:?}");
+    let apart: Vec<i64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!((150..465).contains(&apart[0]), "{apart:?}");
+    assert!(apart[1..].iter().all(|apart| (300..315).contains(apart)), "{apart:?}");
+}

@@ -53,7 +53,7 @@ impl Kubectl {
                 Ok(simulation) if kubectl::waits(&self.args).is_some() => self.wait(simulation),
                 Ok(_) if kubectl::watches(&self.args) => self.watch(scenario),
                 Ok(simulation) => {
-                    let stored = simulation.objects().map(|object| render(&object));
+                    let stored = simulation.objects().map(|object| simulation.shown(&object));
                     let objects = Objects::new(stored.chain(simulation.leases()));
                     kubectl::run_live(
                         &self.args,

@@ -177,6 +177,7 @@ impl Server {
                 volume.phase = Name::new("Pending");
                 Object::PersistentVolume(Arc::new(volume))
             }
+            Object::DaemonSet(set) => Object::DaemonSet(Arc::new(Arc::unwrap_or_clone(set).counting_templates(None))),
             Object::Job(job) => Object::Job(Arc::new(super::admission::label_job(Arc::unwrap_or_clone(job)))),
             Object::PriorityClass(class) => {
                 self.check_default_class(&class)?;
@@ -278,6 +279,7 @@ const fn is_prepared(kind: Kind) -> bool {
             | Kind::Namespace
             | Kind::PersistentVolumeClaim
             | Kind::PersistentVolume
+            | Kind::DaemonSet
             | Kind::Job
             | Kind::PriorityClass
     )

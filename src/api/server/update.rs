@@ -84,21 +84,26 @@ impl Server {
         Ok(respond(done))
     }
 
-    /// A Service of another type needs other things.
+    /// A Service of another type needs other things; another template of a DaemonSet has another number.
     fn reallocated<T: ApiObject>(
         &mut self,
         stored: &Arc<T>,
         object: Arc<T>,
         part: Part,
     ) -> Result<Arc<T>, Box<ApiError>> {
-        if T::KIND != Kind::Service || part != Part::Main {
+        if !matches!(T::KIND, Kind::Service | Kind::DaemonSet) || part != Part::Main {
             return Ok(object);
         }
-        let (Object::Service(before), Object::Service(after)) = (T::wrap(stored.clone()), T::wrap(object)) else {
-            unreachable!("the kind was looked at");
+        let updated = match (T::wrap(stored.clone()), T::wrap(object)) {
+            (Object::Service(before), Object::Service(after)) => {
+                Object::Service(Arc::new(self.update_service(&before, Arc::unwrap_or_clone(after))?))
+            }
+            (Object::DaemonSet(before), Object::DaemonSet(after)) => {
+                Object::DaemonSet(Arc::new(Arc::unwrap_or_clone(after).counting_templates(Some(&before))))
+            }
+            _ => unreachable!("the kind was looked at"),
         };
-        let updated = self.update_service(&before, Arc::unwrap_or_clone(after))?;
-        Ok(T::unwrap(&Object::Service(Arc::new(updated))).expect("the kind stays").clone())
+        Ok(T::unwrap(&updated).expect("the kind stays").clone())
     }
 
     pub(super) fn patch(

@@ -1,7 +1,7 @@
 //! DaemonSets.
 
 use super::{IntOrPercent, PodTemplate};
-use crate::api::{Condition, Metadata, Selector, Text};
+use crate::api::{Condition, Metadata, Name, Selector, Text, names};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -14,6 +14,34 @@ pub struct DaemonSet {
     pub spec: DaemonSetSpec,
     /// What there is.
     pub status: DaemonSetStatus,
+}
+
+names! {
+    /// On DaemonSets: which of their templates the present one is, counted from one.
+    TEMPLATE_GENERATION = "deprecated.daemonset.template.generation";
+}
+
+impl DaemonSet {
+    /// Which of its templates the present one is, as its annotation says (`GetTemplateGeneration`).
+    pub fn template_generation(&self) -> Option<i64> {
+        self.meta.annotations.get(*TEMPLATE_GENERATION)?.parse().ok()
+    }
+
+    /// Counts its template as one more than that of the version before, if it is another; a new one's as the first,
+    /// if it does not say (`pkg/registry/apps/daemonset/strategy.go`).
+    #[must_use]
+    pub fn counting_templates(mut self, before: Option<&Self>) -> Self {
+        let generation = match before {
+            None => self.template_generation().unwrap_or_default().max(1),
+            Some(before) => {
+                let other = before.spec.template != self.spec.template;
+                before.template_generation().unwrap_or_default() + i64::from(other)
+            }
+        };
+        let text = Name::new(&generation.to_string());
+        self.meta.annotations = self.meta.annotations.with(*TEMPLATE_GENERATION, text);
+        self
+    }
 }
 
 /// `apps/v1.DaemonSetSpec`.

@@ -727,11 +727,10 @@ impl Kubelet {
             Some(PendingCall::MirrorDeleted { key, turn }) => self.mirror_deleted(now, key, turn, &response, out),
             Some(PendingCall::MirrorCreated { key, turn }) => self.mirror_created(now, key, turn, out),
             Some(PendingCall::NodeRead) => self.node_read(now, response, out),
-            Some(PendingCall::NodeReported) => {
-                if response.is_err() {
-                    self.want_node_report(now, out);
-                }
-            }
+            Some(PendingCall::NodeReported) => match response {
+                Ok(_) => self.reporter.reported = now,
+                Err(_) => self.want_node_report(now, out),
+            },
             Some(PendingCall::NodeCreated) => self.node_created(now, response, out),
             Some(PendingCall::Nobody) | None => {}
         }

@@ -16,6 +16,7 @@ use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 use std::sync::Arc;
 
 const BEAT: Purpose = Purpose::new("node status beat");
+const REPORT: Purpose = Purpose::new("node status report");
 const ROUND: Purpose = Purpose::new("node registration");
 
 /// A node is registered in so many rounds, each of which tells what it found.
@@ -32,6 +33,8 @@ pub(super) struct NodeReporter {
     beat: SimDuration,
     beats: u64,
     planned: Option<SimTime>,
+    /// When the last news was written.
+    pub(super) reported: SimTime,
     /// Whether the node was cordoned when last looked at.
     unschedulable: bool,
     /// Whether the machine is shutting down.
@@ -234,6 +237,22 @@ impl Kubelet {
 
     fn count_beats_from(&mut self, now: SimTime) {
         self.reporter.beat = self.started_at.uptime(now);
+    }
+
+    /// When the node's status was last written, of a server that was within reach until `then`: with the last news, and
+    /// since then at the beat after each five minutes, the first time up to half as much sooner or later
+    /// (`delayAfterNodeStatusChange`). Writes that say nothing but this time do not happen in a run.
+    pub fn heartbeat(&self, then: SimTime) -> SimTime {
+        let reported = self.reporter.reported;
+        let beat = self.config.node_status_update_frequency;
+        let every = self.config.node_status_report_frequency + beat.mul_ratio(100 + NODE_STATUS_JITTER / 2, 200);
+        let half = self.config.node_status_report_frequency / 2;
+        let mut draw = self.draws.draw(REPORT, self.stream, reported.as_nanos());
+        let first = reported + every.saturating_sub(half) + draw.between(SimDuration::ZERO, half * 2);
+        match then.since(first) {
+            _ if then < first || every.is_zero() => reported,
+            over => first + every * (over.as_nanos() / every.as_nanos()),
+        }
     }
 
     /// The node's images, as its status lists them: the biggest fifty (`nodeStatusMaxImages`). Returns whether they are

@@ -1,8 +1,7 @@
 //! DaemonSets: one pod on each node that should have one.
 //!
 //! Follows `pkg/controller/daemon` of Kubernetes 1.36: the sync here; which nodes should have a pod and what each is
-//! missing in [`placement`]; how one template replaces another in [`update`]; what is counted in [`status`]. Left out
-//! on purpose: the label `pod-template-generation`, which nothing but old DaemonSets reads.
+//! missing in [`placement`]; how one template replaces another in [`update`]; what is counted in [`status`].
 
 mod placement;
 mod status;

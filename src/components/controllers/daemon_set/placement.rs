@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 names! {
     NODE_NAME_FIELD = "metadata.name";
+    /// On pods: which of their set's templates they were made from, by its number.
+    POD_TEMPLATE_GENERATION = "pod-template-generation";
 }
 
 /// The first wait after a failed pod on a node; doubled with each further one.
@@ -87,10 +89,18 @@ fn tolerations(spec: &PodSpec) -> Vec<Toleration> {
     all
 }
 
+/// The number of the present template, as pods bear it.
+fn generation(set: &DaemonSet) -> Option<Name> {
+    set.template_generation().map(|generation| Name::new(&generation.to_string()))
+}
+
 /// The template as the set's pods get it (`CreatePodTemplate`).
 pub(super) fn template(set: &DaemonSet, hash: Name) -> PodTemplate {
     let mut template = PodTemplate::clone(&set.spec.template);
     template.labels = template.labels.with(*REVISION_HASH, hash);
+    if let Some(generation) = generation(set) {
+        template.labels = template.labels.with(*POD_TEMPLATE_GENERATION, generation);
+    }
     let mut spec = PodSpec::clone(&template.spec);
     spec.tolerations = tolerations(&spec);
     template.spec = Arc::new(spec);
@@ -145,6 +155,8 @@ pub(super) struct Plan {
 pub(super) struct Placement<'a> {
     pub(super) set: &'a DaemonSet,
     pub(super) hash: Name,
+    /// The number of the present template.
+    generation: Option<Name>,
     pub(super) now: WallTime,
     /// Every node with how it fits, in the order in which the controller comes to them: that of a map, any.
     pub(super) nodes: IndexMap<Name, Fit>,
@@ -168,7 +180,7 @@ impl<'a> Placement<'a> {
         for on_node in pods.values_mut() {
             on_node.sort_by_key(|pod| (pod.node_name.is_empty(), pod.meta.creation_timestamp, pod.meta.name));
         }
-        Self { set, hash, now: desk.wall(), nodes, pods }
+        Self { set, hash, generation: generation(set), now: desk.wall(), nodes, pods }
     }
 
     pub(super) fn on(&self, node: Name) -> &[Arc<Pod>] {
@@ -176,7 +188,10 @@ impl<'a> Placement<'a> {
     }
 
     pub(super) fn is_new(&self, pod: &Pod) -> bool {
-        pod.meta.labels.get(*REVISION_HASH) == Some(self.hash)
+        // Either label will do (`IsPodUpdated`).
+        let labels = &pod.meta.labels;
+        labels.get(*REVISION_HASH) == Some(self.hash)
+            || self.generation.is_some() && labels.get(*POD_TEMPLATE_GENERATION) == self.generation
     }
 
     pub(super) fn is_available(&self, pod: &Pod) -> bool {

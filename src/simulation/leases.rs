@@ -1,8 +1,9 @@
 //! The leases of nodes and the heartbeats in their conditions, as the server would show them.
 //!
-//! Kubelets renew leases every ten seconds and heartbeats every five minutes, which tells nobody anything but that time.
-//! So nothing of it happens in a run: who looks is shown each as it would be at that instant, and one whose renewal a
-//! fault prevents keeps its last one. A renewal leaves the resource version of the node alone, which a real one does not.
+//! Kubelets renew leases every ten seconds and heartbeats every five minutes, which tells nobody anything but that
+//! time. So nothing of it happens in a run: who looks is shown each as it would be at that instant, and one whose
+//! renewal a fault prevents keeps its last one. A renewal leaves the resource version of the node alone, which a real
+//! one does not.
 
 use super::Simulation;
 use crate::api::{DISK_PRESSURE, MEMORY_PRESSURE, NODE_READY, Node, Object, PID_PRESSURE, Timestamp, render};

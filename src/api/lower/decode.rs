@@ -168,7 +168,8 @@ impl Cursor<'_, '_> {
         let (of, field) = self.path.field();
         match self.value {
             Value::Null => true,
-            Value::Array(elements) => elements.is_empty(),
+            // Rules without policies are refused; those that name none get the usual ones (`copyHPAScalingRules`).
+            Value::Array(elements) => elements.is_empty() && (of, field) != ("HPAScalingRules", "policies"),
             Value::Object(fields) => fields.is_empty() && is_map(of, field),
             Value::String(text) => text.is_empty() && !is_pointer(of, field),
             Value::Bool(false) => !is_pointer(of, field),

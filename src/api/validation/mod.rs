@@ -824,6 +824,11 @@ mod tests {
                      specify at least one Object or External metric to support scaling to zero replicas]",
                 ),
                 (
+                    down,
+                    json!({"policies": []}),
+                    "spec.behavior.scaleDown.policies: Required value: must specify at least one Policy",
+                ),
+                (
                     metrics,
                     resource(json!({"type": "Utilization", "averageUtilization": 0})),
                     "spec.metrics[0].resource.target.averageUtilization: Invalid value: 0: must be greater than 0",

@@ -99,6 +99,17 @@ impl Timestamp {
     pub const fn plus_secs(self, secs: i64) -> Self {
         Self(self.0.saturating_add(secs))
     }
+
+    /// RFC 1123 with a numeric zone, as some events tell a time (Go's `time.RFC1123Z`).
+    ///
+    /// ```
+    /// use podsim::api::Timestamp;
+    /// assert_eq!(Timestamp::from_unix_secs(1_767_225_600).rfc1123z(), "Thu, 01 Jan 2026 00:00:00 +0000");
+    /// ```
+    pub fn rfc1123z(self) -> String {
+        let written = |stamp: jiff::Timestamp| stamp.strftime("%a, %d %b %Y %H:%M:%S %z").to_string();
+        jiff::Timestamp::from_second(self.0).map_or_else(|_| self.to_string(), written)
+    }
 }
 
 impl From<WallTime> for Timestamp {

@@ -8,16 +8,10 @@ use std::ops::RangeInclusive;
 
 /// A time as RFC 1123 with a numeric zone; Go's zero time if there is none.
 pub fn rfc1123z(time: Option<Timestamp>) -> String {
-    const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let Some(time) = time else {
-        return "Mon, 01 Jan 0001 00:00:00 +0000".to_owned();
-    };
-    let utc = time.to_zoned(TimeZone::UTC);
-    let day = DAYS[utc.weekday().to_monday_zero_offset() as usize];
-    let month = MONTHS[utc.month() as usize - 1];
-    let (hour, minute, second) = (utc.hour(), utc.minute(), utc.second());
-    format!("{day}, {:02} {month} {:04} {hour:02}:{minute:02}:{second:02} +0000", utc.day(), utc.year())
+    time.map_or_else(
+        || "Mon, 01 Jan 0001 00:00:00 +0000".to_owned(),
+        |time| time.strftime("%a, %d %b %Y %H:%M:%S %z").to_string(),
+    )
 }
 
 /// A time as `time.Time.String()` writes it.

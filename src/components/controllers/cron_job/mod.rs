@@ -147,7 +147,7 @@ impl Work<'_, '_> {
             self.tell(EventType::Warning, "TooManyMissedTimes", message.to_owned());
         }
         if self.cron.spec.starting_deadline_seconds.is_some_and(|deadline| due.plus_secs(deadline) < now) {
-            let message = format!("Missed scheduled time to start a job: {due}");
+            let message = format!("Missed scheduled time to start a job: {}", due.rfc1123z());
             self.tell(EventType::Warning, "MissSchedule", message);
             return Ok(wait);
         }
@@ -164,6 +164,11 @@ impl Work<'_, '_> {
             }
             ConcurrencyPolicy::Replace => {
                 for (job, uid) in self.cron.status.active.clone().iter() {
+                    let target = Target { kind: Kind::Job, namespace: self.cron.meta.namespace, name: *job };
+                    if let Err(error) = self.flow.get(target)? {
+                        self.tell(EventType::Warning, "FailedGet", format!("Get job: {error}"));
+                        return Err(error.into());
+                    }
                     self.delete(*job, *uid)?;
                 }
             }

@@ -11,12 +11,14 @@ use super::interest::Interest;
 use super::work_queue::QueueKey;
 use crate::api::{
     Amendment, DeleteOptions, ErrorReason, FOREGROUND_DELETION, Kind, Metadata, Name, ORPHAN_DEPENDENTS, Object,
-    OwnerReference, Propagation, Request, Target, Uid,
+    OwnerReference, Part, Propagation, Request, Target, Uid,
 };
-use crate::engine::StreamKey;
+use crate::engine::{SimDuration, StreamKey};
 use crate::planted::{self, Bug};
 use std::collections::VecDeque;
 
+/// Before a finalizer is removed again from an owner that changed (`retry.DefaultBackoff`).
+const CONFLICT_BACK_OFF: SimDuration = SimDuration::from_millis(10);
 /// So many owners that were found to be gone are remembered.
 const MOST_ABSENT: usize = 500;
 
@@ -108,14 +110,10 @@ impl Controller for GarbageCollector {
 
     fn sync(&mut self, dependents: &Vec<Dependent>, flow: &mut Flow<'_, Item>) -> Step {
         let item = flow.key();
-        let live = match flow.get(item.target())? {
-            Ok(live) if live.meta().uid == item.uid => live,
-            Err(error) if error.reason != ErrorReason::NotFound => return Err(error.into()),
-            Ok(_) | Err(_) => return Ok(()),
-        };
         if item.orphans {
             return orphan(item, dependents, flow);
         }
+        let Some(live) = read(item, flow)? else { return Ok(()) };
         let meta = live.meta();
         let waits = waits_for_dependents(meta);
         if waits {
@@ -223,7 +221,7 @@ enum Standing {
 fn wait(item: Item, dependents: &[Dependent], flow: &mut Flow<'_, Item>) -> Step {
     let mut blocking = dependents.iter().filter(|dependent| dependent.blocks).peekable();
     if blocking.peek().is_none() {
-        return settle(flow, amend(item, Amendment::RemoveFinalizers(vec![*FOREGROUND_DELETION].into())));
+        return remove_finalizer(item, *FOREGROUND_DELETION, flow);
     }
     for dependent in blocking.filter(|dependent| !dependent.waits) {
         flow.add(dependent.item);
@@ -240,7 +238,33 @@ fn orphan(item: Item, dependents: &[Dependent], flow: &mut Flow<'_, Item>) -> St
             return Err(error.into());
         }
     }
-    settle(flow, amend(item, Amendment::RemoveFinalizers(vec![*ORPHAN_DEPENDENTS].into())))
+    remove_finalizer(item, *ORPHAN_DEPENDENTS, flow)
+}
+
+/// An owner may go: the version that is read loses the finalizer, or a newer one a moment later (`removeFinalizer`).
+/// What its own controller has to say of dependents that are gone is often said in between.
+fn remove_finalizer(item: Item, finalizer: Name, flow: &mut Flow<'_, Item>) -> Step {
+    let Some(mut owner) = read(item, flow)? else { return Ok(()) };
+    if !owner.meta().finalizers.contains(&finalizer) {
+        return Ok(());
+    }
+    let meta = owner.meta_mut();
+    meta.finalizers = meta.finalizers.retain(|have| *have != finalizer);
+    match flow.call(|| Request::Update { object: owner, part: Part::Main })? {
+        Err(error) if error.reason == ErrorReason::Conflict => flow.again_after(CONFLICT_BACK_OFF),
+        Err(error) if error.reason != ErrorReason::NotFound => return Err(error.into()),
+        Ok(_) | Err(_) => {}
+    }
+    Ok(())
+}
+
+/// An object as the server has it; nothing if it is gone, or another one by now.
+fn read(item: Item, flow: &mut Flow<'_, Item>) -> Step<Option<Object>> {
+    match flow.get(item.target())? {
+        Ok(live) if live.meta().uid == item.uid => Ok(Some(live)),
+        Err(error) if error.reason != ErrorReason::NotFound => Err(error.into()),
+        Ok(_) | Err(_) => Ok(None),
+    }
 }
 
 fn amend(item: Item, amendment: Amendment) -> Request {

@@ -282,6 +282,33 @@ fn an_eviction_is_three_writes_one_after_the_other() {
     }
 }
 
+/// When pods were created.
+#[derive(Debug, Default)]
+struct Created(Vec<SimTime>);
+
+impl Trace for Created {
+    fn changed(&mut self, now: SimTime, _cause: u64, change: &Change, _cluster: &Cluster) {
+        if change.kind == ChangeKind::Added && change.object.kind() == Kind::Pod {
+            self.0.push(now);
+        }
+    }
+}
+
+#[test]
+fn pods_of_one_batch_are_not_created_at_one_instant() {
+    // 1, 2, 4 and 8 at once (`slowStartBatch`), which arrive one after the other: recorded are 1 to 9 ms from the first
+    // to the last of eight, and 2 between two.
+    for seed in SEEDS {
+        let case = RecordedCase::parse(deployment("default", 15).as_bytes(), script(1, 5, "").as_bytes())
+            .unwrap_or_else(|error| panic!("{error}"));
+        let mut created = Created::default();
+        Run::new(Arc::new(case.plan(seed)), seed).run(&mut created);
+        assert_eq!(created.0.len(), 15, "seed {seed}");
+        created.0.dedup();
+        assert_eq!(created.0.len(), 15, "seed {seed}: {:?}", created.0);
+    }
+}
+
 /// How many pods a Deployment last said that it had, and whether it is gone.
 #[derive(Debug, Default)]
 struct LastWord {

@@ -20,6 +20,8 @@ pub(super) struct Network {
     last_notified: FastMap<Client, SimTime>,
     /// When the last event of each recorder arrives.
     last_told: FastMap<Client, SimTime>,
+    /// How many objects whose name the server makes up were asked for at this moment, by what their names begin with.
+    nameless: (SimTime, FastMap<StreamKey, u64>),
     load: LoadGauge,
 }
 
@@ -31,6 +33,7 @@ impl Network {
             draws,
             last_notified: FastMap::default(),
             last_told: FastMap::default(),
+            nameless: (SimTime::ZERO, FastMap::default()),
         }
     }
 
@@ -48,10 +51,10 @@ impl Network {
         }
     }
 
-    fn usual_transit(&self, now: SimTime, message: &Message) -> SimDuration {
+    fn usual_transit(&mut self, now: SimTime, message: &Message) -> SimDuration {
         let (what, purpose, stream) = match message {
             Message::Call { request, .. } => {
-                let stream = stream_of(request);
+                let stream = self.stream_of(now, request);
                 let read = matches!(**request, Request::Get(_) | Request::PodMetrics { .. } | Request::Metric { .. });
                 (if read { &self.profile.api_read } else { &self.profile.api_write }, CALL, stream)
             }
@@ -65,6 +68,23 @@ impl Network {
             _ => return SimDuration::ZERO,
         };
         self.load.stretched(now, self.draws.sample(what, purpose, stream, now.as_nanos()))
+    }
+
+    /// What the luck of a request is drawn from, with the moment: those for objects without a name, of which a controller
+    /// makes many at once, each have their own.
+    fn stream_of(&mut self, now: SimTime, request: &Request) -> StreamKey {
+        let stream = stream_of(request);
+        let Request::Create(object) = request else { return stream };
+        if !object.meta().name.is_empty() {
+            return stream;
+        }
+        if self.nameless.0 != now {
+            self.nameless.0 = now;
+            self.nameless.1.clear();
+        }
+        let place = self.nameless.1.entry(stream).or_default();
+        *place += 1;
+        StreamKey::from_bits(stream.bits().wrapping_add(*place - 1))
     }
 
     /// How long a notification is under way to a watcher; never shorter than an earlier one still needs.

@@ -70,8 +70,8 @@ impl Network {
         self.load.stretched(now, self.draws.sample(what, purpose, stream, now.as_nanos()))
     }
 
-    /// What the luck of a request is drawn from, with the moment: those for objects without a name, of which a controller
-    /// makes many at once, each have their own.
+    /// What the luck of a request is drawn from, with the moment: those for objects without a name, of which a
+    /// controller makes many at once, each have their own.
     fn stream_of(&mut self, now: SimTime, request: &Request) -> StreamKey {
         let stream = stream_of(request);
         let Request::Create(object) = request else { return stream };

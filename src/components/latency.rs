@@ -18,6 +18,9 @@ pub struct LatencyProfile {
     pub api_read: Distribution,
     /// From a client to the server, until a write is stored.
     pub api_write: Distribution,
+    /// How long the server's store is busy with a write: writes that arrive meanwhile are stored one after another.
+    #[serde(default = "usual_commit")]
+    pub commit: Distribution,
     /// From the server back to the client.
     pub api_reply: Distribution,
     /// From a write to its watchers.
@@ -219,10 +222,11 @@ impl LatencyProfile {
     }
 
     /// Every latency with its name.
-    pub fn named(&self) -> [(&'static str, &Distribution); 30] {
+    pub fn named(&self) -> [(&'static str, &Distribution); 31] {
         [
             ("api_read", &self.api_read),
             ("api_write", &self.api_write),
+            ("commit", &self.commit),
             ("api_reply", &self.api_reply),
             ("watch", &self.watch),
             ("scheduling_cycle", &self.scheduling_cycle),
@@ -259,6 +263,7 @@ impl LatencyProfile {
         Some(match name {
             "api_read" => &mut self.api_read,
             "api_write" => &mut self.api_write,
+            "commit" => &mut self.commit,
             "api_reply" => &mut self.api_reply,
             "watch" => &mut self.watch,
             "scheduling_cycle" => &mut self.scheduling_cycle,
@@ -290,6 +295,11 @@ impl LatencyProfile {
             _ => return None,
         })
     }
+}
+
+/// Of profiles that say nothing about the store.
+fn usual_commit() -> Distribution {
+    LatencyProfile::kubernetes_1_36().commit
 }
 
 /// Of profiles that say nothing about directories.

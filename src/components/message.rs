@@ -62,6 +62,15 @@ pub enum Message {
         /// What is asked.
         request: Box<Request>,
     },
+    /// The store has time for a call that has reached the server.
+    Turn {
+        /// Who calls.
+        client: Client,
+        /// The caller's number for it.
+        id: u32,
+        /// What is asked.
+        request: Box<Request>,
+    },
     /// The server's answer reaches the caller.
     Reply {
         /// Who called.

@@ -43,9 +43,9 @@ const SHARED: &[(u64, u64)] = &[(0, 800), (70, 5_000), (100, 10_000), (260, 30_0
 
 /// How many in a thousand cases had a machine that was slower than a quiet one by a factor of less than so many
 /// thousandths: what ran a case ran others at the same time, …
-const LOAD_SHARED: &[(u64, u64)] = &[(0, 600), (200, 1_200), (500, 2_300), (700, 4_000), (900, 9_500), (1_000, 26_000)];
+const LOAD_SHARED: &[(u64, u64)] = &[(0, 540), (200, 1_080), (500, 2_070), (700, 3_600), (900, 8_550), (1_000, 23_400)];
 /// … and so it did, but less, when the case had a cluster of its own.
-const LOAD_ALONE: &[(u64, u64)] = &[(0, 600), (200, 1_000), (500, 1_800), (700, 2_900), (900, 6_500), (1_000, 9_000)];
+const LOAD_ALONE: &[(u64, u64)] = &[(0, 540), (200, 900), (500, 1_620), (700, 2_610), (900, 5_850), (1_000, 8_100)];
 
 /// Cases that share a cluster have pods on the same nodes, some at any time: in the recordings each of three nodes is
 /// as likely as another to get the first pod of a case.

@@ -167,7 +167,12 @@ impl Cluster {
         }
         let Some(message) = self.waits_on_node(message, out) else { return };
         match message {
-            Message::Call { client, id, request } => self.call_arrives(now, (client, id), request, out),
+            Message::Call { client, id, request } => {
+                if let Some(request) = self.in_turn(now, (client, id), request, out) {
+                    self.call_arrives(now, (client, id), request, out);
+                }
+            }
+            Message::Turn { client, id, request } => self.call_arrives(now, (client, id), request, out),
             Message::Reply { client, id, response } => self.reply_arrives(now, (client, id), response, out),
             Message::Watch { client, change } if self.misses(now, client, &change) => {}
             Message::Evicting { client, id, eviction } => self.evicting_arrives(now, (client, id), eviction, out),
@@ -178,7 +183,12 @@ impl Cluster {
     /// Hands a message to whom it is for.
     fn deliver(&mut self, now: SimTime, message: Message, out: &mut Outbox<Message>) {
         match message {
-            Message::Call { client, id, request } => self.serve(now, client, id, *request, out),
+            Message::Call { client, id, request } => {
+                if let Some(request) = self.in_turn(now, (client, id), request, out) {
+                    self.serve(now, client, id, *request, out);
+                }
+            }
+            Message::Turn { client, id, request } => self.serve(now, client, id, *request, out),
             Message::Reply { client, id, response } => self.answered(now, client, id, response, out),
             Message::Evicting { client, id, eviction } => self.go_on_evicting(now, client, id, *eviction, out),
             Message::LeaseEnds(lease) => {
@@ -258,6 +268,22 @@ impl Cluster {
                 self.extensions.act(place, around, out, |one, api| one.replied(CallId(id), &response, api));
             }
         }
+    }
+
+    /// A call whose turn it is; one that writes waits while the store is busy with those before it.
+    fn in_turn(
+        &mut self,
+        now: SimTime,
+        (client, id): (Client, u32),
+        request: Box<Request>,
+        out: &mut Outbox<Message>,
+    ) -> Option<Box<Request>> {
+        let wait = self.network.turn(now, &request);
+        if wait.is_zero() {
+            return Some(request);
+        }
+        out.after(wait, Message::Turn { client, id, request });
+        None
     }
 
     pub(super) fn serve(&mut self, now: SimTime, client: Client, id: u32, request: Request, out: &mut Outbox<Message>) {

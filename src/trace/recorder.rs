@@ -333,7 +333,7 @@ impl Trace for TraceRecord {
     fn delivered(&mut self, now: SimTime, seq: u64, message: &Message, cluster: &Cluster) {
         let mut cause = self.recorder.senders.get(seq as usize).copied().unwrap_or(FactId::BOOT);
         let (actor, told) = match message {
-            Message::Call { request, .. } => (Actor::ApiServer, self.call(request)),
+            Message::Call { request, .. } | Message::Turn { request, .. } => (Actor::ApiServer, self.call(request)),
             Message::Reply { client, response, .. } => (Actor::of(*client), self.reply(cause, response)),
             Message::Evicting { .. } => (Actor::ApiServer, self.passed_on(cause, FactKind::Call, "evicting")),
             Message::LeaseEnds(_) => (Actor::ApiServer, Told::new(FactKind::Call, "lease ends")),

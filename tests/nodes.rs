@@ -166,6 +166,32 @@ fn what_runs_of_a_pod_that_is_refused_after_a_restart_is_killed() {
 }
 
 #[test]
+fn how_a_killed_pod_ended_is_asked_of_its_runtime() {
+    // kubelet.go (`SyncTerminatingPod`): two lists, and what became of each sandbox and container.
+    for (containers, calls) in [("{name: a, image: nginx}", 4), ("{name: a, image: nginx}, {name: b, image: redis}", 5)]
+    {
+        let scenario = r#"(duration: "2m", nodes: [Pool(count: 1)], manifests: [File("pods.yaml")],
+            latencies: (profile: "ideal", overrides: {"runtime_call": "10ms"}),
+            actions: [(at: "30s", do: Delete(object: "pod/web"))])"#;
+        let mut simulation = simulation(scenario, &pod(&format!("{{containers: [{containers}]}}")));
+        let mut first = |is: &dyn Fn(&Simulation) -> bool| {
+            let mut tries = (30_000..120_000).map(SimTime::from_millis);
+            tries.find(|now| {
+                simulation.run_until(*now);
+                is(&simulation)
+            })
+        };
+        let stopped = first(&|simulation| {
+            let pods = simulation.cluster().runtimes().machine(FIRST).snapshots();
+            pods.iter().all(|pod| pod.ready_sandbox().is_none())
+        });
+        let told = first(&|simulation| simulation.pod("default", "web").is_none_or(|pod| pod.is_terminal()));
+        let takes = told.expect("it ends").since(stopped.expect("its sandbox is stopped"));
+        assert_eq!(takes, SimDuration::from_millis(10 * calls), "{containers}");
+    }
+}
+
+#[test]
 fn pulls_of_one_image_at_a_time_have_each_its_own_result() {
     let scenario = r#"(duration: "10m", manifests: [File("pods.yaml")],
         nodes: [Pool(kubelet: (serialize_image_pulls: false, max_parallel_image_pulls: Some(2)))],

@@ -468,6 +468,43 @@ fn a_manifest_with_a_fixed_identity_is_updated_in_place() {
 }
 
 #[test]
+fn a_pod_as_a_whole_is_resized_in_place() {
+    // InPlacePodLevelResourcesVerticalScaling, on in 1.36: allocated, then put into the pod's cgroup; no container is
+    // touched. What is asked for of memory stays in the status as it was told first.
+    let resize = |cpu: &str, memory: &str| {
+        format!(
+            r#"Patch(object: "pod/web", subresource: Some(Resize), patch: "{{spec: {{resources: {{requests:
+                {{cpu: {cpu}, memory: {memory}}}, limits: {{cpu: '2', memory: {memory}}}}}}}}}")"#
+        )
+    };
+    let scenario = format!(
+        r#"(duration: "5m", nodes: [Pool(count: 1)], manifests: [File("pods.yaml")],
+            actions: [(at: "30s", do: {}), (at: "90s", do: {})])"#,
+        resize("'1'", "128Mi"),
+        resize("'3500m'", "128Gi")
+    );
+    let spec = "{resources: {requests: {cpu: 500m, memory: 64Mi}, limits: {cpu: '2', memory: 64Mi}}, containers: [
+        {name: a, image: nginx}, {name: b, image: redis}]}";
+    let mut simulation = simulation(&scenario, &pod(spec));
+    let shown = |simulation: &Simulation| {
+        let pod = simulation.pod("default", "web").expect("it is there").clone();
+        let (asks, limits) = pod.status.resources.clone().expect("a kubelet has it");
+        let allocated = pod.status.allocated_resources.clone().expect("it asks for something");
+        assert!(pod.status.containers.iter().all(|container| container.restart_count == 0));
+        [&allocated, &asks, &limits].map(|list| (list.milli_cpu(), list.memory() >> 20))
+    };
+    simulation.run_until(SimTime::from_secs(29));
+    assert_eq!(shown(&simulation), [(500, 64), (500, 64), (2000, 64)]);
+    simulation.run_until(SimTime::from_secs(80));
+    assert_eq!(shown(&simulation), [(1000, 128), (1000, 64), (2000, 128)]);
+    let told: Vec<Name> = told(&simulation, "web").into_iter().map(|(reason, _)| reason).collect();
+    assert!(told.ends_with(&[Name::new("ResizeStarted"), Name::new("ResizeCompleted")]), "{told:?}");
+    // More than the node could ever hold is refused by the server.
+    simulation.run_until(SimTime::from_secs(200));
+    assert_eq!(shown(&simulation), [(1000, 128), (1000, 64), (2000, 128)]);
+}
+
+#[test]
 fn a_shutdown_that_is_withdrawn_is_told() {
     // nodeshutdown_manager_linux.go (`start`).
     let scenario = r#"(duration: "3m", nodes: [Pool(kubelet: (shutdown: (by_priority: [(0, "10s")])))], actions: [

@@ -2,6 +2,8 @@
 //! a network, and the names of Services. Each story is a manifest and what must come of it.
 
 use podsim::api::{Kind, Object};
+use podsim::components::message::NodeIndex;
+use podsim::engine::{SimDuration, SimTime};
 use podsim::scenario::{FileError, Files, Scenario};
 use podsim::simulation::Simulation;
 use std::sync::Arc;
@@ -271,6 +273,28 @@ spec:
             "eventually container(hungry/app).lastState.exitCode == 137",
         ],
     );
+}
+
+#[test]
+fn of_files_of_one_path_a_projected_volume_shows_the_last() {
+    // projected.go (`collectData`).
+    let (map, secret) = ("{configMap: {name: cfg}}", "{secret: {name: sec}}");
+    for (sources, phase) in [([map, secret], "Succeeded"), ([secret, map], "Failed")] {
+        let manifest = format!(
+            "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: cfg}}, data: {{a: from-map}}}}
+---
+{{apiVersion: v1, kind: Secret, metadata: {{name: sec}}, stringData: {{a: from-secret}}}}
+---
+{{apiVersion: v1, kind: Pod, metadata: {{name: reader}}, spec: {{restartPolicy: Never, containers: [
+  {{name: app, image: busybox, command: [grep, from-secret, /v/a], volumeMounts: [{{name: v, mountPath: /v}}]}}],
+  volumes: [{{name: v, projected: {{sources: [{}]}}}}]}}}}
+",
+            sources.join(", ")
+        );
+        let simulation = played(30, &manifest);
+        let pod = simulation.pod("default", "reader").expect("it was created");
+        assert_eq!(pod.status.phase.to_string(), phase, "{sources:?}");
+    }
 }
 
 #[test]

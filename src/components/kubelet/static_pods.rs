@@ -9,8 +9,8 @@ use super::{Kubelet, KubeletMessage, PendingCall};
 use crate::api::names;
 use crate::api::requests::qos_class;
 use crate::api::{
-    ChangeKind, DeleteOptions, EnvValue, Kind, Name, Object, OwnerReference, Pod, PodSpec, PodStatus, Request,
-    Response, TaintEffect, Target, Toleration, TolerationOperator, Uid, VolumeSource,
+    ChangeKind, DeleteOptions, EnvValue, Kind, Name, Object, OwnerReference, Pod, PodSpec, PodStatus, ProjectedSource,
+    Request, Response, TaintEffect, Target, Toleration, TolerationOperator, Uid, VolumeSource,
 };
 use crate::components::cri::PodKey;
 use crate::components::message::Message;
@@ -114,8 +114,8 @@ fn refers_to_objects(spec: &PodSpec) -> bool {
         | VolumeSource::Claim { .. }
         | VolumeSource::Ephemeral { .. }
         | VolumeSource::Csi { .. } => true,
-        VolumeSource::Projected { config_maps, secrets, token, .. } => {
-            *token || !config_maps.is_empty() || !secrets.is_empty()
+        VolumeSource::Projected(sources) => {
+            sources.iter().any(|source| !matches!(source, ProjectedSource::DownwardApi(_)))
         }
         VolumeSource::Other { kind } => matches!(kind.as_str(), "glusterfs" | "azureFile"),
         VolumeSource::EmptyDir { .. }

@@ -276,6 +276,28 @@ spec:
 }
 
 #[test]
+fn a_script_uses_what_the_program_that_it_becomes_uses_from_then_on() {
+    let mebi = 1 << 20;
+    for (script, memory) in [
+        ("sleep 30; exec stress --cpu 2 --vm 1 --vm-bytes 64M", 64 * mebi),
+        // What a shell waits for is a process beside the shell.
+        ("sleep 30; stress --cpu 2 --vm 1 --vm-bytes 64M; true", 65 * mebi),
+    ] {
+        let simulation = played(90, &pod("busy", "polinux/stress", &["sh", "-c", script], ""));
+        let runtimes = simulation.cluster().runtimes();
+        let node = NodeIndex(0);
+        let key = runtimes.machine(node).snapshots()[0].key;
+        let between = |since, until| {
+            let window = (SimTime::from_secs(since), SimTime::from_secs(until));
+            let used = runtimes.pod_use(node, key, window, SimDuration::ZERO).expect("it runs");
+            (used.containers[0].nano_cpu, used.containers[0].memory)
+        };
+        assert_eq!(between(15, 25).0, 0, "{script}");
+        assert_eq!(between(50, 90), (2_000_000_000, memory), "{script}");
+    }
+}
+
+#[test]
 fn of_files_of_one_path_a_projected_volume_shows_the_last() {
     // projected.go (`collectData`).
     let (map, secret) = ("{configMap: {name: cfg}}", "{secret: {name: sec}}");

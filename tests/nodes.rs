@@ -505,6 +505,53 @@ fn a_pod_as_a_whole_is_resized_in_place() {
 }
 
 #[test]
+fn a_static_pod_that_is_written_anew_waits_for_the_one_before_it() {
+    // pod_workers.go (`allowStaticPodStart`, `completeTerminated`): of pods of one name one is started at a time; a pod
+    // of the identity of one that is ending is started once that has been cleaned up.
+    for (uid, sames) in [("", false), ("uid: 00000000-0000-0000-0000-000000000abc,", true)] {
+        let manifest = |image: &str| {
+            format!(
+                r##"WriteStaticPod(node: "node-1", manifest: Inline(r#"{{apiVersion: v1, kind: Pod,
+                    metadata: {{name: web, {uid}}}, spec: {{terminationGracePeriodSeconds: 20, containers: [
+                    {{name: a, image: {image}, command: [sh, -c, "trap '' TERM; sleep 1000"]}}]}}}}"#))"##
+            )
+        };
+        let actions = format!(
+            "(at: \"5s\", do: {}), (at: \"60s\", do: RemoveStaticPod(node: \"node-1\", pod: \"web\")), \
+             (at: \"65s\", do: {})",
+            manifest("busybox:1"),
+            manifest("busybox:2")
+        );
+        let scenario = format!("(duration: \"3m\", nodes: [Pool(count: 1)], actions: [{actions}])");
+        let mut simulation = simulation(&scenario, "");
+        let hash = |simulation: &Simulation| {
+            let mirror = simulation.pod("default", "web-node-1").expect("its mirror is there");
+            let annotation = |name: &str| mirror.meta.annotations.get(Name::new(name));
+            assert_eq!(annotation("kubernetes.io/config.hash"), annotation("kubernetes.io/config.mirror"));
+            annotation("kubernetes.io/config.hash").expect("it is a mirror").to_string()
+        };
+        let running = |simulation: &Simulation| -> Vec<String> {
+            let pods = simulation.cluster().runtimes().machine(FIRST).snapshots();
+            let instances = pods.iter().flat_map(|pod| &pod.containers);
+            let up = instances.filter(|one| one.state == podsim::components::cri::InstanceState::Running);
+            up.map(|one| one.image.to_string()).collect()
+        };
+        simulation.run_until(SimTime::from_secs(59));
+        let first = hash(&simulation);
+        for second in 60..80 {
+            simulation.run_until(SimTime::from_secs(second));
+            assert_eq!(running(&simulation), ["busybox:1"], "{uid} {second} s");
+        }
+        simulation.run_until(SimTime::from_secs(150));
+        assert_eq!(running(&simulation), ["busybox:2"], "{uid}");
+        let second = hash(&simulation);
+        assert_eq!(first == second, sames);
+        let digits = |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        assert!(sames || digits(&first) && digits(&second), "{first} {second}: no dashes, as in static-pod-mirror");
+    }
+}
+
+#[test]
 fn a_shutdown_that_is_withdrawn_is_told() {
     // nodeshutdown_manager_linux.go (`start`).
     let scenario = r#"(duration: "3m", nodes: [Pool(kubelet: (shutdown: (by_priority: [(0, "10s")])))], actions: [

@@ -2,6 +2,8 @@
 //! a network, and the names of Services. Each story is a manifest and what must come of it.
 
 use podsim::api::{Kind, Object};
+use podsim::components::message::NodeIndex;
+use podsim::engine::{SimDuration, SimTime};
 use podsim::scenario::{FileError, Files, Scenario};
 use podsim::simulation::Simulation;
 use std::sync::Arc;
@@ -271,6 +273,50 @@ spec:
             "eventually container(hungry/app).lastState.exitCode == 137",
         ],
     );
+}
+
+#[test]
+fn a_script_uses_what_the_program_that_it_becomes_uses_from_then_on() {
+    let mebi = 1 << 20;
+    for (script, memory) in [
+        ("sleep 30; exec stress --cpu 2 --vm 1 --vm-bytes 64M", 64 * mebi),
+        // What a shell waits for is a process beside the shell.
+        ("sleep 30; stress --cpu 2 --vm 1 --vm-bytes 64M; true", 65 * mebi),
+    ] {
+        let simulation = played(90, &pod("busy", "polinux/stress", &["sh", "-c", script], ""));
+        let runtimes = simulation.cluster().runtimes();
+        let node = NodeIndex(0);
+        let key = runtimes.machine(node).snapshots()[0].key;
+        let between = |since, until| {
+            let window = (SimTime::from_secs(since), SimTime::from_secs(until));
+            let used = runtimes.pod_use(node, key, window, SimDuration::ZERO).expect("it runs");
+            (used.containers[0].nano_cpu, used.containers[0].memory)
+        };
+        assert_eq!(between(15, 25).0, 0, "{script}");
+        assert_eq!(between(50, 90), (2_000_000_000, memory), "{script}");
+    }
+}
+
+#[test]
+fn of_files_of_one_path_a_projected_volume_shows_the_last() {
+    // projected.go (`collectData`).
+    let (map, secret) = ("{configMap: {name: cfg}}", "{secret: {name: sec}}");
+    for (sources, phase) in [([map, secret], "Succeeded"), ([secret, map], "Failed")] {
+        let manifest = format!(
+            "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: cfg}}, data: {{a: from-map}}}}
+---
+{{apiVersion: v1, kind: Secret, metadata: {{name: sec}}, stringData: {{a: from-secret}}}}
+---
+{{apiVersion: v1, kind: Pod, metadata: {{name: reader}}, spec: {{restartPolicy: Never, containers: [
+  {{name: app, image: busybox, command: [grep, from-secret, /v/a], volumeMounts: [{{name: v, mountPath: /v}}]}}],
+  volumes: [{{name: v, projected: {{sources: [{}]}}}}]}}}}
+",
+            sources.join(", ")
+        );
+        let simulation = played(30, &manifest);
+        let pod = simulation.pod("default", "reader").expect("it was created");
+        assert_eq!(pod.status.phase.to_string(), phase, "{sources:?}");
+    }
 }
 
 #[test]

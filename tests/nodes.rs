@@ -166,6 +166,32 @@ fn what_runs_of_a_pod_that_is_refused_after_a_restart_is_killed() {
 }
 
 #[test]
+fn how_a_killed_pod_ended_is_asked_of_its_runtime() {
+    // kubelet.go (`SyncTerminatingPod`): two lists, and what became of each sandbox and container.
+    for (containers, calls) in [("{name: a, image: nginx}", 4), ("{name: a, image: nginx}, {name: b, image: redis}", 5)]
+    {
+        let scenario = r#"(duration: "2m", nodes: [Pool(count: 1)], manifests: [File("pods.yaml")],
+            latencies: (profile: "ideal", overrides: {"runtime_call": "10ms"}),
+            actions: [(at: "30s", do: Delete(object: "pod/web"))])"#;
+        let mut simulation = simulation(scenario, &pod(&format!("{{containers: [{containers}]}}")));
+        let mut first = |is: &dyn Fn(&Simulation) -> bool| {
+            let mut tries = (30_000..120_000).map(SimTime::from_millis);
+            tries.find(|now| {
+                simulation.run_until(*now);
+                is(&simulation)
+            })
+        };
+        let stopped = first(&|simulation| {
+            let pods = simulation.cluster().runtimes().machine(FIRST).snapshots();
+            pods.iter().all(|pod| pod.ready_sandbox().is_none())
+        });
+        let told = first(&|simulation| simulation.pod("default", "web").is_none_or(|pod| pod.is_terminal()));
+        let takes = told.expect("it ends").since(stopped.expect("its sandbox is stopped"));
+        assert_eq!(takes, SimDuration::from_millis(10 * calls), "{containers}");
+    }
+}
+
+#[test]
 fn pulls_of_one_image_at_a_time_have_each_its_own_result() {
     let scenario = r#"(duration: "10m", manifests: [File("pods.yaml")],
         nodes: [Pool(kubelet: (serialize_image_pulls: false, max_parallel_image_pulls: Some(2)))],
@@ -439,6 +465,90 @@ fn a_manifest_with_a_fixed_identity_is_updated_in_place() {
     let mirror = simulation.pod("default", "web-node-1").expect("its mirror is there");
     let container = &mirror.status.containers[0];
     assert_eq!((mirror.meta.uid, container.restart_count, container.image.as_str()), (uid, 1, "nginx:2"));
+}
+
+#[test]
+fn a_pod_as_a_whole_is_resized_in_place() {
+    // InPlacePodLevelResourcesVerticalScaling, on in 1.36: allocated, then put into the pod's cgroup; no container is
+    // touched. What is asked for of memory stays in the status as it was told first.
+    let resize = |cpu: &str, memory: &str| {
+        format!(
+            r#"Patch(object: "pod/web", subresource: Some(Resize), patch: "{{spec: {{resources: {{requests:
+                {{cpu: {cpu}, memory: {memory}}}, limits: {{cpu: '2', memory: {memory}}}}}}}}}")"#
+        )
+    };
+    let scenario = format!(
+        r#"(duration: "5m", nodes: [Pool(count: 1)], manifests: [File("pods.yaml")],
+            actions: [(at: "30s", do: {}), (at: "90s", do: {})])"#,
+        resize("'1'", "128Mi"),
+        resize("'3500m'", "128Gi")
+    );
+    let spec = "{resources: {requests: {cpu: 500m, memory: 64Mi}, limits: {cpu: '2', memory: 64Mi}}, containers: [
+        {name: a, image: nginx}, {name: b, image: redis}]}";
+    let mut simulation = simulation(&scenario, &pod(spec));
+    let shown = |simulation: &Simulation| {
+        let pod = simulation.pod("default", "web").expect("it is there").clone();
+        let (asks, limits) = pod.status.resources.clone().expect("a kubelet has it");
+        let allocated = pod.status.allocated_resources.clone().expect("it asks for something");
+        assert!(pod.status.containers.iter().all(|container| container.restart_count == 0));
+        [&allocated, &asks, &limits].map(|list| (list.milli_cpu(), list.memory() >> 20))
+    };
+    simulation.run_until(SimTime::from_secs(29));
+    assert_eq!(shown(&simulation), [(500, 64), (500, 64), (2000, 64)]);
+    simulation.run_until(SimTime::from_secs(80));
+    assert_eq!(shown(&simulation), [(1000, 128), (1000, 64), (2000, 128)]);
+    let told: Vec<Name> = told(&simulation, "web").into_iter().map(|(reason, _)| reason).collect();
+    assert!(told.ends_with(&[Name::new("ResizeStarted"), Name::new("ResizeCompleted")]), "{told:?}");
+    // More than the node could ever hold is refused by the server.
+    simulation.run_until(SimTime::from_secs(200));
+    assert_eq!(shown(&simulation), [(1000, 128), (1000, 64), (2000, 128)]);
+}
+
+#[test]
+fn a_static_pod_that_is_written_anew_waits_for_the_one_before_it() {
+    // pod_workers.go (`allowStaticPodStart`, `completeTerminated`): of pods of one name one is started at a time; a pod
+    // of the identity of one that is ending is started once that has been cleaned up.
+    for (uid, sames) in [("", false), ("uid: 00000000-0000-0000-0000-000000000abc,", true)] {
+        let manifest = |image: &str| {
+            format!(
+                r##"WriteStaticPod(node: "node-1", manifest: Inline(r#"{{apiVersion: v1, kind: Pod,
+                    metadata: {{name: web, {uid}}}, spec: {{terminationGracePeriodSeconds: 20, containers: [
+                    {{name: a, image: {image}, command: [sh, -c, "trap '' TERM; sleep 1000"]}}]}}}}"#))"##
+            )
+        };
+        let actions = format!(
+            "(at: \"5s\", do: {}), (at: \"60s\", do: RemoveStaticPod(node: \"node-1\", pod: \"web\")), \
+             (at: \"65s\", do: {})",
+            manifest("busybox:1"),
+            manifest("busybox:2")
+        );
+        let scenario = format!("(duration: \"3m\", nodes: [Pool(count: 1)], actions: [{actions}])");
+        let mut simulation = simulation(&scenario, "");
+        let hash = |simulation: &Simulation| {
+            let mirror = simulation.pod("default", "web-node-1").expect("its mirror is there");
+            let annotation = |name: &str| mirror.meta.annotations.get(Name::new(name));
+            assert_eq!(annotation("kubernetes.io/config.hash"), annotation("kubernetes.io/config.mirror"));
+            annotation("kubernetes.io/config.hash").expect("it is a mirror").to_string()
+        };
+        let running = |simulation: &Simulation| -> Vec<String> {
+            let pods = simulation.cluster().runtimes().machine(FIRST).snapshots();
+            let instances = pods.iter().flat_map(|pod| &pod.containers);
+            let up = instances.filter(|one| one.state == podsim::components::cri::InstanceState::Running);
+            up.map(|one| one.image.to_string()).collect()
+        };
+        simulation.run_until(SimTime::from_secs(59));
+        let first = hash(&simulation);
+        for second in 60..80 {
+            simulation.run_until(SimTime::from_secs(second));
+            assert_eq!(running(&simulation), ["busybox:1"], "{uid} {second} s");
+        }
+        simulation.run_until(SimTime::from_secs(150));
+        assert_eq!(running(&simulation), ["busybox:2"], "{uid}");
+        let second = hash(&simulation);
+        assert_eq!(first == second, sames);
+        let digits = |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        assert!(sames || digits(&first) && digits(&second), "{first} {second}: no dashes, as in static-pod-mirror");
+    }
 }
 
 #[test]

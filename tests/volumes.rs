@@ -214,6 +214,7 @@ fn a_volume_is_mounted_when_everything_is_there_that_it_shows() {
     let set_up = "MountVolume.SetUp failed for volume \"v\" : ";
     let no_key = format!("{set_up}configmap references non-existent config key: b");
     let neither = format!("{set_up}[configmap \"none\" not found, references non-existent secret key: b]");
+    let other_way = format!("{set_up}[references non-existent secret key: b, configmap \"none\" not found]");
     let secret = format!("{set_up}references non-existent secret key: b");
     let block = "failed to process volumes=[v]: volume v has volumeMode Block, but is specified in volumeMounts";
     for (source, expected) in [
@@ -224,6 +225,10 @@ fn a_volume_is_mounted_when_everything_is_there_that_it_shows() {
         (
             "projected: {sources: [{configMap: {name: none}}, {secret: {name: sec, items: [{key: b, path: b}]}}]}",
             Some(&neither),
+        ),
+        (
+            "projected: {sources: [{secret: {name: sec, items: [{key: b, path: b}]}}, {configMap: {name: none}}]}",
+            Some(&other_way),
         ),
         ("persistentVolumeClaim: {claimName: blk}", Some(block)),
     ] {

@@ -344,6 +344,25 @@ mod tests {
     }
 
     #[test]
+    fn a_load_is_never_more_than_its_bound() {
+        let (at, span) = (SimTime::from_secs, SimDuration::from_millis(100));
+        let waves = [Wave { window: SimDuration::from_secs(1), sigma: 2.0 }; 2];
+        let of = |most| {
+            let load = Load { level: 1.0, waves, most, crowd: 0.0, one_machine: false };
+            let gauge = LoadGauge::new(load, Draws::new(1), StreamKey::new("node-1"));
+            (0..200).map(move |second| gauge.stretched(at(second), span)).collect::<Vec<_>>()
+        };
+        let (free, bound) = (of(f64::INFINITY), of(3.0));
+        let longest = SimDuration::from_millis(300);
+        assert!(free.iter().any(|takes| *takes > longest * 10), "the waves are as high as that");
+        assert!(free.iter().any(|takes| *takes < span), "and as low");
+        assert_eq!(bound, free.iter().map(|takes| longest.min(*takes)).collect::<Vec<_>>(), "nothing else changes");
+        // What a profile leaves out is no bound; that of a machine as recorded is the most that was measured of any.
+        let ideal = LatencyProfile::ideal().load;
+        assert_eq!((ideal.most, LatencyProfile::kubernetes_1_36().load.most), (f64::INFINITY, 25.0));
+    }
+
+    #[test]
     fn what_is_one_machine_is_slow_together() {
         let waves = [Wave { window: SimDuration::from_secs(1), sigma: 0.8 }; 2];
         let (at, span) = (SimTime::from_secs, SimDuration::from_secs(1));

@@ -7,7 +7,7 @@ use crate::api::pod::requests;
 use crate::api::validation::{self, Errors};
 use crate::api::{
     Affinity, FileField, Labels, List, Metadata, Name, NodeSelectorTerm, ObjectFiles, Pod, PodAffinityTerm, PodSpec,
-    PodTemplate, Requirement, RestartPolicy, TaintEffect, Text, Toleration, TolerationOperator,
+    PodTemplate, ProjectedSource, Requirement, RestartPolicy, TaintEffect, Text, Toleration, TolerationOperator,
     TopologySpreadConstraint, Volume, VolumeSource,
 };
 use k8s_openapi::api::core::v1;
@@ -270,22 +270,7 @@ fn volume_source(volume: &v1::Volume) -> VolumeSource {
         return VolumeSource::Secret(files(name, secret.optional, secret.items.as_ref()));
     }
     if let Some(projected) = &volume.projected {
-        let sources = || projected.sources.iter().flatten();
-        return VolumeSource::Projected {
-            config_maps: sources()
-                .filter_map(|source| source.config_map.as_ref())
-                .map(|map| files(&map.name, map.optional, map.items.as_ref()))
-                .collect(),
-            secrets: sources()
-                .filter_map(|source| source.secret.as_ref())
-                .map(|secret| files(&secret.name, secret.optional, secret.items.as_ref()))
-                .collect(),
-            fields: sources()
-                .filter_map(|source| source.downward_api.as_ref())
-                .flat_map(|fields| file_fields(fields.items.as_ref()))
-                .collect(),
-            token: sources().any(|source| source.service_account_token.is_some()),
-        };
+        return VolumeSource::Projected(projected.sources.iter().flatten().filter_map(projected_source).collect());
     }
     if let Some(fields) = &volume.downward_api {
         return VolumeSource::DownwardApi(file_fields(fields.items.as_ref()).collect());
@@ -307,6 +292,17 @@ fn volume_source(volume: &v1::Volume) -> VolumeSource {
         return VolumeSource::Csi { driver: Name::from(&csi.driver) };
     }
     disk(volume)
+}
+
+/// One of several sources; none that is of another kind.
+fn projected_source(source: &v1::VolumeProjection) -> Option<ProjectedSource> {
+    let map = source.config_map.as_ref().map(|map| files(&map.name, map.optional, map.items.as_ref()));
+    let secret = source.secret.as_ref().map(|secret| files(&secret.name, secret.optional, secret.items.as_ref()));
+    let fields = source.downward_api.as_ref().map(|fields| file_fields(fields.items.as_ref()).collect());
+    map.map(ProjectedSource::ConfigMap)
+        .or(secret.map(ProjectedSource::Secret))
+        .or(fields.map(ProjectedSource::DownwardApi))
+        .or(source.service_account_token.as_ref().map(|_| ProjectedSource::Token))
 }
 
 /// The files of the downward API.

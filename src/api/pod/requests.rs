@@ -54,6 +54,22 @@ pub fn limits_with_status(spec: &PodSpec, status: &PodStatus) -> ResourceList {
     with_overhead(&sums, spec)
 }
 
+/// What the cgroup of a pod may use, overhead included, where containers, or the pod as a whole, have other resources
+/// than the spec says.
+pub fn in_force(
+    spec: &PodSpec,
+    own: Option<&(ResourceList, ResourceList)>,
+    of: impl Fn(&Container) -> (ResourceList, ResourceList),
+) -> (ResourceList, ResourceList) {
+    let mut requests = aggregate(spec, |container| of(container).0);
+    let mut limits = aggregate(spec, |container| of(container).1);
+    if let Some((own_requests, own_limits)) = own {
+        requests = replaced(&requests, own_requests);
+        limits = replaced(&limits, own_limits);
+    }
+    (requests.plus(&spec.overhead), with_overhead(&limits, spec))
+}
+
 /// CPU and memory that scores count by the spec alone: 100m and 200 MiB for each container that states none.
 pub fn non_zero_requests(spec: &PodSpec) -> (i64, i64) {
     let guesses = guesses(spec, || requests(spec));

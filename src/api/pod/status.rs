@@ -48,9 +48,9 @@ pub struct PodStatus {
     pub nominated_node_name: Name,
     /// The generation that the kubelet had seen.
     pub observed_generation: i64,
-    /// Pod-level resources that the kubelet allocated, if the pod has any.
+    /// What the kubelet allocated to the pod as a whole, if it asks for anything.
     pub allocated_resources: Option<ResourceList>,
-    /// Pod-level requests and limits in force, if the pod has any.
+    /// Requests and limits of the pod as a whole that are in force.
     pub resources: Option<(ResourceList, ResourceList)>,
 }
 

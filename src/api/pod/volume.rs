@@ -1,7 +1,7 @@
 //! The volumes of a pod.
 
 use super::ResourceField;
-use crate::api::{List, Name};
+use crate::api::{Kind, List, Name};
 use serde::Serialize;
 
 /// `v1.Volume`.
@@ -11,6 +11,30 @@ pub struct Volume {
     pub name: Name,
     /// Where its content comes from.
     pub source: VolumeSource,
+}
+
+/// `v1.VolumeProjection`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub enum ProjectedSource {
+    /// The keys of a ConfigMap as files.
+    ConfigMap(ObjectFiles),
+    /// The keys of a Secret as files.
+    Secret(ObjectFiles),
+    /// Fields of the pod as files: path and field.
+    DownwardApi(List<(Name, FileField)>),
+    /// A token of the service account.
+    Token,
+}
+
+impl ProjectedSource {
+    /// The object that it shows.
+    pub const fn object(&self) -> Option<(Kind, &ObjectFiles)> {
+        match self {
+            Self::ConfigMap(files) => Some((Kind::ConfigMap, files)),
+            Self::Secret(files) => Some((Kind::Secret, files)),
+            Self::DownwardApi(_) | Self::Token => None,
+        }
+    }
 }
 
 /// `v1.VolumeSource`.
@@ -35,17 +59,7 @@ pub enum VolumeSource {
     /// The keys of a Secret as files.
     Secret(ObjectFiles),
     /// Several sources in one directory.
-    Projected {
-        /// ConfigMaps among them.
-        config_maps: List<ObjectFiles>,
-        /// Secrets among them.
-        secrets: List<ObjectFiles>,
-        /// Fields of the pod among them: path and field.
-        #[serde(skip_serializing_if = "<[_]>::is_empty")]
-        fields: List<(Name, FileField)>,
-        /// Whether a service-account token is among them.
-        token: bool,
-    },
+    Projected(List<ProjectedSource>),
     /// Fields of the pod as files: path and field.
     DownwardApi(List<(Name, FileField)>),
     /// A claim, by name.

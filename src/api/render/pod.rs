@@ -23,7 +23,7 @@ pub(super) fn written(pod: &Pod) -> Value {
 /// What is known of a pod; amounts are printed as the spec writes them.
 pub(super) fn status(status: &PodStatus, spec: &Value) -> Value {
     let mut fields = Fields::default();
-    let own = &spec["resources"];
+    let own = written_resources(spec);
     fields.maybe("allocatedResources", status.allocated_resources.as_ref().map(|list| amounts(list, &own["requests"])));
     fields.set("conditions", conditions(&status.conditions, ConditionStyle::Pod));
     let statuses = |list_field: &str, statuses: &[ContainerStatus]| {
@@ -54,6 +54,14 @@ pub(super) fn status(status: &PodStatus, spec: &Value) -> Value {
     fields.maybe("resources", status.resources.as_ref().map(|pair| resources(pair, own)));
     fields.maybe("startTime", status.start_time);
     fields.into()
+}
+
+/// Requests and limits of a pod as a whole as they are written: its own, or those of its only container.
+fn written_resources(spec: &Value) -> &Value {
+    match spec["containers"].as_array().map(Vec::as_slice) {
+        Some([container]) if !spec["resources"].is_object() => &container["resources"],
+        _ => &spec["resources"],
+    }
 }
 
 fn resources((requests, limits): &(ResourceList, ResourceList), written: &Value) -> Value {

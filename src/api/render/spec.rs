@@ -7,10 +7,10 @@ use super::fields::format_quantity;
 use crate::api::lower::{decode, default_pod, pod_spec_of};
 use crate::api::{
     Affinity, Container, ContainerPort, EnvFrom, EnvValue, EnvVar, FileField, Handler, ImagePullPolicy, KeyReference,
-    List, Name, NodeSelectorTerm, ObjectFiles, Operator, PodAffinityTerm, PodSpec, PodTemplate, Port, Probe, Quantity,
-    QuantityFormat, Requirement, ResizeRestartPolicy, ResourceField, ResourceList, RestartRule, RestartRuleAction,
-    Selector, TERMINATION_LOG, Text, Toleration, TolerationOperator, TopologySpreadConstraint, Uid, Volume,
-    VolumeMount, VolumeSource,
+    List, Name, NodeSelectorTerm, ObjectFiles, Operator, PodAffinityTerm, PodSpec, PodTemplate, Port, Probe,
+    ProjectedSource, Quantity, QuantityFormat, Requirement, ResizeRestartPolicy, ResourceField, ResourceList,
+    RestartRule, RestartRuleAction, Selector, TERMINATION_LOG, Text, Toleration, TolerationOperator,
+    TopologySpreadConstraint, Uid, Volume, VolumeMount, VolumeSource,
 };
 use crate::engine::SimDuration;
 use k8s_openapi::api::core::v1;
@@ -494,39 +494,9 @@ fn volume(record: &Volume) -> v1::Volume {
                 default_mode: Some(0o644),
             });
         }
-        VolumeSource::Projected { config_maps, secrets, fields, token } => {
-            let maps = config_maps.iter().map(|files| v1::VolumeProjection {
-                config_map: Some(v1::ConfigMapProjection {
-                    name: files.name.to_string(),
-                    optional: files.optional.then_some(true),
-                    items: items(files),
-                }),
-                ..v1::VolumeProjection::default()
-            });
-            let secrets = secrets.iter().map(|files| v1::VolumeProjection {
-                secret: Some(v1::SecretProjection {
-                    name: files.name.to_string(),
-                    optional: files.optional.then_some(true),
-                    items: items(files),
-                }),
-                ..v1::VolumeProjection::default()
-            });
-            let fields = (!fields.is_empty()).then(|| v1::VolumeProjection {
-                downward_api: Some(v1::DownwardAPIProjection { items: some(fields.iter().map(file_field)) }),
-                ..v1::VolumeProjection::default()
-            });
-            let token = token.then(|| v1::VolumeProjection {
-                service_account_token: Some(v1::ServiceAccountTokenProjection {
-                    expiration_seconds: Some(3600),
-                    path: "token".to_owned(),
-                    ..v1::ServiceAccountTokenProjection::default()
-                }),
-                ..v1::VolumeProjection::default()
-            });
-            volume.projected = Some(v1::ProjectedVolumeSource {
-                default_mode: Some(0o644),
-                sources: some(maps.chain(secrets).chain(fields).chain(token)),
-            });
+        VolumeSource::Projected(sources) => {
+            let sources = some(sources.iter().map(projection));
+            volume.projected = Some(v1::ProjectedVolumeSource { default_mode: Some(0o644), sources });
         }
         VolumeSource::DownwardApi(files) => {
             let items = some(files.iter().map(file_field));
@@ -556,6 +526,37 @@ fn volume(record: &Volume) -> v1::Volume {
         VolumeSource::Other { .. } => volume.empty_dir = Some(v1::EmptyDirVolumeSource::default()),
     }
     volume
+}
+
+fn projection(source: &ProjectedSource) -> v1::VolumeProjection {
+    let mut projection = v1::VolumeProjection::default();
+    match source {
+        ProjectedSource::ConfigMap(files) => {
+            projection.config_map = Some(v1::ConfigMapProjection {
+                name: files.name.to_string(),
+                optional: files.optional.then_some(true),
+                items: items(files),
+            });
+        }
+        ProjectedSource::Secret(files) => {
+            projection.secret = Some(v1::SecretProjection {
+                name: files.name.to_string(),
+                optional: files.optional.then_some(true),
+                items: items(files),
+            });
+        }
+        ProjectedSource::DownwardApi(fields) => {
+            projection.downward_api = Some(v1::DownwardAPIProjection { items: some(fields.iter().map(file_field)) });
+        }
+        ProjectedSource::Token => {
+            projection.service_account_token = Some(v1::ServiceAccountTokenProjection {
+                expiration_seconds: Some(3600),
+                path: "token".to_owned(),
+                ..v1::ServiceAccountTokenProjection::default()
+            });
+        }
+    }
+    projection
 }
 
 fn disk(volume: &mut v1::Volume, kind: &str, identity: &str, read_only: Option<bool>) {

@@ -409,7 +409,14 @@ fn resize(old: &Pod, new: &Object, was: &Value, is: &Value, errors: &mut Errors)
             munged[field][place] = old.clone();
         }
     }
-    if let Value::Object(fields) = &mut munged {
+    // Of the pod as a whole it is no different.
+    let others = |spec: &Value| {
+        let own = without_cpu_and_memory(&Map::from_iter([("resources".to_owned(), spec["resources"].clone())]).into());
+        own["resources"].as_object().filter(|own| !own.is_empty()).cloned()
+    };
+    if let Value::Object(fields) = &mut munged
+        && others(was) == others(is)
+    {
         take_over(fields, was, "resources");
     }
     if errors.0.is_empty() && munged != *was {
@@ -696,6 +703,17 @@ mod tests {
                 Part::Resize,
                 container(json!({"resources": {"requests": {"cpu": "2"}, "limits": {"example.com/x": "1"}}})),
                 "spec.containers[0].resources.requests: Forbidden: x".to_owned(),
+            ),
+            (
+                Part::Resize,
+                json!({"spec": {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "3"}}}}),
+                String::new(),
+            ),
+            (
+                Part::Resize,
+                json!({"spec": {"resources": {"requests": {"cpu": "2", "hugepages-2Mi": "2Mi"},
+                    "limits": {"cpu": "3", "hugepages-2Mi": "2Mi"}}}}),
+                "spec: Forbidden: only cpu and memory resources are mutable".to_owned(),
             ),
             (
                 Part::Resize,

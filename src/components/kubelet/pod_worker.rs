@@ -483,6 +483,7 @@ impl Kubelet {
             .collect();
         for (key, pod) in again {
             self.pods.remove(&key);
+            let pod = self.next_of(key).unwrap_or(pod);
             self.pod_added(now, key, pod, out);
         }
         if self.pods.values().any(|state| state.worker.as_ref().is_some_and(|worker| worker.restart_requested)) {

@@ -5,13 +5,13 @@
 //! else it waits for other pods to end. Follows `pkg/kubelet/allocation/allocation_manager.go` and
 //! `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (`computePodResizeAction`, `doPodResizeAction`) of Kubernetes 1.36.
 //!
-//! Not here: pod-level resources of a running pod, swap, and the static CPU and memory managers.
+//! Not here: swap, and the static CPU and memory managers.
 
 use super::sync_pod::{ResizeStep, Stage};
 use super::{Kubelet, KubeletMessage, PodState};
 use crate::api::{
     CPU, Condition, ConditionStatus, Container, ContainerId, EventType, MEMORY, Name, POD_RESIZE_IN_PROGRESS,
-    POD_RESIZE_PENDING, Pod, PodSpec, ResizeRestartPolicy, ResourceList, format_amount, requests,
+    POD_RESIZE_PENDING, Pod, PodPhase, PodSpec, PodStatus, ResizeRestartPolicy, ResourceList, format_amount, requests,
 };
 use crate::components::cri::{CriCall, CriReply, CriResult, InstanceState, PodKey, RuntimePod};
 use crate::components::message::Message;
@@ -22,6 +22,10 @@ use std::sync::Arc;
 
 /// Resizes that wait are looked at again after this at the latest (`retryDelay`).
 const RETRY: SimDuration = SimDuration::from_secs(180);
+/// Thousandths of a CPU that every cgroup is given, whatever is asked for (`MinShares`).
+const MIN_CPU_REQUEST: i64 = 2;
+/// Thousandths of a CPU below which no cgroup is limited (`MinMilliCPULimit`).
+const MIN_CPU_LIMIT: i64 = 10;
 
 /// Requests and limits of a container.
 pub(super) type Amounts = (ResourceList, ResourceList);
@@ -33,6 +37,8 @@ pub(super) struct Resizing {
     pub(super) wanted: Option<Arc<Pod>>,
     /// What the runtime last accepted, by container.
     actuated: Vec<(Name, Amounts)>,
+    /// The resources of the pod as a whole that are in force, while other ones are allocated.
+    own_before: Option<Box<Option<Amounts>>>,
     /// Why the wanted resources are not allocated.
     pub(super) pending: Option<Box<Condition>>,
     /// That the allocated resources are not in force.
@@ -78,6 +84,54 @@ impl Resizing {
     fn actuated_of(&self, container: Name) -> Option<&Amounts> {
         self.actuated.iter().find(|(name, _)| *name == container).map(|(_, amounts)| amounts)
     }
+
+    /// The resources of the pod as a whole that are in force, if it has any.
+    fn own<'a>(&'a self, spec: &'a PodSpec) -> Option<&'a Amounts> {
+        self.own_before.as_deref().unwrap_or(&spec.resources).as_ref()
+    }
+
+    /// Whether the pod as a whole has other resources than it is allocated.
+    fn own_outdated(&self, spec: &PodSpec) -> bool {
+        own_parts(self.own(spec)) != own_parts(spec.resources.as_ref())
+    }
+
+    /// Requests and limits of a pod as its status shows them (`convertToAPIPodLevelResourcesStatus`): what is allocated
+    /// until it runs, then what its cgroup says. That knows nothing of memory requests, which stay as they were told,
+    /// and has limits only where every container has one.
+    pub(super) fn of_pod(&self, pod: &Pod, old: &PodStatus) -> Amounts {
+        let spec = &*pod.spec;
+        if pod.status.phase != PodPhase::Running {
+            return (requests::requests(spec), requests::limits(spec));
+        }
+        let of =
+            |container: &Container| self.actuated_of(container.name).cloned().unwrap_or_else(|| amounts(container));
+        let own = self.own(spec);
+        let (asked, limited) = requests::in_force(spec, own, of);
+        let is_limited = |resource| {
+            let positive = |list: &ResourceList| list.get(resource).is_some_and(|limit| limit > 0);
+            own.is_some_and(|(_, limits)| positive(limits)) || resizable(spec).all(|one| positive(&of(one).1))
+        };
+        let (mut asks, mut limits) = spec.resources.clone().unwrap_or_default();
+        let cpu = asked.milli_cpu().max(MIN_CPU_REQUEST);
+        if cpu.max(asks.milli_cpu()) > MIN_CPU_REQUEST {
+            asks = asks.with(*CPU, cpu);
+        }
+        let told = old.resources.as_ref().and_then(|(asks, _)| asks.get(*MEMORY));
+        if let Some(memory) = told.filter(|_| old.phase == PodPhase::Running) {
+            asks = asks.with(*MEMORY, memory);
+        }
+        if is_limited(*CPU) && limited.milli_cpu().max(limits.milli_cpu()) > MIN_CPU_LIMIT {
+            limits = limits.with(*CPU, limited.milli_cpu().max(MIN_CPU_LIMIT));
+        }
+        if is_limited(*MEMORY) {
+            limits = limits.with(*MEMORY, limited.memory());
+        }
+        (asks, limits)
+    }
+}
+
+fn own_parts(own: Option<&Amounts>) -> [Option<i64>; 4] {
+    own.map_or([None; 4], parts)
 }
 
 fn amounts(container: &Container) -> Amounts {
@@ -101,13 +155,19 @@ fn resizable(spec: &PodSpec) -> impl Iterator<Item = &Container> {
     spec.init_containers.iter().chain(&spec.containers)
 }
 
-/// What the cgroup of a pod is given: limits only where every container has one.
-fn pod_cgroup(spec: &PodSpec, resource: Name, of: impl Fn(&Container) -> (Option<i64>, i64)) -> (Option<i64>, i64) {
+/// What the cgroup of a pod is given: limits only where every container has one, or the pod as a whole.
+fn pod_cgroup(
+    spec: &PodSpec,
+    own: Option<&Amounts>,
+    resource: Name,
+    of: impl Fn(&Container) -> (Option<i64>, i64),
+) -> (Option<i64>, i64) {
     let kept = || spec.containers.iter().chain(spec.sidecars());
     let limited = kept().all(|container| of(container).0.is_some());
-    let declared = spec.resources.as_ref().and_then(|(_, limits)| limits.get(resource));
+    let declared = own.and_then(|(_, limits)| limits.get(resource));
     let limit = limited.then(|| kept().filter_map(|container| of(container).0).sum());
-    (declared.or(limit), kept().map(|container| of(container).1).sum())
+    let asked = own.and_then(|(requests, _)| requests.get(resource));
+    (declared.or(limit), asked.unwrap_or_else(|| kept().map(|container| of(container).1).sum()))
 }
 
 /// Why memory limits cannot be brought down to what is allocated: more than that is used.
@@ -123,7 +183,8 @@ fn too_small(spec: &PodSpec, resizing: &Resizing, used: &[(Name, i64)]) -> Optio
             errors.push(format!("attempting to set {whose} memory limit ({after}) below current usage ({used})"));
         }
     };
-    let (of_pod, new_of_pod) = (pod_cgroup(spec, *MEMORY, before).0, pod_cgroup(spec, *MEMORY, after).0);
+    let of_pod = pod_cgroup(spec, resizing.own(spec), *MEMORY, before).0;
+    let new_of_pod = pod_cgroup(spec, spec.resources.as_ref(), *MEMORY, after).0;
     check("pod".to_owned(), of_pod, new_of_pod, used.iter().map(|(_, used)| used).sum());
     for container in resizable(spec) {
         let Some((_, used)) = used.iter().find(|(name, _)| *name == container.name) else { continue };
@@ -141,10 +202,11 @@ fn with_resources_of(pod: &Pod, allocated: &PodSpec) -> Option<Arc<Pod>> {
     let differs = resizable(&pod.spec)
         .zip(resizable(allocated))
         .any(|(wanted, allocated)| parts(&amounts(wanted)) != parts(&amounts(allocated)));
-    if !differs {
+    if !differs && own_parts(pod.spec.resources.as_ref()) == own_parts(allocated.resources.as_ref()) {
         return None;
     }
     let mut spec = PodSpec::clone(&pod.spec);
+    spec.resources.clone_from(&allocated.resources);
     let groups =
         [(&mut spec.init_containers, &allocated.init_containers), (&mut spec.containers, &allocated.containers)];
     for (containers, allocated) in groups {
@@ -315,6 +377,7 @@ impl Kubelet {
             resizing.wanted = None;
             resizing.pending = None;
             resizing.in_progress = Some(Box::new(condition(*POD_RESIZE_IN_PROGRESS)));
+            resizing.own_before.get_or_insert_with(|| Box::new(state.pod.spec.resources.clone()));
             state.pod = wanted.clone();
             let text = format!("Pod resize started: {}", summary(&wanted, generation, None));
             self.tell_pod(now, key, EventType::Normal, "ResizeStarted", text, out);
@@ -337,7 +400,11 @@ impl Kubelet {
     pub(super) fn check_resize(&mut self, now: SimTime, key: PodKey, runtime: &RuntimePod, out: &mut Outbox<Message>) {
         let stamp = self.clock.at(now).truncated();
         let Some(state) = self.pods.get_mut(&key) else { return };
-        let outdated = state.resizing.outdated(&state.pod.spec, runtime).next().is_some();
+        let spec = &state.pod.spec;
+        if runtime.ready_sandbox().is_none() || !state.resizing.own_outdated(spec) {
+            state.resizing.own_before = None; // A new sandbox has what is allocated from the start.
+        }
+        let outdated = state.resizing.outdated(spec, runtime).next().is_some() || state.resizing.own_before.is_some();
         if outdated {
             let generation = state.pod.meta.generation;
             state.resizing.in_progress.get_or_insert_with(|| {
@@ -359,7 +426,7 @@ impl Kubelet {
         let restarted = |container: &Container| {
             resizing.actuated_of(container.name).is_some_and(|before| parts(before) != parts(&amounts(container)))
         };
-        if !resizable(spec).any(restarted) {
+        if !resizable(spec).any(restarted) && !resizing.own_outdated(spec) {
             return steps;
         }
         let shrinks = |container: &Container| {
@@ -367,7 +434,12 @@ impl Kubelet {
             before.zip(container.limits.get(*MEMORY)).is_some_and(|(before, after)| after < before)
         };
         let restarting = resizing.restarts(spec, runtime);
-        if resizing.outdated(spec, runtime).any(|one| shrinks(one) && !restarting.contains(&one.name)) {
+        let own_limit = |own: Option<&Amounts>| own.and_then(|(_, limits)| limits.get(*MEMORY));
+        let own_shrinks = own_limit(resizing.own(spec))
+            .zip(own_limit(spec.resources.as_ref()))
+            .is_some_and(|(before, after)| after < before);
+        let shrink = resizing.outdated(spec, runtime).any(|one| shrinks(one) && !restarting.contains(&one.name));
+        if shrink || own_shrinks {
             steps.push_back(ResizeStep::Measure);
         }
         for resource in [*MEMORY, *CPU] {
@@ -377,8 +449,8 @@ impl Kubelet {
             };
             let want =
                 |container: &Container| (container.limits.get(resource), container.requests.get(resource).unwrap_or(0));
-            let (limit, request) = pod_cgroup(spec, resource, have);
-            let (new_limit, new_request) = pod_cgroup(spec, resource, want);
+            let (limit, request) = pod_cgroup(spec, resizing.own(spec), resource, have);
+            let (new_limit, new_request) = pod_cgroup(spec, spec.resources.as_ref(), resource, want);
             // Memory requests are not written to cgroups; without a limit the pod's is left as it is.
             let (request, new_request) = if resource == *MEMORY { (0, 0) } else { (request, new_request) };
             let (limit, new_limit) = (limit.or(new_limit), new_limit.or(limit));
@@ -445,6 +517,9 @@ impl Kubelet {
         let Stage::Resize { left } = &mut sync.stage else { return };
         let Some(step) = left.pop_front() else {
             sync.watched = true;
+            if let Some(state) = self.pods.get_mut(&key) {
+                state.resizing.own_before = None;
+            }
             return self.begin_regular_starts(now, key, out);
         };
         let pod = sync.pod.clone();
@@ -477,7 +552,7 @@ fn resize_rank(state: &PodState) -> (bool, std::cmp::Reverse<i32>, bool, bool, O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Metadata, PodStatus};
+    use crate::api::Metadata;
 
     fn list(cpu: i64, memory: i64) -> ResourceList {
         [(*CPU, cpu), (*MEMORY, memory)].into_iter().filter(|(_, amount)| *amount > 0).collect()
@@ -514,9 +589,52 @@ mod tests {
     fn a_pod_has_a_limit_if_all_its_containers_have_one() {
         let of = |container: &Container| (container.limits.get(*CPU), container.requests.get(*CPU).unwrap_or(0));
         let both = pod(vec![container("a", list(100, 0), list(200, 0)), container("b", list(50, 0), list(50, 0))]);
-        assert_eq!(pod_cgroup(&both.spec, *CPU, of), (Some(250), 150));
+        assert_eq!(pod_cgroup(&both.spec, None, *CPU, of), (Some(250), 150));
         let one = pod(vec![container("a", list(100, 0), list(200, 0)), container("b", list(50, 0), list(0, 0))]);
-        assert_eq!(pod_cgroup(&one.spec, *CPU, of), (None, 150));
+        assert_eq!(pod_cgroup(&one.spec, None, *CPU, of), (None, 150));
+    }
+
+    #[test]
+    fn a_pod_shows_what_it_is_allocated_and_once_it_runs_what_its_cgroup_has() {
+        let mib = 1 << 20;
+        let status = |phase, resources| PodStatus { phase, resources, ..PodStatus::default() };
+        let shown = |one: &Pod, resizing: &Resizing, phase, told: Option<Amounts>| {
+            let one = Pod { status: Arc::new(status(phase, None)), ..one.clone() };
+            resizing.of_pod(&one, &status(phase, told))
+        };
+        let (pending, running) = (PodPhase::Pending, PodPhase::Running);
+        // Recorded of an init container without limits beside a container with some.
+        let mut limited = pod(vec![container("app", list(250, 64 * mib), list(1000, 64 * mib))]);
+        let none = Resizing::default();
+        let all = (list(250, 64 * mib), list(1000, 64 * mib));
+        assert_eq!(shown(&limited, &none, pending, None), all);
+        assert_eq!(shown(&limited, &none, running, Some(all.clone())), all);
+        let setup = container("setup", ResourceList::EMPTY, ResourceList::EMPTY);
+        Arc::make_mut(&mut limited.spec).init_containers.push(setup);
+        assert_eq!(shown(&limited, &none, pending, None), all);
+        assert_eq!(shown(&limited, &none, running, Some(all.clone())), (all.0.clone(), ResourceList::EMPTY));
+        // Recorded of a resize of memory: what was asked for stays as it was told first.
+        let resized = pod(vec![container("app", list(500, 256 * mib), list(500, 256 * mib))]);
+        let before = (list(500, 128 * mib), list(500, 128 * mib));
+        let mut under_way = Resizing::default();
+        under_way.actuate(Name::new("app"), before.clone());
+        assert_eq!(shown(&resized, &under_way, running, Some(before.clone())), before);
+        let after = (list(500, 128 * mib), list(500, 256 * mib));
+        assert_eq!(shown(&resized, &none, running, Some(before)), after);
+        // Nothing is asked for, and next to nothing: what every cgroup has is not told.
+        for cpu in [0, 2] {
+            let small = pod(vec![container("app", list(cpu, 0), list(0, 0))]);
+            assert_eq!(shown(&small, &none, pending, None), (list(cpu, 0), list(0, 0)));
+            assert_eq!(shown(&small, &none, running, None), (list(0, 0), list(0, 0)));
+        }
+        // The pod as a whole comes first, and what is in force of it.
+        let mut whole = pod(vec![container("app", list(100, 0), list(0, 0))]);
+        let own = (list(700, 64 * mib), list(900, 128 * mib));
+        Arc::make_mut(&mut whole.spec).resources = Some(own.clone());
+        assert_eq!(shown(&whole, &none, running, Some(own.clone())), own);
+        let before = (list(300, 64 * mib), list(600, 128 * mib));
+        let growing = Resizing { own_before: Some(Box::new(Some(before.clone()))), ..Resizing::default() };
+        assert_eq!(shown(&whole, &growing, running, Some(before.clone())), before);
     }
 
     #[test]

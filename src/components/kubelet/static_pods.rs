@@ -4,13 +4,13 @@
 //! `pkg/kubelet/kubelet.go` (`tryReconcileMirrorPods`) of Kubernetes 1.36. The directory is watched, so that its
 //! regular listing every `fileCheckFrequency` never finds anything new.
 
-use super::pod_worker::UpdateKind;
+use super::pod_worker::{UpdateKind, Worker};
 use super::{Kubelet, KubeletMessage, PendingCall};
 use crate::api::names;
 use crate::api::requests::qos_class;
 use crate::api::{
-    ChangeKind, DeleteOptions, EnvValue, Kind, Name, Object, OwnerReference, Pod, PodSpec, PodStatus, Request,
-    Response, TaintEffect, Target, Toleration, TolerationOperator, Uid, VolumeSource,
+    ChangeKind, DeleteOptions, EnvValue, Kind, Name, Object, OwnerReference, Pod, PodSpec, PodStatus, ProjectedSource,
+    Request, Response, TaintEffect, Target, Toleration, TolerationOperator, Uid, VolumeSource,
 };
 use crate::components::cri::PodKey;
 use crate::components::message::Message;
@@ -41,6 +41,8 @@ pub(super) struct StaticPods {
     reported: BTreeMap<PodKey, Uid>,
     /// Static pods that were started and are not finished, by the name that only one at a time may have.
     started: BTreeMap<FullName, PodKey>,
+    /// What pods begin anew with once what they were before has ended.
+    next: BTreeMap<PodKey, Arc<Pod>>,
 }
 
 impl StaticPods {
@@ -114,8 +116,8 @@ fn refers_to_objects(spec: &PodSpec) -> bool {
         | VolumeSource::Claim { .. }
         | VolumeSource::Ephemeral { .. }
         | VolumeSource::Csi { .. } => true,
-        VolumeSource::Projected { config_maps, secrets, token, .. } => {
-            *token || !config_maps.is_empty() || !secrets.is_empty()
+        VolumeSource::Projected(sources) => {
+            sources.iter().any(|source| !matches!(source, ProjectedSource::DownwardApi(_)))
         }
         VolumeSource::Other { kind } => matches!(kind.as_str(), "glusterfs" | "azureFile"),
         VolumeSource::EmptyDir { .. }
@@ -167,11 +169,20 @@ impl Kubelet {
             .map(|(key, _)| *key)
             .collect();
         for key in gone {
+            self.static_pods.next.remove(&key);
             self.pod_removed(now, key, out);
         }
         for (key, pod) in wanted {
             match self.pods.get_mut(&key) {
                 None => self.pod_added(now, key, pod, out),
+                // What is ending ends as what it was.
+                Some(state) if state.worker.as_ref().is_some_and(Worker::is_terminating) => {
+                    self.static_pods.next.insert(key, pod);
+                    if !std::mem::replace(&mut state.configured, true) {
+                        self.update_pod(now, key, UpdateKind::Create, out);
+                        self.want_housekeeping(now, out);
+                    }
+                }
                 Some(state) if !state.configured => {
                     state.configured = true;
                     self.update_pod(now, key, UpdateKind::Create, out);
@@ -185,6 +196,11 @@ impl Kubelet {
                 Some(_) => {}
             }
         }
+    }
+
+    /// What a pod begins anew with, if that is not what it was.
+    pub(super) fn next_of(&mut self, key: PodKey) -> Option<Arc<Pod>> {
+        self.static_pods.next.remove(&key)
     }
 
     /// The static pod of a name that is configured.

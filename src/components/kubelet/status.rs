@@ -12,7 +12,7 @@ use crate::api::names;
 use crate::api::{
     ALL_CONTAINERS_RESTARTING, CONTAINERS_READY, Condition, ConditionStatus, Container, ContainerState,
     ContainerStatus, DISRUPTION_TARGET, INITIALIZED, Name, POD_READY_TO_START_CONTAINERS, POD_SCHEDULED, Pod, PodPhase,
-    PodSpec, PodStatus, READY, Terminated, Text, Timestamp, WallClock, WallTime,
+    PodSpec, PodStatus, READY, Terminated, Text, Timestamp, WallClock, WallTime, requests,
 };
 use crate::components::cri::{InstanceState, InstanceStatus, RuntimePod};
 use crate::engine::SimTime;
@@ -107,6 +107,9 @@ impl StatusInput<'_> {
         self.probes.mark(spec, before, &mut status);
         status.conditions = self.conditions(&status);
         self.addresses(&mut status);
+        let allocated = requests::requests(spec);
+        status.allocated_resources = (!allocated.is_empty()).then_some(allocated);
+        status.resources = Some(self.resizing.of_pod(pod, self.old));
         status
     }
 

@@ -9,8 +9,8 @@ use super::pod_worker::{Activity, TurnEnd};
 use super::sync_pod::Stage;
 use super::{Kubelet, KubeletMessage, PendingCall};
 use crate::api::{
-    Container, EnvValue, EventType, FileField, Kind, List, Name, Object, ObjectFiles, Pod, Request, Response, Target,
-    Text, VolumeSource,
+    Container, EnvValue, EventType, FileField, Kind, List, Name, Object, ObjectFiles, Pod, ProjectedSource, Request,
+    Response, Target, Text, VolumeSource,
 };
 use crate::components::cri::{ContainerMount, PodKey, TOKEN_VOLUME, VolumeKey};
 use crate::components::message::Message;
@@ -257,10 +257,19 @@ impl Kubelet {
         let files = match source {
             VolumeSource::ConfigMap(files) => keys(Kind::ConfigMap, files),
             VolumeSource::Secret(files) => keys(Kind::Secret, files),
-            VolumeSource::Projected { config_maps, secrets, fields, token: _ } => {
-                let maps = config_maps.iter().flat_map(|files| keys(Kind::ConfigMap, files));
-                let secrets = secrets.iter().flat_map(|files| keys(Kind::Secret, files));
-                maps.chain(secrets).chain(shown(fields)).collect()
+            VolumeSource::Projected(sources) => {
+                // Of files of one path the last source's is shown.
+                let mut files: Vec<(Text, Text)> = Vec::new();
+                for (path, content) in sources.iter().flat_map(|source| match source {
+                    ProjectedSource::ConfigMap(files) => keys(Kind::ConfigMap, files),
+                    ProjectedSource::Secret(files) => keys(Kind::Secret, files),
+                    ProjectedSource::DownwardApi(fields) => shown(fields),
+                    ProjectedSource::Token => Vec::new(),
+                }) {
+                    files.retain(|(have, _)| *have != path);
+                    files.push((path, content));
+                }
+                files
             }
             VolumeSource::DownwardApi(fields) => shown(fields),
             VolumeSource::EmptyDir { .. }
@@ -658,12 +667,12 @@ fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
     volumes
 }
 
-/// The objects that a volume shows.
+/// The objects that a volume shows, in the order in which they are read.
 fn objects_of(source: &VolumeSource) -> impl Iterator<Item = (Kind, &ObjectFiles)> {
-    let (maps, secrets): (&[ObjectFiles], &[ObjectFiles]) = match source {
-        VolumeSource::ConfigMap(map) => (std::slice::from_ref(map), &[]),
-        VolumeSource::Secret(secret) => (&[], std::slice::from_ref(secret)),
-        VolumeSource::Projected { config_maps, secrets, .. } => (config_maps, secrets),
+    let (one, several): (Option<(Kind, &ObjectFiles)>, &[ProjectedSource]) = match source {
+        VolumeSource::ConfigMap(map) => (Some((Kind::ConfigMap, map)), &[]),
+        VolumeSource::Secret(secret) => (Some((Kind::Secret, secret)), &[]),
+        VolumeSource::Projected(sources) => (None, sources),
         VolumeSource::EmptyDir { .. }
         | VolumeSource::HostPath { .. }
         | VolumeSource::DownwardApi(_)
@@ -672,10 +681,9 @@ fn objects_of(source: &VolumeSource) -> impl Iterator<Item = (Kind, &ObjectFiles
         | VolumeSource::Image { .. }
         | VolumeSource::Disk { .. }
         | VolumeSource::Csi { .. }
-        | VolumeSource::Other { .. } => (&[], &[]),
+        | VolumeSource::Other { .. } => (None, &[]),
     };
-    let maps = maps.iter().map(|map| (Kind::ConfigMap, map));
-    maps.chain(secrets.iter().map(|secret| (Kind::Secret, secret)))
+    one.into_iter().chain(several.iter().filter_map(ProjectedSource::object))
 }
 
 #[cfg(test)]

@@ -103,9 +103,9 @@ impl Runtimes {
             return Err(CriError::not_found(format!("an error occurred when try to find container {container:?}")));
         };
         match instance.status.state {
-            InstanceState::Running => Ok(instance
-                .main_model()
-                .and_then(|program| program.model.answer(now.since(instance.status.started_at), command))),
+            InstanceState::Running => {
+                Ok(instance.main_model().and_then(|program| program.model.answer(now.since(program.since), command)))
+            }
             state => {
                 let state = match state {
                     InstanceState::Created => "CREATED",

@@ -106,8 +106,9 @@ pub(super) struct Instance {
     pub(super) config: Arc<ContainerConfig>,
     /// The programs in it that models play.
     pub(super) programs: Vec<Program>,
-    /// The model that is, or was, its main process: what it uses stays used until the container is removed.
-    pub(super) model: Option<Arc<Process>>,
+    /// The model that is, or was, its main process, and since when: what it uses stays used until the container is
+    /// removed.
+    pub(super) model: Option<(SimTime, Arc<Process>)>,
     /// The script that is, or began as, its main process.
     pub(super) script: Option<Box<Script>>,
     /// The last process number that was given out.
@@ -129,7 +130,17 @@ pub(super) struct Instance {
 impl Instance {
     /// The model of its main process, unless a script is.
     pub(super) fn main_model(&self) -> Option<&Program> {
-        self.programs.iter().find(|program| program.caller.is_none())
+        self.programs.iter().find(|program| self.is_main(program))
+    }
+
+    /// Whether a program is its main process: it is from the start, or a script has become it (`exec`).
+    pub(super) fn is_main(&self, program: &Program) -> bool {
+        program.caller.is_none() || self.script.as_ref().is_some_and(|script| script.became == Some(program.pid))
+    }
+
+    /// The programs beside its main process.
+    pub(super) fn other_programs(&self) -> impl Iterator<Item = &Program> {
+        self.programs.iter().filter(|program| !self.is_main(program))
     }
 
     /// What it has printed: its script, and the models that run in it.
@@ -139,11 +150,11 @@ impl Instance {
         let until = ended_at.unwrap_or(now);
         let mut lines = self.log.lines(ended_at);
         if matches!(status.state, InstanceState::Running | InstanceState::Exited)
-            && let Some(model) = &self.model
+            && let Some((since, model)) = &self.model
         {
-            lines.extend(model.printed(status.started_at, until));
+            lines.extend(model.printed(*since, until));
         }
-        for program in self.programs.iter().filter(|program| program.caller.is_some()) {
+        for program in self.other_programs() {
             lines.extend(program.model.printed(program.since, until));
         }
         lines.sort_by_key(|line| line.at);

@@ -279,7 +279,7 @@ impl Runtimes {
         let program = Program { pid, model: model.clone(), since: now, argv, caller, signalled: false };
         instance.programs.push(program);
         if caller.is_none() {
-            instance.model = Some(model.clone());
+            instance.model = Some((now, model.clone()));
         }
         let run = record.counters(name).runs;
         let stream = stream.part(&name);
@@ -331,9 +331,10 @@ impl Runtimes {
     ) {
         let Some(instance) = self.instance_mut(place) else { return };
         let Some(found) = instance.programs.iter().position(|program| program.pid == pid) else { return };
+        let is_main = instance.is_main(&instance.programs[found]);
         let program = instance.programs.remove(found);
         // The words of a container's own program are told from its model.
-        if program.caller.is_some() {
+        if !is_main {
             for line in program.model.printed(program.since, now) {
                 instance.log.append(line.at, format!("{}\n", line.text).as_bytes());
             }

@@ -254,6 +254,11 @@ impl Runtimes {
                 if let Some(script) = self.script(place, session) {
                     script.became = pid;
                 }
+                if let Some(instance) = self.instance_mut(place)
+                    && let Some(program) = instance.programs.iter().find(|program| Some(program.pid) == pid)
+                {
+                    instance.model = Some((program.since, program.model.clone()));
+                }
             }
             Request::Network(query) => self.ask_network(now, place, session, id, (&query, None), out),
             Request::SignalCall { call, signal } => {

@@ -129,13 +129,15 @@ impl Usage {
 impl Instance {
     fn usage(&self, now: SimTime) -> Usage {
         let status = &self.status;
+        let (since, model) =
+            self.model.as_ref().map_or((status.started_at, None), |(since, model)| (*since, Some(model)));
         let age = match status.state {
-            InstanceState::Running => now.since(status.started_at),
-            InstanceState::Exited => status.finished_at.since(status.started_at),
+            InstanceState::Running => now.since(since),
+            InstanceState::Exited => status.finished_at.since(since),
             InstanceState::Created | InstanceState::Unknown => SimDuration::ZERO,
         };
-        let mut usage = Usage::of(self.model.as_ref(), age);
-        for program in self.programs.iter().filter(|program| program.caller.is_some()) {
+        let mut usage = Usage::of(model, age);
+        for program in self.other_programs() {
             let more = Usage::of(Some(&program.model), now.since(program.since));
             usage.memory += more.memory;
             usage.pids += more.pids;
@@ -154,10 +156,13 @@ impl Instance {
 
     /// The moments at which its processes begin to use something else, those that are past included.
     pub(super) fn usage_steps(&self) -> impl Iterator<Item = SimTime> + '_ {
-        let main = self.model.iter().map(|model| (self.status.started_at, model));
-        let others = self.programs.iter().filter(|program| program.caller.is_some());
-        let models = main.chain(others.map(|program| (program.since, &program.model)));
-        models.flat_map(|(since, model)| model.usage.iter().map(move |step| since + step.from))
+        self.models().flat_map(|(since, model)| model.usage.iter().map(move |step| since + step.from))
+    }
+
+    /// The models of its processes, and since when they are played.
+    fn models(&self) -> impl Iterator<Item = (SimTime, &Arc<Process>)> {
+        let main = self.model.iter().map(|(since, model)| (*since, model));
+        main.chain(self.other_programs().map(|program| (program.since, &program.model)))
     }
 
     /// Bytes of memory by which it grows in a minute.
@@ -172,7 +177,7 @@ impl Instance {
             model.usage.iter().map(|step| since + step.from).filter(|at| *at > now).min()
         };
         let main = self.model.as_ref().filter(|_| self.status.state == InstanceState::Running);
-        let main = main.and_then(|model| steps(self.status.started_at, model));
+        let main = main.and_then(|(since, model)| steps(*since, model));
         let others = self.programs.iter().filter_map(|program| steps(program.since, &program.model));
         others.chain(main).chain(grows).min()
     }
@@ -225,11 +230,10 @@ fn mean(steps: impl Iterator<Item = (SimTime, i64)>, since: SimTime, until: SimT
 }
 
 impl Instance {
-    /// Thousandths of a CPU that its main process uses by itself, from each moment on.
-    pub(super) fn cpu_steps(&self) -> impl Iterator<Item = (SimTime, i64)> {
-        let started = self.status.started_at;
-        let steps = self.model.iter().flat_map(|model| &model.usage);
-        steps.filter_map(move |step| Some((started + step.from, step.milli_cpu?)))
+    /// Thousandths of a CPU that each of its processes uses by itself, from each moment on.
+    pub(super) fn cpu_steps(&self) -> impl Iterator<Item = impl Iterator<Item = (SimTime, i64)>> {
+        self.models()
+            .map(|(since, model)| model.usage.iter().filter_map(move |step| Some((since + step.from, step.milli_cpu?))))
     }
 }
 
@@ -315,7 +319,7 @@ impl Runtimes {
         }
         let container = |instance: &&Instance| ContainerUse {
             name: instance.status.name,
-            nano_cpu: mean(instance.cpu_steps(), since, until)
+            nano_cpu: instance.cpu_steps().map(|steps| mean(steps, since, until)).sum::<i64>()
                 + instance.serving.iter().map(|serving| mean(serving.cpu_steps(), since, until)).sum::<i64>()
                 + instance.excess.iter().map(|excess| mean(excess.cpu_steps(), since, until)).sum::<i64>(),
             memory: instance.usage(until).memory,

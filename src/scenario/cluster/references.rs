@@ -2,8 +2,8 @@
 
 use crate::api::{
     AccessMode, ClaimReference, ConfigMap, EnvValue, Kind, List, Metadata, Name, Object, ObjectFiles, PersistentVolume,
-    PersistentVolumeClaim, Pod, PodSpec, PriorityClass, ResourceList, STORAGE, Secret, ServiceAccount, Text, Uid,
-    VolumeSource,
+    PersistentVolumeClaim, Pod, PodSpec, PriorityClass, ProjectedSource, ResourceList, STORAGE, Secret, ServiceAccount,
+    Text, Uid, VolumeSource,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -95,9 +95,8 @@ fn collect(namespace: Name, spec: &PodSpec, named: &mut Named) {
         match &volume.source {
             VolumeSource::ConfigMap(one) => files(Kind::ConfigMap, one),
             VolumeSource::Secret(one) => files(Kind::Secret, one),
-            VolumeSource::Projected { config_maps, secrets, .. } => {
-                config_maps.iter().for_each(|one| files(Kind::ConfigMap, one));
-                secrets.iter().for_each(|one| files(Kind::Secret, one));
+            VolumeSource::Projected(sources) => {
+                sources.iter().filter_map(ProjectedSource::object).for_each(|(kind, one)| files(kind, one));
             }
             _ => {}
         }

@@ -294,7 +294,11 @@ impl Runtimes {
     /// When what servers use beside requests changes next.
     fn backgrounds_change_after(&self, now: SimTime, lines: &BTreeMap<Backend, (Line, Bounds)>) -> Option<SimTime> {
         let instances = lines.keys().filter_map(|backend| self.record_and_instance(backend.place()));
-        instances.flat_map(|(_, instance)| instance.cpu_steps()).map(|(at, _)| at).filter(|at| *at > now).min()
+        instances
+            .flat_map(|(_, instance)| instance.cpu_steps().flatten())
+            .map(|(at, _)| at)
+            .filter(|at| *at > now)
+            .min()
     }
 
     /// What a container has on its hands for requests; `None` if it can never have any.
@@ -505,6 +509,7 @@ impl Instance {
         let last = |steps: &mut dyn Iterator<Item = (SimTime, i64)>| {
             steps.filter(|(at, _)| *at <= now).last().map_or(0, |(_, milli)| milli)
         };
-        last(&mut self.cpu_steps()) + self.excess.iter().map(|excess| last(&mut excess.cpu_steps())).sum::<i64>()
+        self.cpu_steps().map(|mut steps| last(&mut steps)).sum::<i64>()
+            + self.excess.iter().map(|excess| last(&mut excess.cpu_steps())).sum::<i64>()
     }
 }

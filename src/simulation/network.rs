@@ -1,7 +1,7 @@
 //! What crosses a wire takes time: calls to the API server, its answers, and watch notifications, which keep their
 //! order for each watcher.
 
-use crate::api::{Change, FastMap, Kind, Request, Response};
+use crate::api::{Change, FastMap, Kind, Object, Request, Response};
 use crate::components::latency::{LatencyProfile, LoadGauge};
 use crate::components::message::{Client, Message};
 use crate::engine::{Draws, Purpose, SimDuration, SimTime, StreamKey};
@@ -154,6 +154,10 @@ pub(super) fn client_bits(client: Client) -> u64 {
 pub(super) fn stream_of(request: &Request) -> StreamKey {
     let key = |namespace: &str, name: &str| StreamKey::new(namespace).part(name);
     match request {
+        // The name of an event tells its time: the date must not matter.
+        Request::Create(Object::Event(event)) | Request::Update { object: Object::Event(event), .. } => {
+            key(&event.meta.namespace, &event.involved.name).part(&event.reason)
+        }
         Request::Get(target) | Request::Patch { target, .. } | Request::Delete { target, .. } => {
             key(&target.namespace, &target.name)
         }

@@ -219,7 +219,72 @@ fn pods_are_told_that_they_have_to_move_and_groups_that_they_grow() {
         [format!("Scale-up: setting group pool size {sizes}"), format!("Scale-up: group pool size set {sizes}")];
     assert_eq!(all("ScaledUpGroup", "ConfigMap"), grown);
     assert_eq!(all("ScaleDown", "Pod"), ["deleting pod for node scale down"]);
-    assert_eq!(all("ScaleDown", "Node"), ["marked the node as toBeDeleted/unschedulable"]);
+    let node = ["marked the node as toBeDeleted/unschedulable", "nodes removed by cluster autoscaler"];
+    assert_eq!(all("ScaleDown", "Node"), node);
+    assert_eq!(all("ScaleDown", "ConfigMap"), ["Scale-down: node pool-1 removed with drain"]);
+}
+
+#[test]
+fn pods_of_daemon_sets_leave_a_machine_that_is_emptied() {
+    // Those that may leave are evicted, which is not waited for; of an empty machine only those that say so.
+    let busy = on_pool("web", "1", "", "");
+    let says = |yes: &str| format!("annotations: {{cluster-autoscaler.kubernetes.io/enable-ds-eviction: '{yes}'}}");
+    for (what, manifest, evicted) in [
+        ("busy", busy.clone() + &daemon_set("100m", ""), true),
+        (
+            "busy, not to be evicted",
+            busy + &daemon_set("100m", "").replace("labels", &(says("false") + ", labels")),
+            false,
+        ),
+        ("empty", daemon_set("100m", ""), false),
+        ("empty, to be evicted", daemon_set("100m", "").replace("labels", &(says("true") + ", labels")), true),
+    ] {
+        let scenario = r#"(duration: "15m", manifests: [File("all.yaml")], nodes: [
+            Pool(name: "stays-{}", capacity: {"cpu": "4"}),
+            Pool(count: 1, name: "pool-{}", capacity: {"cpu": "4"}, labels: {"pool": "yes"},
+                 autoscale: (max: 1, unneeded: "5m"))])"#;
+        let mut simulation = simulation(scenario, &manifest);
+        simulation.run();
+        assert!(simulation.node("pool-1").is_none(), "{what}");
+        let told = simulation.events().filter(|event| event.reason == "ScaleDown" && event.involved.kind == "Pod");
+        let mut names = told.map(|event| event.involved.name);
+        assert_eq!(names.any(|name| name.starts_with("agent")), evicted, "{what}");
+    }
+}
+
+#[test]
+fn a_machine_that_cannot_be_emptied_stays() {
+    // Two pods that are ready after five minutes, and a budget that lets one go at a time: the second may not leave
+    // before the first is ready elsewhere, and evictions are tried for two minutes.
+    let probe = "readinessProbe: {exec: {command: [/ready]}, initialDelaySeconds: 300}, resources";
+    let budget = "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: web}\nspec: {selector: \
+                  {matchLabels: {app: web}}, maxUnavailable: 1}\n";
+    let manifest = on_pool("web", "100m", "", "")
+        .replace("resources", probe)
+        .replace("spec:\n  sel", "spec:\n  replicas: 2\n  sel");
+    let scenario = r#"(duration: "15m", manifests: [File("all.yaml")], nodes: [
+        Pool(name: "stays-{}", capacity: {"cpu": "4"}),
+        Pool(count: 1, name: "pool-{}", capacity: {"cpu": "4"}, labels: {"pool": "yes"},
+             autoscale: (max: 1, unneeded: "5m"))])"#;
+    let mut simulation = simulation(scenario, &(manifest + budget));
+    simulation.run_until(SimTime::from_secs(11 * 60));
+    let taints = |simulation: &Simulation| -> Vec<String> {
+        let node = simulation.node("pool-1").expect("it is there");
+        node.taints.iter().map(|taint| taint.key.to_string()).collect()
+    };
+    assert_eq!(taints(&simulation), ["DeletionCandidateOfClusterAutoscaler", "ToBeDeletedByClusterAutoscaler"]);
+    simulation.run_until(SimTime::from_secs(13 * 60));
+    assert_eq!(taints(&simulation), [] as [&str; 0]);
+    let failed: Vec<_> = simulation.events().filter(|event| event.reason == "ScaleDownFailed").collect();
+    let [pod, node] = &failed[..] else { panic!("{failed:#?}") };
+    assert_eq!((&*pod.involved.kind, &*pod.message), ("Pod", "failed to delete pod for ScaleDown"));
+    let refused = "Cannot evict pod as it would violate the pod's disruption budget.";
+    let text = format!(
+        "failed to drain and delete node: Failed to drain node /pool-1, due to following errors: [failed to evict pod \
+         default/{} within allowed timeout (last error: {refused})]",
+        pod.involved.name
+    );
+    assert_eq!((&*node.involved.kind, &*node.message), ("Node", &*text));
 }
 
 #[test]

@@ -262,7 +262,8 @@ impl Cluster {
                 }
             }
             Client::Scheduler if !self.is_down(Leader::Scheduler) => self.scheduler.replied(now, id, response, out),
-            Client::Scheduler | Client::Workload | Client::Autoscaler => {}
+            Client::Autoscaler => self.autoscaler.replied(id, &response),
+            Client::Scheduler | Client::Workload => {}
             Client::Extension(place) => {
                 let around = (now, self.server.clock(), self.draws);
                 self.extensions.act(place, around, out, |one, api| one.replied(CallId(id), &response, api));

@@ -1,10 +1,12 @@
-//! Machines that are not needed go: empty ones at once, one at a time otherwise, its pods evicted first. One that is
+//! Machines that are not needed go: empty ones at once, one at a time otherwise, emptied first ([`drain`]). One that is
 //! not ready goes too, but later. For as long as one is not needed the scheduler is asked to prefer others.
+//!
+//! [`drain`]: super::drain
 
 use super::{Cluster, is_expendable, is_local, is_mirror, is_of_daemon_set};
 use crate::api::{
-    Amendment, CPU, DeleteOptions, EventType, FastMap, Kind, List, MEMORY, Name, Node, Object, Pod,
-    PodDisruptionBudget, PodPhase, Request, Table, Taint, TaintEffect, Target, VolumeSource, requests,
+    Amendment, CPU, DeleteOptions, FastMap, Kind, List, MEMORY, Name, Node, Pod, PodDisruptionBudget, PodPhase,
+    Request, Table, Taint, TaintEffect, Target, Timestamp, VolumeSource, requests,
 };
 use crate::components::message::Message;
 use crate::components::scheduler::ClusterSnapshot;
@@ -16,45 +18,48 @@ use std::sync::Arc;
 const LITTLE_USED: i64 = 50;
 /// No machine goes for so long after one was added (`--scale-down-delay-after-add`).
 const AFTER_ADD: SimDuration = SimDuration::from_mins(10);
-/// Evictions are tried for so long; then the machine goes with what is left.
-const PATIENCE: SimDuration = SimDuration::from_mins(2);
 /// So many nodes are marked or unmarked as not needed in one look (`--max-bulk-soft-taint-count`). The time that this
 /// may take (`--max-bulk-soft-taint-time`) is not reckoned with: calls are not waited for.
 const MOST_SOFT_TAINTS: usize = 10;
-const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
+pub(super) const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 const DELETION_CANDIDATE: &str = "DeletionCandidateOfClusterAutoscaler";
-/// The longest that a pod gets (`--max-graceful-termination-sec`).
-const LONGEST_GRACE: i64 = 600;
+/// A pod that should have been gone for so long is no longer reckoned with (`PodLongTerminatingExtraThreshold` of
+/// `cluster-autoscaler/utils/drain/drain.go`).
+const LONG_TERMINATING: i64 = 30;
 
 /// The pods on each node that count and have not finished.
-struct PodsByNode(FastMap<Name, Vec<Arc<Pod>>>);
+pub(super) struct PodsByNode(FastMap<Name, Vec<Arc<Pod>>>);
 
 impl PodsByNode {
-    fn of(pods: &Table<Pod>) -> Self {
+    fn of(pods: &Table<Pod>, now: Timestamp) -> Self {
+        let overdue = |pod: &Pod| {
+            let end = pod.meta.deletion_timestamp;
+            end.is_some_and(|end| end.unix_secs() + LONG_TERMINATING < now.unix_secs())
+        };
         let mut by_node: FastMap<Name, Vec<Arc<Pod>>> = FastMap::default();
-        for pod in pods.iter().filter(|pod| !pod.is_terminal() && !is_expendable(pod)) {
+        for pod in pods.iter().filter(|pod| !pod.is_terminal() && !is_expendable(pod) && !overdue(pod)) {
             by_node.entry(pod.node_name).or_default().push(pod.clone());
         }
         Self(by_node)
     }
 
-    fn on(&self, node: Name) -> &[Arc<Pod>] {
+    pub(super) fn on(&self, node: Name) -> &[Arc<Pod>] {
         self.0.get(&node).map_or(&[], Vec::as_slice)
     }
 
     /// Those that would have to move.
-    fn to_move(&self, node: Name) -> impl Iterator<Item = &Arc<Pod>> {
+    pub(super) fn to_move(&self, node: Name) -> impl Iterator<Item = &Arc<Pod>> {
         self.on(node).iter().filter(|pod| !is_local(pod))
     }
 
-    fn have_to_move(&self, node: Name) -> bool {
+    pub(super) fn have_to_move(&self, node: Name) -> bool {
         self.to_move(node).next().is_some()
     }
 }
 
 impl Cluster {
     pub(super) fn scale_down(&mut self, now: SimTime, snapshot: &mut ClusterSnapshot, out: &mut Outbox<Message>) {
-        let pods = PodsByNode::of(&self.server.store().pods);
+        let pods = PodsByNode::of(&self.server.store().pods, self.server.clock().at(now).truncated());
         self.go_on_draining(now, &pods, out);
         let plan = self.plan.clone();
         for group in &plan.groups {
@@ -77,7 +82,7 @@ impl Cluster {
                 let since = *self.autoscaler.unneeded.entry(*name).or_insert(now);
                 let quiet = self.autoscaler.added.is_none_or(|added| now.since(added) >= AFTER_ADD);
                 let unneeded = if node.is_ready() { group.unneeded } else { group.unready };
-                let waits = pods.have_to_move(*name) && self.drains_a_busy_one(&pods);
+                let waits = pods.have_to_move(*name) && self.drains_a_busy_one();
                 if quiet && now.since(since) >= unneeded && !waits {
                     spare -= 1;
                     self.begin_draining(now, &node, &pods, out);
@@ -97,7 +102,7 @@ impl Cluster {
             for name in plan.groups.iter().flat_map(|group| &group.machines) {
                 let Some(node) = self.server.store().nodes.find(Name::default(), *name) else { continue };
                 let has = |key: Name| node.taints.iter().any(|taint| taint.key == key);
-                let stays = !has(leaving) && !self.autoscaler.draining.contains_key(name);
+                let stays = !has(leaving) && !self.autoscaler.draining.contains(*name);
                 let counts = self.autoscaler.unneeded.contains_key(name) == unneeded;
                 if left == 0 || !stays || !counts || has(candidate) == unneeded {
                     continue;
@@ -116,7 +121,7 @@ impl Cluster {
     }
 
     /// A taint of the autoscaler's, which tells when it was set.
-    fn taint(&self, now: SimTime, key: Name, effect: TaintEffect) -> Taint {
+    pub(super) fn taint(&self, now: SimTime, key: Name, effect: TaintEffect) -> Taint {
         let value = Name::new(&self.server.clock().at(now).truncated().unix_secs().to_string());
         Taint { key, value, effect, time_added: None }
     }
@@ -129,10 +134,6 @@ impl Cluster {
         };
         let first = self.plan.groups.iter().filter_map(soonest).min()?;
         Some(self.autoscaler.added.map_or(first, |added| first.max(added + AFTER_ADD)))
-    }
-
-    fn drains_a_busy_one(&self, pods: &PodsByNode) -> bool {
-        self.autoscaler.draining.keys().any(|node| pods.have_to_move(*node))
     }
 
     /// Whether a machine's pods may, and can, go elsewhere.
@@ -183,56 +184,12 @@ impl Cluster {
         }
     }
 
-    fn begin_draining(&mut self, now: SimTime, node: &Arc<Node>, pods: &PodsByNode, out: &mut Outbox<Message>) {
-        let name = node.meta.name;
-        self.autoscaler.unneeded.remove(&name);
-        self.autoscaler.draining.insert(name, now);
-        self.autoscaler.wanted.remove(&name);
-        if !pods.have_to_move(name) {
-            let message = format!("Scale-down: removing empty node {:?}", &*name);
-            self.tell_status(now, "ScaleDownEmpty", &message, out);
-        }
-        let taint = self.taint(now, Name::new(TO_BE_DELETED), TaintEffect::NoSchedule);
-        let amendment = Amendment::Taints { add: vec![taint].into(), remove: List::EMPTY };
-        self.autoscaler_calls(Request::Amend { target: target(name), uid: None, amendment }, out);
-        let message = "marked the node as toBeDeleted/unschedulable";
-        self.tell(now, &Object::Node(node.clone()), EventType::Normal, "ScaleDown", message, out);
-        for pod in pods.to_move(name) {
-            let message = "deleting pod for node scale down";
-            self.tell(now, &Object::Pod(pod.clone()), EventType::Normal, "ScaleDown", message, out);
-        }
-        self.go_on_draining(now, pods, out);
-    }
-
-    /// Evicts what is left on machines that go, and lets go of those that are empty or were waited for long enough.
-    fn go_on_draining(&mut self, now: SimTime, pods: &PodsByNode, out: &mut Outbox<Message>) {
-        let draining: Vec<(Name, SimTime)> =
-            self.autoscaler.draining.iter().map(|(node, since)| (*node, *since)).collect();
-        for (node, since) in draining {
-            let left: Vec<&Arc<Pod>> = pods.to_move(node).collect();
-            let grace = left.iter().filter_map(|pod| pod.meta.deletion_grace_period).max().unwrap_or(0);
-            let patience = PATIENCE + SimDuration::from_secs(grace.unsigned_abs());
-            if (left.is_empty() && now > since) || now.since(since) > patience {
-                self.power_off(now, node, out);
-                self.delete_node(node, out);
-                self.autoscaler.draining.remove(&node);
-                continue;
-            }
-            for pod in left.iter().filter(|pod| !pod.meta.is_terminating()) {
-                let grace_period = Some(pod.spec.termination_grace_period.min(LONGEST_GRACE));
-                let options = DeleteOptions { grace_period, ..DeleteOptions::default() };
-                let (namespace, name) = (pod.meta.namespace, pod.meta.name);
-                self.autoscaler_calls(Request::Evict { namespace, name, options }, out);
-            }
-        }
-    }
-
     pub(super) fn delete_node(&mut self, node: Name, out: &mut Outbox<Message>) {
         self.autoscaler_calls(Request::Delete { target: target(node), options: DeleteOptions::default() }, out);
     }
 }
 
-fn target(node: Name) -> Target {
+pub(super) fn target(node: Name) -> Target {
     Target { kind: Kind::Node, namespace: Name::default(), name: node }
 }
 

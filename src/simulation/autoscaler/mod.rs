@@ -12,12 +12,13 @@
 
 mod cloud;
 mod down;
+mod drain;
 mod unregistered;
 
 use super::Cluster;
 use crate::api::{
     ApiObject, CPU, ConditionStatus, EventType, MEMORY, Metadata, NODE_READY, Name, Node, Object, ObjectReference,
-    POD_SCHEDULED, Pod, Request, Text, Timestamp, requests,
+    POD_SCHEDULED, Pod, Request, Response, Text, Timestamp, requests,
 };
 use crate::components::controllers::foreseen_daemon_pod;
 use crate::components::events::{EventRecorder, Told};
@@ -26,6 +27,7 @@ use crate::components::scheduler::schedule_one::{Outcome, Search};
 use crate::components::scheduler::{ClusterSnapshot, explain};
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use crate::scenario::plan::NodeGroup;
+use drain::Drains;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -65,8 +67,7 @@ pub(super) struct Autoscaler {
     wanted: BTreeSet<Name>,
     /// Since when machines were not needed.
     unneeded: BTreeMap<Name, SimTime>,
-    /// Machines that are being emptied, and since when.
-    draining: BTreeMap<Name, SimTime>,
+    draining: Drains,
     /// Since when machines that are wanted have no node.
     unregistered: BTreeMap<Name, SimTime>,
     /// When machines were last added.
@@ -87,7 +88,7 @@ impl Default for Autoscaler {
         Self {
             wanted: BTreeSet::new(),
             unneeded: BTreeMap::new(),
-            draining: BTreeMap::new(),
+            draining: Drains::default(),
             unregistered: BTreeMap::new(),
             added: None,
             rest: None,
@@ -101,6 +102,11 @@ impl Default for Autoscaler {
 }
 
 impl Autoscaler {
+    /// An answer to one of its calls.
+    pub(super) fn replied(&mut self, id: u32, response: &Response) {
+        self.draining.replied(id, response);
+    }
+
     /// How many machines of a group were asked for or are there.
     fn size(&self, group: &NodeGroup) -> usize {
         group.machines.iter().filter(|name| self.wanted.contains(*name)).count()
@@ -144,7 +150,7 @@ impl Cluster {
 
     /// Whether the cloud has a machine of an autoscaled group, or is asked for it.
     fn is_taken(&self, machine: Name) -> bool {
-        self.autoscaler.wanted.contains(&machine) || self.autoscaler.draining.contains_key(&machine)
+        self.autoscaler.wanted.contains(&machine) || self.autoscaler.draining.contains(machine)
     }
 
     /// Whether a machine is one of an autoscaled group that was never asked for, or given back.
@@ -231,7 +237,7 @@ impl Cluster {
         let store = self.server.store();
         let mut snapshot = self.without_nodes();
         for node in store.nodes.iter() {
-            if node.is_ready() && !self.autoscaler.draining.contains_key(&node.meta.name) {
+            if node.is_ready() && !self.autoscaler.draining.contains(node.meta.name) {
                 snapshot.cache.set_node(node);
             }
         }

@@ -288,6 +288,29 @@ fn a_machine_that_cannot_be_emptied_stays() {
 }
 
 #[test]
+fn a_group_whose_machines_do_not_come_is_left_alone_for_longer_each_time() {
+    // A machine is waited for for 15 minutes (`--max-node-provision-time`), and its group then left alone for 5 and
+    // for 10.
+    let scenario = r#"(duration: "70m", manifests: [File("all.yaml")], nodes: [
+        Pool(count: 0, name: "pool-{}", capacity: {"cpu": "4"}, autoscale: (max: 2, provision: "10h"))])"#;
+    let mut simulation = simulation(scenario, &deployment("web", 1, "1"));
+    simulation.run();
+    let about = |reason: &str| -> Vec<(u32, i64, String)> {
+        let events = simulation.events().filter(|event| event.reason == reason);
+        let start = simulation.cluster().server().clock().at(SimTime::ZERO).truncated().unix_secs();
+        let minute = |event: &podsim::api::Event| (event.last_timestamp.expect("it was told").unix_secs() - start) / 60;
+        events.map(|event| (event.count, minute(event), event.message.to_string())).collect()
+    };
+    let raised: Vec<(u32, i64)> = about("ScaledUpGroup").into_iter().map(|(count, last, _)| (count, last)).collect();
+    assert_eq!(raised, [(3, 45), (3, 45)]);
+    let text = "Nodes added to group pool failed to register within 15m10s";
+    assert_eq!(about("ScaleUpTimedOut"), [(3, 60, text.to_owned())]);
+    let reasons = about("NotTriggerScaleUp");
+    let text = "pod didn't trigger scale-up: 1 in backoff after failed scale-up";
+    assert!(reasons.iter().any(|(_, _, message)| message == text), "{reasons:?}");
+}
+
+#[test]
 fn a_machine_that_was_just_added_stays() {
     // `--scale-down-delay-after-add`: 10 minutes, though it is unneeded for 5 of them.
     let scenario = r#"(duration: "16m", manifests: [File("all.yaml")], nodes: [

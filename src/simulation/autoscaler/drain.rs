@@ -90,7 +90,7 @@ impl Cluster {
         self.autoscaler.draining.machines.insert(name, Drain { since: now, is_busy, evicted: None });
         if !is_busy {
             let message = format!("Scale-down: removing empty node {:?}", &*name);
-            self.tell_status(now, "ScaleDownEmpty", &message, out);
+            self.tell_status(now, EventType::Normal, "ScaleDownEmpty", &message, out);
         }
         let taint = self.taint(now, Name::new(TO_BE_DELETED), TaintEffect::NoSchedule);
         let amendment = Amendment::Taints { add: vec![taint].into(), remove: List::EMPTY };
@@ -157,7 +157,7 @@ impl Cluster {
         } else {
             ("ScaleDownEmpty", format!("Scale-down: empty node {node} removed"))
         };
-        self.tell_status(now, reason, &message, out);
+        self.tell_status(now, EventType::Normal, reason, &message, out);
         self.delete_node(node, out);
         self.autoscaler.draining.remove(node);
     }

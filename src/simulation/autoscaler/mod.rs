@@ -7,9 +7,10 @@
 //!
 //! Follows the documentation of `cluster-autoscaler`. It sees the cluster without delay. Machines that are not there
 //! yet are reckoned with the pods that DaemonSets will have there; those that have not registered for long are given
-//! back ([`unregistered`]), and nodes whose machine is gone are deleted ([`cloud`]). Left out on purpose: limits on
-//! cores and memory, the back-off of a group whose machines do not come.
+//! back ([`unregistered`]) and their group is left alone for a while ([`backoff`]); nodes whose machine is gone are
+//! deleted ([`cloud`]). Left out on purpose: limits on cores and memory.
 
+mod backoff;
 mod cloud;
 mod down;
 mod drain;
@@ -27,6 +28,7 @@ use crate::components::scheduler::schedule_one::{Outcome, Search};
 use crate::components::scheduler::{ClusterSnapshot, explain};
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use crate::scenario::plan::NodeGroup;
+use backoff::Backoffs;
 use drain::Drains;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -68,6 +70,7 @@ pub(super) struct Autoscaler {
     /// Since when machines were not needed.
     unneeded: BTreeMap<Name, SimTime>,
     draining: Drains,
+    backoffs: Backoffs,
     /// Since when machines that are wanted have no node.
     unregistered: BTreeMap<Name, SimTime>,
     /// When machines were last added.
@@ -89,6 +92,7 @@ impl Default for Autoscaler {
             wanted: BTreeSet::new(),
             unneeded: BTreeMap::new(),
             draining: Drains::default(),
+            backoffs: Backoffs::default(),
             unregistered: BTreeMap::new(),
             added: None,
             rest: None,
@@ -197,6 +201,7 @@ impl Cluster {
     /// A look at the cluster, and whether the next ones would see and do the same.
     fn scan(&mut self, now: SimTime, out: &mut Outbox<Message>) {
         let calls = self.autoscaler.calls;
+        self.update_raised(now, out);
         self.give_back_unregistered(now, out);
         if !self.is_healthy(now) {
             self.autoscaler.unneeded.clear();
@@ -342,7 +347,8 @@ impl Cluster {
     /// Raises the group that would leave the least idle.
     fn scale_up(&mut self, now: SimTime, snapshot: &ClusterSnapshot, left: Vec<Arc<Pod>>, out: &mut Outbox<Message>) {
         let plan = self.plan.clone();
-        let choices = plan.groups.iter().filter_map(|group| self.choice(now, snapshot, group, &left));
+        let groups = plan.groups.iter().filter(|group| !self.autoscaler.backoffs.holds(now, group.name));
+        let choices = groups.filter_map(|group| self.choice(now, snapshot, group, &left));
         let best = choices.min_by_key(|choice| (choice.waste, std::cmp::Reverse(choice.pods.len()), choice.group.name));
         if let Some(best) = best {
             let group = best.group;
@@ -351,7 +357,7 @@ impl Cluster {
             for (verb, set) in [("setting group", ""), ("group", " set")] {
                 let name = group.name;
                 let message = format!("Scale-up: {verb} {name} size{set} to {grown} instead of {size} (max: {most})");
-                self.tell_status(now, "ScaledUpGroup", &message, out);
+                self.tell_status(now, EventType::Normal, "ScaledUpGroup", &message, out);
             }
             let message = format!("pod triggered scale-up: [{{{} {size}->{grown} (max: {most})}}]", group.name);
             for pod in &best.pods {
@@ -361,38 +367,45 @@ impl Cluster {
                 self.order(now, group, name, out);
             }
             self.autoscaler.added = Some(now);
+            self.autoscaler.backoffs.raised(now, group.name);
             return;
         }
-        let mut templates: Vec<Option<ClusterSnapshot>> = plan.groups.iter().map(|group| self.alone(group)).collect();
+        let mut templates: Vec<Result<ClusterSnapshot, &str>> =
+            plan.groups.iter().map(|group| self.alone(now, group)).collect();
         for pod in &left {
             let message = format!("pod didn't trigger scale-up: {}", self.why_not(now, &mut templates, pod));
             self.tell(now, &Object::Pod(pod.clone()), EventType::Normal, "NotTriggerScaleUp", &message, out);
         }
     }
 
-    /// The next machine of a group by itself; `None` if the group is as large as it may be.
-    fn alone(&self, group: &NodeGroup) -> Option<ClusterSnapshot> {
-        let name = group.machines.iter().find(|name| self.is_free(**name))?;
+    /// The next machine of a group by itself, or why there is none (`cluster-autoscaler/core/scaleup/orchestrator/
+    /// skippedreasons.go`).
+    fn alone(&self, now: SimTime, group: &NodeGroup) -> Result<ClusterSnapshot, &'static str> {
+        if self.autoscaler.backoffs.holds(now, group.name) {
+            return Err("in backoff after failed scale-up");
+        }
+        let next = group.machines.iter().find(|name| self.is_free(**name));
+        let node = next.and_then(|name| self.template(*name)).ok_or("max node group size reached")?;
         let mut snapshot = self.without_nodes();
-        self.add_template(&mut snapshot, &self.template(*name)?);
-        Some(snapshot)
+        self.add_template(&mut snapshot, &node);
+        Ok(snapshot)
     }
 
     /// Why no group grows for a pod: so many groups for each reason (`ReasonsMessage` of
     /// `cluster-autoscaler/processors/status/eventing_scale_up_processor.go`).
-    fn why_not(&self, now: SimTime, templates: &mut [Option<ClusterSnapshot>], pod: &Pod) -> String {
+    fn why_not(&self, now: SimTime, templates: &mut [Result<ClusterSnapshot, &str>], pod: &Pod) -> String {
         let profiles = &self.plan.scheduler.profiles;
         let profile = profiles.iter().find(|profile| profile.scheduler_name == pod.spec.scheduler_name);
         let stamp = self.server.clock().at(now).truncated().unix_secs();
         let mut reasons: BTreeMap<Text, usize> = BTreeMap::new();
         for template in templates {
             let told = match (template, profile) {
-                (None, _) => vec!["max node group size reached".into()],
-                (Some(snapshot), Some(profile)) => {
+                (Err(reason), _) => vec![Text::from(*reason)],
+                (Ok(snapshot), Some(profile)) => {
                     let told = explain(snapshot, profile, pod, stamp).nodes.into_iter();
                     told.filter_map(|node| node.rejection).flat_map(|rejection| rejection.reasons).collect()
                 }
-                (Some(_), None) => Vec::new(),
+                (Ok(_), None) => Vec::new(),
             };
             told.into_iter().for_each(|reason| *reasons.entry(reason).or_default() += 1);
         }
@@ -477,7 +490,7 @@ impl Cluster {
     }
 
     /// Tells of the cluster as a whole: the ConfigMap of the autoscaler's status stands for it (`LogEventRecorder`).
-    fn tell_status(&mut self, now: SimTime, reason: &str, message: &str, out: &mut Outbox<Message>) {
+    fn tell_status(&mut self, now: SimTime, kind: EventType, reason: &str, message: &str, out: &mut Outbox<Message>) {
         let about = ObjectReference {
             kind: Name::new("ConfigMap"),
             api_version: Name::new("v1"),
@@ -485,7 +498,7 @@ impl Cluster {
             name: Name::new("cluster-autoscaler-status"),
             ..ObjectReference::default()
         };
-        let told = Told { about, kind: EventType::Normal, reason: Name::new(reason), message: message.into() };
+        let told = Told { about, kind, reason: Name::new(reason), message: message.into() };
         self.tells(now, told, out);
     }
 

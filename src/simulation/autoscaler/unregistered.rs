@@ -11,7 +11,7 @@ use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime};
 
 /// A machine without a node is waited for so long (`--max-node-provision-time`).
-const PROVISION_TIME: SimDuration = SimDuration::from_mins(15);
+pub(super) const PROVISION_TIME: SimDuration = SimDuration::from_mins(15);
 
 impl Cluster {
     /// Whether a machine has been without a node for so long that nobody waits for it.

@@ -398,6 +398,8 @@ pub struct Kubelet {
     node_object: Option<Arc<Node>>,
     /// ConfigMaps and Secrets that were read, and are watched from then on; `None` for what is not there.
     objects: FastMap<(Kind, Name, Name), Option<Object>>,
+    /// Immutable ones that are gone, or others by now, and that pods go on using as they were.
+    kept_objects: BTreeMap<(Kind, Name, Name), Object>,
     housekeeping_due: Option<SimTime>,
     container_gc_due: Option<SimTime>,
     /// The node as this kubelet registers it.
@@ -550,6 +552,7 @@ impl Kubelet {
             calls: 0,
             node_object: None,
             objects: FastMap::default(),
+            kept_objects: BTreeMap::new(),
             housekeeping_due: None,
             container_gc_due: None,
             template,

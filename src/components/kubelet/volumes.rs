@@ -352,12 +352,27 @@ impl Kubelet {
         let meta = object.meta();
         let entry = (object.kind(), meta.namespace, meta.name);
         if let Some(have) = self.objects.get_mut(&entry) {
+            // Nobody watches an immutable object any more once it was read: while pods name it, they see it as it was
+            // (`Get` and `DeleteReference` in `pkg/kubelet/util/manager/watch_based_manager.go`).
+            if let Some(was) = have.as_ref().filter(|was| was.meta().uid != meta.uid || deleted)
+                && is_immutable(was)
+                && self.pods.values().any(|state| state.configured && names_object(&state.pod, entry))
+            {
+                self.kept_objects.entry(entry).or_insert_with(|| was.clone());
+            }
             *have = (!deleted).then(|| object.clone());
             if deleted && entry.0 == Kind::Secret {
                 let lacks = |pod: &Pod| pod.meta.namespace == entry.1 && pod.spec.image_pull_secrets.contains(&entry.2);
                 self.sync_all_in_time(now, lacks, out);
             }
         }
+    }
+
+    /// A pod is gone: what was only kept for it is forgotten.
+    pub(super) fn release_objects(&mut self) {
+        let pods = &self.pods;
+        let named = |entry| pods.values().any(|state| state.configured && names_object(&state.pod, entry));
+        self.kept_objects.retain(|entry, _| named(*entry));
     }
 
     /// A sync begins to wait for volumes.
@@ -536,7 +551,8 @@ impl Kubelet {
     }
 
     fn object_data(&self, kind: Kind, namespace: Name, name: Name) -> Option<&[(Name, Text)]> {
-        match self.objects.get(&(kind, namespace, name))?.as_ref()? {
+        let entry = (kind, namespace, name);
+        match self.kept_objects.get(&entry).or_else(|| self.objects.get(&entry)?.as_ref())? {
             Object::ConfigMap(map) => Some(&map.data),
             Object::Secret(secret) => Some(&secret.data),
             _ => None,
@@ -622,6 +638,29 @@ fn expand_by(text: &str, mut value: impl FnMut(&str) -> Option<Text>) -> Text {
     }
     expanded.push_str(rest);
     expanded.into()
+}
+
+/// Whether nobody may change an object.
+fn is_immutable(object: &Object) -> bool {
+    match object {
+        Object::ConfigMap(map) => map.is_immutable(),
+        Object::Secret(secret) => secret.is_immutable(),
+        _ => false,
+    }
+}
+
+/// Whether a pod names an object: in a volume, for a variable, to pull images with.
+fn names_object(pod: &Pod, (kind, namespace, name): (Kind, Name, Name)) -> bool {
+    let spec = &pod.spec;
+    let mut containers = spec.init_containers.iter().chain(&spec.containers).chain(&spec.ephemeral_containers);
+    pod.meta.namespace == namespace
+        && (spec
+            .volumes
+            .iter()
+            .flat_map(|volume| objects_of(&volume.source))
+            .any(|(of, files)| (of, files.name) == (kind, name))
+            || containers.any(|container| environment_objects(container).contains(&(kind, name)))
+            || kind == Kind::Secret && spec.image_pull_secrets.contains(&name))
 }
 
 fn environment_objects(container: &Container) -> Vec<(Kind, Name)> {

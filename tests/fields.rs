@@ -1,0 +1,84 @@
+//! Stories of single fields: what a manifest says has the effect that it has in a cluster, and without it nothing is so.
+
+use podsim::api::Kind;
+use podsim::scenario::{FileError, Files, Scenario};
+use podsim::simulation::Simulation;
+use std::sync::Arc;
+
+/// A scenario that is written here.
+struct Written(String);
+
+impl Files for Written {
+    fn read(&self, _: &str) -> Result<Vec<u8>, FileError> {
+        Ok(self.0.clone().into_bytes())
+    }
+}
+
+/// Plays a manifest for so many seconds and holds it to its expectations; `rest` are more fields of the scenario.
+fn check(seconds: u64, manifest: &str, rest: &str, expect: &[&str]) {
+    let expect: Vec<String> = expect.iter().map(|text| format!("{text:?}")).collect();
+    let text = format!(
+        "Scenario(duration: \"{seconds}s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)], {rest} expect: \
+         [{}])",
+        expect.join(", ")
+    );
+    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut simulation = Simulation::new(Arc::new(scenario.plan(1)), 1, &scenario.expectations);
+    simulation.run();
+    for verdict in simulation.verdicts() {
+        assert!(verdict.met, "{}: {}", verdict.text, verdict.seen);
+    }
+}
+
+/// What the first container of each of some pods said at its end, after so many seconds.
+fn last_words<const N: usize>(seconds: u64, manifest: &str, rest: &str, pods: [&str; N]) -> [String; N] {
+    let text =
+        format!("Scenario(duration: \"{seconds}s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)], {rest})");
+    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut simulation = scenario.simulate(1);
+    simulation.run();
+    let objects = simulation.cluster().objects(Kind::Pod);
+    pods.map(|name| {
+        let pod = objects.iter().filter_map(|object| object.pod()).find(|pod| pod.meta.name == name);
+        let pod = pod.unwrap_or_else(|| panic!("{name} is not there"));
+        let ended = pod.status.containers[0].state.terminated();
+        ended.unwrap_or_else(|| panic!("{name}: {:?}", pod.status.containers[0].state)).message.to_string()
+    })
+}
+
+/// A pod whose only container runs a script and ends.
+fn script(name: &str, script: &str, container: &str, pod: &str) -> String {
+    let script = script.replace('\'', "''");
+    format!(
+        "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{restartPolicy: Never, {pod} containers: \
+         [{{name: app, image: busybox, {container} command: [sh, -c, '{script}']}}]}}}}\n"
+    )
+}
+
+#[test]
+fn pods_go_on_using_an_immutable_object_that_is_gone() {
+    // `Get` and `DeleteReference` of pkg/kubelet/util/manager/watch_based_manager.go.
+    for (immutable, seen) in [(true, "old"), (false, "new")] {
+        let map = |text| {
+            let data = format!("immutable: {immutable}, data: {{a: {text}}}");
+            format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: cfg}}, {data}}}")
+        };
+        let variable = "env: [{name: A, valueFrom: {configMapKeyRef: {name: cfg, key: a}}}],";
+        let pod = |name: &str| script(name, "sleep 5; echo $A > /dev/termination-log", variable, "");
+        // While the first pod is there, a second sees what it sees; a third comes after both.
+        let waits = script("one", "sleep 120", variable, "");
+        let rest = format!(
+            "actions: [(at: \"30s\", do: Delete(object: \"configmap/cfg\")),
+                (at: \"40s\", do: Apply(Inline(r#\"{}\"#))), (at: \"60s\", do: Apply(Inline(r#\"{}\"#))),
+                (at: \"3m\", do: Delete(object: \"pod/one\")), (at: \"3m\", do: Delete(object: \"pod/two\")),
+                (at: \"5m\", do: Apply(Inline(r#\"{}\"#)))],",
+            map("new"),
+            pod("two"),
+            pod("three"),
+        );
+        let manifest = map("old") + "\n" + &waits;
+        let two = rest.split("(at: \"3m\"").next().expect("a start").to_owned() + "],";
+        assert_eq!(last_words(120, &manifest, &two, ["two"]), [format!("{seen}\n")], "{immutable}");
+        assert_eq!(last_words(360, &manifest, &rest, ["three"]), ["new\n"], "{immutable}");
+    }
+}

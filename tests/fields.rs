@@ -82,3 +82,20 @@ fn pods_go_on_using_an_immutable_object_that_is_gone() {
         assert_eq!(last_words(360, &manifest, &rest, ["three"]), ["new\n"], "{immutable}");
     }
 }
+
+#[test]
+fn a_volume_in_memory_is_memory_and_not_disk() {
+    // pkg/kubelet/eviction/helpers.go (`localVolumeNames`); a tmpfs is charged to whoever writes into it.
+    for (medium, reason) in [("medium: Memory", "OOMKilled"), ("", "")] {
+        let volume = format!("volumes: [{{name: v, emptyDir: {{{medium}}}}}],");
+        let container = "resources: {limits: {memory: 100Mi}}, volumeMounts: [{name: v, mountPath: /v}],";
+        let manifest = script("full", "sleep 600", container, &volume);
+        let rest =
+            r#"faults: [(fault: DiskFill(into: EmptyDir("v"), per_minute: "60Mi"), on: (pods: "full"), at: "30s")],"#;
+        let expect = match reason {
+            "" => "never pod(full).phase == Failed until 200s",
+            _ => "first container(full/app).reason == OOMKilled between 120s and 135s",
+        };
+        check(200, &manifest, rest, &[expect]);
+    }
+}

@@ -231,6 +231,8 @@ pub struct ContainerConfig {
     pub namespace: Name,
     /// The volumes in its file system.
     pub mounts: Vec<ContainerMount>,
+    /// Those of its pod's volumes that are in memory.
+    pub memory_volumes: List<Name>,
     /// What it is promised.
     pub requests: ResourceList,
     /// What it may not exceed.

@@ -23,7 +23,6 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("Container.stdinOnce", ""),
     ("DownwardAPIVolumeFile.mode", ""),
     ("DownwardAPIVolumeSource.defaultMode", "420"),
-    ("EmptyDirVolumeSource.medium", ""),
     ("EnvVarSource.fileKeyRef", ""),
     ("EphemeralContainer.stdinOnce", ""),
     ("HostPathVolumeSource.type", ""),

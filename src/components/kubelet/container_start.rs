@@ -268,6 +268,7 @@ impl Kubelet {
             env,
             namespace: pod.meta.namespace,
             mounts,
+            memory_volumes: pod.spec.memory_volumes().collect(),
             requests: container.requests.clone(),
             limits: container.limits.clone(),
             shares_processes: pod.spec.share_process_namespace,

@@ -99,3 +99,34 @@ fn a_volume_in_memory_is_memory_and_not_disk() {
         check(200, &manifest, rest, &[expect]);
     }
 }
+
+#[test]
+fn a_read_only_root_takes_no_writes_but_in_volumes() {
+    // busybox ash and coreutils name the error of the system call, EROFS.
+    let read_only = "securityContext: {readOnlyRootFilesystem: true}, volumeMounts: [{name: v, mountPath: /v}],";
+    let volume = "volumes: [{name: v, emptyDir: {}}],";
+    let run =
+        |name: &str, line: &str| script(name, &format!("{line} 2> /dev/termination-log; exit 0"), read_only, volume);
+    let manifest = [
+        run("redirect", "sh -c 'echo x > /x'"),
+        run("touch", "touch /tmp/x"),
+        run("mkdir", "mkdir /d"),
+        run("fine", "echo x > /v/x; echo 10.0.0.1 db >> /etc/hosts; echo x > /dev/shm/x"),
+        script(
+            "hook",
+            "sleep 20",
+            &format!("{read_only} lifecycle: {{postStart: {{exec: {{command: [touch, /x]}}}}}},"),
+            volume,
+        ),
+    ]
+    .concat();
+    let said = last_words(60, &manifest, "", ["redirect", "touch", "mkdir", "fine"]);
+    let expected = [
+        "sh: can't create /x: Read-only file system\n",
+        "touch: /tmp/x: Read-only file system\n",
+        "mkdir: can't create directory '/d': Read-only file system\n",
+        "",
+    ];
+    assert_eq!(said, expected);
+    check(60, &manifest, "", &["eventually event(pod(hook), FailedPostStartHook)"]);
+}

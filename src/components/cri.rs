@@ -241,6 +241,8 @@ pub struct ContainerConfig {
     pub shares_processes: bool,
     /// What the kernel adds to its out-of-memory score.
     pub oom_score_adj: i32,
+    /// Whether only its volumes take writes.
+    pub read_only_root: bool,
     /// The file that its termination message is read from; empty for the usual one.
     pub termination_message_path: Name,
     /// Whether its standard input stays open.

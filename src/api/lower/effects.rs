@@ -62,7 +62,6 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("SecurityContext.capabilities", ""),
     ("SecurityContext.privileged", "false"),
     ("SecurityContext.procMount", "Default"),
-    ("SecurityContext.readOnlyRootFilesystem", "false"),
     ("SecurityContext.runAsGroup", ""),
     ("SecurityContext.seLinuxOptions", ""),
     ("SecurityContext.seccompProfile", ""),

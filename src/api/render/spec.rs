@@ -184,6 +184,10 @@ macro_rules! written {
                     security.run_as_user = record.run_as_user;
                     security.run_as_non_root = record.run_as_non_root.then_some(true);
                 }
+                if record.read_only_root != base.read_only_root {
+                    let security = self.security_context.get_or_insert_default();
+                    security.read_only_root_filesystem = Some(record.read_only_root);
+                }
                 self.resources.get_or_insert_default();
             }
         }

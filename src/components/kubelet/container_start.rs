@@ -273,6 +273,7 @@ impl Kubelet {
             limits: container.limits.clone(),
             shares_processes: pod.spec.share_process_namespace,
             oom_score_adj: oom_score_adj(pod, container, self.node_memory()),
+            read_only_root: container.read_only_root,
             termination_message_path: container.termination_message_path,
             stdin: container.stdin,
             fallback_to_logs: container.fallback_to_logs,

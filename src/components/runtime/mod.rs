@@ -547,6 +547,9 @@ impl Runtimes {
         }
         let config = self.machines[node.index()].images.untagged(config);
         let mut files = self.files_of(&config);
+        if config.read_only_root {
+            files.make_read_only(&config.termination_message_path);
+        }
         self.mount_volumes(node, &config, &mut files);
         let id = self.machines[node.index()].add_container(now, key, sandbox, config, files, out);
         Ok(CriReply::Container(id))

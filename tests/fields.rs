@@ -130,3 +130,29 @@ fn a_read_only_root_takes_no_writes_but_in_volumes() {
     assert_eq!(said, expected);
     check(60, &manifest, "", &["eventually event(pod(hook), FailedPostStartHook)"]);
 }
+
+#[test]
+fn containers_are_told_of_the_services_of_their_namespace() {
+    // pkg/kubelet/kubelet_pods.go (`getServiceEnvVarMap`, `makeEnvironmentVariables`).
+    let services = "
+{apiVersion: v1, kind: Service, metadata: {name: my-db}, spec: {clusterIP: 10.96.7.7, ports: [{port: 5432}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: bare}, spec: {clusterIP: None, ports: [{port: 80}]}}
+";
+    let say = "echo $KUBERNETES_SERVICE_HOST $MY_DB_PORT_5432_TCP $BARE_SERVICE_HOST $A > /dev/termination-log";
+    let refers =
+        "env: [{name: MY_DB_SERVICE_PORT, value: x}, {name: A, value: $(MY_DB_SERVICE_HOST)-$(MY_DB_SERVICE_PORT)}],";
+    let late = script("late", say, refers, "");
+    let manifest = [
+        services.to_owned(),
+        script("told", say, refers, ""),
+        script("plain", say, refers, "enableServiceLinks: false,"),
+    ]
+    .concat();
+    let rest = format!(
+        "actions: [(at: \"30s\", do: Delete(object: \"service/my-db\")), (at: \"40s\", do: Apply(Inline(r#\"{late}\"#)))],"
+    );
+    let unknown = "10.96.0.1 $(MY_DB_SERVICE_HOST)-x\n";
+    let said = last_words(60, &manifest, &rest, ["told", "plain", "late"]);
+    assert_eq!(said, ["10.96.0.1 tcp://10.96.7.7:5432 10.96.7.7-x\n", unknown, unknown]);
+}

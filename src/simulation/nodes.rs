@@ -1,7 +1,7 @@
 //! Machines and their kubelets as users and fate treat them: processes die and start, power goes and comes.
 
 use super::Cluster;
-use crate::api::{ApiObject, Name, Pod};
+use crate::api::{ApiObject, Change, Name, Pod};
 use crate::components::cri::{CriReply, CriResult, RuntimePod};
 use crate::components::kubelet::{Kubelet, KubeletMessage};
 use crate::components::message::{Client, Message, NodeIndex};
@@ -64,6 +64,19 @@ impl Cluster {
         kubelet.swap_load(load);
         act(kubelet);
         kubelet.swap_load(load);
+    }
+
+    /// The kubelets hear of Services when the proxies beside them do, unless their watch is broken.
+    pub(super) fn services_heard(&mut self, now: SimTime, change: &Change) {
+        if !self.links.changed(change) {
+            return;
+        }
+        for place in 0..self.kubelets.len() {
+            let client = Client::Kubelet(NodeIndex(place as u16));
+            if self.faults.is_quiet() || !self.misses(now, client, change) {
+                self.kubelets[place].know_services(&self.links);
+            }
+        }
     }
 
     /// A runtime answers its kubelet; what it did to images shows in the node's status.

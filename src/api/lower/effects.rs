@@ -46,7 +46,6 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("PodSecurityContext.windowsOptions", ""),
     ("PodSpec.dnsConfig", ""),
     ("PodSpec.dnsPolicy", "ClusterFirst"),
-    ("PodSpec.enableServiceLinks", "true"),
     ("PodSpec.hostIPC", ""),
     ("PodSpec.hostPID", ""),
     ("PodSpec.hostUsers", "true"),

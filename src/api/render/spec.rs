@@ -87,6 +87,7 @@ fn overlay(pod: &mut v1::PodSpec, record: &PodSpec, base: &PodSpec) {
         priority_class => priority_class_name = text(record.priority_class);
         host_network => host_network = record.host_network.then_some(true);
         share_process_namespace => share_process_namespace = Some(record.share_process_namespace);
+        no_service_links => enable_service_links = Some(!record.no_service_links);
         service_account => service_account_name = text(record.service_account);
         service_account => service_account = text(record.service_account);
         automount_token => automount_service_account_token = record.automount_token;

@@ -6,17 +6,17 @@
 use super::attach::Device;
 use super::config::{VOLUME_BACK_OFF, VOLUME_BACK_OFF_CAP, VOLUME_LOOP, VOLUME_LOOP_DRIFT, VOLUME_POLL};
 use super::pod_worker::{Activity, TurnEnd};
+use super::service_links::Variables;
 use super::sync_pod::Stage;
 use super::{Kubelet, KubeletMessage, PendingCall};
 use crate::api::{
     Container, EnvValue, EventType, FileField, Kind, List, Name, Object, ObjectFiles, Pod, ProjectedSource, Request,
     Response, Target, Text, VolumeSource,
 };
-use crate::components::cri::{ContainerMount, PodKey, TOKEN_VOLUME, VolumeKey};
+use crate::components::cri::{ContainerMount, Environment, PodKey, TOKEN_VOLUME, VolumeKey};
 use crate::components::message::Message;
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 
 /// Where containers find the token of their service account.
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -292,7 +292,7 @@ impl Kubelet {
         key: PodKey,
         pod: &Pod,
         container: &Container,
-        env: &[(Name, Text)],
+        env: &Environment,
     ) -> Result<Vec<ContainerMount>, Text> {
         let namespace = pod.meta.namespace;
         let volume_key = |name: Name| {
@@ -491,17 +491,10 @@ impl Kubelet {
     }
 
     /// The environment of a container, resolved (`makeEnvironmentVariables`).
-    pub(super) fn environment(
-        &self,
-        key: PodKey,
-        pod: &Pod,
-        container: &Container,
-    ) -> Result<List<(Name, Text)>, Text> {
-        if container.env_from.is_empty() && container.env.is_empty() {
-            return Ok(SERVICE_ENVIRONMENT.clone());
-        }
+    pub(super) fn environment(&self, key: PodKey, pod: &Pod, container: &Container) -> Result<Environment, Text> {
         let namespace = pod.meta.namespace;
-        let mut env = SERVICE_ENVIRONMENT.to_vec();
+        let services = self.services.variables(namespace, !pod.spec.no_service_links);
+        let mut env: Vec<(Name, Text)> = Vec::new();
         for from in &container.env_from {
             let kind = if from.secret { Kind::Secret } else { Kind::ConfigMap };
             let data = self.object_data(kind, namespace, from.name);
@@ -517,7 +510,7 @@ impl Kubelet {
         }
         for variable in &container.env {
             let value = match &variable.value {
-                EnvValue::Literal(text) => Some(expand(text, &env)),
+                EnvValue::Literal(text) => Some(expand_by(text, |name| value_of(&env, &services, name).cloned())),
                 EnvValue::Field(path) => Some(self.field(key, pod, path)),
                 EnvValue::Resource(field) => Some(self.resource(pod, container.name, *field)),
                 EnvValue::ConfigMapKey(reference) => self.key_value(Kind::ConfigMap, namespace, reference, pod)?,
@@ -527,7 +520,7 @@ impl Kubelet {
                 set(&mut env, variable.name, value);
             }
         }
-        Ok(env.into())
+        Ok(Environment { services, own: env.into() })
     }
 
     fn key_value(
@@ -560,24 +553,14 @@ impl Kubelet {
     }
 }
 
-/// How containers find the API server (`pkg/kubelet/envvars`). Other Services are found by DNS.
-static SERVICE_ENVIRONMENT: LazyLock<List<(Name, Text)>> = LazyLock::new(|| {
-    let variable = |name: &str, value: &str| (Name::new(name), Text::from(value));
-    vec![
-        variable("KUBERNETES_SERVICE_HOST", "10.96.0.1"),
-        variable("KUBERNETES_SERVICE_PORT", "443"),
-        variable("KUBERNETES_SERVICE_PORT_HTTPS", "443"),
-        variable("KUBERNETES_PORT", "tcp://10.96.0.1:443"),
-        variable("KUBERNETES_PORT_443_TCP", "tcp://10.96.0.1:443"),
-        variable("KUBERNETES_PORT_443_TCP_PROTO", "tcp"),
-        variable("KUBERNETES_PORT_443_TCP_PORT", "443"),
-        variable("KUBERNETES_PORT_443_TCP_ADDR", "10.96.0.1"),
-    ]
-    .into()
-});
-
 fn not_found(kind: Kind, name: Name) -> Text {
     format!("{} {:?} not found", kind.as_str().to_lowercase(), name.as_str()).into()
+}
+
+/// What a variable says that was set, or else what is told of Services.
+fn value_of<'e>(own: &'e [(Name, Text)], services: &'e [Variables], name: &str) -> Option<&'e Text> {
+    let mut all = own.iter().chain(services.iter().rev().flat_map(|part| part.iter()));
+    all.find(|(have, _)| *have == name).map(|(_, value)| value)
 }
 
 fn set(env: &mut Vec<(Name, Text)>, name: Name, value: Text) {
@@ -594,10 +577,10 @@ pub(super) fn expand(text: &str, env: &[(Name, Text)]) -> Text {
 }
 
 /// A sub-path with its variables replaced; every one of them must have a value (`ExpandContainerVolumeMounts`).
-fn expanded_sub_path(text: &str, env: &[(Name, Text)]) -> Result<Name, Text> {
+fn expanded_sub_path(text: &str, env: &Environment) -> Result<Name, Text> {
     let mut missing = BTreeSet::new();
     let expanded = expand_by(text, |name| {
-        let value = env.iter().find(|(have, _)| *have == name).map(|(_, value)| value.clone()).unwrap_or_default();
+        let value = env.get(name).cloned().unwrap_or_default();
         if value.is_empty() {
             missing.insert(name.to_owned());
         }
@@ -610,7 +593,7 @@ fn expanded_sub_path(text: &str, env: &[(Name, Text)]) -> Result<Name, Text> {
     Err(format!("missing value for {}", missing.join(", ")).into())
 }
 
-fn expand_by(text: &str, mut value: impl FnMut(&str) -> Option<Text>) -> Text {
+pub(super) fn expand_by(text: &str, mut value: impl FnMut(&str) -> Option<Text>) -> Text {
     if !text.contains('$') {
         return text.into();
     }
@@ -747,7 +730,8 @@ mod tests {
     #[test]
     fn every_variable_of_a_sub_path_has_a_value() {
         // `TestExpandVolumeMountsWithSubpath`, in short.
-        let env = [(Name::new("A"), Text::from("x")), (Name::new("E"), Text::default())];
+        let own = [(Name::new("A"), Text::from("x")), (Name::new("E"), Text::default())];
+        let env = Environment { own: own.into_iter().collect(), ..Environment::default() };
         for (text, expected) in
             [("logs/$(A)", Ok("logs/x")), ("$$(A)", Ok("$(A)")), ("$(B)/$(A)/$(E)", Err("missing value for B, E"))]
         {

@@ -646,7 +646,7 @@ impl Runtimes {
 impl Instance {
     /// What its environment says of a name.
     fn env(&self, name: &str) -> Option<&str> {
-        self.config.env.iter().find(|(have, _)| *have == name).map(|(_, says)| &**says)
+        self.config.env.get(name).map(|says| &**says)
     }
 }
 

@@ -156,3 +156,49 @@ fn containers_are_told_of_the_services_of_their_namespace() {
     let said = last_words(60, &manifest, &rest, ["told", "plain", "late"]);
     assert_eq!(said, ["10.96.0.1 tcp://10.96.7.7:5432 10.96.7.7-x\n", unknown, unknown]);
 }
+
+#[test]
+fn a_part_of_the_machine_is_what_a_pod_says_that_it_is() {
+    // pkg/volume/hostpath/host_path.go (`checkType`). (the path, the type, why it cannot be mounted)
+    let cases = [
+        ("/no/such", "Directory", "hostPath /no/such doesn't exist"),
+        ("/etc/hosts", "Directory", "hostPath type check failed: /etc/hosts is not a directory, it's a File"),
+        ("/no/such", "FileOrCreate", "open /no/such: no such file or directory"),
+        ("/var/run/docker.sock", "Socket", "hostPath /var/run/docker.sock doesn't exist"),
+        ("/var/run/containerd/containerd.sock", "Socket", ""),
+        (
+            "/dev/sda",
+            "CharDevice",
+            "hostPath type check failed: /dev/sda is not a character device, it's a BlockDevice",
+        ),
+        ("/dev/kmsg", "CharDevice", ""),
+        ("/var/log", "Directory", ""),
+        ("/data/new", "DirectoryOrCreate", ""),
+        ("/var/lib/new", "FileOrCreate", ""),
+        ("/any", "''", ""),
+    ];
+    let pod = |place: usize, (path, kind, _): (&str, &str, &str)| {
+        let volume = format!("volumes: [{{name: v, hostPath: {{path: {path}, type: {kind}}}}}],");
+        script(&format!("p{place}"), "true", "volumeMounts: [{name: v, mountPath: /v}],", &volume)
+    };
+    let manifest: String = cases.into_iter().enumerate().map(|(place, case)| pod(place, case)).collect();
+    let expect: Vec<String> = cases
+        .iter()
+        .enumerate()
+        .map(|(place, (_, _, why))| match *why {
+            "" => format!("eventually pod(p{place}).phase == Succeeded"),
+            why => format!(
+                "eventually event(pod(p{place}), FailedMount, 'MountVolume.SetUp failed for volume \"v\" : {}')",
+                why.replace('\'', "?")
+            ),
+        })
+        .collect();
+    check(60, &manifest, "", &expect.iter().map(String::as_str).collect::<Vec<_>>());
+    // What one pod leaves there another finds, by whatever way it looks; and who waits for it goes on then.
+    let host = |path: &str, kind: &str| format!("volumes: [{{name: v, hostPath: {{path: {path}, type: {kind}}}}}],");
+    let mount = "volumeMounts: [{name: v, mountPath: /v}],";
+    let manifest = script("waits", "cat /v > /dev/termination-log", mount, &host("/data/out/x", "File"));
+    let writes = script("writes", "mkdir /v/out; echo hello > /v/out/x", mount, &host("/data", "DirectoryOrCreate"));
+    let rest = format!("actions: [(at: \"30s\", do: Apply(Inline(r#\"{writes}\"#)))],");
+    assert_eq!(last_words(90, &manifest, &rest, ["waits"]), ["hello\n"]);
+}

@@ -29,6 +29,15 @@ impl Cluster {
                 self.kubelets[node.index()].runtime_listed(now, pods, images);
                 self.watch_usage(now, node, out);
             }
+            KubeletMessage::Mounted { key, volume, due } => {
+                let kubelet = &self.kubelets[node.index()];
+                let typed = kubelet.typed_host_path(key, volume, due);
+                let checked = typed.map_or(Ok(()), |(path, kind)| self.runtimes.check_host_path(node, &path, &kind));
+                self.on_machine(node, |kubelet| match checked {
+                    Ok(()) => kubelet.handle(now, message, out),
+                    Err(error) => kubelet.host_path_refused(now, key, volume, &error, out),
+                });
+            }
             KubeletMessage::ListPods if !self.reaches_server(Client::Kubelet(node)) => {
                 out.after(LIST_RETRY, Message::Kubelet(node, message));
             }

@@ -25,7 +25,6 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("DownwardAPIVolumeSource.defaultMode", "420"),
     ("EnvVarSource.fileKeyRef", ""),
     ("EphemeralContainer.stdinOnce", ""),
-    ("HostPathVolumeSource.type", ""),
     ("KeyToPath.mode", ""),
     ("Lifecycle.stopSignal", ""),
     ("NodeSpec.configSource", ""),

@@ -138,6 +138,35 @@ impl Kubelet {
         }
     }
 
+    /// The part of its machine that a volume shows and that must be of some type: its path, and the type.
+    pub fn typed_host_path(&self, key: PodKey, volume: usize, due: SimTime) -> Option<(Name, Name)> {
+        let state = self.pods.get(&key)?;
+        let found = state.volumes.volumes.get(volume).filter(|found| found.due == due && !found.mounted)?;
+        let volume = state.pod.spec.volumes.iter().find(|volume| volume.name == found.name)?;
+        match &volume.source {
+            VolumeSource::HostPath { path, kind } if !kind.is_empty() => Some((*path, *kind)),
+            _ => None,
+        }
+    }
+
+    /// That part is not what it must be: the volume cannot be mounted.
+    pub fn host_path_refused(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        volume: usize,
+        error: &str,
+        out: &mut Outbox<Message>,
+    ) {
+        let Some(state) = self.pods.get(&key).filter(|state| state.volumes.gone_at.is_none()) else { return };
+        if state.worker.as_ref().is_some_and(super::pod_worker::Worker::is_terminated) {
+            return;
+        }
+        let name = state.volumes.volumes[volume].name;
+        let text = format!("MountVolume.SetUp failed for volume {:?} : {error}", name.as_str());
+        self.mount_failed(now, key, volume, &text, out);
+    }
+
     /// A volume operation is over: everything that it needs is there, or it is tried again.
     pub(super) fn mounted(&mut self, now: SimTime, key: PodKey, volume: usize, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get(&key) else { return };

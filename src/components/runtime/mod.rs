@@ -12,6 +12,7 @@ mod disturbance;
 mod exec;
 pub mod filesystem;
 mod hardware;
+mod host;
 mod identity;
 mod image;
 mod image_table;

@@ -202,3 +202,63 @@ fn a_part_of_the_machine_is_what_a_pod_says_that_it_is() {
     let rest = format!("actions: [(at: \"30s\", do: Apply(Inline(r#\"{writes}\"#)))],");
     assert_eq!(last_words(90, &manifest, &rest, ["waits"]), ["hello\n"]);
 }
+
+#[test]
+fn a_client_stays_with_its_endpoint_if_the_service_says_so() {
+    // pkg/proxy/iptables/proxier.go (`writeServiceToEndpointRules`).
+    let web = |name: &str, more: &str| {
+        let script = "mkdir /www; hostname > /www/index.html; httpd -f -p 80 -h /www";
+        let container = format!("{{name: app, image: busybox, command: [sh, -c, '{script}']}}");
+        format!(
+            "---
+{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: {name}}}, spec: {{replicas: 4, selector: {{matchLabels:
+  {{app: {name}}}}}, template: {{metadata: {{labels: {{app: {name}}}}}, spec: {{containers: [{container}]}}}}}}}}
+---
+{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{selector: {{app: {name}}}, ports: [{{port: 80}}],
+  {more}}}}}
+"
+        )
+    };
+    let asks = |who: &str| {
+        let all = format!("sleep 30; for i in $(seq 30); do wget -q -O - http://{who}; done");
+        format!("{all} | sort -u | wc -l > /dev/termination-log")
+    };
+    let manifest = [
+        web("sticky", "sessionAffinity: ClientIP"),
+        web("loose", ""),
+        script("one", &asks("sticky"), "", ""),
+        script("two", &asks("loose"), "", ""),
+    ]
+    .concat();
+    let said = last_words(90, &manifest, "", ["one", "two"]);
+    assert_eq!(said, ["1\n", "4\n"]);
+}
+
+#[test]
+fn a_service_that_stands_for_a_name_has_its_addresses() {
+    // CoreDNS' plugin/kubernetes (`Services`): a CNAME, which is followed.
+    let external = |name: &str, target: &str| {
+        format!(
+            "---\n{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{type: ExternalName, externalName: {target}}}}}\n"
+        )
+    };
+    let ask = |name: &str| format!("nslookup {name} | tail -3 | tr -d '\\n' > /dev/termination-log");
+    let manifest = [
+        "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {clusterIP: 10.96.7.7, ports: [{port: 80}]}}\n"
+            .to_owned(),
+        external("inner", "web.default.svc.cluster.local"),
+        external("outer", "example.com"),
+        external("lost", "db.corp.internal"),
+        external("around", "around.default.svc.cluster.local"),
+        script("in", &ask("inner"), "", ""),
+        script("out", &ask("outer"), "", ""),
+        script("gone", &ask("lost"), "", ""),
+        script("loop", &ask("around"), "", ""),
+    ]
+    .concat();
+    let [inner, outer, lost, around] = last_words(60, &manifest, "", ["in", "out", "gone", "loop"]);
+    assert!(inner.contains("10.96.7.7"), "{inner}");
+    assert!(outer.contains("example.com") && outer.contains("203.0.113."), "{outer}");
+    assert!(lost.contains("NXDOMAIN"), "{lost}");
+    assert!(around.contains("NXDOMAIN"), "{around}");
+}

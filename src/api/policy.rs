@@ -2,6 +2,7 @@
 
 use super::{Condition, Labels, List, Metadata, Name, ResourceList, Text};
 use serde::Serialize;
+use serde_json::Value;
 
 /// `v1.Namespace`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,6 +28,13 @@ pub struct ConfigMap {
     pub source: Text,
 }
 
+impl ConfigMap {
+    /// Whether it refuses changes, for good.
+    pub fn is_immutable(&self) -> bool {
+        is_immutable(&self.source)
+    }
+}
+
 /// `v1.Secret`; contents are kept decoded where they are text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Secret {
@@ -36,6 +44,13 @@ pub struct Secret {
     pub data: List<(Name, Text)>,
     /// The object as accepted, as JSON text.
     pub source: Text,
+}
+
+impl Secret {
+    /// Whether it refuses changes, for good.
+    pub fn is_immutable(&self) -> bool {
+        is_immutable(&self.source)
+    }
 }
 
 /// `v1.ServiceAccount`.
@@ -49,6 +64,11 @@ pub struct ServiceAccount {
     pub image_pull_secrets: List<Name>,
     /// The object as accepted, as JSON text.
     pub source: Text,
+}
+
+fn is_immutable(source: &str) -> bool {
+    // Few are, so the text is read only where it may say so.
+    source.contains("immutable") && serde_json::from_str(source).is_ok_and(|object: Value| object["immutable"] == true)
 }
 
 /// `scheduling/v1.PriorityClass`.

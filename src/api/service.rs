@@ -2,6 +2,7 @@
 
 use super::name::names;
 use super::{IntOrPercent, Labels, List, Metadata, Name, Port, Text, Uid};
+use crate::engine::SimDuration;
 use serde::Serialize;
 use std::net::Ipv4Addr;
 
@@ -27,6 +28,12 @@ pub struct Service {
     /// `healthCheckNodePort`; zero for none.
     #[serde(skip_serializing_if = "is_zero")]
     pub health_check_node_port: u16,
+    /// For how long a client stays with the endpoint that it had last (`sessionAffinity: ClientIP`), if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<SimDuration>,
+    /// The name that it stands for (`externalName`), if it is one.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub external_name: Name,
     /// The spec as accepted, as JSON text.
     pub source: Text,
 }

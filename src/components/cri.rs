@@ -210,6 +210,27 @@ pub struct ContainerMount {
     pub volume: VolumeKey,
 }
 
+/// The variables of a container. What is told of Services is shared with other containers.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    /// Of the API server, of the namespace's Services.
+    pub services: [List<(Name, Text)>; 2],
+    /// What was set.
+    pub own: List<(Name, Text)>,
+}
+
+impl Environment {
+    /// All variables, those that were set last: of one name the last counts.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &(Name, Text)> {
+        self.services.iter().flat_map(|part| part.iter()).chain(self.own.iter())
+    }
+
+    /// What a variable says.
+    pub fn get(&self, name: &str) -> Option<&Text> {
+        self.iter().rev().find(|(have, _)| *have == name).map(|(_, value)| value)
+    }
+}
+
 /// What a container is made from.
 #[derive(Debug, Clone)]
 pub struct ContainerConfig {
@@ -226,11 +247,13 @@ pub struct ContainerConfig {
     /// Where the process starts; empty for the image's choice.
     pub working_dir: Name,
     /// The environment, resolved.
-    pub env: List<(Name, Text)>,
+    pub env: Environment,
     /// The pod's namespace.
     pub namespace: Name,
     /// The volumes in its file system.
     pub mounts: Vec<ContainerMount>,
+    /// Those of its pod's volumes that are in memory.
+    pub memory_volumes: List<Name>,
     /// What it is promised.
     pub requests: ResourceList,
     /// What it may not exceed.
@@ -239,6 +262,8 @@ pub struct ContainerConfig {
     pub shares_processes: bool,
     /// What the kernel adds to its out-of-memory score.
     pub oom_score_adj: i32,
+    /// Whether only its volumes take writes.
+    pub read_only_root: bool,
     /// The file that its termination message is read from; empty for the usual one.
     pub termination_message_path: Name,
     /// Whether its standard input stays open.

@@ -118,6 +118,10 @@ impl Cluster {
                 self.introduce(object, out);
             }
         }
+        for object in self.server.store().list(Kind::Service) {
+            self.links.changed(&Change { kind: ChangeKind::Added, object });
+        }
+        self.kubelets.iter_mut().for_each(|kubelet| kubelet.know_services(&self.links));
         self.controllers.start(SimTime::ZERO, out);
         self.begin_autoscaling(out);
         self.plan_faults(out);

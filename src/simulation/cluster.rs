@@ -12,6 +12,7 @@ use crate::components::controllers::{ControllerManager, ControllerSetup, Informe
 use crate::components::extension::{CallId, Extension, Extensions};
 use crate::components::kube_proxy::Proxies;
 use crate::components::kubelet::Kubelet;
+use crate::components::kubelet::service_links::ServiceLinks;
 use crate::components::latency::LoadGauge;
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::components::net::NetClient;
@@ -39,6 +40,8 @@ pub struct Cluster {
     pub(super) load: Option<LoadGauge>,
     /// Which kubelets read, and now watch, a ConfigMap or Secret.
     readers: FastMap<(Kind, Name, Name), Vec<NodeIndex>>,
+    /// What kubelets know of Services.
+    pub(super) links: ServiceLinks,
     pub(super) user: User,
     extensions: Extensions,
     pub(super) autoscaler: Autoscaler,
@@ -71,6 +74,7 @@ impl Cluster {
             network: Network::new(plan.profile.clone(), draws),
             load: load.one_machine.then(|| LoadGauge::new(load, draws, StreamKey::new("machine"))),
             readers: FastMap::default(),
+            links: ServiceLinks::default(),
             user: User::default(),
             extensions: Extensions::default(),
             autoscaler: Autoscaler::default(),
@@ -449,11 +453,17 @@ impl Cluster {
         }
         match client {
             Client::Scheduler if !self.is_down(Leader::Scheduler) => self.scheduler.watched(now, change, out),
+            Client::Kubelet(node) if change.object.kind() == Kind::Service => {
+                self.kubelets[node.index()].know_services(&self.links);
+            }
             Client::Kubelet(node) => self.on_machine(node, |kubelet| kubelet.watched(now, change, out)),
             Client::ControllerManager if !self.is_down(Leader::ControllerManager) => {
                 self.controllers.watched(now, &change, out);
             }
-            Client::Workload => self.runtimes.services_changed(now, &change, out),
+            Client::Workload => {
+                self.services_heard(now, &change);
+                self.runtimes.services_changed(now, &change, out);
+            }
             Client::Scheduler | Client::ControllerManager | Client::User | Client::Autoscaler => {}
             Client::Extension(place) => {
                 let around = (now, self.server.clock(), self.draws);

@@ -1,7 +1,7 @@
 //! Machines and their kubelets as users and fate treat them: processes die and start, power goes and comes.
 
 use super::Cluster;
-use crate::api::{ApiObject, Name, Pod};
+use crate::api::{ApiObject, Change, Name, Pod};
 use crate::components::cri::{CriReply, CriResult, RuntimePod};
 use crate::components::kubelet::{Kubelet, KubeletMessage};
 use crate::components::message::{Client, Message, NodeIndex};
@@ -28,6 +28,15 @@ impl Cluster {
                 let images = self.runtimes.images(node);
                 self.kubelets[node.index()].runtime_listed(now, pods, images);
                 self.watch_usage(now, node, out);
+            }
+            KubeletMessage::Mounted { key, volume, due } => {
+                let kubelet = &self.kubelets[node.index()];
+                let typed = kubelet.typed_host_path(key, volume, due);
+                let checked = typed.map_or(Ok(()), |(path, kind)| self.runtimes.check_host_path(node, &path, &kind));
+                self.on_machine(node, |kubelet| match checked {
+                    Ok(()) => kubelet.handle(now, message, out),
+                    Err(error) => kubelet.host_path_refused(now, key, volume, &error, out),
+                });
             }
             KubeletMessage::ListPods if !self.reaches_server(Client::Kubelet(node)) => {
                 out.after(LIST_RETRY, Message::Kubelet(node, message));
@@ -64,6 +73,19 @@ impl Cluster {
         kubelet.swap_load(load);
         act(kubelet);
         kubelet.swap_load(load);
+    }
+
+    /// The kubelets hear of Services when the proxies beside them do, unless their watch is broken.
+    pub(super) fn services_heard(&mut self, now: SimTime, change: &Change) {
+        if !self.links.changed(change) {
+            return;
+        }
+        for place in 0..self.kubelets.len() {
+            let client = Client::Kubelet(NodeIndex(place as u16));
+            if self.faults.is_quiet() || !self.misses(now, client, change) {
+                self.kubelets[place].know_services(&self.links);
+            }
+        }
     }
 
     /// A runtime answers its kubelet; what it did to images shows in the node's status.

@@ -52,6 +52,7 @@ macro_rules! lower {
             stdin: container.stdin == Some(true) || container.tty == Some(true),
             run_as_user: own.run_as_user.or($security.run_as_user),
             run_as_non_root: own.run_as_non_root.or($security.run_as_non_root) == Some(true),
+            read_only_root: own.read_only_root_filesystem == Some(true),
             target_container: $target,
         }
     }};

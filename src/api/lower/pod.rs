@@ -114,6 +114,7 @@ pub(crate) fn pod_spec(mut pod: v1::PodSpec) -> PodSpec {
         os: pod.os.map_or_else(Name::default, |os| Name::from(os.name)),
         sysctls: security.sysctls.iter().flatten().map(|sysctl| Name::from(&sysctl.name)).collect(),
         host_ipc: pod.host_ipc == Some(true),
+        no_service_links: pod.enable_service_links == Some(false),
         requests: Default::default(),
         non_zero_requests: (0, 0),
         source,

@@ -9,6 +9,7 @@ use crate::api::{
     Endpoint, EndpointAddress, EndpointSlice, EndpointSubset, Endpoints, Metadata, Name, PodDisruptionBudget,
     PodDisruptionBudgetStatus, Port, Service, ServicePort, ServiceTraffic, TrafficDistribution, TrafficPolicy,
 };
+use crate::engine::SimDuration;
 use k8s_openapi::api::{core::v1, discovery::v1 as discovery, policy::v1 as policy};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::net::Ipv4Addr;
@@ -81,6 +82,12 @@ impl Lower for v1::Service {
             headless: spec.cluster_ip.as_deref() == Some("None"),
             kind: name(spec.type_.as_ref()),
             health_check_node_port: spec.health_check_node_port.map_or(0, port_number),
+            affinity: (spec.session_affinity.as_deref() == Some("ClientIP")).then(|| {
+                let config = spec.session_affinity_config.as_ref().and_then(|config| config.client_ip.as_ref());
+                let seconds = config.and_then(|config| config.timeout_seconds).unwrap_or(10_800);
+                SimDuration::from_secs(u64::try_from(seconds).unwrap_or_default())
+            }),
+            external_name: name(spec.external_name.as_ref().filter(|_| spec.type_.as_deref() == Some("ExternalName"))),
             publish_not_ready: spec.publish_not_ready_addresses == Some(true),
             traffic: ServiceTraffic {
                 internal: policy(spec.internal_traffic_policy.as_ref()),

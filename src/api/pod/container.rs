@@ -64,6 +64,9 @@ pub struct Container {
     pub run_as_user: Option<i64>,
     /// Whether a root user is refused.
     pub run_as_non_root: bool,
+    /// Whether its root file system takes no writes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub read_only_root: bool,
     /// Of ephemeral containers: the container whose processes they see.
     pub target_container: Name,
 }

@@ -120,6 +120,9 @@ pub struct PodSpec {
     /// Names of the kernel parameters that it sets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sysctls: Vec<Name>,
+    /// Whether its containers are not told of the Services of the namespace (`enableServiceLinks: false`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_service_links: bool,
     /// Whether it uses the node's interprocess communication.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub host_ipc: bool,

@@ -1,6 +1,6 @@
 //! The volumes of a pod.
 
-use super::ResourceField;
+use super::{PodSpec, ResourceField};
 use crate::api::{Kind, List, Name};
 use serde::Serialize;
 
@@ -100,6 +100,14 @@ pub enum VolumeSource {
         /// The field, such as `nfs`.
         kind: Name,
     },
+}
+
+impl PodSpec {
+    /// The volumes whose content is memory.
+    pub fn memory_volumes(&self) -> impl Iterator<Item = Name> + '_ {
+        let in_memory = |volume: &&Volume| matches!(volume.source, VolumeSource::EmptyDir { in_memory: true, .. });
+        self.volumes.iter().filter(in_memory).map(|volume| volume.name)
+    }
 }
 
 /// What a file of the downward API shows.

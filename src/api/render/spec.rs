@@ -87,6 +87,7 @@ fn overlay(pod: &mut v1::PodSpec, record: &PodSpec, base: &PodSpec) {
         priority_class => priority_class_name = text(record.priority_class);
         host_network => host_network = record.host_network.then_some(true);
         share_process_namespace => share_process_namespace = Some(record.share_process_namespace);
+        no_service_links => enable_service_links = Some(!record.no_service_links);
         service_account => service_account_name = text(record.service_account);
         service_account => service_account = text(record.service_account);
         automount_token => automount_service_account_token = record.automount_token;
@@ -183,6 +184,10 @@ macro_rules! written {
                     let security = self.security_context.get_or_insert_default();
                     security.run_as_user = record.run_as_user;
                     security.run_as_non_root = record.run_as_non_root.then_some(true);
+                }
+                if record.read_only_root != base.read_only_root {
+                    let security = self.security_context.get_or_insert_default();
+                    security.read_only_root_filesystem = Some(record.read_only_root);
                 }
                 self.resources.get_or_insert_default();
             }

@@ -11,7 +11,7 @@ use super::oom_score::oom_score_adj;
 use super::status::StartError;
 use super::sync_pod::Stage;
 use super::termination::{ContainerKill, PodKill};
-use super::volumes::expand;
+use super::volumes::expand_by;
 use crate::api::names;
 use crate::api::{Container, ContainerId, EventType, ImagePullPolicy, Name, Pod, Text};
 use crate::components::cri::{ContainerConfig, CriCall, CriReply, CriResult, InstanceState, PodKey, RuntimePod};
@@ -256,7 +256,8 @@ impl Kubelet {
             };
             return Err(format!("{why} (pod: \"{who}\", container: {})", container.name).into());
         }
-        let one = |word: &Text| if word.contains('$') { expand(word, &env) } else { word.clone() };
+        let value = |name: &str| env.get(name).cloned();
+        let one = |word: &Text| if word.contains('$') { expand_by(word, value) } else { word.clone() };
         let expanded = |words: &[Text]| words.iter().map(one).collect();
         Ok(ContainerConfig {
             name: container.name,
@@ -268,10 +269,12 @@ impl Kubelet {
             env,
             namespace: pod.meta.namespace,
             mounts,
+            memory_volumes: pod.spec.memory_volumes().collect(),
             requests: container.requests.clone(),
             limits: container.limits.clone(),
             shares_processes: pod.spec.share_process_namespace,
             oom_score_adj: oom_score_adj(pod, container, self.node_memory()),
+            read_only_root: container.read_only_root,
             termination_message_path: container.termination_message_path,
             stdin: container.stdin,
             fallback_to_logs: container.fallback_to_logs,

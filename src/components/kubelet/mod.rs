@@ -34,6 +34,7 @@ mod pod_worker;
 mod preemption;
 mod probe;
 mod resize;
+pub mod service_links;
 mod shutdown;
 mod static_pods;
 mod status;
@@ -73,6 +74,7 @@ use pod_worker::{UpdateKind, Worker};
 use preemption::Preemption;
 use probe::PodProbes;
 use resize::Resizing;
+use service_links::ServiceLinks;
 use shutdown::Shutdown;
 use static_pods::StaticPods;
 use status::StartError;
@@ -398,6 +400,9 @@ pub struct Kubelet {
     node_object: Option<Arc<Node>>,
     /// ConfigMaps and Secrets that were read, and are watched from then on; `None` for what is not there.
     objects: FastMap<(Kind, Name, Name), Option<Object>>,
+    services: ServiceLinks,
+    /// Immutable ones that are gone, or others by now, and that pods go on using as they were.
+    kept_objects: BTreeMap<(Kind, Name, Name), Object>,
     housekeeping_due: Option<SimTime>,
     container_gc_due: Option<SimTime>,
     /// The node as this kubelet registers it.
@@ -550,6 +555,8 @@ impl Kubelet {
             calls: 0,
             node_object: None,
             objects: FastMap::default(),
+            kept_objects: BTreeMap::new(),
+            services: ServiceLinks::default(),
             housekeeping_due: None,
             container_gc_due: None,
             template,
@@ -804,6 +811,11 @@ impl Kubelet {
     ) -> SimDuration {
         let pod = self.pods.get(&key).map_or(self.stream, |state| state.stream);
         self.load.in_turn(now, pod, self.latency(what, now, pod.part(step)))
+    }
+
+    /// What is known of Services changed.
+    pub fn know_services(&mut self, services: &ServiceLinks) {
+        self.services.clone_from(services);
     }
 
     /// Gives the kubelet the load of a machine that it shares with others, and takes it back.

@@ -177,6 +177,10 @@ impl Kubelet {
     pub(super) fn pod_removed(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get_mut(&key) else { return };
         state.configured = false;
+        if !self.kept_objects.is_empty() {
+            self.release_objects();
+        }
+        let Some(state) = self.pods.get(&key) else { return };
         if state.worker.is_none() {
             if let Some(state) = self.pods.remove(&key) {
                 self.leave_to_gc(now, key, *state, out);

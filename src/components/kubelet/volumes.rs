@@ -6,17 +6,17 @@
 use super::attach::Device;
 use super::config::{VOLUME_BACK_OFF, VOLUME_BACK_OFF_CAP, VOLUME_LOOP, VOLUME_LOOP_DRIFT, VOLUME_POLL};
 use super::pod_worker::{Activity, TurnEnd};
+use super::service_links::Variables;
 use super::sync_pod::Stage;
 use super::{Kubelet, KubeletMessage, PendingCall};
 use crate::api::{
     Container, EnvValue, EventType, FileField, Kind, List, Name, Object, ObjectFiles, Pod, ProjectedSource, Request,
     Response, Target, Text, VolumeSource,
 };
-use crate::components::cri::{ContainerMount, PodKey, TOKEN_VOLUME, VolumeKey};
+use crate::components::cri::{ContainerMount, Environment, PodKey, TOKEN_VOLUME, VolumeKey};
 use crate::components::message::Message;
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 
 /// Where containers find the token of their service account.
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -136,6 +136,35 @@ impl Kubelet {
         if found.is_some_and(|found| found.due == due) {
             self.mounted(now, key, volume, out);
         }
+    }
+
+    /// The part of its machine that a volume shows and that must be of some type: its path, and the type.
+    pub fn typed_host_path(&self, key: PodKey, volume: usize, due: SimTime) -> Option<(Name, Name)> {
+        let state = self.pods.get(&key)?;
+        let found = state.volumes.volumes.get(volume).filter(|found| found.due == due && !found.mounted)?;
+        let volume = state.pod.spec.volumes.iter().find(|volume| volume.name == found.name)?;
+        match &volume.source {
+            VolumeSource::HostPath { path, kind } if !kind.is_empty() => Some((*path, *kind)),
+            _ => None,
+        }
+    }
+
+    /// That part is not what it must be: the volume cannot be mounted.
+    pub fn host_path_refused(
+        &mut self,
+        now: SimTime,
+        key: PodKey,
+        volume: usize,
+        error: &str,
+        out: &mut Outbox<Message>,
+    ) {
+        let Some(state) = self.pods.get(&key).filter(|state| state.volumes.gone_at.is_none()) else { return };
+        if state.worker.as_ref().is_some_and(super::pod_worker::Worker::is_terminated) {
+            return;
+        }
+        let name = state.volumes.volumes[volume].name;
+        let text = format!("MountVolume.SetUp failed for volume {:?} : {error}", name.as_str());
+        self.mount_failed(now, key, volume, &text, out);
     }
 
     /// A volume operation is over: everything that it needs is there, or it is tried again.
@@ -292,7 +321,7 @@ impl Kubelet {
         key: PodKey,
         pod: &Pod,
         container: &Container,
-        env: &[(Name, Text)],
+        env: &Environment,
     ) -> Result<Vec<ContainerMount>, Text> {
         let namespace = pod.meta.namespace;
         let volume_key = |name: Name| {
@@ -352,12 +381,27 @@ impl Kubelet {
         let meta = object.meta();
         let entry = (object.kind(), meta.namespace, meta.name);
         if let Some(have) = self.objects.get_mut(&entry) {
+            // Nobody watches an immutable object any more once it was read: while pods name it, they see it as it was
+            // (`Get` and `DeleteReference` in `pkg/kubelet/util/manager/watch_based_manager.go`).
+            if let Some(was) = have.as_ref().filter(|was| was.meta().uid != meta.uid || deleted)
+                && is_immutable(was)
+                && self.pods.values().any(|state| state.configured && names_object(&state.pod, entry))
+            {
+                self.kept_objects.entry(entry).or_insert_with(|| was.clone());
+            }
             *have = (!deleted).then(|| object.clone());
             if deleted && entry.0 == Kind::Secret {
                 let lacks = |pod: &Pod| pod.meta.namespace == entry.1 && pod.spec.image_pull_secrets.contains(&entry.2);
                 self.sync_all_in_time(now, lacks, out);
             }
         }
+    }
+
+    /// A pod is gone: what was only kept for it is forgotten.
+    pub(super) fn release_objects(&mut self) {
+        let pods = &self.pods;
+        let named = |entry| pods.values().any(|state| state.configured && names_object(&state.pod, entry));
+        self.kept_objects.retain(|entry, _| named(*entry));
     }
 
     /// A sync begins to wait for volumes.
@@ -476,17 +520,10 @@ impl Kubelet {
     }
 
     /// The environment of a container, resolved (`makeEnvironmentVariables`).
-    pub(super) fn environment(
-        &self,
-        key: PodKey,
-        pod: &Pod,
-        container: &Container,
-    ) -> Result<List<(Name, Text)>, Text> {
-        if container.env_from.is_empty() && container.env.is_empty() {
-            return Ok(SERVICE_ENVIRONMENT.clone());
-        }
+    pub(super) fn environment(&self, key: PodKey, pod: &Pod, container: &Container) -> Result<Environment, Text> {
         let namespace = pod.meta.namespace;
-        let mut env = SERVICE_ENVIRONMENT.to_vec();
+        let services = self.services.variables(namespace, !pod.spec.no_service_links);
+        let mut env: Vec<(Name, Text)> = Vec::new();
         for from in &container.env_from {
             let kind = if from.secret { Kind::Secret } else { Kind::ConfigMap };
             let data = self.object_data(kind, namespace, from.name);
@@ -502,7 +539,7 @@ impl Kubelet {
         }
         for variable in &container.env {
             let value = match &variable.value {
-                EnvValue::Literal(text) => Some(expand(text, &env)),
+                EnvValue::Literal(text) => Some(expand_by(text, |name| value_of(&env, &services, name).cloned())),
                 EnvValue::Field(path) => Some(self.field(key, pod, path)),
                 EnvValue::Resource(field) => Some(self.resource(pod, container.name, *field)),
                 EnvValue::ConfigMapKey(reference) => self.key_value(Kind::ConfigMap, namespace, reference, pod)?,
@@ -512,7 +549,7 @@ impl Kubelet {
                 set(&mut env, variable.name, value);
             }
         }
-        Ok(env.into())
+        Ok(Environment { services, own: env.into() })
     }
 
     fn key_value(
@@ -536,7 +573,8 @@ impl Kubelet {
     }
 
     fn object_data(&self, kind: Kind, namespace: Name, name: Name) -> Option<&[(Name, Text)]> {
-        match self.objects.get(&(kind, namespace, name))?.as_ref()? {
+        let entry = (kind, namespace, name);
+        match self.kept_objects.get(&entry).or_else(|| self.objects.get(&entry)?.as_ref())? {
             Object::ConfigMap(map) => Some(&map.data),
             Object::Secret(secret) => Some(&secret.data),
             _ => None,
@@ -544,24 +582,14 @@ impl Kubelet {
     }
 }
 
-/// How containers find the API server (`pkg/kubelet/envvars`). Other Services are found by DNS.
-static SERVICE_ENVIRONMENT: LazyLock<List<(Name, Text)>> = LazyLock::new(|| {
-    let variable = |name: &str, value: &str| (Name::new(name), Text::from(value));
-    vec![
-        variable("KUBERNETES_SERVICE_HOST", "10.96.0.1"),
-        variable("KUBERNETES_SERVICE_PORT", "443"),
-        variable("KUBERNETES_SERVICE_PORT_HTTPS", "443"),
-        variable("KUBERNETES_PORT", "tcp://10.96.0.1:443"),
-        variable("KUBERNETES_PORT_443_TCP", "tcp://10.96.0.1:443"),
-        variable("KUBERNETES_PORT_443_TCP_PROTO", "tcp"),
-        variable("KUBERNETES_PORT_443_TCP_PORT", "443"),
-        variable("KUBERNETES_PORT_443_TCP_ADDR", "10.96.0.1"),
-    ]
-    .into()
-});
-
 fn not_found(kind: Kind, name: Name) -> Text {
     format!("{} {:?} not found", kind.as_str().to_lowercase(), name.as_str()).into()
+}
+
+/// What a variable says that was set, or else what is told of Services.
+fn value_of<'e>(own: &'e [(Name, Text)], services: &'e [Variables], name: &str) -> Option<&'e Text> {
+    let mut all = own.iter().chain(services.iter().rev().flat_map(|part| part.iter()));
+    all.find(|(have, _)| *have == name).map(|(_, value)| value)
 }
 
 fn set(env: &mut Vec<(Name, Text)>, name: Name, value: Text) {
@@ -578,10 +606,10 @@ pub(super) fn expand(text: &str, env: &[(Name, Text)]) -> Text {
 }
 
 /// A sub-path with its variables replaced; every one of them must have a value (`ExpandContainerVolumeMounts`).
-fn expanded_sub_path(text: &str, env: &[(Name, Text)]) -> Result<Name, Text> {
+fn expanded_sub_path(text: &str, env: &Environment) -> Result<Name, Text> {
     let mut missing = BTreeSet::new();
     let expanded = expand_by(text, |name| {
-        let value = env.iter().find(|(have, _)| *have == name).map(|(_, value)| value.clone()).unwrap_or_default();
+        let value = env.get(name).cloned().unwrap_or_default();
         if value.is_empty() {
             missing.insert(name.to_owned());
         }
@@ -594,7 +622,7 @@ fn expanded_sub_path(text: &str, env: &[(Name, Text)]) -> Result<Name, Text> {
     Err(format!("missing value for {}", missing.join(", ")).into())
 }
 
-fn expand_by(text: &str, mut value: impl FnMut(&str) -> Option<Text>) -> Text {
+pub(super) fn expand_by(text: &str, mut value: impl FnMut(&str) -> Option<Text>) -> Text {
     if !text.contains('$') {
         return text.into();
     }
@@ -622,6 +650,29 @@ fn expand_by(text: &str, mut value: impl FnMut(&str) -> Option<Text>) -> Text {
     }
     expanded.push_str(rest);
     expanded.into()
+}
+
+/// Whether nobody may change an object.
+fn is_immutable(object: &Object) -> bool {
+    match object {
+        Object::ConfigMap(map) => map.is_immutable(),
+        Object::Secret(secret) => secret.is_immutable(),
+        _ => false,
+    }
+}
+
+/// Whether a pod names an object: in a volume, for a variable, to pull images with.
+fn names_object(pod: &Pod, (kind, namespace, name): (Kind, Name, Name)) -> bool {
+    let spec = &pod.spec;
+    let mut containers = spec.init_containers.iter().chain(&spec.containers).chain(&spec.ephemeral_containers);
+    pod.meta.namespace == namespace
+        && (spec
+            .volumes
+            .iter()
+            .flat_map(|volume| objects_of(&volume.source))
+            .any(|(of, files)| (of, files.name) == (kind, name))
+            || containers.any(|container| environment_objects(container).contains(&(kind, name)))
+            || kind == Kind::Secret && spec.image_pull_secrets.contains(&name))
 }
 
 fn environment_objects(container: &Container) -> Vec<(Kind, Name)> {
@@ -708,7 +759,8 @@ mod tests {
     #[test]
     fn every_variable_of_a_sub_path_has_a_value() {
         // `TestExpandVolumeMountsWithSubpath`, in short.
-        let env = [(Name::new("A"), Text::from("x")), (Name::new("E"), Text::default())];
+        let own = [(Name::new("A"), Text::from("x")), (Name::new("E"), Text::default())];
+        let env = Environment { own: own.into_iter().collect(), ..Environment::default() };
         for (text, expected) in
             [("logs/$(A)", Ok("logs/x")), ("$$(A)", Ok("$(A)")), ("$(B)/$(A)/$(E)", Err("missing value for B, E"))]
         {

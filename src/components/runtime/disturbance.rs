@@ -160,9 +160,14 @@ impl Excess {
     }
 
     /// Bytes of memory by which it grows in a minute.
-    pub(super) const fn leak(&self) -> i64 {
+    pub(super) fn leak(&self, memory_volumes: &[Name]) -> i64 {
         match self.what {
             Used::Memory { per_minute, .. } if self.grows() => per_minute,
+            Used::Disk { into: Written::EmptyDir(volume), per_minute }
+                if self.grows() && memory_volumes.contains(&volume) =>
+            {
+                per_minute
+            }
             Used::Memory { .. } | Used::Disk { .. } | Used::Processes { .. } | Used::Cpu { .. } => 0,
         }
     }
@@ -641,7 +646,7 @@ impl Runtimes {
 impl Instance {
     /// What its environment says of a name.
     fn env(&self, name: &str) -> Option<&str> {
-        self.config.env.iter().find(|(have, _)| *have == name).map(|(_, says)| &**says)
+        self.config.env.get(name).map(|says| &**says)
     }
 }
 

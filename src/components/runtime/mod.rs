@@ -6,12 +6,14 @@
 //! leaves an exited container with StartError and 128; after a power cycle containers are exited with 255 and
 //! sandboxes are not ready.
 
+mod affinity;
 mod behavior;
 mod custom;
 mod disturbance;
 mod exec;
 pub mod filesystem;
 mod hardware;
+mod host;
 mod identity;
 mod image;
 mod image_table;
@@ -43,6 +45,7 @@ use crate::api::names;
 use crate::api::{Change, ContainerId, FastMap, Name, Pod, ResourceList, WallClock};
 use crate::engine::{Draws, Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use crate::faults::{FaultKind, FaultPlan};
+use affinity::Affinities;
 pub use behavior::*;
 pub use custom::{ProcessModel, ProcessRun};
 pub use disturbance::{Disturbance, mount_disturbed};
@@ -177,6 +180,7 @@ pub struct Runtimes {
     /// What volumes with tokens hold, by namespace.
     credentials: FastMap<Name, Arc<Directory>>,
     services: Services,
+    affinities: Affinities,
     proxies: Proxies,
     /// Requests that scripts wait for, by number.
     asked: FastMap<u32, Asked>,
@@ -215,6 +219,7 @@ impl Runtimes {
             volume_ids: FastMap::default(),
             credentials: FastMap::default(),
             services: Services::default(),
+            affinities: Affinities::default(),
             proxies,
             asked: FastMap::default(),
             asked_count: 0,
@@ -547,6 +552,9 @@ impl Runtimes {
         }
         let config = self.machines[node.index()].images.untagged(config);
         let mut files = self.files_of(&config);
+        if config.read_only_root {
+            files.make_read_only(&config.termination_message_path);
+        }
         self.mount_volumes(node, &config, &mut files);
         let id = self.machines[node.index()].add_container(now, key, sandbox, config, files, out);
         Ok(CriReply::Container(id))

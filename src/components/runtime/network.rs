@@ -83,7 +83,11 @@ impl Runtimes {
         let asker = (client, id, request.stream);
         let pick = |n| self.draws.draw(ENDPOINT, request.stream, now.as_nanos()).below(n);
         let to = (request.address, request.port);
-        let route = self.services.route(&self.proxies, (now, client.node()), to, pick);
+        let who = (client.node(), self.pod_that_asked(client, id));
+        let affinities = &mut self.affinities;
+        let route = self.services.route(&self.proxies, (now, client.node()), to, |service, endpoints| {
+            affinities.choose(now, who, (service, to.1), endpoints, pick)
+        });
         let (address, port) = match self.kept_route(client, to, route) {
             Route::To(address, port) => (address, port),
             Route::Nobody => {
@@ -206,6 +210,14 @@ impl Runtimes {
             let message = RuntimeMessage::NetAnswer { connection: machine.connections_made };
             out.after(wait, Message::Runtime(node, message));
         }
+    }
+
+    /// The pod whose address a request comes from, unless it is a machine's.
+    fn pod_that_asked(&self, client: NetClient, id: u32) -> Option<PodKey> {
+        let NetClient::Containers(node) = client else { return None };
+        let key = self.asked.get(&id)?.pod();
+        let pod = &self.machines[node.index()].pods.get(&key)?.pod;
+        (!pod.spec.host_network).then_some(key)
     }
 
     /// Packets get lost: whoever asks waits until it gives up.

@@ -26,6 +26,11 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// The pod that asked.
+    pub(super) const fn pod(&self) -> PodKey {
+        self.place.key
+    }
+
     /// Whether a container of a pod asked.
     pub(super) fn is_of(&self, node: NodeIndex, key: PodKey) -> bool {
         self.place.node == node && self.place.key == key

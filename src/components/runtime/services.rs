@@ -23,6 +23,8 @@ pub(super) const DNS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 pub(super) const API_SERVER: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
 /// Names with as many dots are tried as they are first (`ndots`).
 const ABSOLUTE_DOTS: usize = 5;
+/// A name may stand for another so often (`maxDepth` in CoreDNS' `plugin/pkg/upstream`).
+const MAX_ALIASES: usize = 8;
 /// Public domains; a name that ends otherwise exists nowhere.
 const PUBLIC: [&str; 14] =
     ["com", "org", "net", "edu", "gov", "io", "dev", "app", "ch", "de", "uk", "cloud", "info", "sh"];
@@ -105,10 +107,26 @@ impl Services {
         let mut candidates: Vec<String> = if absolute.is_some() { Vec::new() } else { search.to_vec() };
         let place = if plain.matches('.').count() >= ABSOLUTE_DOTS { 0 } else { candidates.len() };
         candidates.insert(place, plain.to_owned());
-        candidates.into_iter().find_map(|name| {
-            let addresses = self.addresses(&name)?;
-            Some(Resolved { name, addresses })
-        })
+        candidates.into_iter().find_map(|name| self.look_up(name))
+    }
+
+    /// A full name and its addresses, after those for which it stands.
+    fn look_up(&self, mut name: String) -> Option<Resolved> {
+        for _ in 0..MAX_ALIASES {
+            match self.alias(&name) {
+                Some(target) => name = target.trim_end_matches('.').to_owned(),
+                None => return self.addresses(&name).map(|addresses| Resolved { name, addresses }),
+            }
+        }
+        None
+    }
+
+    /// The name for which the name of a Service of type `ExternalName` stands (a CNAME record).
+    fn alias(&self, name: &str) -> Option<Name> {
+        let mut labels = name.strip_suffix(DOMAIN)?.strip_suffix(".svc.")?.split('.');
+        let (service, namespace) = (labels.next()?, labels.next()?);
+        let found = self.services.get(&(Name::new(namespace), Name::new(service)))?;
+        (labels.next().is_none() && !found.external_name.is_empty()).then_some(found.external_name)
     }
 
     fn addresses(&self, name: &str) -> Option<Vec<Ipv4Addr>> {
@@ -136,19 +154,18 @@ impl Services {
     fn service_addresses(&self, key: (Name, Name)) -> Option<Vec<Ipv4Addr>> {
         let service = self.services.get(&key)?;
         match service.cluster_ip {
-            _ if service.kind == "ExternalName" => Some(vec![public_address(&service.meta.name)]),
             Some(address) => Some(vec![address]),
             None => some(self.endpoints(key).map(|(endpoint, _)| endpoint.address).collect()),
         }
     }
 
-    /// Where a connection from a node to an address goes; `pick` chooses among so many endpoints.
+    /// Where a connection from a node to an address goes; `choose` takes one of its Service's endpoints.
     pub(super) fn route(
         &self,
         proxies: &Proxies,
         (now, from): (SimTime, NodeIndex),
         (address, port): (Ipv4Addr, u16),
-        pick: impl FnOnce(u64) -> u64,
+        choose: impl FnOnce(&Service, &[(Ipv4Addr, u16)]) -> usize,
     ) -> Route {
         if is_public(address) {
             return Route::Internet;
@@ -161,7 +178,7 @@ impl Services {
         if behind.is_empty() {
             return if view.is_dropped() { Route::Dropped } else { Route::Nobody };
         }
-        let (address, port) = behind[pick(behind.len() as u64) as usize];
+        let (address, port) = behind[choose(view.service(), &behind)];
         Route::To(address, port)
     }
 
@@ -232,6 +249,8 @@ mod tests {
             publish_not_ready: false,
             traffic: ServiceTraffic::default(),
             health_check_node_port: 0,
+            affinity: None,
+            external_name: Name::default(),
             source: Text::default(),
         };
         Change { kind: ChangeKind::Added, object: Object::Service(Arc::new(service)) }
@@ -301,7 +320,7 @@ mod tests {
             let at = SimTime::from_secs(2 * second as u64);
             services.changed(&change);
             proxies.changed(at, &change);
-            let route = |to| services.route(&proxies, (at, NodeIndex(0)), to, |_| 0);
+            let route = |to| services.route(&proxies, (at, NodeIndex(0)), to, |_, _| 0);
             assert_eq!(route((address, 80)), expected);
             assert_eq!(route((address, 81)), Route::Nobody);
             assert_eq!(route((pod, 81)), Route::To(pod, 81));

@@ -146,6 +146,9 @@ impl Instance {
         for excess in &self.excess {
             excess.add_to(now, &mut usage);
         }
+        // What lies in memory is the memory of whoever wrote it.
+        let in_memory = |name: &Name| self.config.memory_volumes.contains(name);
+        usage.memory += usage.volumes.iter().filter(|(name, _)| in_memory(name)).map(|(_, bytes)| bytes).sum::<i64>();
         usage
     }
 
@@ -167,7 +170,7 @@ impl Instance {
 
     /// Bytes of memory by which it grows in a minute.
     pub(super) fn leak(&self) -> i64 {
-        self.excess.iter().map(Excess::leak).sum()
+        self.excess.iter().map(|excess| excess.leak(&self.config.memory_volumes)).sum()
     }
 
     fn changes_at(&self, now: SimTime) -> Option<SimTime> {
@@ -255,7 +258,10 @@ impl Machine {
                     total.pids += usage.pids;
                 }
             }
-            total.volumes += record.volumes(now).iter().map(|(_, bytes)| bytes).sum::<i64>();
+            let volumes = record.volumes(now);
+            let on_disk =
+                volumes.iter().filter(|(name, _)| record.pod.spec.memory_volumes().all(|other| other != *name));
+            total.volumes += on_disk.map(|(_, bytes)| bytes).sum::<i64>();
         }
         total
     }

@@ -2,6 +2,7 @@
 
 use super::Runtimes;
 use super::filesystem::{Directory, File, FileSystem, Mount, Node, VolumeId};
+use super::host::host_path;
 use crate::api::{Name, Text};
 use crate::components::cri::{ContainerConfig, ContainerMount, PodKey, TOKEN_VOLUME, VolumeKey};
 use crate::components::message::NodeIndex;
@@ -34,7 +35,8 @@ impl Runtimes {
     fn volume(&mut self, node: NodeIndex, volume: VolumeKey) -> VolumeId {
         // A claim's volume is the same on every node.
         let scope = match volume {
-            VolumeKey::Pod { .. } | VolumeKey::Host(_) => Some(node),
+            VolumeKey::Host(_) => return self.host_volume(node),
+            VolumeKey::Pod { .. } => Some(node),
             VolumeKey::Claim { .. } => None,
         };
         let made = &mut self.volumes;
@@ -68,6 +70,11 @@ impl Runtimes {
         for mount in &config.mounts {
             let ContainerMount { path, sub_path, read_only, volume } = mount;
             let id = self.volume(node, *volume);
+            let part = match volume {
+                VolumeKey::Host(path) => Name::new(&host_path(&format!("{path}/{sub_path}"))),
+                VolumeKey::Pod { .. } | VolumeKey::Claim { .. } => *sub_path,
+            };
+            let sub_path = &*part;
             let Some(tree) = self.volumes.get(id) else { continue };
             if matches!(volume, VolumeKey::Pod { name, .. } if *name == *TOKEN_VOLUME)
                 && tree.entries().next().is_none()
@@ -75,8 +82,9 @@ impl Runtimes {
                 let credentials = self.credentials(config.namespace);
                 self.volumes.put(id, credentials);
             }
-            // The kubelet makes a sub-path that is missing (`doSafeMakeDir`).
-            if !sub_path.is_empty()
+            // The kubelet makes a sub-path that is missing (`doSafeMakeDir`), the runtime a directory of the machine
+            // (containerd's `WithMounts`).
+            if !matches!(sub_path, "" | "/")
                 && self.volumes.get(id).is_some_and(|tree| tree.get(sub_path).is_none())
                 && let Some(tree) = self.volumes.get_mut(id)
             {

@@ -3,7 +3,7 @@
 //! Follows `pkg/kubelet/eviction/eviction_manager.go` (`localStorageEviction`) of Kubernetes 1.36.
 
 use super::written::Written;
-use crate::api::{EPHEMERAL_STORAGE, Pod, VolumeSource, requests};
+use crate::api::{EPHEMERAL_STORAGE, Name, Pod, VolumeSource, requests};
 use crate::components::stats::{ContainerStats, PodStats};
 
 /// What is said of a pod that uses more than it may, if it does.
@@ -29,16 +29,18 @@ const fn counted(container: &ContainerStats, separate_imagefs: bool) -> i64 {
     container.logs + if separate_imagefs { 0 } else { container.writable }
 }
 
+/// Bytes in volumes that are on the disk (`localVolumeNames`): what is in memory counts as that.
+pub(super) fn volume_bytes(pod: &Pod, stats: &PodStats) -> i64 {
+    let on_disk = |(name, _): &&(Name, i64)| pod.spec.memory_volumes().all(|other| other != *name);
+    stats.volumes.iter().filter(on_disk).map(|(_, bytes)| bytes).sum()
+}
+
 /// Of a pod the layers of its containers count, on whatever file system they are (`podEphemeralStorageLimitEviction`),
 /// and its volumes, but for those in memory (`IsLocalEphemeralVolume`).
 fn pod_exceeded(pod: &Pod, stats: &PodStats) -> Option<String> {
     let limit = requests::limits(&pod.spec).get(*EPHEMERAL_STORAGE)?;
     let containers: i64 = stats.containers.iter().map(|container| counted(container, false)).sum();
-    let in_memory = |name| {
-        let is = |source: &VolumeSource| matches!(source, VolumeSource::EmptyDir { in_memory: true, .. });
-        pod.spec.volumes.iter().any(|volume| volume.name == name && is(&volume.source))
-    };
-    let volumes: i64 = stats.volumes.iter().filter(|(name, _)| !in_memory(*name)).map(|(_, bytes)| bytes).sum();
+    let volumes = volume_bytes(pod, stats);
     (containers + volumes > limit).then(|| {
         let limit = Written::of(pod).storage_limit_of_pod();
         format!("Pod ephemeral local storage usage exceeds the total limit of containers {limit}. ")

@@ -3,6 +3,7 @@
 //! Follows `pkg/kubelet/eviction/helpers.go` (`rankMemoryPressure`, `rankDiskPressureFunc`, `rankPIDPressure`) of
 //! Kubernetes 1.36. QoS classes do not count.
 
+use super::local_storage::volume_bytes;
 use super::threshold::{Reclaimed, Signal};
 use crate::api::{EPHEMERAL_STORAGE, MEMORY, Pod};
 use crate::components::cri::PodKey;
@@ -25,10 +26,10 @@ impl Measured {
         Self { layers: on_images, logs_and_volumes: !on_images }
     }
 
-    fn bytes(self, pod: &PodStats) -> i64 {
+    fn bytes(self, spec: &Pod, pod: &PodStats) -> i64 {
         let layers: i64 = pod.containers.iter().map(|container| container.writable).sum();
         let logs: i64 = pod.containers.iter().map(|container| container.logs).sum();
-        let volumes: i64 = pod.volumes.iter().map(|(_, bytes)| bytes).sum();
+        let volumes = volume_bytes(spec, pod);
         i64::from(self.layers) * layers + i64::from(self.logs_and_volumes) * (logs + volumes)
     }
 
@@ -43,7 +44,7 @@ fn usage_and_request(signal: Signal, measured: Measured, pod: &Pod, stats: &PodS
     let sum = |of: fn(&ContainerStats) -> i64| stats.containers.iter().map(of).sum();
     match signal.reclaims() {
         Reclaimed::Memory => (sum(|container| container.memory), pod.spec.requests.get(*MEMORY)),
-        Reclaimed::EphemeralStorage => (measured.bytes(stats), pod.spec.requests.get(*EPHEMERAL_STORAGE)),
+        Reclaimed::EphemeralStorage => (measured.bytes(pod, stats), pod.spec.requests.get(*EPHEMERAL_STORAGE)),
         Reclaimed::Inodes => (measured.inodes(stats), 0),
         Reclaimed::Pids => (sum(|container| container.pids), 0),
     }

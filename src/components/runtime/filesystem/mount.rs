@@ -1,7 +1,7 @@
 //! What a container's file system is made of: a root and mounts of volumes.
 
 use super::path::{absolute, below};
-use super::tree::Directory;
+use super::tree::{Directory, File};
 use super::view::Files;
 use crate::engine::SimTime;
 use std::collections::BTreeMap;
@@ -91,7 +91,9 @@ pub struct FileSystem {
     pub(super) root: Arc<Directory>,
     pub(super) mounts: Vec<Mount>,
     /// Whether writing outside the mounts is refused: `readOnlyRootFilesystem`.
-    pub read_only_root: bool,
+    pub(super) read_only_root: bool,
+    /// The file outside the mounts that is written all the same, if any: the kubelet mounts it by itself.
+    pub(super) words: Option<Box<str>>,
 }
 
 impl Default for FileSystem {
@@ -105,12 +107,23 @@ impl Default for FileSystem {
 impl FileSystem {
     /// A file system that starts as an image's tree, shared until it is written.
     pub fn new(image: Arc<Directory>) -> Self {
-        Self { root: image, mounts: Vec::new(), read_only_root: false }
+        Self { root: image, mounts: Vec::new(), read_only_root: false, words: None }
     }
 
     /// The tree without its mounts: what counts as the container's writable layer.
     pub fn root(&self) -> &Directory {
         &self.root
+    }
+
+    /// Refuses writes outside the mounts, but for the file of the termination message, which is there from the start;
+    /// its path is empty where it is the usual one.
+    pub fn make_read_only(&mut self, words: &str) {
+        self.read_only_root = true;
+        if !words.is_empty() {
+            let path = absolute("/", words);
+            Arc::make_mut(&mut self.root).insert_file(&path, File::default());
+            self.words = Some(path.into());
+        }
     }
 
     /// Mounts a volume. A later mount at the same place hides an earlier one; a deeper one wins.

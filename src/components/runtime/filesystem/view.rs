@@ -156,14 +156,16 @@ impl<'a> Files<'a> {
                 self.change_file(path, |file| file.executable = executable)?;
                 modified.map_or(Ok(()), |time| self.set_modified(path, time))
             }
-            Kind::Directory | Kind::Symlink | Kind::Device => Ok(()),
+            Kind::Directory => self.check_writable(&self.resolve(path)?),
+            Kind::Symlink | Kind::Device => Ok(()),
         }
     }
 
     /// Creates a file or sets its time, as `touch` does.
     pub fn touch(&mut self, path: &str) -> Result<(), FileError> {
         match self.metadata(path).map(|metadata| metadata.kind) {
-            Some(Kind::Directory | Kind::Device) => Ok(()),
+            Some(Kind::Directory) => self.check_writable(&self.resolve(path)?),
+            Some(Kind::Device) => Ok(()),
             Some(Kind::File | Kind::Symlink) | None => self.change_file(path, |_| ()),
         }
     }
@@ -484,15 +486,12 @@ impl<'a> Files<'a> {
 
     fn change_file(&mut self, path: &str, change: impl FnOnce(&mut File)) -> Result<(), FileError> {
         let path = self.resolve(path)?;
-        self.check_writable(&path)?;
         let now = self.now;
-        if self.describe(&path).is_none() {
-            self.create(&path, Node::File(Arc::default()))?;
-        }
         match self.describe(&path).map(|metadata| metadata.kind) {
             Some(Kind::Directory) => return Err(FileError::IsADirectory),
             Some(Kind::Device) => return Ok(()),
-            Some(Kind::File | Kind::Symlink) | None => {}
+            Some(Kind::File | Kind::Symlink) => self.check_content(&path)?,
+            None => self.create(&path, Node::File(Arc::default()))?,
         }
         let made = match (self.raw_node(&path), self.node(&path)) {
             (Some(Node::File(raw)), Some(Node::File(made))) if raw.managed.is_some() => Some(made.clone()),
@@ -560,12 +559,22 @@ impl<'a> Files<'a> {
         }
     }
 
+    /// Whether entries at a place may come, change and go.
     fn check_writable(&self, path: &str) -> Result<(), FileError> {
         let read_only = match self.place(path).1 {
             Some(mount) => mount.read_only || mount.frozen,
-            None => self.system.read_only_root && matches!(self.node(path), Some(Node::File(_)) | None),
+            // These are file systems of their own, in memory.
+            None => self.system.read_only_root && ["/dev", "/proc"].iter().all(|own| below(path, own).is_none()),
         };
         if read_only { Err(FileError::ReadOnly) } else { Ok(()) }
+    }
+
+    /// Whether a file may be written. The kubelet mounts `/etc/hosts` and the file of the termination message, so these
+    /// may be (`makeMounts`); of the names that the runtime mounts it does as with the root
+    /// (containerd's `internal/cri/server/container_create.go`).
+    fn check_content(&self, path: &str) -> Result<(), FileError> {
+        let own = path == "/etc/hosts" || self.system.words.as_deref() == Some(path);
+        if own && self.place(path).1.is_none() { Ok(()) } else { self.check_writable(path) }
     }
 }
 

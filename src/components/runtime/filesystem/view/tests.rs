@@ -144,13 +144,19 @@ fn removing_moving_copying() {
 #[test]
 fn a_read_only_root_leaves_the_mounts_writable() {
     let (mut system, mut volumes) = system();
-    system.read_only_root = true;
+    system.make_read_only("/why/it/ended");
     let mut files = system.view(&mut volumes, SimTime::ZERO);
     assert_eq!(files.append("/tmp/x", b"x"), Err(FileError::ReadOnly));
     assert_eq!(files.create_directory("/tmp/d"), Err(FileError::ReadOnly));
     assert_eq!(files.remove_file("/etc/hosts"), Err(FileError::ReadOnly));
-    assert_eq!(files.append("/dev/null", b"x"), Ok(()));
-    assert_eq!(files.append("/data/x", b"x"), Ok(()));
+    assert_eq!(files.remove_directory("/tmp"), Err(FileError::ReadOnly));
+    assert_eq!(files.touch("/tmp"), Err(FileError::ReadOnly));
+    assert_eq!(files.append("/tmp", b"x"), Err(FileError::IsADirectory));
+    assert_eq!(files.create_directories("/tmp"), Ok(()));
+    assert_eq!(files.append("/why/not", b"x"), Err(FileError::ReadOnly));
+    for path in ["/dev/null", "/dev/shm/x", "/dev/termination-log", "/etc/hosts", "/why/it/ended", "/data/x"] {
+        assert_eq!(files.append(path, b"x"), Ok(()), "{path}");
+    }
 }
 
 #[test]

@@ -1,0 +1,264 @@
+//! Stories of single fields: what a manifest says has the effect that it has in a cluster, and without it nothing is so.
+
+use podsim::api::Kind;
+use podsim::scenario::{FileError, Files, Scenario};
+use podsim::simulation::Simulation;
+use std::sync::Arc;
+
+/// A scenario that is written here.
+struct Written(String);
+
+impl Files for Written {
+    fn read(&self, _: &str) -> Result<Vec<u8>, FileError> {
+        Ok(self.0.clone().into_bytes())
+    }
+}
+
+/// Plays a manifest for so many seconds and holds it to its expectations; `rest` are more fields of the scenario.
+fn check(seconds: u64, manifest: &str, rest: &str, expect: &[&str]) {
+    let expect: Vec<String> = expect.iter().map(|text| format!("{text:?}")).collect();
+    let text = format!(
+        "Scenario(duration: \"{seconds}s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)], {rest} expect: \
+         [{}])",
+        expect.join(", ")
+    );
+    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut simulation = Simulation::new(Arc::new(scenario.plan(1)), 1, &scenario.expectations);
+    simulation.run();
+    for verdict in simulation.verdicts() {
+        assert!(verdict.met, "{}: {}", verdict.text, verdict.seen);
+    }
+}
+
+/// What the first container of each of some pods said at its end, after so many seconds.
+fn last_words<const N: usize>(seconds: u64, manifest: &str, rest: &str, pods: [&str; N]) -> [String; N] {
+    let text =
+        format!("Scenario(duration: \"{seconds}s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)], {rest})");
+    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut simulation = scenario.simulate(1);
+    simulation.run();
+    let objects = simulation.cluster().objects(Kind::Pod);
+    pods.map(|name| {
+        let pod = objects.iter().filter_map(|object| object.pod()).find(|pod| pod.meta.name == name);
+        let pod = pod.unwrap_or_else(|| panic!("{name} is not there"));
+        let ended = pod.status.containers[0].state.terminated();
+        ended.unwrap_or_else(|| panic!("{name}: {:?}", pod.status.containers[0].state)).message.to_string()
+    })
+}
+
+/// A pod whose only container runs a script and ends.
+fn script(name: &str, script: &str, container: &str, pod: &str) -> String {
+    let script = script.replace('\'', "''");
+    format!(
+        "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{restartPolicy: Never, {pod} containers: \
+         [{{name: app, image: busybox, {container} command: [sh, -c, '{script}']}}]}}}}\n"
+    )
+}
+
+#[test]
+fn pods_go_on_using_an_immutable_object_that_is_gone() {
+    // `Get` and `DeleteReference` of pkg/kubelet/util/manager/watch_based_manager.go.
+    for (immutable, seen) in [(true, "old"), (false, "new")] {
+        let map = |text| {
+            let data = format!("immutable: {immutable}, data: {{a: {text}}}");
+            format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: cfg}}, {data}}}")
+        };
+        let variable = "env: [{name: A, valueFrom: {configMapKeyRef: {name: cfg, key: a}}}],";
+        let pod = |name: &str| script(name, "sleep 5; echo $A > /dev/termination-log", variable, "");
+        // While the first pod is there, a second sees what it sees; a third comes after both.
+        let waits = script("one", "sleep 120", variable, "");
+        let rest = format!(
+            "actions: [(at: \"30s\", do: Delete(object: \"configmap/cfg\")),
+                (at: \"40s\", do: Apply(Inline(r#\"{}\"#))), (at: \"60s\", do: Apply(Inline(r#\"{}\"#))),
+                (at: \"3m\", do: Delete(object: \"pod/one\")), (at: \"3m\", do: Delete(object: \"pod/two\")),
+                (at: \"5m\", do: Apply(Inline(r#\"{}\"#)))],",
+            map("new"),
+            pod("two"),
+            pod("three"),
+        );
+        let manifest = map("old") + "\n" + &waits;
+        let two = rest.split("(at: \"3m\"").next().expect("a start").to_owned() + "],";
+        assert_eq!(last_words(120, &manifest, &two, ["two"]), [format!("{seen}\n")], "{immutable}");
+        assert_eq!(last_words(360, &manifest, &rest, ["three"]), ["new\n"], "{immutable}");
+    }
+}
+
+#[test]
+fn a_volume_in_memory_is_memory_and_not_disk() {
+    // pkg/kubelet/eviction/helpers.go (`localVolumeNames`); a tmpfs is charged to whoever writes into it.
+    for (medium, reason) in [("medium: Memory", "OOMKilled"), ("", "")] {
+        let volume = format!("volumes: [{{name: v, emptyDir: {{{medium}}}}}],");
+        let container = "resources: {limits: {memory: 100Mi}}, volumeMounts: [{name: v, mountPath: /v}],";
+        let manifest = script("full", "sleep 600", container, &volume);
+        let rest =
+            r#"faults: [(fault: DiskFill(into: EmptyDir("v"), per_minute: "60Mi"), on: (pods: "full"), at: "30s")],"#;
+        let expect = match reason {
+            "" => "never pod(full).phase == Failed until 200s",
+            _ => "first container(full/app).reason == OOMKilled between 120s and 135s",
+        };
+        check(200, &manifest, rest, &[expect]);
+    }
+}
+
+#[test]
+fn a_read_only_root_takes_no_writes_but_in_volumes() {
+    // busybox ash and coreutils name the error of the system call, EROFS.
+    let read_only = "securityContext: {readOnlyRootFilesystem: true}, volumeMounts: [{name: v, mountPath: /v}],";
+    let volume = "volumes: [{name: v, emptyDir: {}}],";
+    let run =
+        |name: &str, line: &str| script(name, &format!("{line} 2> /dev/termination-log; exit 0"), read_only, volume);
+    let manifest = [
+        run("redirect", "sh -c 'echo x > /x'"),
+        run("touch", "touch /tmp/x"),
+        run("mkdir", "mkdir /d"),
+        run("fine", "echo x > /v/x; echo 10.0.0.1 db >> /etc/hosts; echo x > /dev/shm/x"),
+        script(
+            "hook",
+            "sleep 20",
+            &format!("{read_only} lifecycle: {{postStart: {{exec: {{command: [touch, /x]}}}}}},"),
+            volume,
+        ),
+    ]
+    .concat();
+    let said = last_words(60, &manifest, "", ["redirect", "touch", "mkdir", "fine"]);
+    let expected = [
+        "sh: can't create /x: Read-only file system\n",
+        "touch: /tmp/x: Read-only file system\n",
+        "mkdir: can't create directory '/d': Read-only file system\n",
+        "",
+    ];
+    assert_eq!(said, expected);
+    check(60, &manifest, "", &["eventually event(pod(hook), FailedPostStartHook)"]);
+}
+
+#[test]
+fn containers_are_told_of_the_services_of_their_namespace() {
+    // pkg/kubelet/kubelet_pods.go (`getServiceEnvVarMap`, `makeEnvironmentVariables`).
+    let services = "
+{apiVersion: v1, kind: Service, metadata: {name: my-db}, spec: {clusterIP: 10.96.7.7, ports: [{port: 5432}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: bare}, spec: {clusterIP: None, ports: [{port: 80}]}}
+";
+    let say = "echo $KUBERNETES_SERVICE_HOST $MY_DB_PORT_5432_TCP $BARE_SERVICE_HOST $A > /dev/termination-log";
+    let refers =
+        "env: [{name: MY_DB_SERVICE_PORT, value: x}, {name: A, value: $(MY_DB_SERVICE_HOST)-$(MY_DB_SERVICE_PORT)}],";
+    let late = script("late", say, refers, "");
+    let manifest = [
+        services.to_owned(),
+        script("told", say, refers, ""),
+        script("plain", say, refers, "enableServiceLinks: false,"),
+    ]
+    .concat();
+    let rest = format!(
+        "actions: [(at: \"30s\", do: Delete(object: \"service/my-db\")), (at: \"40s\", do: Apply(Inline(r#\"{late}\"#)))],"
+    );
+    let unknown = "10.96.0.1 $(MY_DB_SERVICE_HOST)-x\n";
+    let said = last_words(60, &manifest, &rest, ["told", "plain", "late"]);
+    assert_eq!(said, ["10.96.0.1 tcp://10.96.7.7:5432 10.96.7.7-x\n", unknown, unknown]);
+}
+
+#[test]
+fn a_part_of_the_machine_is_what_a_pod_says_that_it_is() {
+    // pkg/volume/hostpath/host_path.go (`checkType`). (the path, the type, why it cannot be mounted)
+    let cases = [
+        ("/no/such", "Directory", "hostPath /no/such doesn't exist"),
+        ("/etc/hosts", "Directory", "hostPath type check failed: /etc/hosts is not a directory, it's a File"),
+        ("/no/such", "FileOrCreate", "open /no/such: no such file or directory"),
+        ("/var/run/docker.sock", "Socket", "hostPath /var/run/docker.sock doesn't exist"),
+        ("/var/run/containerd/containerd.sock", "Socket", ""),
+        (
+            "/dev/sda",
+            "CharDevice",
+            "hostPath type check failed: /dev/sda is not a character device, it's a BlockDevice",
+        ),
+        ("/dev/kmsg", "CharDevice", ""),
+        ("/var/log", "Directory", ""),
+        ("/data/new", "DirectoryOrCreate", ""),
+        ("/var/lib/new", "FileOrCreate", ""),
+        ("/any", "''", ""),
+    ];
+    let pod = |place: usize, (path, kind, _): (&str, &str, &str)| {
+        let volume = format!("volumes: [{{name: v, hostPath: {{path: {path}, type: {kind}}}}}],");
+        script(&format!("p{place}"), "true", "volumeMounts: [{name: v, mountPath: /v}],", &volume)
+    };
+    let manifest: String = cases.into_iter().enumerate().map(|(place, case)| pod(place, case)).collect();
+    let expect: Vec<String> = cases
+        .iter()
+        .enumerate()
+        .map(|(place, (_, _, why))| match *why {
+            "" => format!("eventually pod(p{place}).phase == Succeeded"),
+            why => format!(
+                "eventually event(pod(p{place}), FailedMount, 'MountVolume.SetUp failed for volume \"v\" : {}')",
+                why.replace('\'', "?")
+            ),
+        })
+        .collect();
+    check(60, &manifest, "", &expect.iter().map(String::as_str).collect::<Vec<_>>());
+    // What one pod leaves there another finds, by whatever way it looks; and who waits for it goes on then.
+    let host = |path: &str, kind: &str| format!("volumes: [{{name: v, hostPath: {{path: {path}, type: {kind}}}}}],");
+    let mount = "volumeMounts: [{name: v, mountPath: /v}],";
+    let manifest = script("waits", "cat /v > /dev/termination-log", mount, &host("/data/out/x", "File"));
+    let writes = script("writes", "mkdir /v/out; echo hello > /v/out/x", mount, &host("/data", "DirectoryOrCreate"));
+    let rest = format!("actions: [(at: \"30s\", do: Apply(Inline(r#\"{writes}\"#)))],");
+    assert_eq!(last_words(90, &manifest, &rest, ["waits"]), ["hello\n"]);
+}
+
+#[test]
+fn a_client_stays_with_its_endpoint_if_the_service_says_so() {
+    // pkg/proxy/iptables/proxier.go (`writeServiceToEndpointRules`).
+    let web = |name: &str, more: &str| {
+        let script = "mkdir /www; hostname > /www/index.html; httpd -f -p 80 -h /www";
+        let container = format!("{{name: app, image: busybox, command: [sh, -c, '{script}']}}");
+        format!(
+            "---
+{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: {name}}}, spec: {{replicas: 4, selector: {{matchLabels:
+  {{app: {name}}}}}, template: {{metadata: {{labels: {{app: {name}}}}}, spec: {{containers: [{container}]}}}}}}}}
+---
+{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{selector: {{app: {name}}}, ports: [{{port: 80}}],
+  {more}}}}}
+"
+        )
+    };
+    let asks = |who: &str| {
+        let all = format!("sleep 30; for i in $(seq 30); do wget -q -O - http://{who}; done");
+        format!("{all} | sort -u | wc -l > /dev/termination-log")
+    };
+    let manifest = [
+        web("sticky", "sessionAffinity: ClientIP"),
+        web("loose", ""),
+        script("one", &asks("sticky"), "", ""),
+        script("two", &asks("loose"), "", ""),
+    ]
+    .concat();
+    let said = last_words(90, &manifest, "", ["one", "two"]);
+    assert_eq!(said, ["1\n", "4\n"]);
+}
+
+#[test]
+fn a_service_that_stands_for_a_name_has_its_addresses() {
+    // CoreDNS' plugin/kubernetes (`Services`): a CNAME, which is followed.
+    let external = |name: &str, target: &str| {
+        format!(
+            "---\n{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{type: ExternalName, externalName: {target}}}}}\n"
+        )
+    };
+    let ask = |name: &str| format!("nslookup {name} | tail -3 | tr -d '\\n' > /dev/termination-log");
+    let manifest = [
+        "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {clusterIP: 10.96.7.7, ports: [{port: 80}]}}\n"
+            .to_owned(),
+        external("inner", "web.default.svc.cluster.local"),
+        external("outer", "example.com"),
+        external("lost", "db.corp.internal"),
+        external("around", "around.default.svc.cluster.local"),
+        script("in", &ask("inner"), "", ""),
+        script("out", &ask("outer"), "", ""),
+        script("gone", &ask("lost"), "", ""),
+        script("loop", &ask("around"), "", ""),
+    ]
+    .concat();
+    let [inner, outer, lost, around] = last_words(60, &manifest, "", ["in", "out", "gone", "loop"]);
+    assert!(inner.contains("10.96.7.7"), "{inner}");
+    assert!(outer.contains("example.com") && outer.contains("203.0.113."), "{outer}");
+    assert!(lost.contains("NXDOMAIN"), "{lost}");
+    assert!(around.contains("NXDOMAIN"), "{around}");
+}

@@ -1,4 +1,4 @@
-//! Stories of single fields: what a manifest says has the effect that it has in a cluster, and without it nothing is so.
+//! Stories of single fields: what a manifest says has the effect that it has in a cluster, and nothing without it.
 
 use podsim::api::Kind;
 use podsim::scenario::{FileError, Files, Scenario};

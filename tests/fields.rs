@@ -1,8 +1,10 @@
 //! Stories of single fields: what a manifest says has the effect that it has in a cluster, and without it nothing is so.
 
-use podsim::api::Kind;
+use podsim::api::{Kind, Name, Part, PatchKind, Request, Response, Server, Target, WallClock, WallTime, lower, render};
+use podsim::engine::{Draws, SimTime};
 use podsim::scenario::{FileError, Files, Scenario};
 use podsim::simulation::Simulation;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// A scenario that is written here.
@@ -261,4 +263,50 @@ fn a_service_that_stands_for_a_name_has_its_addresses() {
     assert!(outer.contains("example.com") && outer.contains("203.0.113."), "{outer}");
     assert!(lost.contains("NXDOMAIN"), "{lost}");
     assert!(around.contains("NXDOMAIN"), "{around}");
+}
+
+/// A server with these objects in its namespace `default`.
+fn server(objects: &[Value]) -> Server {
+    let mut server = Server::new(WallClock::starting_at(WallTime::default()), Draws::new(1));
+    server.ensure_namespace(SimTime::ZERO, Name::new("default"));
+    for object in objects {
+        let object = lower(object).unwrap_or_else(|error| panic!("{error}")).object;
+        server.serve(SimTime::ZERO, Request::Create(object)).unwrap_or_else(|error| panic!("{error}"));
+    }
+    server
+}
+
+/// Patches an object.
+fn patch(server: &mut Server, kind: Kind, name: &str, part: Part, patch: Value) -> Response {
+    let namespace = Name::new(if kind.is_namespaced() { "default" } else { "" });
+    let target = Target { kind, namespace, name: Name::new(name) };
+    server.serve(SimTime::ZERO, Request::Patch { target, part, kind: PatchKind::Strategic, patch })
+}
+
+#[test]
+fn a_claim_grows_only_if_its_class_says_so() {
+    // plugin/pkg/admission/storage/persistentvolume/resize/admission.go (`Validate`).
+    let why = "persistentvolumeclaims \"c\" is forbidden: only dynamically provisioned pvc can be resized and the \
+               storageclass that provisions the pvc must support resize";
+    for (class, claimed, size, refused) in [
+        (json!({"allowVolumeExpansion": true}), "s", "2Gi", None),
+        (json!({"allowVolumeExpansion": false}), "s", "2Gi", Some(why)),
+        (json!({}), "s", "2Gi", Some(why)),
+        (json!({}), "s", "1Gi", None),
+        (json!({"allowVolumeExpansion": true}), "", "2Gi", Some(why)),
+        (json!({"allowVolumeExpansion": true}), "other", "2Gi", Some(why)),
+    ] {
+        let mut storage_class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+            "metadata": {"name": "s"}, "provisioner": "p"});
+        storage_class.as_object_mut().expect("an object").extend(class.as_object().expect("an object").clone());
+        let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c"}, "spec": {
+            "accessModes": ["ReadWriteOnce"], "storageClassName": claimed, "volumeName": "v",
+            "resources": {"requests": {"storage": "1Gi"}}}});
+        let mut server = server(&[storage_class, claim]);
+        let bound = json!({"status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}});
+        patch(&mut server, Kind::PersistentVolumeClaim, "c", Part::Status, bound).expect("a status");
+        let grown = json!({"spec": {"resources": {"requests": {"storage": size}}}});
+        let said = patch(&mut server, Kind::PersistentVolumeClaim, "c", Part::Main, grown);
+        assert_eq!(said.err().map(|error| error.to_string()).as_deref(), refused, "{class} {claimed} {size}");
+    }
 }

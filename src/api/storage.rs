@@ -98,6 +98,9 @@ pub struct StorageClass {
     pub reclaim_policy: Name,
     /// Where volumes may be made; empty for everywhere.
     pub allowed_topologies: Vec<NodeSelectorTerm>,
+    /// Whether its claims may grow.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allows_expansion: bool,
     /// The class as accepted, as JSON text.
     pub source: Text,
 }

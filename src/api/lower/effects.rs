@@ -71,7 +71,6 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("ServiceSpec.loadBalancerClass", ""),
     ("ServiceSpec.loadBalancerIP", ""),
     ("ServiceSpec.loadBalancerSourceRanges", ""),
-    ("StorageClass.allowVolumeExpansion", ""),
     ("StorageClass.mountOptions", ""),
     ("StorageClass.parameters", ""),
     ("Volume.azureDisk", ""),

@@ -132,6 +132,11 @@ impl Server {
         {
             self.check_claim_limits(claim).map_err(forbidden)?;
         }
+        if let (Part::Main, Object::PersistentVolumeClaim(old), Object::PersistentVolumeClaim(new)) =
+            (part, stored, new)
+        {
+            self.check_claim_growth(old, new).map_err(|why| forbidden(why.to_owned()))?;
+        }
         let (Part::Resize, Object::Pod(pod)) = (part, new) else { return Ok(()) };
         if !stored.meta().is_terminating() {
             self.check_limit_ranges(pod.meta.namespace, &pod.spec).map_err(forbidden)?;

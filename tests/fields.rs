@@ -310,3 +310,28 @@ fn a_claim_grows_only_if_its_class_says_so() {
         assert_eq!(said.err().map(|error| error.to_string()).as_deref(), refused, "{class} {claimed} {size}");
     }
 }
+
+#[test]
+fn a_resize_is_charged_to_quotas() {
+    // staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go (`CheckRequest`);
+    // pkg/quota/v1/evaluator/core/pods.go (`Handles`, `PodUsageFunc`).
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"},
+        "spec": {"hard": {"requests.cpu": "1", "pods": "5"}}});
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [
+        {"name": "c", "image": "i", "resources": {"requests": {"cpu": "400m"}}}]}});
+    let mut server = server(&[quota, pod]);
+    let used = |server: &Server| {
+        let quotas = server.store().list(Kind::ResourceQuota);
+        render(&quotas[0])["status"]["used"]["requests.cpu"].clone()
+    };
+    assert_eq!(used(&server), "400m");
+    let resize = |server: &mut Server, cpu: &str| {
+        let more = json!({"spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]}});
+        patch(server, Kind::Pod, "p", Part::Resize, more).err().map(|error| error.to_string())
+    };
+    let why = "pods \"p\" is forbidden: exceeded quota: q, requested: requests.cpu=700m, used: requests.cpu=400m, \
+               limited: requests.cpu=1";
+    assert_eq!(resize(&mut server, "1100m").as_deref(), Some(why));
+    assert_eq!((resize(&mut server, "900m"), used(&server)), (None, json!("900m")));
+    assert_eq!((resize(&mut server, "300m"), used(&server)), (None, json!("300m")));
+}

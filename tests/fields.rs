@@ -48,6 +48,13 @@ fn last_words<const N: usize>(seconds: u64, manifest: &str, rest: &str, pods: [&
     })
 }
 
+/// What people are told to have no effect.
+fn idle(manifest: &str) -> Vec<String> {
+    let text = format!("Scenario(duration: \"1s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)])");
+    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
+    scenario.notes.no_effect.into_iter().collect()
+}
+
 /// A pod whose only container runs a script and ends.
 fn script(name: &str, script: &str, container: &str, pod: &str) -> String {
     let script = script.replace('\'', "''");
@@ -334,4 +341,32 @@ fn a_resize_is_charged_to_quotas() {
     assert_eq!(resize(&mut server, "1100m").as_deref(), Some(why));
     assert_eq!((resize(&mut server, "900m"), used(&server)), (None, json!("900m")));
     assert_eq!((resize(&mut server, "300m"), used(&server)), (None, json!("300m")));
+}
+
+#[test]
+fn what_pod_security_reads_has_an_effect_where_a_standard_is_enforced() {
+    let pod = |namespace: &str| {
+        format!(
+            "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: p, namespace: {namespace}}}, spec: {{hostPID: true, \
+             containers: [{{name: c, image: i, stdinOnce: true, securityContext: {{privileged: true}}}}]}}}}\n"
+        )
+    };
+    let namespace = |name: &str, labels: &str| {
+        format!("---\n{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}, labels: {{{labels}}}}}}}\n")
+    };
+    let enforce = |level: &str| format!("pod-security.kubernetes.io/enforce: {level}");
+    let always = "Pod.spec.containers[].stdinOnce";
+    let all = [always, "Pod.spec.containers[].securityContext.privileged", "Pod.spec.hostPID"];
+    for (labels, told) in [
+        (String::new(), &all[..]),
+        (enforce("privileged"), &all),
+        (enforce("baseline"), &all[..1]),
+        (enforce("restricted"), &all[..1]),
+    ] {
+        // The namespace may come after its pods.
+        let mut found = idle(&(pod("shop") + &namespace("shop", &labels)));
+        found.sort_by_key(|field| all.iter().position(|one| one == field));
+        assert_eq!(found, told, "{labels}");
+    }
+    assert_eq!(idle(&(pod("other") + &namespace("shop", &enforce("baseline")))).len(), 3);
 }

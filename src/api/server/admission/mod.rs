@@ -11,6 +11,7 @@ mod limit_ranger;
 mod pod_security;
 mod quota;
 
+pub use pod_security::POD_SECURITY_ENFORCE;
 pub use quota::{overrun_at, pod_usage};
 
 use super::{AdmittedSpec, Server};

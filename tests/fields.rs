@@ -370,3 +370,18 @@ fn what_pod_security_reads_has_an_effect_where_a_standard_is_enforced() {
     }
     assert_eq!(idle(&(pod("other") + &namespace("shop", &enforce("baseline")))).len(), 3);
 }
+
+#[test]
+fn the_servers_own_service_comes_back() {
+    // pkg/controlplane/controller/kubernetesservice/controller.go (`UpdateKubernetesService`), every ten seconds.
+    let rest = r#"actions: [(at: "30s", do: Delete(object: "service/kubernetes")),
+        (at: "60s", do: Delete(object: "endpointslice/kubernetes"))],"#;
+    let expect = [
+        "always service(kubernetes) until 30s",
+        "eventually not service(kubernetes) from 30s until 32s",
+        "always service(kubernetes) from 41s",
+        "service(kubernetes).spec.clusterIP == '10.96.0.1'",
+        "count(endpointslices(*)) == 1",
+    ];
+    check(90, "", rest, &expect);
+}

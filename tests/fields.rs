@@ -1,4 +1,5 @@
-//! Stories of single fields: what a manifest says has the effect that it has in a cluster, and without it nothing is so.
+//! Stories of single fields: what a manifest says has the effect that it has in a cluster, and without it nothing is
+//! so.
 
 use podsim::api::{Kind, Name, Part, PatchKind, Request, Response, Server, Target, WallClock, WallTime, lower, render};
 use podsim::engine::{Draws, SimTime};

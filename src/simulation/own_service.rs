@@ -1,8 +1,8 @@
 //! The API server's own Service: there from the start, and made anew when it is gone.
 //!
-//! Follows `pkg/controlplane/controller/kubernetesservice/controller.go` (`Run`) and `pkg/controlplane/reconcilers/lease.go`
-//! (`doReconcile`) of Kubernetes 1.36: every ten seconds the server looks at the Service, its Endpoints and their slice.
-//! A look that finds all three is not played.
+//! Follows `pkg/controlplane/controller/kubernetesservice/controller.go` (`Run`) and
+//! `pkg/controlplane/reconcilers/lease.go` (`doReconcile`) of Kubernetes 1.36: every ten seconds the server looks at
+//! the Service, its Endpoints and their slice. A look that finds all three is not played.
 
 use super::Cluster;
 use crate::api::{Change, ChangeKind, ErrorReason, Object, Request, Response, lower};

@@ -93,8 +93,8 @@ impl Controller for ResourceQuotaController {
     }
 }
 
-/// Whether a change gives something back: an object is gone, a pod no longer counts or counts otherwise, a Service is of
-/// another type (`pkg/quota/v1/install/update_filter.go`).
+/// Whether a change gives something back: an object is gone, a pod no longer counts or counts otherwise, a Service is
+/// of another type (`pkg/quota/v1/install/update_filter.go`).
 fn replenishes(seen: &Seen<'_>, now: Timestamp) -> bool {
     match (seen.of::<Pod>(), seen.is_deletion()) {
         (_, true) => true,

@@ -1,7 +1,8 @@
 //! The Services that a container finds in its environment.
 //!
-//! Follows `pkg/kubelet/kubelet_pods.go` (`getServiceEnvVarMap`) and `pkg/kubelet/envvars/envvars.go` of Kubernetes 1.36.
-//! What kubelets know of Services they know together, and variables are made when a container of the namespace is.
+//! Follows `pkg/kubelet/kubelet_pods.go` (`getServiceEnvVarMap`) and `pkg/kubelet/envvars/envvars.go` of Kubernetes
+//! 1.36. What kubelets know of Services they know together, and variables are made when a container of the namespace
+//! is.
 
 use crate::api::{Change, ChangeKind, List, Name, Object, Service, ServicePort, Text};
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
-//! The file system of a machine, as far as pods mount parts of it: what is there before any pod is, and what pods leave.
+//! The file system of a machine, as far as pods mount parts of it: what is there before any pod is, and what pods
+//! leave.
 //!
 //! It is that of a Linux node whose kubelet was set up by kubeadm, with containerd: there is no `docker.sock`. The
 //! directories are those of the Filesystem Hierarchy Standard 3.0 and those that the node's programs keep (kubeadm's

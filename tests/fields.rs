@@ -94,6 +94,26 @@ fn pods_go_on_using_an_immutable_object_that_is_gone() {
 }
 
 #[test]
+fn what_is_immutable_refuses_changes() {
+    // pkg/apis/core/validation/validation.go (`ValidateConfigMapUpdate`, `ValidateSecretUpdate`).
+    for kind in [Kind::ConfigMap, Kind::Secret] {
+        let object = json!({"apiVersion": "v1", "kind": kind.as_str(), "metadata": {"name": "o"},
+            "data": {"a": "eA=="}, "immutable": true});
+        let mut server = server(&[object]);
+        for (change, field) in [
+            (json!({"data": {"a": "eQ=="}}), "data"),
+            (json!({"immutable": false}), "immutable"),
+            (json!({"metadata": {"labels": {"a": "b"}}}), ""),
+        ] {
+            let said = patch(&mut server, kind, "o", Part::Main, change);
+            let refused = said.err().map(|error| error.to_string()).unwrap_or_default();
+            let why = format!("{field}: Forbidden: field is immutable when `immutable` is set");
+            assert!(if field.is_empty() { refused.is_empty() } else { refused.ends_with(&why) }, "{kind:?}: {refused}");
+        }
+    }
+}
+
+#[test]
 fn a_volume_in_memory_is_memory_and_not_disk() {
     // pkg/kubelet/eviction/helpers.go (`localVolumeNames`); a tmpfs is charged to whoever writes into it.
     for (medium, reason) in [("medium: Memory", "OOMKilled"), ("", "")] {
@@ -138,7 +158,24 @@ fn a_read_only_root_takes_no_writes_but_in_volumes() {
         "",
     ];
     assert_eq!(said, expected);
-    check(60, &manifest, "", &["eventually event(pod(hook), FailedPostStartHook)"]);
+    let nginx = |name: &str, mounts: &str| {
+        format!(
+            "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{{volume} containers: [{{name: app, \
+             image: nginx, securityContext: {{readOnlyRootFilesystem: true}}, {mounts}}}]}}}}\n"
+        )
+    };
+    let manifest = [
+        manifest,
+        nginx("nowhere", "terminationMessagePolicy: FallbackToLogsOnError"),
+        nginx("somewhere", "volumeMounts: [{name: v, mountPath: /var/cache/nginx}, {name: v, mountPath: /run}]"),
+    ];
+    let expect = [
+        "eventually event(pod(hook), FailedPostStartHook)",
+        "eventually container(nowhere/app).reason == CrashLoopBackOff",
+        "container(nowhere/app).lastState.exitCode == 1",
+        "container(somewhere/app).ready",
+    ];
+    check(60, &manifest.concat(), "", &expect);
 }
 
 #[test]

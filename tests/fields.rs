@@ -189,19 +189,22 @@ fn containers_are_told_of_the_services_of_their_namespace() {
     let say = "echo $KUBERNETES_SERVICE_HOST $MY_DB_PORT_5432_TCP $BARE_SERVICE_HOST $A > /dev/termination-log";
     let refers =
         "env: [{name: MY_DB_SERVICE_PORT, value: x}, {name: A, value: $(MY_DB_SERVICE_HOST)-$(MY_DB_SERVICE_PORT)}],";
-    let late = script("late", say, refers, "");
     let manifest = [
         services.to_owned(),
         script("told", say, refers, ""),
         script("plain", say, refers, "enableServiceLinks: false,"),
     ]
     .concat();
+    // A kubelet that starts anew knows of Services as before; and what is gone is no longer told of.
+    let [again, late] = ["again", "late"].map(|name| script(name, say, refers, ""));
     let rest = format!(
-        "actions: [(at: \"30s\", do: Delete(object: \"service/my-db\")), (at: \"40s\", do: Apply(Inline(r#\"{late}\"#)))],"
+        "faults: [(fault: KubeletCrash, on: (nodes: \"node-1\"), at: \"15s\", lasts: \"1s\")], actions: [(at: \"25s\", \
+         do: Apply(Inline(r#\"{again}\"#))), (at: \"40s\", do: Delete(object: \"service/my-db\")), (at: \"45s\", \
+         do: Apply(Inline(r#\"{late}\"#)))],"
     );
-    let unknown = "10.96.0.1 $(MY_DB_SERVICE_HOST)-x\n";
-    let said = last_words(60, &manifest, &rest, ["told", "plain", "late"]);
-    assert_eq!(said, ["10.96.0.1 tcp://10.96.7.7:5432 10.96.7.7-x\n", unknown, unknown]);
+    let (known, unknown) = ("10.96.0.1 tcp://10.96.7.7:5432 10.96.7.7-x\n", "10.96.0.1 $(MY_DB_SERVICE_HOST)-x\n");
+    let said = last_words(70, &manifest, &rest, ["told", "plain", "again", "late"]);
+    assert_eq!(said, [known, unknown, known, unknown]);
 }
 
 #[test]

@@ -47,6 +47,7 @@ impl Cluster {
                 let mut pods: Vec<Arc<Pod>> = store.pods.iter().filter(|pod| pod.node_name == name).cloned().collect();
                 pods.sort_by_key(|pod| (pod.meta.creation_timestamp, pod.id()));
                 let object = store.nodes.find(Name::default(), name).cloned();
+                self.kubelets[node.index()].know_services(&self.links);
                 self.on_machine(node, |kubelet| kubelet.pods_listed(now, pods, object, out));
             }
             KubeletMessage::Eviction { due } => {

@@ -251,6 +251,15 @@ fn a_part_of_the_machine_is_what_a_pod_says_that_it_is() {
     let writes = script("writes", "mkdir /v/out; echo hello > /v/out/x", mount, &host("/data", "DirectoryOrCreate"));
     let rest = format!("actions: [(at: \"30s\", do: Apply(Inline(r#\"{writes}\"#)))],");
     assert_eq!(last_words(90, &manifest, &rest, ["waits"]), ["hello\n"]);
+    // It is there after a restart of the machine, unless the disk is lost.
+    for (disk, expected) in [("Kept", "pod(late).phase == Succeeded"), ("Lost", "pod(late).phase == Pending")] {
+        let late = script("late", "true", mount, &host("/data/out", "Directory"));
+        let rest = format!(
+            "faults: [(fault: Reboot(disk: {disk}), on: (nodes: \"node-1\"), at: \"60s\", lasts: \"10s\")], actions: [(at: \
+             \"4m\", do: Apply(Inline(r#\"{late}\"#)))],"
+        );
+        check(300, &writes, &rest, &["at 30s: pod(writes).phase == Succeeded", expected]);
+    }
 }
 
 #[test]

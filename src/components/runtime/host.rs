@@ -166,6 +166,13 @@ impl Runtimes {
         })
     }
 
+    /// A machine's disk is empty: what pods left on it is gone.
+    pub(super) fn forget_host(&mut self, node: NodeIndex) {
+        if let Some(id) = self.volume_ids.remove(&(Some(node), VolumeKey::Host(*ROOT))) {
+            self.volumes.remove(id);
+        }
+    }
+
     /// Looks whether a path of a machine is what a pod says that it is, and makes it where it asks for that
     /// (`checkType` in `pkg/volume/hostpath/host_path.go`).
     ///

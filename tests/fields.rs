@@ -251,6 +251,31 @@ fn a_part_of_the_machine_is_what_a_pod_says_that_it_is() {
     let writes = script("writes", "mkdir /v/out; echo hello > /v/out/x", mount, &host("/data", "DirectoryOrCreate"));
     let rest = format!("actions: [(at: \"30s\", do: Apply(Inline(r#\"{writes}\"#)))],");
     assert_eq!(last_words(90, &manifest, &rest, ["waits"]), ["hello\n"]);
+    // So is what a PersistentVolume is, of each machine its own.
+    let claimed = |name: &str, path: &str, kind: &str| {
+        format!(
+            "---
+{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: pv-{name}}}, spec: {{capacity: {{storage: 1Gi}},
+  accessModes: [ReadWriteMany], storageClassName: {name}, hostPath: {{path: {path}, type: {kind}}}}}}}
+---
+{{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {{name: {name}}}, spec: {{storageClassName: {name},
+  accessModes: [ReadWriteMany], resources: {{requests: {{storage: 1Gi}}}}}}}}
+"
+        )
+    };
+    let uses = |claim: &str| format!("volumes: [{{name: v, persistentVolumeClaim: {{claimName: {claim}}}}}],");
+    let manifest = [
+        claimed("whole", "/data", "DirectoryOrCreate"),
+        claimed("none", "/no/such", "Directory"),
+        script("one", "echo hello > /v/x", mount, &uses("whole")),
+        script("two", "sleep 20; cat /v/x > /dev/termination-log", mount, &host("/data", "DirectoryOrCreate")),
+        script("three", "true", mount, &uses("none")),
+    ]
+    .concat();
+    let why =
+        "eventually event(pod(three), FailedMount, 'MountVolume.SetUp failed for volume \"pv-none\" : hostPath *')";
+    check(60, &manifest, "", &["pod(one).phase == Succeeded", why]);
+    assert_eq!(last_words(60, &manifest, "", ["two"]), ["hello\n"]);
     // It is there after a restart of the machine, unless the disk is lost.
     for (disk, expected) in [("Kept", "pod(late).phase == Succeeded"), ("Lost", "pod(late).phase == Pending")] {
         let late = script("late", "true", mount, &host("/data/out", "Directory"));

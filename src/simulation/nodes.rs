@@ -31,11 +31,13 @@ impl Cluster {
             }
             KubeletMessage::Mounted { key, volume, due } => {
                 let kubelet = &self.kubelets[node.index()];
-                let typed = kubelet.typed_host_path(key, volume, due);
-                let checked = typed.map_or(Ok(()), |(path, kind)| self.runtimes.check_host_path(node, &path, &kind));
-                self.on_machine(node, |kubelet| match checked {
-                    Ok(()) => kubelet.handle(now, message, out),
-                    Err(error) => kubelet.host_path_refused(now, key, volume, &error, out),
+                let refused = kubelet.typed_host_path(key, volume, due).and_then(|host| {
+                    let checked = self.runtimes.check_host_path(node, &host.path, &host.kind);
+                    checked.err().map(|error| (host, error))
+                });
+                self.on_machine(node, |kubelet| match refused {
+                    None => kubelet.handle(now, message, out),
+                    Some((host, error)) => kubelet.host_path_refused(now, (key, volume), host, &error, out),
                 });
             }
             KubeletMessage::ListPods if !self.reaches_server(Client::Kubelet(node)) => {

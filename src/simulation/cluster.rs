@@ -178,7 +178,12 @@ impl Cluster {
             }
             Message::Turn { client, id, request } => self.call_arrives(now, (client, id), request, out),
             Message::Reply { client, id, response } => self.reply_arrives(now, (client, id), response, out),
-            Message::Watch { client, change } if self.misses(now, client, &change) => {}
+            Message::Watch { client, change } if self.misses(now, client, &change) => {
+                // What proxies miss, kubelets need not: they have watches of their own.
+                if client == Client::Workload {
+                    self.services_heard(now, &change);
+                }
+            }
             Message::Evicting { client, id, eviction } => self.evicting_arrives(now, (client, id), eviction, out),
             message => self.deliver(now, message, out),
         }

@@ -1,8 +1,11 @@
-//! Stories of single fields: what a manifest says has the effect that it has in a cluster, and nothing without it.
+//! Stories of single fields: what a manifest says has the effect that it has in a cluster, and without it nothing is
+//! so.
 
-use podsim::api::Kind;
+use podsim::api::{Kind, Name, Part, PatchKind, Request, Response, Server, Target, WallClock, WallTime, lower, render};
+use podsim::engine::{Draws, SimTime};
 use podsim::scenario::{FileError, Files, Scenario};
 use podsim::simulation::Simulation;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// A scenario that is written here.
@@ -46,6 +49,13 @@ fn last_words<const N: usize>(seconds: u64, manifest: &str, rest: &str, pods: [&
     })
 }
 
+/// What people are told to have no effect.
+fn idle(manifest: &str) -> Vec<String> {
+    let text = format!("Scenario(duration: \"1s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)])");
+    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
+    scenario.notes.no_effect.into_iter().collect()
+}
+
 /// A pod whose only container runs a script and ends.
 fn script(name: &str, script: &str, container: &str, pod: &str) -> String {
     let script = script.replace('\'', "''");
@@ -80,6 +90,26 @@ fn pods_go_on_using_an_immutable_object_that_is_gone() {
         let two = rest.split("(at: \"3m\"").next().expect("a start").to_owned() + "],";
         assert_eq!(last_words(120, &manifest, &two, ["two"]), [format!("{seen}\n")], "{immutable}");
         assert_eq!(last_words(360, &manifest, &rest, ["three"]), ["new\n"], "{immutable}");
+    }
+}
+
+#[test]
+fn what_is_immutable_refuses_changes() {
+    // pkg/apis/core/validation/validation.go (`ValidateConfigMapUpdate`, `ValidateSecretUpdate`).
+    for kind in [Kind::ConfigMap, Kind::Secret] {
+        let object = json!({"apiVersion": "v1", "kind": kind.as_str(), "metadata": {"name": "o"},
+            "data": {"a": "eA=="}, "immutable": true});
+        let mut server = server(&[object]);
+        for (change, field) in [
+            (json!({"data": {"a": "eQ=="}}), "data"),
+            (json!({"immutable": false}), "immutable"),
+            (json!({"metadata": {"labels": {"a": "b"}}}), ""),
+        ] {
+            let said = patch(&mut server, kind, "o", Part::Main, change);
+            let refused = said.err().map(|error| error.to_string()).unwrap_or_default();
+            let why = format!("{field}: Forbidden: field is immutable when `immutable` is set");
+            assert!(if field.is_empty() { refused.is_empty() } else { refused.ends_with(&why) }, "{kind:?}: {refused}");
+        }
     }
 }
 
@@ -128,7 +158,24 @@ fn a_read_only_root_takes_no_writes_but_in_volumes() {
         "",
     ];
     assert_eq!(said, expected);
-    check(60, &manifest, "", &["eventually event(pod(hook), FailedPostStartHook)"]);
+    let nginx = |name: &str, mounts: &str| {
+        format!(
+            "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{{volume} containers: [{{name: app, \
+             image: nginx, securityContext: {{readOnlyRootFilesystem: true}}, {mounts}}}]}}}}\n"
+        )
+    };
+    let manifest = [
+        manifest,
+        nginx("nowhere", "terminationMessagePolicy: FallbackToLogsOnError"),
+        nginx("somewhere", "volumeMounts: [{name: v, mountPath: /var/cache/nginx}, {name: v, mountPath: /run}]"),
+    ];
+    let expect = [
+        "eventually event(pod(hook), FailedPostStartHook)",
+        "eventually container(nowhere/app).reason == CrashLoopBackOff",
+        "container(nowhere/app).lastState.exitCode == 1",
+        "container(somewhere/app).ready",
+    ];
+    check(60, &manifest.concat(), "", &expect);
 }
 
 #[test]
@@ -142,19 +189,22 @@ fn containers_are_told_of_the_services_of_their_namespace() {
     let say = "echo $KUBERNETES_SERVICE_HOST $MY_DB_PORT_5432_TCP $BARE_SERVICE_HOST $A > /dev/termination-log";
     let refers =
         "env: [{name: MY_DB_SERVICE_PORT, value: x}, {name: A, value: $(MY_DB_SERVICE_HOST)-$(MY_DB_SERVICE_PORT)}],";
-    let late = script("late", say, refers, "");
     let manifest = [
         services.to_owned(),
         script("told", say, refers, ""),
         script("plain", say, refers, "enableServiceLinks: false,"),
     ]
     .concat();
+    // A kubelet that starts anew knows of Services as before; and what is gone is no longer told of.
+    let [again, late] = ["again", "late"].map(|name| script(name, say, refers, ""));
     let rest = format!(
-        "actions: [(at: \"30s\", do: Delete(object: \"service/my-db\")), (at: \"40s\", do: Apply(Inline(r#\"{late}\"#)))],"
+        "faults: [(fault: KubeletCrash, on: (nodes: \"node-1\"), at: \"15s\", lasts: \"1s\")], actions: [(at: \"25s\", \
+         do: Apply(Inline(r#\"{again}\"#))), (at: \"40s\", do: Delete(object: \"service/my-db\")), (at: \"45s\", \
+         do: Apply(Inline(r#\"{late}\"#)))],"
     );
-    let unknown = "10.96.0.1 $(MY_DB_SERVICE_HOST)-x\n";
-    let said = last_words(60, &manifest, &rest, ["told", "plain", "late"]);
-    assert_eq!(said, ["10.96.0.1 tcp://10.96.7.7:5432 10.96.7.7-x\n", unknown, unknown]);
+    let (known, unknown) = ("10.96.0.1 tcp://10.96.7.7:5432 10.96.7.7-x\n", "10.96.0.1 $(MY_DB_SERVICE_HOST)-x\n");
+    let said = last_words(70, &manifest, &rest, ["told", "plain", "again", "late"]);
+    assert_eq!(said, [known, unknown, known, unknown]);
 }
 
 #[test]
@@ -201,6 +251,40 @@ fn a_part_of_the_machine_is_what_a_pod_says_that_it_is() {
     let writes = script("writes", "mkdir /v/out; echo hello > /v/out/x", mount, &host("/data", "DirectoryOrCreate"));
     let rest = format!("actions: [(at: \"30s\", do: Apply(Inline(r#\"{writes}\"#)))],");
     assert_eq!(last_words(90, &manifest, &rest, ["waits"]), ["hello\n"]);
+    // So is what a PersistentVolume is, of each machine its own.
+    let claimed = |name: &str, path: &str, kind: &str| {
+        format!(
+            "---
+{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: pv-{name}}}, spec: {{capacity: {{storage: 1Gi}},
+  accessModes: [ReadWriteMany], storageClassName: {name}, hostPath: {{path: {path}, type: {kind}}}}}}}
+---
+{{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {{name: {name}}}, spec: {{storageClassName: {name},
+  accessModes: [ReadWriteMany], resources: {{requests: {{storage: 1Gi}}}}}}}}
+"
+        )
+    };
+    let uses = |claim: &str| format!("volumes: [{{name: v, persistentVolumeClaim: {{claimName: {claim}}}}}],");
+    let manifest = [
+        claimed("whole", "/data", "DirectoryOrCreate"),
+        claimed("none", "/no/such", "Directory"),
+        script("one", "echo hello > /v/x", mount, &uses("whole")),
+        script("two", "sleep 20; cat /v/x > /dev/termination-log", mount, &host("/data", "DirectoryOrCreate")),
+        script("three", "true", mount, &uses("none")),
+    ]
+    .concat();
+    let why =
+        "eventually event(pod(three), FailedMount, 'MountVolume.SetUp failed for volume \"pv-none\" : hostPath *')";
+    check(60, &manifest, "", &["pod(one).phase == Succeeded", why]);
+    assert_eq!(last_words(60, &manifest, "", ["two"]), ["hello\n"]);
+    // It is there after a restart of the machine, unless the disk is lost.
+    for (disk, expected) in [("Kept", "pod(late).phase == Succeeded"), ("Lost", "pod(late).phase == Pending")] {
+        let late = script("late", "true", mount, &host("/data/out", "Directory"));
+        let rest = format!(
+            "faults: [(fault: Reboot(disk: {disk}), on: (nodes: \"node-1\"), at: \"60s\", lasts: \"10s\")], actions: [(at: \
+             \"4m\", do: Apply(Inline(r#\"{late}\"#)))],"
+        );
+        check(300, &writes, &rest, &["at 30s: pod(writes).phase == Succeeded", expected]);
+    }
 }
 
 #[test]
@@ -261,4 +345,118 @@ fn a_service_that_stands_for_a_name_has_its_addresses() {
     assert!(outer.contains("example.com") && outer.contains("203.0.113."), "{outer}");
     assert!(lost.contains("NXDOMAIN"), "{lost}");
     assert!(around.contains("NXDOMAIN"), "{around}");
+}
+
+/// A server with these objects in its namespace `default`.
+fn server(objects: &[Value]) -> Server {
+    let mut server = Server::new(WallClock::starting_at(WallTime::default()), Draws::new(1));
+    server.ensure_namespace(SimTime::ZERO, Name::new("default"));
+    for object in objects {
+        let object = lower(object).unwrap_or_else(|error| panic!("{error}")).object;
+        server.serve(SimTime::ZERO, Request::Create(object)).unwrap_or_else(|error| panic!("{error}"));
+    }
+    server
+}
+
+/// Patches an object.
+fn patch(server: &mut Server, kind: Kind, name: &str, part: Part, patch: Value) -> Response {
+    let namespace = Name::new(if kind.is_namespaced() { "default" } else { "" });
+    let target = Target { kind, namespace, name: Name::new(name) };
+    server.serve(SimTime::ZERO, Request::Patch { target, part, kind: PatchKind::Strategic, patch })
+}
+
+#[test]
+fn a_claim_grows_only_if_its_class_says_so() {
+    // plugin/pkg/admission/storage/persistentvolume/resize/admission.go (`Validate`).
+    let why = "persistentvolumeclaims \"c\" is forbidden: only dynamically provisioned pvc can be resized and the \
+               storageclass that provisions the pvc must support resize";
+    for (class, claimed, size, refused) in [
+        (json!({"allowVolumeExpansion": true}), "s", "2Gi", None),
+        (json!({"allowVolumeExpansion": false}), "s", "2Gi", Some(why)),
+        (json!({}), "s", "2Gi", Some(why)),
+        (json!({}), "s", "1Gi", None),
+        (json!({"allowVolumeExpansion": true}), "", "2Gi", Some(why)),
+        (json!({"allowVolumeExpansion": true}), "other", "2Gi", Some(why)),
+    ] {
+        let mut storage_class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+            "metadata": {"name": "s"}, "provisioner": "p"});
+        storage_class.as_object_mut().expect("an object").extend(class.as_object().expect("an object").clone());
+        let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c"}, "spec": {
+            "accessModes": ["ReadWriteOnce"], "storageClassName": claimed, "volumeName": "v",
+            "resources": {"requests": {"storage": "1Gi"}}}});
+        let mut server = server(&[storage_class, claim]);
+        let bound = json!({"status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}});
+        patch(&mut server, Kind::PersistentVolumeClaim, "c", Part::Status, bound).expect("a status");
+        let grown = json!({"spec": {"resources": {"requests": {"storage": size}}}});
+        let said = patch(&mut server, Kind::PersistentVolumeClaim, "c", Part::Main, grown);
+        assert_eq!(said.err().map(|error| error.to_string()).as_deref(), refused, "{class} {claimed} {size}");
+    }
+}
+
+#[test]
+fn a_resize_is_charged_to_quotas() {
+    // staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go (`CheckRequest`);
+    // pkg/quota/v1/evaluator/core/pods.go (`Handles`, `PodUsageFunc`).
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"},
+        "spec": {"hard": {"requests.cpu": "1", "pods": "5"}}});
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [
+        {"name": "c", "image": "i", "resources": {"requests": {"cpu": "400m"}}}]}});
+    let mut server = server(&[quota, pod]);
+    let used = |server: &Server| {
+        let quotas = server.store().list(Kind::ResourceQuota);
+        render(&quotas[0])["status"]["used"]["requests.cpu"].clone()
+    };
+    assert_eq!(used(&server), "400m");
+    let resize = |server: &mut Server, cpu: &str| {
+        let more = json!({"spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]}});
+        patch(server, Kind::Pod, "p", Part::Resize, more).err().map(|error| error.to_string())
+    };
+    let why = "pods \"p\" is forbidden: exceeded quota: q, requested: requests.cpu=700m, used: requests.cpu=400m, \
+               limited: requests.cpu=1";
+    assert_eq!(resize(&mut server, "1100m").as_deref(), Some(why));
+    assert_eq!((resize(&mut server, "900m"), used(&server)), (None, json!("900m")));
+    assert_eq!((resize(&mut server, "300m"), used(&server)), (None, json!("300m")));
+}
+
+#[test]
+fn what_pod_security_reads_has_an_effect_where_a_standard_is_enforced() {
+    let pod = |namespace: &str| {
+        format!(
+            "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: p, namespace: {namespace}}}, spec: {{hostPID: true, \
+             containers: [{{name: c, image: i, stdinOnce: true, securityContext: {{privileged: true}}}}]}}}}\n"
+        )
+    };
+    let namespace = |name: &str, labels: &str| {
+        format!("---\n{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}, labels: {{{labels}}}}}}}\n")
+    };
+    let enforce = |level: &str| format!("pod-security.kubernetes.io/enforce: {level}");
+    let always = "Pod.spec.containers[].stdinOnce";
+    let all = [always, "Pod.spec.containers[].securityContext.privileged", "Pod.spec.hostPID"];
+    for (labels, told) in [
+        (String::new(), &all[..]),
+        (enforce("privileged"), &all),
+        (enforce("baseline"), &all[..1]),
+        (enforce("restricted"), &all[..1]),
+    ] {
+        // The namespace may come after its pods.
+        let mut found = idle(&(pod("shop") + &namespace("shop", &labels)));
+        found.sort_by_key(|field| all.iter().position(|one| one == field));
+        assert_eq!(found, told, "{labels}");
+    }
+    assert_eq!(idle(&(pod("other") + &namespace("shop", &enforce("baseline")))).len(), 3);
+}
+
+#[test]
+fn the_servers_own_service_comes_back() {
+    // pkg/controlplane/controller/kubernetesservice/controller.go (`UpdateKubernetesService`), every ten seconds.
+    let rest = r#"actions: [(at: "30s", do: Delete(object: "service/kubernetes")),
+        (at: "60s", do: Delete(object: "endpointslice/kubernetes"))],"#;
+    let expect = [
+        "always service(kubernetes) until 30s",
+        "eventually not service(kubernetes) from 30s until 32s",
+        "always service(kubernetes) from 41s",
+        "service(kubernetes).spec.clusterIP == '10.96.0.1'",
+        "count(endpointslices(*)) == 1",
+    ];
+    check(90, "", rest, &expect);
 }

@@ -40,8 +40,8 @@ pub use labels::*;
 pub use loose_order::sort_loosely;
 pub(crate) use lower::number;
 pub use lower::{
-    CustomKind, CustomKinds, FieldValidation, INERT_KINDS, InertKind, Lowered, Lowering, ServedKind, Validation, lower,
-    served_kind,
+    CustomKind, CustomKinds, FieldValidation, INERT_KINDS, InertKind, Lowered, Lowering, ServedKind, Validation,
+    is_for_pod_security, lower, served_kind,
 };
 pub use meta::*;
 pub(crate) use name::names;
@@ -57,7 +57,9 @@ pub use quantity::{ParseQuantityError, Quantity, QuantityFormat};
 pub use render::{render, render_both, render_status};
 pub use request::*;
 pub use resources::*;
-pub use server::{Eviction, FOREGROUND_DELETION, ORPHAN_DEPENDENTS, Server, overrun_at, pod_usage};
+pub use server::{
+    Eviction, FOREGROUND_DELETION, ORPHAN_DEPENDENTS, POD_SECURITY_ENFORCE, Server, overrun_at, pod_usage,
+};
 pub use service::*;
 pub use storage::*;
 pub use store::*;

@@ -2,6 +2,7 @@
 
 use super::{Labels, List, Metadata, Name, NodeSelectorTerm, ResourceList, Selector, Text, Uid};
 use serde::Serialize;
+use serde_json::Value;
 
 /// `v1.PersistentVolume`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -34,6 +35,23 @@ pub struct PersistentVolume {
     pub message: Text,
     /// The spec as accepted, as JSON text.
     pub source: Text,
+}
+
+impl PersistentVolume {
+    /// The part of a machine that it is, whichever machine that is: its path, and of what type it must be.
+    pub fn host_path(&self) -> Option<(Name, Name)> {
+        if !self.csi_driver.is_empty() || self.attachable {
+            return None;
+        }
+        let spec: Value = serde_json::from_str(&self.source).ok()?;
+        let text = |field: &Value| Name::new(field.as_str().unwrap_or_default());
+        let (host, local) = (&spec["hostPath"]["path"], &spec["local"]["path"]);
+        if host.is_string() {
+            return Some((text(host), text(&spec["hostPath"]["type"])));
+        }
+        // Whoever provides a local volume has made its directory.
+        local.is_string().then(|| (text(local), Name::default()))
+    }
 }
 
 /// `spec.claimRef` of a volume.
@@ -98,6 +116,9 @@ pub struct StorageClass {
     pub reclaim_policy: Name,
     /// Where volumes may be made; empty for everywhere.
     pub allowed_topologies: Vec<NodeSelectorTerm>,
+    /// Whether its claims may grow.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allows_expansion: bool,
     /// The class as accepted, as JSON text.
     pub source: Text,
 }

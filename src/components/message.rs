@@ -48,6 +48,8 @@ pub enum Client {
     Autoscaler,
     /// A component of a user of the library.
     Extension(u16),
+    /// The server itself.
+    ApiServer,
 }
 
 /// Everything that can wait in the queue.

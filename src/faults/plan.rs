@@ -70,7 +70,7 @@ impl Component {
             Client::Kubelet(_) => self == Self::Kubelet,
             Client::Workload => self == Self::Proxy,
             Client::User => self == Self::User,
-            Client::Autoscaler | Client::Extension(_) => false,
+            Client::Autoscaler | Client::Extension(_) | Client::ApiServer => false,
         }
     }
 }

@@ -512,7 +512,7 @@ impl<'f> Loader<'f> {
             description: file.description.unwrap_or_default(),
             seed: file.seed,
             expectations,
-            notes: std::mem::take(&mut self.reader.notes),
+            notes: self.reader.take_notes(),
             inputs: std::mem::take(&mut self.inputs).into_iter().collect(),
             duration,
             start,
@@ -554,7 +554,7 @@ impl<'f> Loader<'f> {
         match read {
             Ok(setup) => {
                 let fields = setup.configuration.no_effect.iter();
-                self.reader.notes.no_effect.extend(fields.map(|field| format!("KubeSchedulerConfiguration.{field}")));
+                self.reader.notes().no_effect.extend(fields.map(|field| format!("KubeSchedulerConfiguration.{field}")));
                 setup
             }
             Err(problems) => {
@@ -764,7 +764,7 @@ impl<'f> Loader<'f> {
         if !file.strict.unwrap_or(false) {
             let named: BTreeSet<Name> = written.iter().filter_map(|written| namespace_of(&written.object)).collect();
             for name in named.difference(&made) {
-                self.reader.notes.namespaces.insert(*name);
+                self.reader.notes().namespaces.insert(*name);
                 let meta = Metadata { name: *name, ..Metadata::default() };
                 let namespace =
                     Namespace { meta, terminating: false, conditions: Vec::new(), finalizers: crate::api::List::EMPTY };

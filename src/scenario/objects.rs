@@ -4,8 +4,15 @@ use super::error::{Place, Problem, Problems};
 use super::manifest::{self, Document, Position};
 use super::notes::{Notes, Refusal};
 use super::setting::Setting;
-use crate::api::{ApiError, ErrorReason, Kind, Lowering, Name, Object};
+use crate::api::{
+    ApiError, ErrorReason, Kind, Lowering, Name, Object, POD_SECURITY_ENFORCE, is_for_pod_security, names,
+};
 use serde_json::Value;
+use std::collections::BTreeSet;
+
+names! {
+    DEFAULT = "default";
+}
 
 /// The longest request that a server reads (`MaxRequestBodyBytes` of the generic API server).
 const LONGEST_REQUEST: usize = 3 << 20;
@@ -30,10 +37,28 @@ pub(super) struct ManifestReader {
     /// Fields of objects that are set to other values, and whether their objects were found.
     pub settings: Vec<(Setting, bool)>,
     /// What was noticed.
-    pub notes: Notes,
+    notes: Notes,
+    /// Fields that have an effect in namespaces that enforce a Pod Security Standard, by the namespace of their object.
+    for_pod_security: BTreeSet<(Name, String)>,
+    /// Those namespaces.
+    enforcing: BTreeSet<Name>,
 }
 
 impl ManifestReader {
+    /// What people should know already.
+    pub(super) const fn notes(&mut self) -> &mut Notes {
+        &mut self.notes
+    }
+
+    /// What was noticed, now that everything is read.
+    pub(super) fn take_notes(&mut self) -> Notes {
+        let mut notes = std::mem::take(&mut self.notes);
+        let idle = std::mem::take(&mut self.for_pod_security).into_iter();
+        let idle = idle.filter(|(namespace, _)| !self.enforcing.contains(namespace));
+        notes.no_effect.extend(idle.map(|(_, field)| field));
+        notes
+    }
+
     /// The objects of a manifest's text. `from` is the place of its first character.
     pub(super) fn read(&mut self, from: Place, text: &[u8], problems: &mut Problems) -> Vec<Written> {
         let documents = match manifest::load(text) {
@@ -86,7 +111,20 @@ impl ManifestReader {
         if lowered.object.kind() == Kind::Other {
             self.notes.no_effect.insert(kind.to_string());
         }
-        self.notes.no_effect.extend(lowered.no_effect.iter().map(|field| format!("{kind}.{field}")));
+        let meta = lowered.object.meta();
+        let namespace = if meta.namespace.is_empty() { *DEFAULT } else { meta.namespace };
+        for field in &lowered.no_effect {
+            let named = format!("{kind}.{field}");
+            if is_for_pod_security(field) {
+                self.for_pod_security.insert((namespace, named));
+            } else {
+                self.notes.no_effect.insert(named);
+            }
+        }
+        let level = meta.labels.get(*POD_SECURITY_ENFORCE).filter(|_| lowered.object.kind() == Kind::Namespace);
+        if level.is_some_and(|level| level == "baseline" || level == "restricted") {
+            self.enforcing.insert(meta.name);
+        }
         Some(Written { place, object: lowered.object, value })
     }
 }

@@ -1,15 +1,15 @@
 //! The cluster at the start: namespaces, nodes that are ready, kubelets that have run for a while.
 
 use super::Cluster;
+use super::own_service::own_service;
 use crate::api::{
     Change, ChangeKind, Condition, ConditionStatus, HOSTNAME_LABEL, Kind, Labels, Metadata, Name, Node, NodeStatus,
-    OS_LABEL, Object, Part, Request, TAINT_NOT_READY, Timestamp, ZONE_LABEL, lower,
+    OS_LABEL, Object, Part, Request, TAINT_NOT_READY, Timestamp, ZONE_LABEL,
 };
 use crate::components::kubelet::{Kubelet, KubeletSetup};
 use crate::components::message::{Message, NodeIndex};
 use crate::engine::{Outbox, SimTime};
 use crate::scenario::plan::NodePlan;
-use serde_json::json;
 use std::sync::Arc;
 
 /// The namespaces of every cluster.
@@ -17,53 +17,6 @@ const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-no
 
 /// What a kubelet of 1.36 declares with its default gates (`component-helpers/nodedeclaredfeatures/features`).
 const DECLARED_FEATURES: [&str; 1] = ["RestartAllContainersOnContainerExits"];
-
-/// The Service by which pods find the API server, and who is behind it: a host of its own, beyond the nodes' addresses
-/// (`pkg/controlplane/controller/kubernetesservice` and `pkg/controlplane/reconcilers`).
-fn control_plane_service() -> [Object; 3] {
-    let (name, namespace, host) = ("kubernetes", "default", "192.168.0.2");
-    let port = json!([{"name": "https", "port": 6443, "protocol": "TCP"}]);
-    [
-        json!({
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {
-                "name": name,
-                "namespace": namespace,
-                "labels": {"component": "apiserver", "provider": "kubernetes"},
-            },
-            "spec": {
-                "type": "ClusterIP",
-                "clusterIP": "10.96.0.1",
-                "clusterIPs": ["10.96.0.1"],
-                "ipFamilies": ["IPv4"],
-                "ipFamilyPolicy": "SingleStack",
-                "internalTrafficPolicy": "Cluster",
-                "sessionAffinity": "None",
-                "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}],
-            },
-        }),
-        json!({
-            "apiVersion": "v1",
-            "kind": "Endpoints",
-            "metadata": {
-                "name": name,
-                "namespace": namespace,
-                "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
-            },
-            "subsets": [{"addresses": [{"ip": host}], "ports": port}],
-        }),
-        json!({
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {"name": name, "namespace": namespace, "labels": {"kubernetes.io/service-name": name}},
-            "addressType": "IPv4",
-            "endpoints": [{"addresses": [host], "conditions": {"ready": true}}],
-            "ports": port,
-        }),
-    ]
-    .map(|object| lower(&object).expect("an object of every cluster is in order").object)
-}
 
 impl Cluster {
     pub(super) fn boot(&mut self, out: &mut Outbox<Message>) {
@@ -76,7 +29,7 @@ impl Cluster {
         for name in NAMESPACES {
             self.server.ensure_namespace(SimTime::ZERO, Name::new(name));
         }
-        for mut object in control_plane_service() {
+        for mut object in own_service() {
             object.meta_mut().creation_timestamp = self.server.clock().at(SimTime::ZERO).truncated();
             self.server.adopt(SimTime::ZERO, object);
         }

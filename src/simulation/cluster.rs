@@ -178,7 +178,12 @@ impl Cluster {
             }
             Message::Turn { client, id, request } => self.call_arrives(now, (client, id), request, out),
             Message::Reply { client, id, response } => self.reply_arrives(now, (client, id), response, out),
-            Message::Watch { client, change } if self.misses(now, client, &change) => {}
+            Message::Watch { client, change } if self.misses(now, client, &change) => {
+                // What proxies miss, kubelets need not: they have watches of their own.
+                if client == Client::Workload {
+                    self.services_heard(now, &change);
+                }
+            }
             Message::Evicting { client, id, eviction } => self.evicting_arrives(now, (client, id), eviction, out),
             message => self.deliver(now, message, out),
         }
@@ -267,6 +272,7 @@ impl Cluster {
             }
             Client::Scheduler if !self.is_down(Leader::Scheduler) => self.scheduler.replied(now, id, response, out),
             Client::Autoscaler => self.autoscaler.replied(id, &response),
+            Client::ApiServer => self.own_service_replied(now, id, &response, out),
             Client::Scheduler | Client::Workload => {}
             Client::Extension(place) => {
                 let around = (now, self.server.clock(), self.draws);
@@ -381,6 +387,7 @@ impl Cluster {
             }
             self.publish_to_readers(now, &change, out);
             self.publish_to_network(now, &change, out);
+            self.own_service_changes(now, &change, out);
             self.conditions_note(&change, out);
             self.changes.push(change);
         }
@@ -464,7 +471,7 @@ impl Cluster {
                 self.services_heard(now, &change);
                 self.runtimes.services_changed(now, &change, out);
             }
-            Client::Scheduler | Client::ControllerManager | Client::User | Client::Autoscaler => {}
+            Client::Scheduler | Client::ControllerManager | Client::User | Client::Autoscaler | Client::ApiServer => {}
             Client::Extension(place) => {
                 let around = (now, self.server.clock(), self.draws);
                 self.extensions.act(place, around, out, |one, api| one.watched(&change, api));

@@ -21,6 +21,7 @@ mod metrics;
 mod network;
 mod nodes;
 mod observed;
+mod own_service;
 mod parallel;
 mod recovery;
 mod rollout;

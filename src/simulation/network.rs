@@ -124,6 +124,7 @@ fn client_name(client: Client) -> &'static str {
         Client::Workload => "workload",
         Client::User => "user",
         Client::Autoscaler => "cluster-autoscaler",
+        Client::ApiServer => "apiserver",
         Client::Extension(_) => "extension",
     }
 }
@@ -146,6 +147,7 @@ pub(super) fn client_bits(client: Client) -> u64 {
         Client::User => 4 << 40,
         Client::Kubelet(node) => (5 << 40) + u64::from(node.0),
         Client::Autoscaler => 6 << 40,
+        Client::ApiServer => 8 << 40,
         Client::Extension(place) => (7 << 40) + u64::from(place),
     }
 }

@@ -31,11 +31,12 @@ impl Cluster {
             }
             KubeletMessage::Mounted { key, volume, due } => {
                 let kubelet = &self.kubelets[node.index()];
-                let typed = kubelet.typed_host_path(key, volume, due);
-                let checked = typed.map_or(Ok(()), |(path, kind)| self.runtimes.check_host_path(node, &path, &kind));
-                self.on_machine(node, |kubelet| match checked {
-                    Ok(()) => kubelet.handle(now, message, out),
-                    Err(error) => kubelet.host_path_refused(now, key, volume, &error, out),
+                let refused = kubelet
+                    .typed_host_path(key, volume, due)
+                    .and_then(|host| self.runtimes.check_host_path(node, &host.path, &host.kind).err());
+                self.on_machine(node, |kubelet| match refused {
+                    None => kubelet.handle(now, message, out),
+                    Some(error) => kubelet.host_path_refused(now, (key, volume), &error, out),
                 });
             }
             KubeletMessage::ListPods if !self.reaches_server(Client::Kubelet(node)) => {
@@ -47,6 +48,7 @@ impl Cluster {
                 let mut pods: Vec<Arc<Pod>> = store.pods.iter().filter(|pod| pod.node_name == name).cloned().collect();
                 pods.sort_by_key(|pod| (pod.meta.creation_timestamp, pod.id()));
                 let object = store.nodes.find(Name::default(), name).cloned();
+                self.kubelets[node.index()].know_services(&self.links);
                 self.on_machine(node, |kubelet| kubelet.pods_listed(now, pods, object, out));
             }
             KubeletMessage::Eviction { due } => {

@@ -436,6 +436,7 @@ impl Actor {
             Client::Workload => Self::Workload,
             Client::User => Self::User,
             Client::Autoscaler => Self::Autoscaler,
+            Client::ApiServer => Self::ApiServer,
             Client::Extension(place) => Self::Extension(place),
         }
     }

@@ -71,7 +71,6 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("ServiceSpec.loadBalancerClass", ""),
     ("ServiceSpec.loadBalancerIP", ""),
     ("ServiceSpec.loadBalancerSourceRanges", ""),
-    ("StorageClass.allowVolumeExpansion", ""),
     ("StorageClass.mountOptions", ""),
     ("StorageClass.parameters", ""),
     ("Volume.azureDisk", ""),
@@ -95,6 +94,15 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("VolumeProjection.clusterTrustBundle", ""),
     ("VolumeProjection.podCertificate", ""),
 ];
+
+/// Those of them that PodSecurity reads where a namespace enforces a standard: there they decide who comes in.
+const FOR_POD_SECURITY: [&str; 6] =
+    ["hostPID", "hostIPC", "privileged", "allowPrivilegeEscalation", "capabilities", "seccompProfile"];
+
+/// Whether a field of a pod, by its path, has an effect where the namespace enforces a Pod Security Standard.
+pub fn is_for_pod_security(path: &str) -> bool {
+    path.rsplit('.').next().is_some_and(|field| FOR_POD_SECURITY.contains(&field))
+}
 
 /// A part of the list.
 type Part = &'static [(&'static str, &'static str)];

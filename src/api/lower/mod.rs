@@ -23,6 +23,7 @@ mod workload;
 pub(crate) use common::{amount, is_in_thousandths};
 pub(crate) use decode::number;
 pub(crate) use defaults::{aggregate_requests, pod as default_pod, pod_spec as default_pod_spec};
+pub use effects::is_for_pod_security;
 pub use kinds::{CustomKind, CustomKinds, INERT_KINDS, InertKind, ServedKind, served_kind};
 pub(crate) use pod::pod_spec as pod_spec_of;
 

@@ -150,6 +150,7 @@ impl Lower for storage::StorageClass {
             provisioner: Name::from(&self.provisioner),
             wait_for_first_consumer: self.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer"),
             reclaim_policy: name(self.reclaim_policy.as_ref()),
+            allows_expansion: self.allow_volume_expansion == Some(true),
             allowed_topologies: self
                 .allowed_topologies
                 .iter()

@@ -61,7 +61,7 @@ impl Server {
         }
         if T::KIND.is_namespaced() && !self.store.resource_quotas.is_empty() {
             let wrapped = T::wrap(Arc::new(object));
-            self.charge_quota(now, &wrapped)?;
+            self.charge_quota(now, &wrapped, None)?;
             object = T::unwrap(&wrapped).expect("the kind stays").as_ref().clone();
         }
         let created = self.store.insert(object);

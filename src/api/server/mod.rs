@@ -17,7 +17,7 @@ mod lease;
 mod service;
 mod update;
 
-pub use admission::{overrun_at, pod_usage};
+pub use admission::{POD_SECURITY_ENFORCE, overrun_at, pod_usage};
 pub use delete::{FOREGROUND_DELETION, ORPHAN_DEPENDENTS};
 pub use evict::Eviction;
 

@@ -89,9 +89,10 @@ impl Server {
         if service.kind == "ExternalName" || service.is_headless() {
             return Ok(());
         }
+        let is_own = service.meta.namespace == "default" && service.meta.name == "kubernetes";
         let is_taken = |address: Ipv4Addr| {
             let has = |other: &Arc<Service>| other.cluster_ip == Some(address);
-            address == OWN_IP || self.store.services.iter().any(has)
+            address == OWN_IP && !is_own || self.store.services.iter().any(has)
         };
         if let Some(address) = service.cluster_ip {
             let why = match address {

@@ -58,6 +58,9 @@ impl Server {
         check_preconditions(&*object, &*stored)?;
         let object = self.reallocated(&stored, object, part)?;
         self.check_update(&T::wrap(stored.clone()), &T::wrap(object.clone()), part)?;
+        if is_charged(T::KIND, part) && !self.store.resource_quotas.is_empty() {
+            self.charge_quota(now, &T::wrap(object.clone()), Some(&T::wrap(stored.clone())))?;
+        }
         let mut object = Arc::unwrap_or_clone(object);
         match part {
             Part::Status => object.keep_spec_of(&stored),
@@ -132,6 +135,11 @@ impl Server {
         {
             self.check_claim_limits(claim).map_err(forbidden)?;
         }
+        if let (Part::Main, Object::PersistentVolumeClaim(old), Object::PersistentVolumeClaim(new)) =
+            (part, stored, new)
+        {
+            self.check_claim_growth(old, new).map_err(|why| forbidden(why.to_owned()))?;
+        }
         let (Part::Resize, Object::Pod(pod)) = (part, new) else { return Ok(()) };
         if !stored.meta().is_terminating() {
             self.check_limit_ranges(pod.meta.namespace, &pod.spec).map_err(forbidden)?;
@@ -151,6 +159,15 @@ impl Server {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether the plug-in ResourceQuota looks at an update (`Handles` of the evaluators in `pkg/quota/v1/evaluator/core`).
+fn is_charged(kind: Kind, part: Part) -> bool {
+    match part {
+        Part::Resize => kind == Kind::Pod,
+        Part::Main => matches!(kind, Kind::Service | Kind::PersistentVolumeClaim),
+        Part::Status | Part::Scale | Part::EphemeralContainers => false,
     }
 }
 

@@ -10,8 +10,8 @@ use super::informers::Informers;
 use super::interest::Interest;
 use super::work_queue::Key;
 use crate::api::{
-    Kind, Object, Part, Pod, Request, ResourceList, ResourceQuota, ResourceQuotaStatus, Store, Timestamp, overrun_at,
-    pod_usage,
+    Kind, Object, Part, Pod, Request, ResourceList, ResourceQuota, ResourceQuotaStatus, Service, Store, Timestamp,
+    overrun_at, pod_usage,
 };
 use crate::engine::{Purpose, SimDuration, SimTime, StreamKey};
 use std::sync::Arc;
@@ -93,12 +93,19 @@ impl Controller for ResourceQuotaController {
     }
 }
 
-/// Whether a change gives something back: an object is gone, or a pod no longer counts.
+/// Whether a change gives something back: an object is gone, a pod no longer counts or counts otherwise, a Service is
+/// of another type (`pkg/quota/v1/install/update_filter.go`).
 fn replenishes(seen: &Seen<'_>, now: Timestamp) -> bool {
     match (seen.of::<Pod>(), seen.is_deletion()) {
         (_, true) => true,
-        (Some((Some(old), new)), false) => counts(old, now) && !counts(new, now),
-        _ => false,
+        (Some((Some(old), new)), false) => {
+            let scope = |pod: &Pod| pod.spec.active_deadline.is_some();
+            scope(old) != scope(new) || counts(old, now) && pod_usage(old, now) != pod_usage(new, now)
+        }
+        _ => match seen.of::<Service>() {
+            Some((Some(old), new)) => old.kind != new.kind,
+            _ => false,
+        },
     }
 }
 

@@ -23,12 +23,12 @@
 //! # Ok::<(), podsim::scenario::Problems>(())
 //! ```
 //!
-//! Follows `pkg/proxy` of Kubernetes 1.36 in its iptables mode: rules are written at most once a second
-//! ([`runner`]), and [`endpoints`] says who of those that a slice lists gets traffic. Nothing is computed until
-//! somebody asks, and an answer costs what changed since the last: a node's rules are a function of what its proxy has
-//! heard. Headless Services have no rules; theirs are the addresses that DNS hands out. Whom a client had
-//! last is remembered by whoever sends (`runtime::affinity`). Left out on purpose: what connections that are open
-//! already do, and the hourly rewriting of all rules, which changes none.
+//! Follows `pkg/proxy` of Kubernetes 1.36 in its iptables mode: rules are written at most once a second ([`runner`]),
+//! and [`endpoints`] says who of those that a slice lists gets traffic. Nothing is computed until somebody asks, and an
+//! answer costs what changed since the last: a node's rules are a function of what its proxy has heard. Headless
+//! Services have no rules; theirs are the addresses that DNS hands out. Whom a client had last is remembered by whoever
+//! sends (`runtime::affinity`). Left out on purpose: what connections that are open already do, and the hourly
+//! rewriting of all rules, which changes none.
 
 mod endpoints;
 mod runner;

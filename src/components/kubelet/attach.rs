@@ -5,6 +5,7 @@
 //! read, `reconciler/reconciler_common.go` (`waitForVolumeAttach`) for what is waited for. Left out: the limit that a
 //! driver finds exceeded only when it attaches.
 
+use super::volumes::HostPart;
 use super::{Kubelet, KubeletMessage, PendingCall};
 use crate::api::{
     ErrorReason, EventType, Kind, List, Name, Object, PersistentVolume, PersistentVolumeClaim, Pod, Request, Response,
@@ -100,6 +101,10 @@ impl Kubelet {
             },
             (Ok(Object::PersistentVolume(found)), _) => {
                 let name = self.pods[&key].volumes.volumes[volume].name;
+                let host = found.host_path().map(|(path, kind)| HostPart { path, kind, volume: found.meta.name });
+                if let Some(state) = self.pods.get_mut(&key) {
+                    state.volumes.volumes[volume].host = host;
+                }
                 if let Some(why) = wrong_mode(&pod, name, &found) {
                     Ok(Device::Unusable(why.into()))
                 } else if found.csi_driver.is_empty() {

@@ -244,7 +244,7 @@ impl Kubelet {
             return Err(format!("unable to find target container {target}").into());
         }
         let env = self.environment(key, pod, container)?;
-        let mounts = Self::mounts(key, pod, container, &env)?;
+        let mounts = self.mounts(key, pod, container, &env)?;
         let of_image = || self.images.users.get(&container.image).copied().unwrap_or(0);
         if container.run_as_non_root && container.run_as_user.unwrap_or_else(of_image) == 0 {
             let meta = &pod.meta;

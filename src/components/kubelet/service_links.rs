@@ -1,7 +1,7 @@
 //! The Services that a container finds in its environment.
 //!
 //! Follows `pkg/kubelet/kubelet_pods.go` (`getServiceEnvVarMap`) and `pkg/kubelet/envvars/envvars.go` of Kubernetes
-//! 1.36. What kubelets know of Services they know together, and variables are made when a container of that namespace
+//! 1.36. What kubelets know of Services they know together, and variables are made when a container of the namespace
 //! is.
 
 use crate::api::{Change, ChangeKind, List, Name, Object, Service, ServicePort, Text};
@@ -20,7 +20,7 @@ pub struct ServiceLinks(Arc<Known>);
 struct Known {
     namespaces: BTreeMap<Name, Arc<Links>>,
     /// The Service of the API server, which everybody finds.
-    master: Links,
+    master: Arc<Links>,
 }
 
 /// Services with addresses, by name, and what containers are told of them.
@@ -31,23 +31,22 @@ struct Links {
 }
 
 impl Links {
-    /// Whether what is told of a Service is something else now.
-    fn changed(&mut self, service: &Service, gone: bool) -> bool {
-        let name = service.meta.name.as_str();
-        let new = service.cluster_ip.filter(|_| !gone && !service.ports.is_empty());
-        let differs = match (self.services.get(name), new) {
+    /// Whether something else is told of a Service.
+    fn differs(&self, service: &Service, address: Option<Ipv4Addr>) -> bool {
+        match (self.services.get(service.meta.name.as_str()), address) {
             (None, None) => false,
-            (Some((address, ports)), Some(new)) => *address != new || *ports != service.ports,
+            (Some((have, ports)), Some(address)) => *have != address || *ports != service.ports,
             (Some(_), None) | (None, Some(_)) => true,
-        };
-        if differs {
-            match new {
-                Some(address) => self.services.insert(name.to_owned(), (address, service.ports.clone())),
-                None => self.services.remove(name),
-            };
-            self.variables = OnceLock::new();
         }
-        differs
+    }
+
+    fn change(&mut self, service: &Service, address: Option<Ipv4Addr>) {
+        let name = service.meta.name.as_str();
+        match address {
+            Some(address) => self.services.insert(name.to_owned(), (address, service.ports.clone())),
+            None => self.services.remove(name),
+        };
+        self.variables = OnceLock::new();
     }
 
     fn variables(&self) -> Variables {
@@ -61,20 +60,16 @@ impl ServiceLinks {
     pub fn changed(&mut self, change: &Change) -> bool {
         let Object::Service(service) = &change.object else { return false };
         let gone = change.kind == ChangeKind::Deleted;
+        let address = service.cluster_ip.filter(|_| !gone && !service.ports.is_empty());
         let namespace = service.meta.namespace;
-        let mut links = match (is_master(service), self.0.namespaces.get(&namespace)) {
-            (true, _) => self.0.master.clone(),
-            (false, have) => have.map(|links| Links::clone(links)).unwrap_or_default(),
-        };
-        if !links.changed(service, gone) {
+        let have = if is_master(service) { Some(&self.0.master) } else { self.0.namespaces.get(&namespace) };
+        if !have.map_or(address.is_some(), |links| links.differs(service, address)) {
             return false;
         }
+        // What kubelets have not been given yet is not copied.
         let known = Arc::make_mut(&mut self.0);
-        if is_master(service) {
-            known.master = links;
-        } else {
-            known.namespaces.insert(namespace, Arc::new(links));
-        }
+        let links = if is_master(service) { &mut known.master } else { known.namespaces.entry(namespace).or_default() };
+        Arc::make_mut(links).change(service, address);
         true
     }
 

@@ -43,9 +43,22 @@ pub(super) struct PodVolumes {
     gone_at: Option<SimTime>,
 }
 
+/// A part of the machine that a volume shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostPart {
+    /// Where it is.
+    pub path: Name,
+    /// What must be there, such as `Directory`; empty for no check.
+    pub kind: Name,
+    /// What messages call the volume: as the pod does, or by the name of the PersistentVolume.
+    pub volume: Name,
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct VolumeState {
     pub(super) name: Name,
+    /// What it shows of the machine, if it shows that.
+    pub(super) host: Option<HostPart>,
     /// What is attached for it.
     pub(super) device: Device,
     /// The ConfigMaps and Secrets that it shows.
@@ -187,23 +200,18 @@ impl Kubelet {
         }
     }
 
-    /// The part of its machine that a volume shows and that must be of some type: its path, and the type.
-    pub fn typed_host_path(&self, key: PodKey, volume: usize, due: SimTime) -> Option<(Name, Name)> {
-        let state = self.pods.get(&key)?;
-        let found = state.volumes.volumes.get(volume).filter(|found| found.due == due && !found.mounted)?;
-        let volume = state.pod.spec.volumes.iter().find(|volume| volume.name == found.name)?;
-        match &volume.source {
-            VolumeSource::HostPath { path, kind } if !kind.is_empty() => Some((*path, *kind)),
-            _ => None,
-        }
+    /// The part of its machine that a volume shows, if that must be of some type.
+    pub fn typed_host_path(&self, key: PodKey, volume: usize, due: SimTime) -> Option<HostPart> {
+        let volumes = &self.pods.get(&key)?.volumes.volumes;
+        let found = volumes.get(volume).filter(|found| found.due == due && !found.mounted)?;
+        found.host.filter(|host| !host.kind.is_empty())
     }
 
     /// That part is not what it must be: the volume cannot be mounted.
     pub fn host_path_refused(
         &mut self,
         now: SimTime,
-        key: PodKey,
-        volume: usize,
+        (key, volume): (PodKey, usize),
         error: &str,
         out: &mut Outbox<Message>,
     ) {
@@ -287,8 +295,11 @@ impl Kubelet {
         out: &mut Outbox<Message>,
     ) {
         let Some(found) = self.pods.get(&key).and_then(|state| state.volumes.volumes.get(volume)) else { return };
-        let name =
-            if found.name == *TOKEN_VOLUME { self.pods[&key].pod.token_volume_name() } else { found.name.to_string() };
+        let name = match found.host {
+            Some(host) => host.volume.to_string(),
+            None if found.name == *TOKEN_VOLUME => self.pods[&key].pod.token_volume_name(),
+            None => found.name.to_string(),
+        };
         let text = format!("MountVolume.SetUp failed for volume {name:?} : {error}");
         self.tell_pod(now, key, EventType::Warning, "FailedMount", text, out);
         let Some(state) = self.pods.get_mut(&key) else { return };
@@ -373,6 +384,7 @@ impl Kubelet {
     /// # Errors
     /// The variables that a path names and that have no value.
     pub(super) fn mounts(
+        &self,
         key: PodKey,
         pod: &Pod,
         container: &Container,
@@ -381,6 +393,10 @@ impl Kubelet {
         let namespace = pod.meta.namespace;
         let volume_key = |name: Name| {
             let volume = pod.spec.volumes.iter().find(|volume| volume.name == name)?;
+            let known = self.pods.get(&key).into_iter().flat_map(|state| &state.volumes.volumes);
+            if let Some(host) = known.into_iter().find(|known| known.name == name).and_then(|known| known.host) {
+                return Some(VolumeKey::Host(host.path));
+            }
             Some(match &volume.source {
                 VolumeSource::HostPath { path, .. } => VolumeKey::Host(*path),
                 VolumeSource::Claim { name, .. } => VolumeKey::Claim { namespace, name: *name },
@@ -759,8 +775,9 @@ fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
             .chain(&spec.ephemeral_containers)
             .any(|c| c.volume_mounts.iter().any(|m| m.name == name) || c.volume_devices.contains(&name))
     };
-    let state = |name, needs| VolumeState {
+    let state = |name, host, needs| VolumeState {
         name,
+        host,
         device: Device::Nothing,
         needs,
         mounted: false,
@@ -773,9 +790,13 @@ fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
     let mut volumes = Vec::with_capacity(spec.volumes.len() + usize::from(spec.token_volume));
     let needed = spec.volumes.iter().filter(|volume| used(volume.name));
     let needs = |source| objects_of(source).map(|(kind, files)| (kind, files.name)).collect();
-    volumes.extend(needed.map(|volume| state(volume.name, needs(&volume.source))));
+    let host = |volume: &crate::api::Volume| match &volume.source {
+        VolumeSource::HostPath { path, kind } => Some(HostPart { path: *path, kind: *kind, volume: volume.name }),
+        _ => None,
+    };
+    volumes.extend(needed.map(|volume| state(volume.name, host(volume), needs(&volume.source))));
     if spec.token_volume {
-        volumes.push(state(*TOKEN_VOLUME, Vec::new()));
+        volumes.push(state(*TOKEN_VOLUME, None, Vec::new()));
     }
     volumes
 }

@@ -635,6 +635,7 @@ impl Runtimes {
             }
         }
         machine.images.forget();
+        self.forget_host(node);
         for key in gone {
             out.now(Message::RuntimeForgot { node, key });
         }

@@ -27,13 +27,18 @@ const DIRECTORIES: &[&str] = &[
     "/dev/shm",
     "/etc/cni/net.d",
     "/etc/containerd",
+    "/etc/default",
     "/etc/kubernetes/manifests",
     "/etc/kubernetes/pki",
+    "/etc/modprobe.d",
     "/etc/pki",
     "/etc/ssl/certs",
+    "/etc/sysctl.d",
     "/etc/systemd/system",
+    "/etc/udev",
     "/home",
     "/lib/modules",
+    "/lib/udev",
     "/media",
     "/mnt",
     "/opt/cni/bin",
@@ -43,6 +48,7 @@ const DIRECTORIES: &[&str] = &[
     "/run/dbus",
     "/run/lock",
     "/run/log/journal",
+    "/run/netns",
     "/run/systemd/system",
     "/run/udev",
     "/sbin",
@@ -164,6 +170,13 @@ impl Runtimes {
             made.put(id, TREE.clone());
             id
         })
+    }
+
+    /// A machine's disk is empty: what pods left on it is gone.
+    pub(super) fn forget_host(&mut self, node: NodeIndex) {
+        if let Some(id) = self.volume_ids.remove(&(Some(node), VolumeKey::Host(*ROOT))) {
+            self.volumes.remove(id);
+        }
     }
 
     /// Looks whether a path of a machine is what a pod says that it is, and makes it where it asks for that

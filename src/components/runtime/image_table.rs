@@ -97,6 +97,8 @@ pub struct ProgramModel {
     pub makes: Vec<MadeSecret>,
     /// The data directory that the image's entry point fills before it.
     pub fills: Option<DataDirectory>,
+    /// What it says before it fails in a container where nothing can be written; nothing if it does not mind.
+    pub needs_writes: Text,
     /// Whether the text after `-c` is read as Python.
     pub python: bool,
     /// How its command line says where it listens.

@@ -133,13 +133,7 @@ impl Runtimes {
                 steps.filter(|step| !step.from.is_zero()).for_each(|step| step.from += later);
             }
             Some(Err(date)) => {
-                let line = |line: &Text| Print { line: line.replace("{now}", &date).into(), ..Print::default() };
-                *process = Process {
-                    duration: Some(GIVES_UP.into()),
-                    exit: Exit { code: 1, ..Exit::default() },
-                    prints: data.complaint.iter().map(line).collect(),
-                    ..Process::default()
-                };
+                *process = gives_up(data.complaint.iter().map(|line| line.replace("{now}", &date).into()));
             }
         }
     }
@@ -176,6 +170,10 @@ impl Runtimes {
         let name = record.and_then(|record| record.instance(place.container)).map(|instance| instance.status.name);
         let container = spec.zip(name).and_then(|(spec, name)| spec.container(name));
         let here = spec.zip(container);
+        let instance = record.and_then(|record| record.instance(place.container));
+        if !program.needs_writes.is_empty() && instance.is_some_and(|instance| !instance.files.takes_writes()) {
+            return gives_up([program.needs_writes.clone()]);
+        }
         let mut process = program.process_in(here, &command.argv, &command.environment);
         if let Some((spec, container)) = here.filter(|_| program.open_ended) {
             process.duration = usual_duration(spec, container).map(Into::into);
@@ -490,6 +488,16 @@ fn usual_duration(spec: &PodSpec, container: &Container) -> Option<SimDuration> 
         _ if init && !container.is_sidecar() => Some(INIT_RUN),
         RestartPolicy::Always => None,
         RestartPolicy::OnFailure | RestartPolicy::Never => Some(JOB_RUN),
+    }
+}
+
+/// A program that says some lines and fails at once.
+fn gives_up(lines: impl IntoIterator<Item = Text>) -> Process {
+    Process {
+        duration: Some(GIVES_UP.into()),
+        exit: Exit { code: 1, ..Exit::default() },
+        prints: lines.into_iter().map(|line| Print { line, ..Print::default() }).collect(),
+        ..Process::default()
     }
 }
 

@@ -610,6 +610,7 @@ fn user_name(client: Client, cluster: &Cluster) -> String {
         Client::ControllerManager => "system:kube-controller-manager".to_owned(),
         Client::Workload => "system:serviceaccount:default:default".to_owned(),
         Client::User => "kubernetes-admin".to_owned(),
+        Client::ApiServer => "system:apiserver".to_owned(),
         Client::Autoscaler => "system:serviceaccount:kube-system:cluster-autoscaler".to_owned(),
         Client::Extension(place) => format!("system:serviceaccount:default:extension-{place}"),
         Client::Kubelet(node) => format!("system:node:{}", cluster.node_name(node)),

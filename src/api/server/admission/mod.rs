@@ -1,15 +1,17 @@
 //! Admission: what the server adds to a pod, and what it refuses, in the order of its plug-ins.
 //!
-//! LimitRanger, ServiceAccount, PodSecurity, Priority, DefaultTolerationSeconds, RuntimeClass, and ResourceQuota last
-//! (`pkg/kubeapiserver/options/plugins.go`). What a plug-in does to a pod depends on the pod's spec and namespace only,
-//! so pods that share a template's spec share the admitted one too.
+//! LimitRanger, ServiceAccount, PodSecurity, Priority, DefaultTolerationSeconds, RuntimeClass,
+//! PersistentVolumeClaimResize, and ResourceQuota last (`pkg/kubeapiserver/options/plugins.go`). What a plug-in does to
+//! a pod depends on the pod's spec and namespace only, so pods that share a template's spec share the admitted one too.
 //!
 //! Off as by default: AlwaysPullImages, PodNodeSelector, PodTolerationRestriction, NodeRestriction, EventRateLimit.
 
+mod claim_resize;
 mod limit_ranger;
 mod pod_security;
 mod quota;
 
+pub use pod_security::POD_SECURITY_ENFORCE;
 pub use quota::{overrun_at, pod_usage};
 
 use super::{AdmittedSpec, Server};

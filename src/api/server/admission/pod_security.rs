@@ -10,7 +10,8 @@ use crate::api::{Name, PodSpec, names};
 use serde_json::Value;
 
 names! {
-    ENFORCE = "pod-security.kubernetes.io/enforce";
+    /// The label of a namespace that names the standard which it enforces.
+    POD_SECURITY_ENFORCE = "pod-security.kubernetes.io/enforce";
     ENFORCE_VERSION = "pod-security.kubernetes.io/enforce-version";
 }
 
@@ -54,7 +55,7 @@ impl Server {
     /// Refuses a pod that does not meet the standard that its namespace enforces.
     pub(super) fn check_pod_security(&self, namespace: Name, spec: &PodSpec) -> Result<(), String> {
         let Some(namespace) = self.store.namespaces.find(Name::default(), namespace) else { return Ok(()) };
-        let Some(level) = namespace.meta.labels.get(*ENFORCE) else { return Ok(()) };
+        let Some(level) = namespace.meta.labels.get(*POD_SECURITY_ENFORCE) else { return Ok(()) };
         let pod: Value = serde_json::from_str(&spec.source).unwrap_or_default();
         let found = violations(&pod, &level);
         if found.is_empty() {

@@ -18,9 +18,14 @@ names! {
 }
 
 impl Server {
-    /// Charges every quota of the namespace for a new object, or refuses it. Events are not counted
-    /// (`pkg/quota/v1/install/registry.go`, `DefaultIgnoredResources`).
-    pub(in crate::api::server) fn charge_quota(&mut self, now: SimTime, object: &Object) -> Result<(), Box<ApiError>> {
+    /// Charges every quota of the namespace for a new object, or for what is new about one, or refuses it
+    /// (`CheckRequest`). Events are not counted (`pkg/quota/v1/install/registry.go`, `DefaultIgnoredResources`).
+    pub(in crate::api::server) fn charge_quota(
+        &mut self,
+        now: SimTime,
+        object: &Object,
+        before: Option<&Object>,
+    ) -> Result<(), Box<ApiError>> {
         if self.store.resource_quotas.is_empty() || matches!(object, Object::Event(_)) {
             return Ok(());
         }
@@ -28,7 +33,10 @@ impl Server {
         let namespace = object.meta().namespace;
         let here = self.store.resource_quotas.iter().filter(|quota| quota.meta.namespace == namespace);
         let mut counting: Vec<(Arc<ResourceQuota>, ResourceList)> = here
-            .map(|quota| (quota.clone(), quota.usage_of(object, stamp)))
+            .map(|quota| {
+                let (usage, had) = (quota.usage_of(object, stamp), before.map(|before| quota.usage_of(before, stamp)));
+                (quota.clone(), had.map_or_else(|| usage.clone(), |had| difference(&usage, &had)))
+            })
             .filter(|(_, usage)| !usage.is_empty())
             .collect();
         counting.sort_by_key(|(quota, _)| quota.meta.name);
@@ -131,23 +139,34 @@ fn crosses_namespaces(pod: &Pod) -> bool {
 }
 
 /// What a pod uses of each thing that a quota may count (`PodUsageFunc`). A finished pod, and one that has overrun its
-/// deletion by another grace period, counts as an object only.
+/// deletion by another grace period, counts as an object only; a resize that is under way counts as the larger side.
 pub fn pod_usage(pod: &Pod, now: Timestamp) -> ResourceList {
     let object: ResourceList = [(*COUNT_PODS, 1)].into_iter().collect();
     if pod.is_terminal() || overrun_at(pod).is_some_and(|overrun| now > overrun) {
         return object;
     }
     let mut usage = object.with(*PODS, 1);
-    for (resource, amount) in requests::requests(&pod.spec).iter() {
+    for (resource, amount) in requests::requests_with_status(&pod.spec, &pod.status).iter() {
         usage = usage.with(Name::new(&format!("requests.{resource}")), amount);
         if resource == *CPU || resource == *MEMORY || resource == *EPHEMERAL_STORAGE {
             usage = usage.with(resource, amount);
         }
     }
-    for (resource, amount) in requests::limits(&pod.spec).iter() {
+    for (resource, amount) in requests::limits_with_status(&pod.spec, &pod.status).iter() {
         usage = usage.with(Name::new(&format!("limits.{resource}")), amount);
     }
     usage
+}
+
+/// What is used more than before, or less.
+fn difference(usage: &ResourceList, before: &ResourceList) -> ResourceList {
+    let names = usage.iter().chain(before.iter()).map(|(resource, _)| resource);
+    let more = |resource| usage.get(resource).unwrap_or(0) - before.get(resource).unwrap_or(0);
+    let mut differs: Vec<(Name, i64)> = names.map(|resource| (resource, more(resource))).collect();
+    differs.retain(|(_, amount)| *amount != 0);
+    differs.sort_unstable();
+    differs.dedup();
+    differs.into_iter().collect()
 }
 
 /// The last instant at which a pod that is on its way out counts (`QuotaV1Pod`).
@@ -190,7 +209,7 @@ fn excess(quota: &ResourceQuota, usage: &ResourceList) -> Option<String> {
         .hard
         .iter()
         .filter_map(|(resource, hard)| {
-            let requested = usage.get(resource).filter(|amount| *amount > 0)?;
+            let requested = usage.get(resource).filter(|amount| *amount != 0)?;
             let used = quota.status.used.get(resource).unwrap_or(0);
             (used + requested > hard).then_some([(resource, requested), (resource, used), (resource, hard)])
         })

@@ -126,6 +126,11 @@ impl FileSystem {
         }
     }
 
+    /// Whether there is a place for files: its root, or a mount.
+    pub fn takes_writes(&self) -> bool {
+        !self.read_only_root || self.mounts.iter().any(|mount| !mount.read_only)
+    }
+
     /// Mounts a volume. A later mount at the same place hides an earlier one; a deeper one wins.
     pub fn mount(&mut self, mount: Mount) {
         self.mounts.retain(|other| other.path != mount.path);

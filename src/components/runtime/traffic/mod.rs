@@ -5,7 +5,8 @@
 //! send some again ([`client`]). CPU and memory of the servers follow, and with them probes, the autoscaler and the
 //! kernel's killer. When a second is as the one before, nothing is done until something changes.
 //!
-//! Left out: connections that outlive an endpoint, and requests that differ from each other.
+//! Left out: connections that outlive an endpoint, requests that differ from each other, and session affinity: whoever
+//! sends here stands for many clients.
 
 mod client;
 mod interval;

@@ -324,3 +324,70 @@ fn who_is_deleted_while_volumes_are_awaited_makes_room_at_once() {
     let told: Vec<String> = failed.map(|event| event.message.to_string()).collect();
     assert_eq!(told, ["running Bind plugin \"DefaultBinder\": pods \"web\" not found"]);
 }
+
+/// When events of a reason were told of an object, message by message: as often, and the milliseconds between them.
+fn rhythm(simulation: &mut Simulation, about: &str, until: u64) -> BTreeMap<String, Vec<u64>> {
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    let mut times: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    while simulation.now() < SimTime::from_secs(until) {
+        simulation.run_until(simulation.now() + SimDuration::from_millis(1));
+        for event in simulation.events().filter(|event| event.reason == "FailedMount" && event.involved.name == about) {
+            let message = event.message.to_string();
+            if counts.insert(message.clone(), event.count) != Some(event.count) {
+                times.entry(message).or_default().push(simulation.now().as_nanos() / 1_000_000);
+            }
+        }
+    }
+    times
+}
+
+fn gaps(times: &[u64]) -> Vec<u64> {
+    times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[test]
+fn what_cannot_be_mounted_is_tried_again_at_the_reconcilers_turns() {
+    // As recorded (secret-volume-missing): 500 to 510, 1009 to 1011, 2005 to 2023, 4024 to 4037, 8040 to 8089 ms.
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers: [{name: app, image: nginx, \
+               volumeMounts: [{name: v, mountPath: /v}]}]\n  volumes: [{name: v, secret: {secretName: late}}]\n";
+    let files = BTreeMap::from([
+        ("s.ron", r#"(duration: "1m", latencies: (profile: "ideal"), manifests: [File("pod.yaml")])"#),
+        ("pod.yaml", pod),
+    ]);
+    let scenario = Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut simulation = Simulation::new(Arc::new(scenario.plan(1)), 1, &[]);
+    let told = rhythm(&mut simulation, "web", 20);
+    let times = &told[r#"MountVolume.SetUp failed for volume "v" : secret "late" not found"#];
+    // The populator's turn, the reconciler's, and one more: at the first the volume only counts as attached.
+    assert!((100..310).contains(&times[0]), "{times:?}");
+    for (gap, expected) in gaps(times).into_iter().zip([500, 1_005, 2_010, 4_020, 8_040]) {
+        assert!((expected..expected + 10).contains(&gap), "{gap} {expected}");
+    }
+    assert_eq!(times.len(), 6);
+}
+
+#[test]
+fn volumes_of_a_pod_that_was_ending_when_its_kubelet_began_show_what_nobody_asked_for() {
+    // As recorded (kubelet-restart-during-termination, random-116): about 600, 1005, 2008, 4016 ms.
+    let pod = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {a: b}\n---\n\
+               apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  terminationGracePeriodSeconds: 20\n  \
+               containers: [{name: app, image: 'busybox:1', command: [sh, -c, 'trap : TERM; sleep 1000 & wait; wait'], \
+               volumeMounts: [{name: v, mountPath: /v}, {name: e, mountPath: /e}]}]\n  \
+               volumes: [{name: v, configMap: {name: settings}}, {name: e, emptyDir: {}}]\n";
+    let scenario = r#"(duration: "1m", latencies: (profile: "ideal"), manifests: [File("pod.yaml")], actions: [
+        (at: "6s", do: Delete(object: "pod/web")), (at: "10s", do: RestartKubelet(node: "node-1", down: "2s"))])"#;
+    let files = BTreeMap::from([("s.ron", scenario), ("pod.yaml", pod)]);
+    let scenario = Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut simulation = Simulation::new(Arc::new(scenario.plan(1)), 1, &[]);
+    let told = rhythm(&mut simulation, "web", 40);
+    assert!(find(&simulation, Kind::Pod, "web").is_none());
+    let objects: Vec<&str> = told.keys().map(|message| message.split_once(" : ").expect("a cause").1).collect();
+    let expected = ["kube-root-ca.crt", "settings"].map(|name| format!("object \"default\"/\"{name}\" not registered"));
+    assert_eq!(objects, expected);
+    for times in told.values() {
+        for (gap, expected) in gaps(times).into_iter().zip([500, 1_000, 2_000, 4_000, 8_000]) {
+            assert!((expected..expected + 110).contains(&gap), "{times:?}");
+        }
+        assert_eq!(times.len(), 6, "{times:?}");
+    }
+}

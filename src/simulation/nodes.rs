@@ -31,13 +31,12 @@ impl Cluster {
             }
             KubeletMessage::Mounted { key, volume, due } => {
                 let kubelet = &self.kubelets[node.index()];
-                let refused = kubelet.typed_host_path(key, volume, due).and_then(|host| {
-                    let checked = self.runtimes.check_host_path(node, &host.path, &host.kind);
-                    checked.err().map(|error| (host, error))
-                });
+                let refused = kubelet
+                    .typed_host_path(key, volume, due)
+                    .and_then(|host| self.runtimes.check_host_path(node, &host.path, &host.kind).err());
                 self.on_machine(node, |kubelet| match refused {
                     None => kubelet.handle(now, message, out),
-                    Some((host, error)) => kubelet.host_path_refused(now, (key, volume), host, &error, out),
+                    Some(error) => kubelet.host_path_refused(now, (key, volume), &error, out),
                 });
             }
             KubeletMessage::ListPods if !self.reaches_server(Client::Kubelet(node)) => {

@@ -7,7 +7,7 @@ use super::fields::format_quantity;
 use crate::api::lower::{decode, default_pod, pod_spec_of};
 use crate::api::{
     Affinity, Container, ContainerPort, EnvFrom, EnvValue, EnvVar, FileField, Handler, ImagePullPolicy, KeyReference,
-    List, Name, NodeSelectorTerm, ObjectFiles, Operator, PodAffinityTerm, PodSpec, PodTemplate, Port, Probe,
+    List, Name, NodeSelectorTerm, ObjectFiles, Operator, Pod, PodAffinityTerm, PodSpec, PodTemplate, Port, Probe,
     ProjectedSource, Quantity, QuantityFormat, Requirement, ResizeRestartPolicy, ResourceField, ResourceList,
     RestartRule, RestartRuleAction, Selector, TERMINATION_LOG, Text, Toleration, TolerationOperator,
     TopologySpreadConstraint, Uid, Volume, VolumeMount, VolumeSource,
@@ -224,6 +224,13 @@ fn containers<C: Written>(into: &mut Vec<C>, records: &[Container], bases: &[Con
         }
     };
     *into = records.iter().map(print).collect();
+}
+
+impl Pod {
+    /// The name of the volume with the token of its service account.
+    pub fn token_volume_name(&self) -> String {
+        token_volume_name(self.meta.uid, self.meta.name)
+    }
 }
 
 fn is_token_name(name: &str) -> bool {

@@ -146,6 +146,7 @@ impl Kubelet {
             }
             self.pod_changed(now, crate::api::ChangeKind::Added, pod, out);
         }
+        self.add_volumes_of_ending_pods(now, out);
         if !self.checkpoints.is_empty() || self.pods.values().any(|state| state.resizing.wanted.is_some()) {
             self.push_restored(now, out);
         }
@@ -158,6 +159,7 @@ impl Kubelet {
     /// A pod that the kubelet is told of may be one that the runtime has already.
     pub(super) fn claim(&mut self, key: PodKey, state: &mut PodState) {
         if let Some(found) = self.unclaimed.remove(&key) {
+            state.volumes.found = !found.runtime.sandboxes.is_empty();
             state.runtime = found.runtime.clone();
             state.listed = found.runtime.clone();
             state.cached = found.runtime;

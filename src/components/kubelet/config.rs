@@ -30,6 +30,8 @@ pub const RELIST_SPREAD: SimDuration = SimDuration::from_millis(110);
 pub const STATUS_SYNC_PERIOD: SimDuration = secs(10);
 /// The volume manager's loops run so often.
 pub const VOLUME_LOOP: SimDuration = SimDuration::from_millis(100);
+/// From one turn of the reconciler to the next: the wait, and the turn itself.
+pub const VOLUME_TURN: SimDuration = SimDuration::from_micros(100_500);
 /// So long the two loops of the volume manager keep their distance; it changes with what they do.
 pub const VOLUME_LOOP_DRIFT: SimDuration = secs(5);
 /// A sync that waits for volumes looks so often.

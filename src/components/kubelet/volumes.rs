@@ -4,11 +4,12 @@
 //! waits looks every 300 ms, and an operation that failed is tried again after 500 ms, doubling.
 
 use super::attach::Device;
-use super::config::{VOLUME_BACK_OFF, VOLUME_BACK_OFF_CAP, VOLUME_LOOP, VOLUME_LOOP_DRIFT, VOLUME_POLL};
+use super::config::{VOLUME_BACK_OFF, VOLUME_BACK_OFF_CAP, VOLUME_LOOP, VOLUME_LOOP_DRIFT, VOLUME_POLL, VOLUME_TURN};
 use super::pod_worker::{Activity, TurnEnd};
 use super::service_links::Variables;
 use super::sync_pod::Stage;
-use super::{Kubelet, KubeletMessage, PendingCall};
+use super::{Kubelet, KubeletMessage, PendingCall, PodState};
+use crate::api::names;
 use crate::api::{
     Container, EnvValue, EventType, FileField, Kind, List, Name, Object, ObjectFiles, Pod, ProjectedSource, Request,
     Response, Target, Text, VolumeSource,
@@ -21,12 +22,22 @@ use std::collections::BTreeSet;
 /// Where containers find the token of their service account.
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
+names! {
+    /// What the volume with the token of a service account shows besides.
+    ROOT_CERTIFICATES = "kube-root-ca.crt";
+}
+
 const LOOPS: Purpose = Purpose::new("volume loops");
 
 /// The volumes of a pod that its containers use.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PodVolumes {
     known: bool,
+    /// Whether an earlier process of the kubelet has mounted them.
+    pub(super) found: bool,
+    /// Whether the pod was ending already when the kubelet's process met it: the ConfigMaps and Secrets of its volumes
+    /// are not asked for.
+    unregistered: bool,
     pub(super) volumes: Vec<VolumeState>,
     /// When everything is unmounted, once that began.
     gone_at: Option<SimTime>,
@@ -55,7 +66,9 @@ pub(super) struct VolumeState {
     mounted: bool,
     /// Whether only its device is waited for.
     overdue: bool,
-    /// When the next try to mount it is over.
+    /// When the next try to mount it begins …
+    tried: SimTime,
+    /// … and is over.
     due: SimTime,
     back_off: SimDuration,
     /// What was written into it last, if it is the kubelet that writes it.
@@ -87,20 +100,56 @@ impl PodVolumes {
 }
 
 impl Kubelet {
-    /// The volume manager hears of a pod: its volumes are mounted at the next turns of its loops.
+    /// The volume manager hears of a pod: its volumes are mounted at the next turns of its loops. At the first turn the
+    /// reconciler only finds that a volume counts as attached (`waitForVolumeAttach`), unless the pod was here before
+    /// the kubelet's process, which has found what it mounted (`reconstructVolumes`).
     pub(super) fn add_volumes(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get_mut(&key) else { return };
         if std::mem::replace(&mut state.volumes.known, true) {
             return;
         }
         let pod = state.pod.clone();
+        let found = state.volumes.found;
         state.volumes.volumes = volumes_in_use(&pod);
-        let turns = self.volume_loops(now);
+        let turns = self.volume_loops(now) + if found { SimDuration::ZERO } else { VOLUME_TURN };
         for volume in 0..self.pods[&key].volumes.volumes.len() {
             self.read_claim(now, key, volume, out);
             self.mount_after(now, key, volume, turns, out);
         }
         self.watch_environment(now, key, &pod, out);
+    }
+
+    /// The first pods are known: volumes of those that are ending may still be in use, and are mounted anew although
+    /// nobody waits for them (`findAndAddNewPods` before `hasAddedPods`, in
+    /// `volumemanager/populator/desired_state_of_world_populator.go`).
+    pub(super) fn add_volumes_of_ending_pods(&mut self, now: SimTime, out: &mut Outbox<Message>) {
+        let ends = |state: &PodState| {
+            state.worker.as_ref().is_some_and(|worker| worker.is_terminating() && !worker.is_terminated())
+        };
+        let ending = self.pods.iter().filter(|(_, state)| !state.volumes.known && ends(state)).map(|(key, _)| *key);
+        for key in ending.collect::<Vec<_>>() {
+            let turns = self.volume_loops(now);
+            let Some(state) = self.pods.get_mut(&key) else { continue };
+            let volumes = volumes_in_use(&state.pod);
+            let count = volumes.len();
+            state.volumes = PodVolumes { known: true, unregistered: true, volumes, ..state.volumes.clone() };
+            for volume in 0..count {
+                self.read_claim(now, key, volume, out);
+                self.mount_after(now, key, volume, turns, out);
+            }
+        }
+    }
+
+    /// What a volume shows and nobody has asked for, because the pod was ending when the kubelet began
+    /// (`GetObject` of `pkg/kubelet/util/manager/watch_based_manager.go`).
+    fn unregistered(pod: &Pod, volume: Name) -> Option<String> {
+        let objects: Vec<Name> = match pod.spec.volumes.iter().find(|found| found.name == volume) {
+            Some(found) => objects_of(&found.source).map(|(_, files)| files.name).collect(),
+            None => vec![*ROOT_CERTIFICATES],
+        };
+        let namespace = pod.meta.namespace;
+        let error = |name: &Name| format!("object {:?}/{:?} not registered", namespace.as_str(), name.as_str());
+        aggregate(objects.iter().map(error))
     }
 
     /// How long a change waits for the populator's turn and then for the reconciler's. Their tickers are the kubelet's,
@@ -131,7 +180,7 @@ impl Kubelet {
         let took = turn + took + hindered;
         let due = now + wait + took;
         if let Some(found) = self.pods.get_mut(&key).and_then(|state| state.volumes.volumes.get_mut(volume)) {
-            found.due = due;
+            (found.tried, found.due) = (at, due);
         }
         out.after(wait + took, self.message(KubeletMessage::Mounted { key, volume, due }));
     }
@@ -163,7 +212,6 @@ impl Kubelet {
         &mut self,
         now: SimTime,
         (key, volume): (PodKey, usize),
-        host: HostPart,
         error: &str,
         out: &mut Outbox<Message>,
     ) {
@@ -171,8 +219,8 @@ impl Kubelet {
         if state.worker.as_ref().is_some_and(super::pod_worker::Worker::is_terminated) {
             return;
         }
-        let text = format!("MountVolume.SetUp failed for volume {:?} : {error}", host.volume.as_str());
-        self.mount_failed(now, key, volume, &text, out);
+        let tried = state.volumes.volumes[volume].tried;
+        self.mount_failed(now, tried, (key, volume), error, out);
     }
 
     /// A volume operation is over: everything that it needs is there, or it is tried again.
@@ -194,22 +242,24 @@ impl Kubelet {
             return;
         }
         let namespace = state.pod.meta.namespace;
-        let (name, needs) = (found.name, found.needs.clone());
+        let (name, needs, tried, first) = (found.name, found.needs.clone(), found.tried, found.back_off.is_zero());
+        let unregistered = state.volumes.unregistered;
         let unknown =
             needs.iter().copied().find(|(kind, object)| !self.objects.contains_key(&(*kind, namespace, *object)));
-        if let Some((kind, object)) = unknown {
+        if let Some((kind, object)) = unknown.filter(|_| !unregistered) {
             let target = Target { kind, namespace, name: object };
             let pending = PendingCall::Volume { key, volume, target };
             return self.call_api(now, Request::Get(target), pending, out);
         }
         let pod = state.pod.clone();
         if let (Some(error), _) = self.mount_hindered(now, &pod, name) {
-            let text = format!("MountVolume.SetUp failed for volume {:?} : {error}", name.as_str());
-            return self.mount_failed(now, key, volume, &text, out);
+            return self.mount_failed(now, now, (key, volume), &error, out);
         }
-        if let Some(error) = self.lacking(&pod, name) {
-            let text = format!("MountVolume.SetUp failed for volume {:?} : {error}", name.as_str());
-            return self.mount_failed(now, key, volume, &text, out);
+        let error = if unregistered { Self::unregistered(&pod, name) } else { self.lacking(&pod, name) };
+        if let Some(error) = error {
+            // What the kubelet knows it looks up in no time; a token it asks for first.
+            let since = if unregistered && first && name == *TOKEN_VOLUME { now } else { tried };
+            return self.mount_failed(now, since, (key, volume), &error, out);
         }
         if let Some(state) = self.pods.get_mut(&key) {
             state.volumes.volumes[volume].mounted = true;
@@ -220,7 +270,6 @@ impl Kubelet {
     /// What the objects of a volume lack of what it shows (`SetUpAt`, `collectData` and `MakePayload` of the plugins).
     fn lacking(&self, pod: &Pod, volume: Name) -> Option<String> {
         let source = &pod.spec.volumes.iter().find(|found| found.name == volume)?.source;
-        let mut errors: Vec<String> = Vec::new();
         let lacks = objects_of(source).filter(|(_, files)| !files.optional).filter_map(|(kind, files)| {
             let Some(data) = self.object_data(kind, pod.meta.namespace, files.name) else {
                 return Some(not_found(kind, files.name).to_string());
@@ -232,24 +281,33 @@ impl Kubelet {
             };
             Some(format!("{words}: {key}"))
         });
-        for error in lacks {
-            if !errors.contains(&error) {
-                errors.push(error); // An aggregate says what it says once.
-            }
-        }
-        if errors.len() > 1 { Some(format!("[{}]", errors.join(", "))) } else { errors.pop() }
+        aggregate(lacks)
     }
 
-    /// A volume cannot be mounted: it is told, and tried again later and later.
-    fn mount_failed(&mut self, now: SimTime, key: PodKey, volume: usize, text: &str, out: &mut Outbox<Message>) {
+    /// A volume cannot be mounted since some moment: it is told, and tried again later and later, at the reconciler's
+    /// turns.
+    fn mount_failed(
+        &mut self,
+        now: SimTime,
+        since: SimTime,
+        (key, volume): (PodKey, usize),
+        error: &str,
+        out: &mut Outbox<Message>,
+    ) {
+        let Some(found) = self.pods.get(&key).and_then(|state| state.volumes.volumes.get(volume)) else { return };
+        let name = match found.host {
+            Some(host) => host.volume.to_string(),
+            None if found.name == *TOKEN_VOLUME => self.pods[&key].pod.token_volume_name(),
+            None => found.name.to_string(),
+        };
+        let text = format!("MountVolume.SetUp failed for volume {name:?} : {error}");
         self.tell_pod(now, key, EventType::Warning, "FailedMount", text, out);
         let Some(state) = self.pods.get_mut(&key) else { return };
         let found = &mut state.volumes.volumes[volume];
         found.back_off =
             if found.back_off.is_zero() { VOLUME_BACK_OFF } else { (found.back_off * 2).min(VOLUME_BACK_OFF_CAP) };
-        let back_off = self.pods[&key].volumes.volumes[volume].back_off;
-        let wait = back_off + self.volume_loops(now + back_off);
-        self.mount_after(now, key, volume, wait, out);
+        let again = (since + found.back_off).next_tick(found.tried, VOLUME_TURN);
+        self.mount_after(now, key, volume, again.max(now).since(now), out);
     }
 
     /// Writes the files of a volume, if they are not what was written last; what was written stays while objects lack
@@ -376,14 +434,9 @@ impl Kubelet {
         if response.as_ref().is_err_and(|error| error.code != 404) {
             // The cache that is kept of objects has not heard whether there is such a one
             // (`pkg/kubelet/util/manager/watch_based_manager.go`).
-            let name = self.pods.get(&key).and_then(|state| state.volumes.volumes.get(volume)).map(|found| found.name);
-            let (name, kind) = (name.unwrap_or_default(), target.kind.as_str().to_lowercase());
-            let text = format!(
-                "MountVolume.SetUp failed for volume {:?} : failed to sync {kind} cache: timed out waiting for the \
-                 condition",
-                name.as_str()
-            );
-            return self.mount_failed(now, key, volume, &text, out);
+            let kind = target.kind.as_str().to_lowercase();
+            let error = format!("failed to sync {kind} cache: timed out waiting for the condition");
+            return self.mount_failed(now, now, (key, volume), &error, out);
         }
         self.objects.insert((target.kind, target.namespace, target.name), response.ok());
         self.mounted(now, key, volume, out);
@@ -595,6 +648,17 @@ impl Kubelet {
     }
 }
 
+/// What several errors say together, each of them once (`NewAggregate`).
+fn aggregate(errors: impl Iterator<Item = String>) -> Option<String> {
+    let mut told: Vec<String> = Vec::new();
+    for error in errors {
+        if !told.contains(&error) {
+            told.push(error);
+        }
+    }
+    if told.len() > 1 { Some(format!("[{}]", told.join(", "))) } else { told.pop() }
+}
+
 fn not_found(kind: Kind, name: Name) -> Text {
     format!("{} {:?} not found", kind.as_str().to_lowercase(), name.as_str()).into()
 }
@@ -718,6 +782,7 @@ fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
         needs,
         mounted: false,
         overdue: false,
+        tried: SimTime::ZERO,
         due: SimTime::ZERO,
         back_off: SimDuration::ZERO,
         content: List::EMPTY,

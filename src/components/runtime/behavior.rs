@@ -15,7 +15,11 @@ use std::sync::Arc;
 
 /// A shell-like pattern over names: `*`, `?`, `[ab]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Glob(glob::Pattern);
+pub struct Glob {
+    pattern: glob::Pattern,
+    /// Whether only one text matches: most patterns are names.
+    is_plain: bool,
+}
 
 impl Glob {
     /// The pattern that matches everything.
@@ -25,25 +29,26 @@ impl Glob {
 
     /// The pattern as written.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        self.pattern.as_str()
     }
 
     /// The only text that matches, if it is a plain one.
     pub fn plain(&self) -> Option<&str> {
-        let text = self.as_str();
-        (!text.contains(['*', '?', '['])).then_some(text)
+        self.is_plain.then_some(self.as_str())
     }
 
     /// Whether a text matches as a whole.
     pub fn matches(&self, text: &str) -> bool {
-        self.0.matches(text)
+        if self.is_plain { self.as_str() == text } else { self.pattern.matches(text) }
     }
 }
 
 impl FromStr for Glob {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        glob::Pattern::new(text).map(Self).map_err(|error| format!("{text:?} is not a pattern: {error}"))
+        let is_plain = !text.contains(['*', '?', '[']);
+        let pattern = glob::Pattern::new(text).map_err(|error| format!("{text:?} is not a pattern: {error}"))?;
+        Ok(Self { pattern, is_plain })
     }
 }
 
@@ -55,7 +60,7 @@ impl Default for Glob {
 
 impl Serialize for Glob {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.as_str())
+        serializer.serialize_str(self.as_str())
     }
 }
 

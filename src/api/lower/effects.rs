@@ -23,6 +23,7 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("Container.stdinOnce", ""),
     ("DownwardAPIVolumeFile.mode", ""),
     ("DownwardAPIVolumeSource.defaultMode", "420"),
+    ("EmptyDirVolumeSource.medium", "Memory"),
     ("EnvVarSource.fileKeyRef", ""),
     ("EphemeralContainer.stdinOnce", ""),
     ("KeyToPath.mode", ""),
@@ -126,7 +127,7 @@ pub(super) fn applies(list: &[(&str, &str)], of: &str, name: &str, value: &Value
     let Some((_, default)) = list.iter().find(is_it) else { return false };
     match value {
         Value::Null => false,
-        Value::String(text) => text != default,
+        Value::String(text) => !text.is_empty() && text != default,
         Value::Bool(value) => *default != if *value { "true" } else { "false" },
         Value::Number(number) => number.as_i64() != default.parse().ok(),
         Value::Array(_) | Value::Object(_) => true,
@@ -150,6 +151,10 @@ mod tests {
             ("image", json!("nginx"), false),
         ] {
             assert_eq!(applies(container, "Container", name, &value), expected, "{name} {value}");
+        }
+        for (medium, expected) in [("", false), ("Memory", false), ("HugePages-2Mi", true)] {
+            let list = without("EmptyDirVolumeSource");
+            assert_eq!(applies(list, "EmptyDirVolumeSource", "medium", &json!(medium)), expected, "{medium}");
         }
     }
 }

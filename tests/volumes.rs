@@ -391,3 +391,40 @@ fn volumes_of_a_pod_that_was_ending_when_its_kubelet_began_show_what_nobody_aske
         assert_eq!(times.len(), 6, "{times:?}");
     }
 }
+
+#[test]
+fn a_claim_that_asks_for_more_gets_it_from_its_driver() {
+    let objects = OBJECTS.replace("volumeBindingMode: WaitForFirstConsumer", "allowVolumeExpansion: true");
+    let grow = |at: &str, size: &str| {
+        let patch = format!(r#"{{\"spec\": {{\"resources\": {{\"requests\": {{\"storage\": \"{size}\"}}}}}}}}"#);
+        format!(r#"(at: "{at}", do: Patch(object: "pvc/data", patch: "{patch}"))"#)
+    };
+    let scenario = format!(
+        r#"(duration: "10m", manifests: [File("objects.yaml")], actions: [{}, {}],
+            faults: [(fault: ProvisionFailure(), at: "2m", lasts: "3m")])"#,
+        grow("1m", "2Gi"),
+        grow("3m", "3Gi")
+    );
+    let files = BTreeMap::from([("s.ron", scenario.as_str()), ("objects.yaml", &objects)]);
+    let scenario = Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut simulation = Simulation::new(Arc::new(scenario.plan(1)), 1, &[]);
+    let sizes = |simulation: &Simulation| {
+        let Some(Object::PersistentVolumeClaim(claim)) = find(simulation, Kind::PersistentVolumeClaim, "data") else {
+            panic!("the claim is there")
+        };
+        let Some(Object::PersistentVolume(volume)) =
+            find(simulation, Kind::PersistentVolume, claim.volume_name.as_str())
+        else {
+            panic!("the volume is there")
+        };
+        [&claim.capacity, &volume.capacity].map(|amounts| amounts.get(Name::new("storage")).unwrap_or(0) >> 30)
+    };
+    for (secs, expected) in [(59, 1), (90, 2), (290, 2), (590, 3)] {
+        simulation.run_until(SimTime::from_secs(secs));
+        assert_eq!(sizes(&simulation), [expected; 2], "after {secs} s");
+    }
+    let told = reasons(&simulation, "data");
+    for reason in ["Resizing", "VolumeResizeFailed", "VolumeResizeSuccessful"] {
+        assert!(told.contains(&Name::new(reason)), "{told:?}");
+    }
+}

@@ -348,7 +348,7 @@ kinds! {
     /// Volumes take no more writes, as a file system that its kernel made read-only after an error of its disk.
     Volume Scope false ReadOnlyVolume(ReadOnlyVolume) =
         r#"(fault: ReadOnlyVolume(volumes: "data"), on: (pods: "db-*"), at: "1m", lasts: "2m")"#;
-    /// Drivers make no volumes for claims.
+    /// Drivers make no volumes for claims, and none larger.
     Volume Cluster false ProvisionFailure(DriverFailure) =
         r#"(fault: ProvisionFailure(error: "quota exceeded"), at: "1m", lasts: "2m")"#;
     /// Drivers attach no volumes to nodes.

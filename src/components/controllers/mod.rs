@@ -302,13 +302,16 @@ controllers! {
         attach_detach::AttachDetachController::default();
     /// Drivers attach and detach on demand.
     Attacher, attachers: attach_detach::AttacherController = attach_detach::AttacherController::default();
+    /// Volumes grow on demand.
+    Resizer, resizers: persistent_volume::ResizerController = persistent_volume::ResizerController::default();
 }
 
 impl ControllerManager {
-    /// The same with provisioners that need so long for each volume.
+    /// The same with provisioners, and resizers, that need so long for each volume.
     #[must_use]
     pub fn provisioning(mut self, takes: Distribution) -> Self {
-        self.provisioners.controller = persistent_volume::ProvisionerController::new(takes);
+        self.provisioners.controller = persistent_volume::ProvisionerController::new(takes.clone());
+        self.resizers.controller = persistent_volume::ResizerController::new(takes);
         self
     }
 
@@ -321,6 +324,7 @@ impl ControllerManager {
 
     /// Drivers of volumes fail from now on, or work.
     pub fn drivers_fail(&mut self, failures: DriverFailures) {
+        self.resizers.controller.fail(failures.provision.clone());
         self.provisioners.controller.fail(failures.provision, failures.provision_later);
         self.attachers.controller.fail((failures.attach, failures.detach), failures.attach_later);
     }

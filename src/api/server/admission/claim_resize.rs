@@ -1,8 +1,6 @@
 //! Plug-in PersistentVolumeClaimResize: a claim grows only if its class says so.
 //!
-//! Follows `plugin/pkg/admission/storage/persistentvolume/resize/admission.go`. What makes a volume larger is a
-//! driver's own component (`external-resizer`), which is not played: the claim asks for more, and its volume stays as
-//! it is.
+//! Follows `plugin/pkg/admission/storage/persistentvolume/resize/admission.go`.
 
 use super::Server;
 use crate::api::{Name, PersistentVolumeClaim, STORAGE};

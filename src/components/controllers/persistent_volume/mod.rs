@@ -6,9 +6,11 @@
 
 mod protection;
 mod provisioner;
+mod resizer;
 
 pub use protection::{ClaimProtectionController, VolumeProtectionController};
 pub use provisioner::ProvisionerController;
+pub use resizer::ResizerController;
 
 use super::flow::{Desk, Flow, Step, object};
 use super::host::{Controller, Seen, Settings};
@@ -406,10 +408,11 @@ fn set_claim_phase(
     volume: Option<&PersistentVolume>,
     flow: &mut Flow<'_, VolumeKey>,
 ) -> Step {
-    let capacity = volume.map(|volume| volume.capacity.clone()).unwrap_or_default();
-    if claim.phase == phase && claim.capacity == capacity {
+    // What it holds changes only with the phase: who makes a volume larger says so (`updateClaimStatus`).
+    if claim.phase == phase {
         return Ok(());
     }
+    let capacity = volume.map(|volume| volume.capacity.clone()).unwrap_or_default();
     let changed = PersistentVolumeClaim { phase, capacity, ..PersistentVolumeClaim::clone(claim) };
     write(Arc::new(changed), Part::Status, flow).map(drop)
 }

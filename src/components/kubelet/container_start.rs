@@ -5,13 +5,14 @@
 
 use super::Kubelet;
 use super::back_off::BackOff;
+use super::environment::expand_by;
 use super::handler::{HandlerOutcome, HandlerRun};
 use super::images::ImageOutcome;
 use super::oom_score::oom_score_adj;
 use super::status::StartError;
 use super::sync_pod::Stage;
 use super::termination::{ContainerKill, PodKill};
-use super::volumes::expand_by;
+
 use crate::api::names;
 use crate::api::{Container, ContainerId, EventType, ImagePullPolicy, Name, Pod, Text};
 use crate::components::cri::{ContainerConfig, CriCall, CriReply, CriResult, InstanceState, PodKey, RuntimePod};

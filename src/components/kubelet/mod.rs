@@ -18,6 +18,7 @@ mod container_gc;
 mod container_start;
 mod credentials;
 mod downward;
+mod environment;
 mod eviction;
 mod handler;
 mod hindrance;

@@ -4,9 +4,9 @@
 //! the pod, not to the container instance: its ticker starts when the pod arrives and survives restarts.
 
 use super::actions::restarts_after;
+use super::environment::expand;
 use super::handler::{HandlerOutcome, HandlerRun};
 use super::status::restart_all_asked;
-use super::volumes::expand;
 use super::{Kubelet, KubeletMessage};
 use crate::api::{
     Container, ContainerId, ContainerState, ContainerStatus, EnvValue, EnvVar, EventType, Handler, Name, Pod, PodSpec,

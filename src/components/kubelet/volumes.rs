@@ -5,19 +5,17 @@
 
 use super::attach::Device;
 use super::config::{VOLUME_BACK_OFF, VOLUME_BACK_OFF_CAP, VOLUME_LOOP, VOLUME_LOOP_DRIFT, VOLUME_POLL, VOLUME_TURN};
+use super::environment::{environment_objects, expanded_sub_path};
 use super::pod_worker::{Activity, TurnEnd};
-use super::service_links::Variables;
 use super::sync_pod::Stage;
 use super::{Kubelet, KubeletMessage, PendingCall, PodState};
-use crate::api::names;
 use crate::api::{
-    Container, EnvValue, EventType, FileField, Kind, List, Name, Object, ObjectFiles, Pod, ProjectedSource, Request,
-    Response, Target, Text, VolumeSource,
+    Container, EventType, FileField, Kind, List, Name, Object, ObjectFiles, Pod, ProjectedSource, Request, Response,
+    Target, Text, VolumeSource, names,
 };
 use crate::components::cri::{ContainerMount, Environment, PodKey, TOKEN_VOLUME, VolumeKey};
 use crate::components::message::Message;
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
-use std::collections::BTreeSet;
 
 /// Where containers find the token of their service account.
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -538,32 +536,6 @@ impl Kubelet {
         self.pods.get(&key).is_none_or(|state| state.volumes.gone_at.is_some_and(|gone_at| now >= gone_at))
     }
 
-    /// Reads, and from then on watches, the objects that the containers' environments need.
-    fn watch_environment(&mut self, now: SimTime, key: PodKey, pod: &Pod, out: &mut Outbox<Message>) {
-        let namespace = pod.meta.namespace;
-        let mut targets: Vec<Target> = Vec::new();
-        for container in pod.spec.init_containers.iter().chain(&pod.spec.containers) {
-            for (kind, name) in environment_objects(container) {
-                targets.push(Target { kind, namespace, name });
-            }
-        }
-        let pull_secrets = pod.spec.image_pull_secrets.iter().filter(|name| !name.is_empty());
-        targets.extend(pull_secrets.map(|name| Target { kind: Kind::Secret, namespace, name: *name }));
-        let read = |target: &Target| self.objects.contains_key(&(target.kind, namespace, target.name));
-        targets.retain(|target| !read(target));
-        let mut asked = Vec::new();
-        targets.retain(|target| {
-            !asked.contains(target) && {
-                asked.push(*target);
-                true
-            }
-        });
-        for target in targets {
-            let pending = PendingCall::Volume { key, volume: usize::MAX, target };
-            self.call_api(now, Request::Get(target), pending, out);
-        }
-    }
-
     /// Whether a pod names Secrets for pulling images that are not there: each of its syncs tells so.
     pub(super) fn lacks_pull_secrets(&self, pod: &Pod) -> bool {
         let missing = |name: &Name| matches!(self.objects.get(&(Kind::Secret, pod.meta.namespace, *name)), Some(None));
@@ -585,60 +557,7 @@ impl Kubelet {
         }
     }
 
-    /// The environment of a container, resolved (`makeEnvironmentVariables`).
-    pub(super) fn environment(&self, key: PodKey, pod: &Pod, container: &Container) -> Result<Environment, Text> {
-        let namespace = pod.meta.namespace;
-        let services = self.services.variables(namespace, !pod.spec.no_service_links);
-        let mut env: Vec<(Name, Text)> = Vec::new();
-        for from in &container.env_from {
-            let kind = if from.secret { Kind::Secret } else { Kind::ConfigMap };
-            let data = self.object_data(kind, namespace, from.name);
-            let Some(data) = data else {
-                if from.optional {
-                    continue;
-                }
-                return Err(not_found(kind, from.name));
-            };
-            for (name, value) in data {
-                set(&mut env, Name::new(&format!("{}{name}", from.prefix)), value.clone());
-            }
-        }
-        for variable in &container.env {
-            let value = match &variable.value {
-                EnvValue::Literal(text) => Some(expand_by(text, |name| value_of(&env, &services, name).cloned())),
-                EnvValue::Field(path) => Some(self.field(key, pod, path)),
-                EnvValue::Resource(field) => Some(self.resource(pod, container.name, *field)),
-                EnvValue::ConfigMapKey(reference) => self.key_value(Kind::ConfigMap, namespace, reference, pod)?,
-                EnvValue::SecretKey(reference) => self.key_value(Kind::Secret, namespace, reference, pod)?,
-            };
-            if let Some(value) = value {
-                set(&mut env, variable.name, value);
-            }
-        }
-        Ok(Environment { services, own: env.into() })
-    }
-
-    fn key_value(
-        &self,
-        kind: Kind,
-        namespace: Name,
-        reference: &crate::api::KeyReference,
-        _pod: &Pod,
-    ) -> Result<Option<Text>, Text> {
-        let Some(data) = self.object_data(kind, namespace, reference.name) else {
-            return if reference.optional { Ok(None) } else { Err(not_found(kind, reference.name)) };
-        };
-        match data.iter().find(|(key, _)| *key == reference.key) {
-            Some((_, value)) => Ok(Some(value.clone())),
-            None if reference.optional => Ok(None),
-            None => {
-                Err(format!("couldn't find key {} in {} {namespace}/{}", reference.key, kind.as_str(), reference.name)
-                    .into())
-            }
-        }
-    }
-
-    fn object_data(&self, kind: Kind, namespace: Name, name: Name) -> Option<&[(Name, Text)]> {
+    pub(super) fn object_data(&self, kind: Kind, namespace: Name, name: Name) -> Option<&[(Name, Text)]> {
         let entry = (kind, namespace, name);
         match self.kept_objects.get(&entry).or_else(|| self.objects.get(&entry)?.as_ref())? {
             Object::ConfigMap(map) => Some(&map.data),
@@ -659,74 +578,8 @@ fn aggregate(errors: impl Iterator<Item = String>) -> Option<String> {
     if told.len() > 1 { Some(format!("[{}]", told.join(", "))) } else { told.pop() }
 }
 
-fn not_found(kind: Kind, name: Name) -> Text {
+pub(super) fn not_found(kind: Kind, name: Name) -> Text {
     format!("{} {:?} not found", kind.as_str().to_lowercase(), name.as_str()).into()
-}
-
-/// What a variable says that was set, or else what is told of Services.
-fn value_of<'e>(own: &'e [(Name, Text)], services: &'e [Variables], name: &str) -> Option<&'e Text> {
-    let mut all = own.iter().chain(services.iter().rev().flat_map(|part| part.iter()));
-    all.find(|(have, _)| *have == name).map(|(_, value)| value)
-}
-
-fn set(env: &mut Vec<(Name, Text)>, name: Name, value: Text) {
-    match env.iter_mut().find(|(have, _)| *have == name) {
-        Some((_, have)) => *have = value,
-        None => env.push((name, value)),
-    }
-}
-
-/// Replaces `$(VAR)` by earlier variables; `$$` stands for `$`, and what is not known stays
-/// (`third_party/forked/golang/expansion`).
-pub(super) fn expand(text: &str, env: &[(Name, Text)]) -> Text {
-    expand_by(text, |name| env.iter().find(|(have, _)| *have == name).map(|(_, value)| value.clone()))
-}
-
-/// A sub-path with its variables replaced; every one of them must have a value (`ExpandContainerVolumeMounts`).
-fn expanded_sub_path(text: &str, env: &Environment) -> Result<Name, Text> {
-    let mut missing = BTreeSet::new();
-    let expanded = expand_by(text, |name| {
-        let value = env.get(name).cloned().unwrap_or_default();
-        if value.is_empty() {
-            missing.insert(name.to_owned());
-        }
-        Some(value)
-    });
-    if missing.is_empty() {
-        return Ok(Name::new(&expanded));
-    }
-    let missing: Vec<String> = missing.into_iter().collect();
-    Err(format!("missing value for {}", missing.join(", ")).into())
-}
-
-pub(super) fn expand_by(text: &str, mut value: impl FnMut(&str) -> Option<Text>) -> Text {
-    if !text.contains('$') {
-        return text.into();
-    }
-    let mut expanded = String::new();
-    let mut rest = text;
-    while let Some(dollar) = rest.find('$') {
-        expanded.push_str(&rest[..dollar]);
-        rest = &rest[dollar + 1..];
-        if let Some(after) = rest.strip_prefix('$') {
-            expanded.push('$');
-            rest = after;
-        } else if let Some((name, after)) = rest.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
-            match value(name) {
-                Some(value) => expanded.push_str(&value),
-                None => {
-                    expanded.push_str("$(");
-                    expanded.push_str(name);
-                    expanded.push(')');
-                }
-            }
-            rest = after;
-        } else {
-            expanded.push('$');
-        }
-    }
-    expanded.push_str(rest);
-    expanded.into()
 }
 
 /// Whether nobody may change an object.
@@ -750,19 +603,6 @@ fn names_object(pod: &Pod, (kind, namespace, name): (Kind, Name, Name)) -> bool 
             .any(|(of, files)| (of, files.name) == (kind, name))
             || containers.any(|container| environment_objects(container).contains(&(kind, name)))
             || kind == Kind::Secret && spec.image_pull_secrets.contains(&name))
-}
-
-fn environment_objects(container: &Container) -> Vec<(Kind, Name)> {
-    let kind = |secret| if secret { Kind::Secret } else { Kind::ConfigMap };
-    let mut objects: Vec<(Kind, Name)> = container.env_from.iter().map(|from| (kind(from.secret), from.name)).collect();
-    for variable in &container.env {
-        match &variable.value {
-            EnvValue::ConfigMapKey(reference) => objects.push((Kind::ConfigMap, reference.name)),
-            EnvValue::SecretKey(reference) => objects.push((Kind::Secret, reference.name)),
-            EnvValue::Literal(_) | EnvValue::Field(_) | EnvValue::Resource(_) => {}
-        }
-    }
-    objects
 }
 
 /// The volumes that some container uses, and what each of them needs; the token volume among them.
@@ -818,37 +658,4 @@ fn objects_of(source: &VolumeSource) -> impl Iterator<Item = (Kind, &ObjectFiles
         | VolumeSource::Other { .. } => (None, &[]),
     };
     one.into_iter().chain(several.iter().filter_map(ProjectedSource::object))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn variables_expand_as_kubernetes_does() {
-        let env = [(Name::new("A"), Text::from("1")), (Name::new("B"), Text::from("two"))];
-        for (text, expanded) in [
-            ("plain", "plain"),
-            ("$(A)-$(B)", "1-two"),
-            ("$(MISSING)", "$(MISSING)"),
-            ("$$(A)", "$(A)"),
-            ("$A $(A", "$A $(A"),
-            ("x$", "x$"),
-        ] {
-            assert_eq!(&*expand(text, &env), expanded, "{text}");
-        }
-    }
-
-    #[test]
-    fn every_variable_of_a_sub_path_has_a_value() {
-        // `TestExpandVolumeMountsWithSubpath`, in short.
-        let own = [(Name::new("A"), Text::from("x")), (Name::new("E"), Text::default())];
-        let env = Environment { own: own.into_iter().collect(), ..Environment::default() };
-        for (text, expected) in
-            [("logs/$(A)", Ok("logs/x")), ("$$(A)", Ok("$(A)")), ("$(B)/$(A)/$(E)", Err("missing value for B, E"))]
-        {
-            let expected = expected.map(Name::new).map_err(Text::from);
-            assert_eq!(expanded_sub_path(text, &env), expected, "{text}");
-        }
-    }
 }

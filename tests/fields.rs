@@ -179,6 +179,21 @@ fn a_read_only_root_takes_no_writes_but_in_volumes() {
 }
 
 #[test]
+fn a_download_that_cannot_be_kept_tells_what_the_server_said_before() {
+    // busybox networking/wget.c: headers are read and told by `download_one_url`, the file is opened after that.
+    let web = "
+{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: web}, ports: [{port: 80}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: web, labels: {app: web}}, spec: {containers: [{name: web, image: nginx}]}}
+";
+    let ask = "sleep 8; wget -S http://web > /dev/termination-log 2>&1; exit 0";
+    let ask = script("ask", ask, "securityContext: {readOnlyRootFilesystem: true},", "");
+    let [said] = last_words(30, &format!("{web}{ask}"), "", ["ask"]);
+    let lines: Vec<&str> = said.lines().skip(1).collect();
+    assert_eq!(lines, ["  HTTP/1.1 200 OK", "wget: can't open 'index.html': Read-only file system"]);
+}
+
+#[test]
 fn containers_are_told_of_the_services_of_their_namespace() {
     // pkg/kubelet/kubelet_pods.go (`getServiceEnvVarMap`, `makeEnvironmentVariables`).
     let services = "

@@ -157,6 +157,9 @@ pub(super) fn wget_answer(
                     &format!("wget: server returned error: HTTP/1.1 {} {}\n", reply.status, status_text(reply.status));
                 1
             } else {
+                // What the server said is told before the file is opened (`download_one_url`).
+                let _ = context.own.write(2, say.as_bytes(), context.system);
+                say.clear();
                 if !store(context, output, &reply.body) {
                     return 1;
                 }

@@ -1,45 +1,21 @@
 //! What containers do that no rule names: their command lines are played, their images are models, they share volumes,
 //! a network, and the names of Services. Each story is a manifest and what must come of it.
 
+mod story;
+
 use podsim::api::{Kind, Object};
 use podsim::components::message::NodeIndex;
 use podsim::engine::{SimDuration, SimTime};
-use podsim::scenario::{FileError, Files, Scenario};
 use podsim::simulation::Simulation;
-use std::sync::Arc;
-
-/// A scenario that is written here.
-struct Written(String);
-
-impl Files for Written {
-    fn read(&self, _: &str) -> Result<Vec<u8>, FileError> {
-        Ok(self.0.clone().into_bytes())
-    }
-}
 
 /// Plays a manifest for so many seconds, with seeds 1 and 2, and holds it to its expectations.
 fn check(seconds: u64, manifest: &str, rest: &str, expect: &[&str]) {
-    let expect: Vec<String> = expect.iter().map(|text| format!("{text:?}")).collect();
-    let text = format!(
-        "Scenario(duration: \"{seconds}s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)], {rest} \
-         expect: [{}])",
-        expect.join(", ")
-    );
-    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
-    for seed in [1, 2] {
-        let mut simulation = Simulation::new(Arc::new(scenario.plan(seed)), seed, &scenario.expectations);
-        simulation.run();
-        for verdict in simulation.verdicts() {
-            assert!(verdict.met, "seed {seed}: {}: {}", verdict.text, verdict.seen);
-        }
-    }
+    story::check(&[1, 2], seconds, manifest, rest, expect);
 }
 
 /// Plays a manifest for so many seconds, with seed 1.
 fn played(seconds: u64, manifest: &str) -> Simulation {
-    let text = format!("Scenario(duration: \"{seconds}s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)])");
-    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
-    let mut simulation = scenario.simulate(1);
+    let mut simulation = story::scenario(seconds, manifest, "").simulate(1);
     simulation.run();
     simulation
 }

@@ -1,44 +1,20 @@
 //! Stories of single fields: what a manifest says has the effect that it has in a cluster, and without it nothing is
 //! so.
 
+mod story;
+
 use podsim::api::{Kind, Name, Part, PatchKind, Request, Response, Server, Target, WallClock, WallTime, lower, render};
 use podsim::engine::{Draws, SimTime};
-use podsim::scenario::{FileError, Files, Scenario};
-use podsim::simulation::Simulation;
 use serde_json::{Value, json};
-use std::sync::Arc;
-
-/// A scenario that is written here.
-struct Written(String);
-
-impl Files for Written {
-    fn read(&self, _: &str) -> Result<Vec<u8>, FileError> {
-        Ok(self.0.clone().into_bytes())
-    }
-}
 
 /// Plays a manifest for so many seconds and holds it to its expectations; `rest` are more fields of the scenario.
 fn check(seconds: u64, manifest: &str, rest: &str, expect: &[&str]) {
-    let expect: Vec<String> = expect.iter().map(|text| format!("{text:?}")).collect();
-    let text = format!(
-        "Scenario(duration: \"{seconds}s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)], {rest} expect: \
-         [{}])",
-        expect.join(", ")
-    );
-    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
-    let mut simulation = Simulation::new(Arc::new(scenario.plan(1)), 1, &scenario.expectations);
-    simulation.run();
-    for verdict in simulation.verdicts() {
-        assert!(verdict.met, "{}: {}", verdict.text, verdict.seen);
-    }
+    story::check(&[1], seconds, manifest, rest, expect);
 }
 
 /// What the first container of each of some pods said at its end, after so many seconds.
 fn last_words<const N: usize>(seconds: u64, manifest: &str, rest: &str, pods: [&str; N]) -> [String; N] {
-    let text =
-        format!("Scenario(duration: \"{seconds}s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)], {rest})");
-    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
-    let mut simulation = scenario.simulate(1);
+    let mut simulation = story::scenario(seconds, manifest, rest).simulate(1);
     simulation.run();
     let objects = simulation.cluster().objects(Kind::Pod);
     pods.map(|name| {
@@ -51,9 +27,7 @@ fn last_words<const N: usize>(seconds: u64, manifest: &str, rest: &str, pods: [&
 
 /// What people are told to have no effect.
 fn idle(manifest: &str) -> Vec<String> {
-    let text = format!("Scenario(duration: \"1s\", nodes: [Pool()], manifests: [Inline(r#\"{manifest}\"#)])");
-    let scenario = Scenario::load("story.ron", &Written(text)).unwrap_or_else(|problems| panic!("{problems}"));
-    scenario.notes.no_effect.into_iter().collect()
+    story::scenario(1, manifest, "").notes.no_effect.into_iter().collect()
 }
 
 /// A pod whose only container runs a script and ends.

@@ -169,6 +169,11 @@ impl Metadata {
         self.deletion_timestamp.is_some()
     }
 
+    /// Whether it is `default/kubernetes`, as the API server's own Service and its endpoints are.
+    pub fn is_of_api_server(&self) -> bool {
+        self.namespace == "default" && self.name == "kubernetes"
+    }
+
     /// `namespace/name`, or the name alone.
     pub fn key(&self) -> String {
         if self.namespace.is_empty() { self.name.to_string() } else { format!("{}/{}", self.namespace, self.name) }

@@ -37,6 +37,11 @@ impl ResourceList {
         self.get(*MEMORY).unwrap_or(0)
     }
 
+    /// Bytes of a volume, zero if not stated.
+    pub fn storage(&self) -> i64 {
+        self.get(*STORAGE).unwrap_or(0)
+    }
+
     /// Names and amounts in order of the names.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (Name, i64)> + '_ {
         self.0.iter().copied()

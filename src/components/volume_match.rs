@@ -4,7 +4,7 @@
 //! equally well the real choice is random; here the first name wins.
 
 use crate::api::names;
-use crate::api::{ClaimReference, Name, PersistentVolume, PersistentVolumeClaim, STORAGE};
+use crate::api::{ClaimReference, Name, PersistentVolume, PersistentVolumeClaim};
 use std::sync::Arc;
 
 names! {
@@ -51,14 +51,13 @@ pub fn find_matching_volume<'v>(
     only_meant: bool,
 ) -> Option<Arc<PersistentVolume>> {
     let class = class_of_claim(claim);
-    let wanted = claim.requests.get(*STORAGE).unwrap_or(0);
-    let capacity = |volume: &PersistentVolume| volume.capacity.get(*STORAGE).unwrap_or(0);
+    let wanted = claim.requests.storage();
     let mut smallest: Option<&Arc<PersistentVolume>> = None;
     for volume in volumes.filter(|volume| volume.storage_class == class) {
         let is_meant = volume.claim.as_ref().is_some_and(|reference| is_claimed_by(reference, claim));
         if taken(volume)
             || volume.claim.is_some() && !is_meant
-            || capacity(volume) < wanted
+            || volume.capacity.storage() < wanted
             || volume.block != claim.block
             || volume.meta.is_terminating()
         {
@@ -72,7 +71,7 @@ pub fn find_matching_volume<'v>(
             && claim.selector.as_ref().is_none_or(|selector| selector.matches(&volume.meta.labels))
             && reaches(volume)
             && claim.access_modes.iter().all(|mode| volume.access_modes.contains(mode));
-        if fits && smallest.is_none_or(|have| capacity(have) > capacity(volume)) {
+        if fits && smallest.is_none_or(|have| have.capacity.storage() > volume.capacity.storage()) {
             smallest = Some(volume);
         }
     }

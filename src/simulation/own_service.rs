@@ -64,8 +64,7 @@ pub(super) fn own_service() -> [Object; 3] {
 impl Cluster {
     /// Something was written: what is gone of the server's own Service is made anew at its next look.
     pub(super) fn own_service_changes(&self, now: SimTime, change: &Change, out: &mut Outbox<Message>) {
-        let meta = change.object.meta();
-        if change.kind != ChangeKind::Deleted || meta.name != "kubernetes" || meta.namespace != "default" {
+        if change.kind != ChangeKind::Deleted || !change.object.meta().is_of_api_server() {
             return;
         }
         if let Some(place) = own_service().iter().position(|own| own.kind() == change.object.kind()) {

@@ -89,10 +89,9 @@ impl Server {
         if service.kind == "ExternalName" || service.is_headless() {
             return Ok(());
         }
-        let is_own = service.meta.namespace == "default" && service.meta.name == "kubernetes";
         let is_taken = |address: Ipv4Addr| {
             let has = |other: &Arc<Service>| other.cluster_ip == Some(address);
-            address == OWN_IP && !is_own || self.store.services.iter().any(has)
+            address == OWN_IP && !service.meta.is_of_api_server() || self.store.services.iter().any(has)
         };
         if let Some(address) = service.cluster_ip {
             let why = match address {

@@ -62,13 +62,14 @@ impl ServiceLinks {
         let gone = change.kind == ChangeKind::Deleted;
         let address = service.cluster_ip.filter(|_| !gone && !service.ports.is_empty());
         let namespace = service.meta.namespace;
-        let have = if is_master(service) { Some(&self.0.master) } else { self.0.namespaces.get(&namespace) };
+        let is_master = service.meta.is_of_api_server();
+        let have = if is_master { Some(&self.0.master) } else { self.0.namespaces.get(&namespace) };
         if !have.map_or(address.is_some(), |links| links.differs(service, address)) {
             return false;
         }
         // What kubelets have not been given yet is not copied.
         let known = Arc::make_mut(&mut self.0);
-        let links = if is_master(service) { &mut known.master } else { known.namespaces.entry(namespace).or_default() };
+        let links = if is_master { &mut known.master } else { known.namespaces.entry(namespace).or_default() };
         Arc::make_mut(links).change(service, address);
         true
     }
@@ -79,10 +80,6 @@ impl ServiceLinks {
         let own = self.0.namespaces.get(&namespace).filter(|_| wants_links);
         [self.0.master.variables(), own.map(|links| links.variables()).unwrap_or_default()]
     }
-}
-
-fn is_master(service: &Service) -> bool {
-    service.meta.namespace == "default" && service.meta.name == "kubernetes"
 }
 
 /// What is told of a Service (`FromServices`, `makeLinkVariables`).

@@ -3,7 +3,7 @@
 //! Follows `plugin/pkg/admission/storage/persistentvolume/resize/admission.go`.
 
 use super::Server;
-use crate::api::{Name, PersistentVolumeClaim, STORAGE};
+use crate::api::{Name, PersistentVolumeClaim};
 
 impl Server {
     /// Checks whether a claim may ask for more than before.
@@ -12,8 +12,7 @@ impl Server {
         before: &PersistentVolumeClaim,
         claim: &PersistentVolumeClaim,
     ) -> Result<(), &'static str> {
-        let size = |claim: &PersistentVolumeClaim| claim.requests.get(*STORAGE).unwrap_or(0);
-        if size(claim) <= size(before) {
+        if claim.requests.storage() <= before.requests.storage() {
             return Ok(());
         }
         if before.phase != "Bound" {

@@ -7,7 +7,7 @@ use super::Server;
 use crate::api::names;
 use crate::api::{
     ApiError, CPU, EPHEMERAL_STORAGE, MEMORY, Name, Object, Operator, PODS, Pod, PodAffinityTerm, QosClass,
-    ResourceList, ResourceQuota, STORAGE, Timestamp, format_amount, requests,
+    ResourceList, ResourceQuota, Timestamp, format_amount, requests,
 };
 use crate::engine::SimTime;
 use std::collections::BTreeMap;
@@ -115,11 +115,10 @@ fn amount_of(resource: Name, object: &Object) -> i64 {
         },
         (Object::Service(service), "services.loadbalancers") => i64::from(service.kind == "LoadBalancer"),
         (Object::PersistentVolumeClaim(claim), _) if plain != "persistentvolumeclaims" => {
-            let size = || claim.requests.get(*STORAGE).unwrap_or(0);
             match plain.split_once(".storageclass.storage.k8s.io/") {
-                None if plain == "requests.storage" => size(),
+                None if plain == "requests.storage" => claim.requests.storage(),
                 Some((class, what)) if claim.storage_class.is_some_and(|own| own == class) => match what {
-                    "requests.storage" => size(),
+                    "requests.storage" => claim.requests.storage(),
                     "persistentvolumeclaims" => 1,
                     _ => 0,
                 },

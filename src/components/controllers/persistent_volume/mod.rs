@@ -19,7 +19,7 @@ use super::interest::Interest;
 use super::work_queue::QueueKey;
 use crate::api::{
     ApiObject, EventType, Kind, Name, Object, Part, PersistentVolume, PersistentVolumeClaim, Pod, Request,
-    ResourceList, STORAGE, StorageClass, Target, Text, VolumeSource, names,
+    StorageClass, Target, Text, VolumeSource, names,
 };
 use crate::components::volume_match::{
     BIND_COMPLETED, BOUND_BY_CONTROLLER, NO_PROVISIONER, SELECTED_NODE, class_of_claim, find_matching_volume,
@@ -287,8 +287,7 @@ fn sync_named(
 
 /// Why a volume will not do for a claim that names it (`checkVolumeSatisfyClaim`).
 fn misfit(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> Option<&'static str> {
-    let size = |list: &ResourceList| list.get(*STORAGE).unwrap_or(0);
-    if size(&volume.capacity) < size(&claim.requests) {
+    if volume.capacity.storage() < claim.requests.storage() {
         return Some("requested PV is too small");
     }
     if volume.storage_class != class_of_claim(claim) {

@@ -204,7 +204,7 @@ fn topology_of(node: Option<&Node>, keys: &[Name]) -> Vec<(Name, Name)> {
 /// The volume that a claim gets.
 fn volume_for(claim: &PersistentVolumeClaim, class: &StorageClass, topology: &[(Name, Name)]) -> PersistentVolume {
     let name = volume_name(claim);
-    let size = claim.requests.get(*STORAGE).unwrap_or(0);
+    let size = claim.requests.storage();
     let requirement = |(key, value): &(Name, Name)| Requirement {
         key: *key,
         operator: Operator::In,

@@ -6,8 +6,7 @@
 
 use super::{BOUND, VolumeKey, write};
 use crate::api::{
-    ApiError, ErrorReason, EventType, Kind, Name, Object, Part, PersistentVolume, PersistentVolumeClaim, ResourceList,
-    STORAGE, Text,
+    ApiError, ErrorReason, EventType, Kind, Name, Object, Part, PersistentVolume, PersistentVolumeClaim, STORAGE, Text,
 };
 use crate::components::controllers::flow::{Desk, Flow, Step};
 use crate::components::controllers::host::{Controller, Seen, Settings};
@@ -106,8 +105,8 @@ impl Controller for ResizerController {
             flow.tell(about, EventType::Warning, "VolumeResizeFailed", message.clone());
             return Err(ApiError::new(ErrorReason::InternalError, message).into());
         }
-        let wanted = size(&claim.requests);
-        if size(&volume.capacity) < wanted {
+        let wanted = claim.requests.storage();
+        if volume.capacity.storage() < wanted {
             let capacity = volume.capacity.with(*STORAGE, wanted);
             write(Arc::new(PersistentVolume { capacity, ..PersistentVolume::clone(volume) }), Part::Main, flow)?;
         }
@@ -118,10 +117,6 @@ impl Controller for ResizerController {
     }
 }
 
-fn size(amounts: &ResourceList) -> i64 {
-    amounts.get(*STORAGE).unwrap_or(0)
-}
-
 fn asks_for_more(claim: &PersistentVolumeClaim) -> bool {
-    claim.phase == *BOUND && size(&claim.requests) > size(&claim.capacity)
+    claim.phase == *BOUND && claim.requests.storage() > claim.capacity.storage()
 }

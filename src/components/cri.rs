@@ -227,7 +227,13 @@ impl Environment {
 
     /// What a variable says.
     pub fn get(&self, name: &str) -> Option<&Text> {
-        self.iter().rev().find(|(have, _)| *have == name).map(|(_, value)| value)
+        Self::value(&self.own, &self.services, name)
+    }
+
+    /// What a variable says among those that were set, or else what is told of Services.
+    pub fn value<'e>(own: &'e [(Name, Text)], services: &'e [List<(Name, Text)>], name: &str) -> Option<&'e Text> {
+        let mut all = own.iter().rev().chain(services.iter().rev().flat_map(|part| part.iter().rev()));
+        all.find(|(have, _)| *have == name).map(|(_, value)| value)
     }
 }
 

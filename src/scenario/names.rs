@@ -121,7 +121,7 @@ impl Makeable {
     }
 
     fn add_pods(&mut self, namespace: Name, pattern: String, spec: &PodSpec) {
-        let containers = spec.init_containers.iter().chain(&spec.containers).map(|container| container.name).collect();
+        let containers = spec.created_containers().map(|container| container.name).collect();
         self.pods.insert((namespace, pattern, containers));
     }
 

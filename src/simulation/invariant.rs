@@ -182,10 +182,7 @@ invariants! {
     "nodes-are-not-overcommitted", "what the pods of a node request fits", |write| write.pod(|pod| overcommitted(write, pod));
     "addresses-are-unique", "no two pods that run share an address", |write| write.pods(|old, new| shared_address(write, old, new));
     "status-says-what-spec-lists", "a pod's status lists no container that its spec does not", |write| write.pod(|pod| {
-        let known = |name: Name| {
-            let spec = &pod.spec;
-            spec.containers.iter().chain(&spec.init_containers).chain(&spec.ephemeral_containers).any(|c| c.name == name)
-        };
+        let known = |name: Name| pod.spec.container(name).is_some();
         pod.status.all_containers().find(|status| !known(status.name)).map(|status| status.name.to_string())
     });
     "back-off-waits", "a container that backs off does not run", |write| write.pod(|pod| {

@@ -145,13 +145,19 @@ impl PodSpec {
         self.init_containers.iter().filter(|container| container.is_sidecar())
     }
 
+    /// The containers that the pod was created with: init, regular.
+    pub fn created_containers(&self) -> impl Iterator<Item = &Container> {
+        self.init_containers.iter().chain(&self.containers)
+    }
+
+    /// Containers of all kinds: init, regular, ephemeral.
+    pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
+        self.created_containers().chain(&self.ephemeral_containers)
+    }
+
     /// A container of any kind by name.
     pub fn container(&self, name: Name) -> Option<&Container> {
-        self.init_containers
-            .iter()
-            .chain(&self.containers)
-            .chain(&self.ephemeral_containers)
-            .find(|container| container.name == name)
+        self.all_containers().find(|container| container.name == name)
     }
 
     /// The effective restart policy of a container.

@@ -92,7 +92,7 @@ pub fn restarts_all(container: &Container, exit_code: i32) -> bool {
 
 /// Whether some container declares a rule that restarts the whole pod in place.
 pub fn may_restart_all(spec: &PodSpec) -> bool {
-    spec.init_containers.iter().chain(&spec.containers).any(|container| {
+    spec.created_containers().any(|container| {
         container.restart_rules.iter().any(|rule| rule.action == RestartRuleAction::RestartAllContainers)
     })
 }

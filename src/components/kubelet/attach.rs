@@ -246,8 +246,7 @@ fn why_unusable(claim: &PersistentVolumeClaim) -> Option<&'static str> {
 /// What is wrong with how containers use a volume: as files what is a device, or the other way round
 /// (`createVolumeSpec`).
 fn wrong_mode(pod: &Pod, name: Name, volume: &PersistentVolume) -> Option<String> {
-    let spec = &pod.spec;
-    let mut containers = spec.init_containers.iter().chain(&spec.containers).chain(&spec.ephemeral_containers);
+    let mut containers = pod.spec.all_containers();
     if volume.block {
         let mounted = containers.any(|container| container.volume_mounts.iter().any(|mount| mount.name == name));
         mounted.then(|| format!("volume {name} has volumeMode Block, but is specified in volumeMounts"))

@@ -12,9 +12,7 @@ use super::oom_score::oom_score_adj;
 use super::status::StartError;
 use super::sync_pod::Stage;
 use super::termination::{ContainerKill, PodKill};
-
-use crate::api::names;
-use crate::api::{Container, ContainerId, EventType, ImagePullPolicy, Name, Pod, Text};
+use crate::api::{Container, ContainerId, EventType, ImagePullPolicy, Name, Pod, Text, names};
 use crate::components::cri::{ContainerConfig, CriCall, CriReply, CriResult, InstanceState, PodKey, RuntimePod};
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};

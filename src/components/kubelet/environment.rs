@@ -2,7 +2,6 @@
 //!
 //! Follows `pkg/kubelet/kubelet_pods.go` (`makeEnvironmentVariables`) of Kubernetes 1.36.
 
-use super::service_links::Variables;
 use super::volumes::not_found;
 use super::{Kubelet, PendingCall};
 use crate::api::{Container, EnvValue, KeyReference, Kind, Name, Pod, Request, Target, Text};
@@ -16,23 +15,19 @@ impl Kubelet {
     pub(super) fn watch_environment(&mut self, now: SimTime, key: PodKey, pod: &Pod, out: &mut Outbox<Message>) {
         let namespace = pod.meta.namespace;
         let mut targets: Vec<Target> = Vec::new();
-        for container in pod.spec.init_containers.iter().chain(&pod.spec.containers) {
+        for container in pod.spec.created_containers() {
             for (kind, name) in environment_objects(container) {
                 targets.push(Target { kind, namespace, name });
             }
         }
         let pull_secrets = pod.spec.image_pull_secrets.iter().filter(|name| !name.is_empty());
         targets.extend(pull_secrets.map(|name| Target { kind: Kind::Secret, namespace, name: *name }));
-        let read = |target: &Target| self.objects.contains_key(&(target.kind, namespace, target.name));
-        targets.retain(|target| !read(target));
-        let mut asked = Vec::new();
-        targets.retain(|target| {
-            !asked.contains(target) && {
-                asked.push(*target);
-                true
-            }
-        });
+        let mut asked: Vec<Target> = Vec::new();
         for target in targets {
+            if asked.contains(&target) || self.objects.contains_key(&(target.kind, namespace, target.name)) {
+                continue;
+            }
+            asked.push(target);
             let pending = PendingCall::Volume { key, volume: usize::MAX, target };
             self.call_api(now, Request::Get(target), pending, out);
         }
@@ -58,7 +53,9 @@ impl Kubelet {
         }
         for variable in &container.env {
             let value = match &variable.value {
-                EnvValue::Literal(text) => Some(expand_by(text, |name| value_of(&env, &services, name).cloned())),
+                EnvValue::Literal(text) => {
+                    Some(expand_by(text, |name| Environment::value(&env, &services, name).cloned()))
+                }
                 EnvValue::Field(path) => Some(self.field(key, pod, path)),
                 EnvValue::Resource(field) => Some(self.resource(pod, container.name, *field)),
                 EnvValue::ConfigMapKey(reference) => self.key_value(Kind::ConfigMap, namespace, reference)?,
@@ -84,12 +81,6 @@ impl Kubelet {
             }
         }
     }
-}
-
-/// What a variable says that was set, or else what is told of Services.
-fn value_of<'e>(own: &'e [(Name, Text)], services: &'e [Variables], name: &str) -> Option<&'e Text> {
-    let mut all = own.iter().chain(services.iter().rev().flat_map(|part| part.iter()));
-    all.find(|(have, _)| *have == name).map(|(_, value)| value)
 }
 
 fn set(env: &mut Vec<(Name, Text)>, name: Name, value: Text) {

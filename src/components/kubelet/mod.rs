@@ -401,9 +401,9 @@ pub struct Kubelet {
     node_object: Option<Arc<Node>>,
     /// ConfigMaps and Secrets that were read, and are watched from then on; `None` for what is not there.
     objects: FastMap<(Kind, Name, Name), Option<Object>>,
-    services: ServiceLinks,
     /// Immutable ones that are gone, or others by now, and that pods go on using as they were.
     kept_objects: BTreeMap<(Kind, Name, Name), Object>,
+    services: ServiceLinks,
     housekeeping_due: Option<SimTime>,
     container_gc_due: Option<SimTime>,
     /// The node as this kubelet registers it.

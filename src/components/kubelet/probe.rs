@@ -632,7 +632,7 @@ impl Kubelet {
 }
 
 fn find_container(spec: &PodSpec, name: Name) -> Option<&Container> {
-    spec.init_containers.iter().chain(&spec.containers).find(|container| container.name == name)
+    spec.created_containers().find(|container| container.name == name)
 }
 
 /// Whether a container that has ended is ever started again.

@@ -152,7 +152,7 @@ fn changed(before: Option<&Amounts>, after: &Amounts) -> impl Iterator<Item = Na
 }
 
 fn resizable(spec: &PodSpec) -> impl Iterator<Item = &Container> {
-    spec.init_containers.iter().chain(&spec.containers)
+    spec.created_containers()
 }
 
 /// What the cgroup of a pod is given: limits only where every container has one, or the pod as a whole.

@@ -126,7 +126,7 @@ fn refers_to_objects(spec: &PodSpec) -> bool {
         | VolumeSource::Image { .. }
         | VolumeSource::Disk { .. } => false,
     };
-    let environment = spec.init_containers.iter().chain(&spec.containers).any(|container| {
+    let environment = spec.created_containers().any(|container| {
         let object = |value: &EnvValue| matches!(value, EnvValue::ConfigMapKey(_) | EnvValue::SecretKey(_));
         !container.env_from.is_empty() || container.env.iter().any(|variable| object(&variable.value))
     });

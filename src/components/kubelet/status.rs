@@ -383,7 +383,7 @@ impl StatusInput<'_> {
 
 /// Whether some container's end asks for a restart of all.
 pub fn restart_all_asked(spec: &PodSpec, runtime: Option<&RuntimePod>, status: &PodStatus) -> bool {
-    spec.init_containers.iter().chain(&spec.containers).any(|container| {
+    spec.created_containers().any(|container| {
         let by_runtime = runtime.and_then(|runtime| runtime.newest(container.name)).is_some_and(|instance| {
             instance.state == InstanceState::Exited && restarts_all(container, instance.exit_code)
         });

@@ -6,7 +6,7 @@
 use super::attach::Device;
 use super::config::{VOLUME_BACK_OFF, VOLUME_BACK_OFF_CAP, VOLUME_LOOP, VOLUME_LOOP_DRIFT, VOLUME_POLL, VOLUME_TURN};
 use super::environment::{environment_objects, expanded_sub_path};
-use super::pod_worker::{Activity, TurnEnd};
+use super::pod_worker::{Activity, TurnEnd, Worker};
 use super::sync_pod::Stage;
 use super::{Kubelet, KubeletMessage, PendingCall, PodState};
 use crate::api::{
@@ -97,6 +97,13 @@ impl PodVolumes {
     }
 }
 
+impl PodState {
+    /// Whether its volumes may still be mounted.
+    fn wants_volumes(&self) -> bool {
+        self.volumes.gone_at.is_none() && !self.worker.as_ref().is_some_and(Worker::is_terminated)
+    }
+}
+
 impl Kubelet {
     /// The volume manager hears of a pod: its volumes are mounted at the next turns of its loops. At the first turn the
     /// reconciler only finds that a volume counts as attached (`waitForVolumeAttach`), unless the pod was here before
@@ -109,11 +116,8 @@ impl Kubelet {
         let pod = state.pod.clone();
         let found = state.volumes.found;
         state.volumes.volumes = volumes_in_use(&pod);
-        let turns = self.volume_loops(now) + if found { SimDuration::ZERO } else { VOLUME_TURN };
-        for volume in 0..self.pods[&key].volumes.volumes.len() {
-            self.read_claim(now, key, volume, out);
-            self.mount_after(now, key, volume, turns, out);
-        }
+        let verified = if found { SimDuration::ZERO } else { VOLUME_TURN };
+        self.mount_all(now, key, verified, out);
         self.watch_environment(now, key, &pod, out);
     }
 
@@ -126,15 +130,19 @@ impl Kubelet {
         };
         let ending = self.pods.iter().filter(|(_, state)| !state.volumes.known && ends(state)).map(|(key, _)| *key);
         for key in ending.collect::<Vec<_>>() {
-            let turns = self.volume_loops(now);
             let Some(state) = self.pods.get_mut(&key) else { continue };
             let volumes = volumes_in_use(&state.pod);
-            let count = volumes.len();
             state.volumes = PodVolumes { known: true, unregistered: true, volumes, ..state.volumes.clone() };
-            for volume in 0..count {
-                self.read_claim(now, key, volume, out);
-                self.mount_after(now, key, volume, turns, out);
-            }
+            self.mount_all(now, key, SimDuration::ZERO, out);
+        }
+    }
+
+    /// Mounts the volumes of a pod at the next turns of the loops, and so much later.
+    fn mount_all(&mut self, now: SimTime, key: PodKey, later: SimDuration, out: &mut Outbox<Message>) {
+        let turns = self.volume_loops(now) + later;
+        for volume in 0..self.pods[&key].volumes.volumes.len() {
+            self.read_claim(now, key, volume, out);
+            self.mount_after(now, key, volume, turns, out);
         }
     }
 
@@ -213,22 +221,14 @@ impl Kubelet {
         error: &str,
         out: &mut Outbox<Message>,
     ) {
-        let Some(state) = self.pods.get(&key).filter(|state| state.volumes.gone_at.is_none()) else { return };
-        if state.worker.as_ref().is_some_and(super::pod_worker::Worker::is_terminated) {
-            return;
-        }
+        let Some(state) = self.pods.get(&key).filter(|state| state.wants_volumes()) else { return };
         let tried = state.volumes.volumes[volume].tried;
         self.mount_failed(now, tried, (key, volume), error, out);
     }
 
     /// A volume operation is over: everything that it needs is there, or it is tried again.
     pub(super) fn mounted(&mut self, now: SimTime, key: PodKey, volume: usize, out: &mut Outbox<Message>) {
-        let Some(state) = self.pods.get(&key) else { return };
-        if state.volumes.gone_at.is_some()
-            || state.worker.as_ref().is_some_and(super::pod_worker::Worker::is_terminated)
-        {
-            return;
-        }
+        let Some(state) = self.pods.get(&key).filter(|state| state.wants_volumes()) else { return };
         let Some(found) = state.volumes.volumes.get(volume) else { return };
         if found.mounted {
             return;
@@ -594,7 +594,7 @@ fn is_immutable(object: &Object) -> bool {
 /// Whether a pod names an object: in a volume, for a variable, to pull images with.
 fn names_object(pod: &Pod, (kind, namespace, name): (Kind, Name, Name)) -> bool {
     let spec = &pod.spec;
-    let mut containers = spec.init_containers.iter().chain(&spec.containers).chain(&spec.ephemeral_containers);
+    let mut containers = spec.all_containers();
     pod.meta.namespace == namespace
         && (spec
             .volumes
@@ -609,10 +609,7 @@ fn names_object(pod: &Pod, (kind, namespace, name): (Kind, Name, Name)) -> bool 
 fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
     let spec = &pod.spec;
     let used = |name: Name| {
-        spec.init_containers
-            .iter()
-            .chain(&spec.containers)
-            .chain(&spec.ephemeral_containers)
+        spec.all_containers()
             .any(|c| c.volume_mounts.iter().any(|m| m.name == name) || c.volume_devices.contains(&name))
     };
     let state = |name, host, needs| VolumeState {

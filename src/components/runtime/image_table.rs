@@ -470,7 +470,7 @@ fn add_ports(listen: &mut Vec<ListenBehavior>, spec: &PodSpec, container: &Conta
     let is_own = |host: &str| host.is_empty() || spec.host_network;
     let declares = |container: &Container, port| container.ports.iter().any(|own| own.container_port == port);
     let others = |port| {
-        let mut others = spec.init_containers.iter().chain(&spec.containers);
+        let mut others = spec.created_containers();
         !declares(container, port) && others.any(|other| other.name != container.name && declares(other, port))
     };
     let probed = handlers.filter_map(|handler| match handler {

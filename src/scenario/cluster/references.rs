@@ -72,7 +72,7 @@ fn collect(namespace: Name, spec: &PodSpec, named: &mut Named) {
     if !spec.service_account.is_empty() && spec.service_account != "default" {
         name(Kind::ServiceAccount, spec.service_account, None);
     }
-    for container in spec.init_containers.iter().chain(&spec.containers) {
+    for container in spec.created_containers() {
         for variable in &container.env {
             match &variable.value {
                 EnvValue::ConfigMapKey(key) if !key.optional => name(Kind::ConfigMap, key.name, Some(key.key)),

@@ -118,7 +118,7 @@ pub(super) fn images(nodes: &[Arc<Node>], pods: &[Arc<Pod>]) -> Vec<ImageBehavio
         }
     }
     for pod in pods.iter().filter(|pod| !pod.node_name.is_empty()) {
-        for container in pod.spec.init_containers.iter().chain(&pod.spec.containers) {
+        for container in pod.spec.created_containers() {
             let entry = known.entry(container.image).or_insert_with(|| (50 << 20, BTreeSet::new()));
             entry.1.insert(pod.node_name);
         }

@@ -48,7 +48,7 @@ fn failed_before(fact: &Moved<'_>) -> Seen {
 
 fn never_pulled(fact: &Called<'_>) -> Seen {
     let CriCall::PullImage { image, .. } = fact.call else { return None };
-    let mut wanted = super::past::containers(fact.spec()?).filter(|container| container.image == *image).peekable();
+    let mut wanted = fact.spec()?.all_containers().filter(|container| container.image == *image).peekable();
     wanted.peek()?;
     wanted.all(|container| container.image_pull_policy == ImagePullPolicy::Never).then(|| format!("{image} is pulled"))
 }

@@ -98,15 +98,10 @@ impl KubeletView {
             version,
             written,
             probes: insight.probes().collect(),
-            back_offs: containers(spec).filter_map(back_off).collect(),
+            back_offs: spec.all_containers().filter_map(back_off).collect(),
             may_be_mounted: insight.may_be_mounted(now),
         }
     }
-}
-
-/// The containers of a spec: init, regular, ephemeral.
-pub fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
-    spec.init_containers.iter().chain(&spec.containers).chain(&spec.ephemeral_containers)
 }
 
 impl ApiPast {

@@ -98,7 +98,7 @@ fn ended_for_good(fact: &Version<'_>) -> Seen {
     let in_place = |container: &crate::api::Container| {
         container.restart_rules.iter().any(|rule| rule.action == RestartRuleAction::RestartAllContainers)
     };
-    if super::past::containers(spec).any(in_place) {
+    if spec.all_containers().any(in_place) {
         return None;
     }
     spec.containers.iter().chain(spec.plain_init_containers()).find_map(|container| {

@@ -337,7 +337,7 @@ impl Kubelet {
             message.push_str(&format!("Threshold quantity: {limit}, available: {available}. "));
         }
         let Some(stats) = stats.pods.iter().find(|stats| stats.key == key) else { return message };
-        for container in pod.spec.init_containers.iter().chain(&pod.spec.containers) {
+        for container in pod.spec.created_containers() {
             let Some(used) = stats.containers.iter().find(|used| used.name == container.name) else { continue };
             let (usage, wanted) = match resource {
                 Reclaimed::Memory => (used.memory, *MEMORY),

@@ -27,7 +27,7 @@ fn normalized(image: Name) -> Name {
 
 /// The images that a pod needs on its node.
 fn images(spec: &PodSpec) -> impl Iterator<Item = Name> + '_ {
-    let containers = spec.init_containers.iter().chain(&spec.containers).map(|container| container.image);
+    let containers = spec.created_containers().map(|container| container.image);
     let volumes = spec.volumes.iter().filter_map(|volume| match &volume.source {
         VolumeSource::Image { reference, .. } => Some(*reference),
         _ => None,

@@ -34,6 +34,8 @@ pub trait ApiObject: Clone + PartialEq + Sized + 'static {
     /// Takes everything but status, labels, annotations and finalizers from another version: what a write to the
     /// status sub-resource leaves alone.
     fn keep_spec_of(&mut self, stored: &Self);
+    /// Forgets the status: what a new object starts without.
+    fn drop_status(&mut self);
 
     /// What it goes by in its table: its name, and its kind where kinds share a table.
     fn table_name(&self) -> Name {
@@ -140,6 +142,7 @@ macro_rules! kinds {
     (@status shared) => {
         fn keep_status_of(&mut self, _: &Self) {}
         fn keep_spec_of(&mut self, _: &Self) {}
+        fn drop_status(&mut self) {}
         fn table_name(&self) -> Name {
             let group = self.api_version.split_once('/').map_or("", |(group, _)| group);
             Name::new(&format!("{}.{group}/{}", self.kind, self.meta.name))
@@ -148,6 +151,7 @@ macro_rules! kinds {
     (@status none) => {
         fn keep_status_of(&mut self, _: &Self) {}
         fn keep_spec_of(&mut self, _: &Self) {}
+        fn drop_status(&mut self) {}
     };
     (@status [$($field:ident)*]) => {
         fn keep_status_of(&mut self, stored: &Self) {
@@ -160,6 +164,9 @@ macro_rules! kinds {
             merged.meta.annotations = self.meta.annotations.clone();
             merged.meta.finalizers = self.meta.finalizers.clone();
             *self = merged;
+        }
+        fn drop_status(&mut self) {
+            $(self.$field = Default::default();)*
         }
     };
 }

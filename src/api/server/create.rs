@@ -48,13 +48,15 @@ impl Server {
         let mut identity = self.draw(IDENTITY, T::KIND, namespace, name, ordinal);
         let stamp = self.stamp(now);
         let meta = object.meta_mut();
-        if meta.uid.is_empty() {
-            meta.uid = Uid::from_random(identity.bits(), identity.bits());
-        }
+        meta.uid = Uid::from_random(identity.bits(), identity.bits());
         meta.creation_timestamp = stamp;
         meta.deletion_timestamp = None;
         meta.deletion_grace_period = None;
         meta.generation = i64::from(has_generation(T::KIND));
+        let asked_version = std::mem::take(&mut meta.resource_version);
+        if !keeps_status(T::KIND) {
+            object.drop_status();
+        }
         if is_prepared(T::KIND) {
             let prepared = T::unwrap(&self.prepare(now, T::wrap(Arc::new(object)))?).expect("the kind stays").clone();
             object = Arc::unwrap_or_clone(prepared);
@@ -63,6 +65,11 @@ impl Server {
             let wrapped = T::wrap(Arc::new(object));
             self.charge_quota(now, &wrapped, None)?;
             object = T::unwrap(&wrapped).expect("the kind stays").as_ref().clone();
+        }
+        if asked_version != 0 {
+            // `Create` of `staging/src/k8s.io/apiserver/pkg/storage/etcd3/store.go`, after all else was in order.
+            let why = "resourceVersion should not be set on objects to be created";
+            return Err(ApiError::new(ErrorReason::InternalError, why));
         }
         let created = self.store.insert(object);
         self.furnish(now, &T::wrap(created.clone()));
@@ -285,6 +292,12 @@ const fn is_prepared(kind: Kind) -> bool {
     )
 }
 
+/// Whether a new object may bring a status (`PrepareForCreate` of each kind's strategy): kubelets make their nodes with
+/// one, and mirror pods, of which admission takes what counts.
+const fn keeps_status(kind: Kind) -> bool {
+    matches!(kind, Kind::Pod | Kind::Node)
+}
+
 /// A node starts tainted until its readiness is known (admission plug-in TaintNodesByCondition).
 fn prepare_node(mut node: Node) -> Node {
     if !node.taints.iter().any(|taint| taint.key == *TAINT_NOT_READY && taint.effect == TaintEffect::NoSchedule) {
@@ -306,5 +319,60 @@ impl EndpointSlice {
     /// The Service that it belongs to.
     pub fn service_name(&self) -> Name {
         self.meta.labels.get(Name::new("kubernetes.io/service-name")).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Request, WallClock, WallTime, lower};
+    use crate::engine::Draws;
+    use serde_json::{Value, json};
+
+    fn created(object: &Value) -> Response {
+        let mut server = Server::new(WallClock::starting_at(WallTime::default()), Draws::new(1));
+        server.ensure_namespace(SimTime::ZERO, *DEFAULT);
+        let object = lower(object).unwrap_or_else(|error| panic!("{error}")).object;
+        server.serve(SimTime::ZERO, Request::Create(object))
+    }
+
+    /// What `kubectl get -o yaml` printed in one cluster is given to another: `PrepareForCreate` of the strategies in
+    /// `pkg/registry`, `BeforeCreate` of `staging/src/k8s.io/apiserver/pkg/registry/rest/create.go`.
+    #[test]
+    fn a_new_object_starts_without_what_only_its_server_and_controllers_say() {
+        let uid = "4a3c2f10-0000-4000-8000-000000000001";
+        let meta = json!({"name": "a", "namespace": "default", "uid": uid, "generation": 119});
+        let pods = json!({"metadata": {"labels": {"a": "b"}},
+            "spec": {"containers": [{"name": "c", "image": "i"}]}});
+        let selector = json!({"matchLabels": {"a": "b"}});
+        let scaled = json!({"replicas": 2, "selector": selector, "template": pods});
+        let counts = json!({"observedGeneration": 119, "replicas": 4, "readyReplicas": 4});
+        let storage = json!({"resources": {"requests": {"storage": "1Gi"}}, "accessModes": ["ReadWriteOnce"]});
+        let budget = json!({"selector": selector, "minAvailable": 1});
+        let allowed = json!({"disruptionsAllowed": 3, "currentHealthy": 4, "desiredHealthy": 1, "expectedPods": 4});
+        let node = json!({"conditions": [{"type": "Ready", "status": "True"}]});
+        for (version, kind, spec, status, stays) in [
+            ("apps/v1", "Deployment", scaled.clone(), counts.clone(), None),
+            ("apps/v1", "ReplicaSet", scaled, counts, None),
+            ("policy/v1", "PodDisruptionBudget", budget, allowed, Some(("/disruptionsAllowed", json!(0)))),
+            ("v1", "PersistentVolumeClaim", storage, json!({"phase": "Bound"}), Some(("/phase", json!("Pending")))),
+            ("v1", "Pod", pods["spec"].clone(), json!({"phase": "Failed"}), Some(("/phase", json!("Pending")))),
+            ("v1", "Node", json!({}), node, Some(("/conditions/0/type", json!("Ready")))),
+        ] {
+            let object = json!({"apiVersion": version, "kind": kind, "metadata": meta, "spec": spec, "status": status});
+            let made = render(&created(&object).unwrap_or_else(|error| panic!("{kind}: {error}")));
+            assert_ne!(made["metadata"]["uid"], uid, "{kind}");
+            assert_ne!(made["metadata"]["generation"], 119, "{kind}");
+            assert!(made["status"].get("observedGeneration").is_none_or(|seen| *seen == 0), "{made}");
+            assert!(made["status"].get("readyReplicas").is_none(), "{made}");
+            if let Some((field, value)) = stays {
+                assert_eq!(made["status"].pointer(field), Some(&value), "{kind}");
+            }
+        }
+        // `Create` of `staging/src/k8s.io/apiserver/pkg/storage/etcd3/store.go`.
+        let meta = json!({"name": "a", "namespace": "default", "resourceVersion": "17"});
+        let refused = created(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}));
+        let why = refused.expect_err("it has a version").to_string();
+        assert_eq!(why, "resourceVersion should not be set on objects to be created");
     }
 }

@@ -782,3 +782,25 @@ fn servers_of_the_table_listen_start_and_stop_as_their_images_do() {
         .collect();
     check(60, &manifest, "", &expect.iter().map(String::as_str).collect::<Vec<_>>());
 }
+
+#[test]
+fn programs_that_only_have_the_name_of_a_utility_are_not_played() {
+    // The shape of Calico's manifests, and of those that set up machines through `nsenter`.
+    let manifest = "
+apiVersion: v1
+kind: Pod
+metadata: {name: agent}
+spec:
+  hostNetwork: true
+  hostPID: true
+  initContainers:
+  - {name: install, image: 'docker.io/calico/cni:v3.30.0', command: [/opt/cni/bin/install]}
+  - {name: machine, image: alpine, command: [nsenter, --mount=/proc/1/ns/mnt, --, bash, -c, apt-get install -y nfs-common]}
+  containers:
+  - name: app
+    image: docker.io/calico/node:v3.30.0
+    livenessProbe: {exec: {command: [/bin/calico-node, -felix-live]}}
+    readinessProbe: {httpGet: {host: localhost, path: /readiness, port: 9099}}
+";
+    check(60, manifest, "", &["eventually pod(agent).ready", "container(agent/app).restarts == 0"]);
+}

@@ -158,6 +158,10 @@ pub struct Metadata {
     pub finalizers: List<Name>,
 }
 
+/// A generated name begins with so many characters of what it is made from at most, to leave room for the random part
+/// (`MaxGeneratedNameLength` of `staging/src/k8s.io/apiserver/pkg/storage/names/generate.go`).
+pub const LONGEST_NAME_BASE: usize = 58;
+
 impl Metadata {
     /// The reference of the owner that manages it.
     pub fn controller(&self) -> Option<&OwnerReference> {

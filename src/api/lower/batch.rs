@@ -17,7 +17,7 @@ impl Lower for v1::Job {
 
     fn validate(&self, errors: &mut Errors) {
         if let Some(spec) = &self.spec {
-            validation::job(self.metadata.name.as_deref().unwrap_or_default(), spec, errors);
+            validation::job(&validation::complete_name(&self.metadata), spec, errors);
         }
     }
 
@@ -138,7 +138,7 @@ impl Lower for v1::CronJob {
     type Record = CronJob;
 
     fn validate(&self, errors: &mut Errors) {
-        validation::cron_job(self.metadata.name.as_deref().unwrap_or_default(), &self.spec, errors);
+        validation::cron_job(&validation::complete_name(&self.metadata), &self.spec, errors);
     }
 
     fn set_defaults(&mut self) {

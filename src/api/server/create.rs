@@ -5,8 +5,8 @@ use crate::api::names;
 use crate::api::object::with_object;
 use crate::api::{
     ApiError, ApiObject, Condition, ConditionStatus, ConfigMap, EndpointSlice, ErrorReason, FieldValidation, Kind,
-    List, Lowering, Metadata, Name, Namespace, Node, Object, POD_SCHEDULED, Pod, PodStatus, Response, Service,
-    ServiceAccount, TAINT_NOT_READY, Taint, TaintEffect, Text, Uid, render,
+    LONGEST_NAME_BASE, List, Lowering, Metadata, Name, Namespace, Node, Object, POD_SCHEDULED, Pod, PodStatus,
+    Response, Service, ServiceAccount, TAINT_NOT_READY, Taint, TaintEffect, Text, Uid, render,
 };
 use crate::engine::SimTime;
 use std::sync::Arc;
@@ -22,8 +22,6 @@ names! {
 
 /// The letters of generated names: no vowels, no digits that look like letters (`storage/names/generate.go`).
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-/// A generated name's base is cut to this length, to leave room for the suffix.
-const LONGEST_BASE: usize = 58;
 /// A pod of a StatefulSet has its name as host name.
 const LONGEST_HOSTNAME: usize = 63;
 /// How often the server tries another suffix (gate `RetryGenerateName`).
@@ -134,7 +132,7 @@ impl Server {
         for _ in 0..NAME_ATTEMPTS {
             let ordinal = self.ordinal(T::KIND, namespace, base);
             let mut draw = self.draw(NAME_SUFFIX, T::KIND, namespace, base, ordinal);
-            let cut = base.len().min(LONGEST_BASE);
+            let cut = base.len().min(LONGEST_NAME_BASE);
             let mut name = base[..cut].to_owned();
             for _ in 0..5 {
                 name.push(char::from(ALPHABET[draw.below(ALPHABET.len() as u64) as usize]));

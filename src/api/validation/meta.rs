@@ -2,9 +2,23 @@
 
 use super::names::{self, NameRule};
 use super::{At, Errors};
-use crate::api::{Labels, Metadata};
+use crate::api::{LONGEST_NAME_BASE, Labels, Metadata};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+/// The name of a new object as its kind's rules see it: a generated one is complete by then (`BeforeCreate` of
+/// `staging/src/k8s.io/apiserver/pkg/registry/rest/create.go`), and no letter of its random part breaks a rule.
+pub(in crate::api) fn complete_name(meta: &ObjectMeta) -> Cow<'_, str> {
+    let name = meta.name.as_deref().unwrap_or_default();
+    match meta.generate_name.as_deref() {
+        Some(base) if name.is_empty() => {
+            let base: String = base.chars().take(LONGEST_NAME_BASE).collect();
+            Cow::Owned(base + "xxxxx")
+        }
+        _ => Cow::Borrowed(name),
+    }
+}
 
 /// `ValidateObjectMeta` of an object that is created.
 pub(in crate::api) fn metadata(meta: &ObjectMeta, rule: NameRule, errors: &mut Errors) {

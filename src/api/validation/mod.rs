@@ -19,7 +19,7 @@ mod volume;
 mod workload;
 
 pub(super) use batch::{cron_job, job};
-pub(super) use meta::{kube_finalizers, metadata};
+pub(super) use meta::{complete_name, kube_finalizers, metadata};
 pub(super) use names::NameRule;
 pub(super) use pod::pod;
 pub(super) use policy::{
@@ -642,6 +642,9 @@ mod tests {
                  invalid DNS label: {long}-2"
             )
         );
+        let mut generated = indexed;
+        generated["metadata"] = json!({"generateName": "w-"});
+        assert_eq!(lower(&generated).err(), None);
         let cron_job = of(
             "batch/v1",
             "CronJob",

@@ -577,6 +577,8 @@ mod tests {
             ("registry.k8s.io/busybox:1.27.2", true, "sh"),
             ("registry:5000/team/service:v1", false, ""),
             ("registry.k8s.io/e2e-test-images/agnhost:2.40", true, "/agnhost pause"),
+            ("node:22", true, "docker-entrypoint.sh node"),
+            ("docker.io/calico/node:v3.30.0", true, "start_runit"),
         ] {
             let (model, found) = find(&[], image);
             assert_eq!((model.command_line(&[], &[]).join(" ").as_str(), found), (entry, known), "{image}");

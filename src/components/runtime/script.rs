@@ -103,8 +103,12 @@ impl World for ContainerWorld<'_> {
 
     fn find_program(&self, name: &str) -> Runner {
         let base = name.rsplit('/').next().unwrap_or(name);
-        let plain =
-            !name.contains('/') || name.rsplit_once('/').is_some_and(|(directory, _)| directory.ends_with("bin"));
+        // What lies elsewhere only has the same name.
+        let plain = name.rsplit_once('/').is_none_or(|(directory, _)| {
+            let directory =
+                directory.strip_prefix("/usr/local").or(directory.strip_prefix("/usr")).unwrap_or(directory);
+            matches!(directory, "/bin" | "/sbin")
+        });
         if is_init(base) {
             let is_there = self.image.has_others || self.image.has_program(name);
             if is_there && !self.files.holds(name) { Runner::Utility } else { Runner::Missing }

@@ -3,8 +3,8 @@
 use super::indexes::{self, COMPLETION_INDEX, INDEX_FAILURES, INDEX_IGNORED_FAILURES, Indexes};
 use super::{BATCH_PERIOD, JOB_TRACKING, Work, back_off, policy};
 use crate::api::{
-    Amendment, ApiError, Container, EnvValue, EnvVar, ErrorReason, Name, Pod, PodFailureAction, PodSpec, PodTemplate,
-    Request, names,
+    Amendment, ApiError, Container, EnvValue, EnvVar, ErrorReason, LONGEST_NAME_BASE, Name, Pod, PodFailureAction,
+    PodSpec, PodTemplate, Request, names,
 };
 use crate::components::controllers::flow::{Call, Flow, Step, first_error};
 use crate::components::controllers::work_queue::Key;
@@ -18,8 +18,6 @@ names! {
     INDEX_FIELD = "metadata.labels['batch.kubernetes.io/job-completion-index']";
 }
 
-/// A generated name begins with so many characters at most (`MaxGeneratedNameLength`).
-const LONGEST_BASE: usize = 58;
 /// So many pods at most are created or deleted in one sync.
 const MOST_PER_SYNC: usize = 500;
 
@@ -205,7 +203,7 @@ impl Work<'_> {
 /// the server would cut off otherwise (`podGenerateNameWithIndex`).
 fn generate_name(job: Name, index: i32) -> Name {
     let ending = format!("-{index}-");
-    let room = LONGEST_BASE.saturating_sub(ending.len());
+    let room = LONGEST_NAME_BASE.saturating_sub(ending.len());
     Name::new(&(job.get(..room).unwrap_or(&job).to_owned() + &ending))
 }
 

@@ -6,9 +6,9 @@ use super::{Lower, container, defaults};
 use crate::api::pod::requests;
 use crate::api::validation::{self, Errors};
 use crate::api::{
-    Affinity, FileField, Labels, List, Metadata, Name, NodeSelectorTerm, ObjectFiles, Pod, PodAffinityTerm, PodSpec,
-    PodTemplate, ProjectedSource, Requirement, RestartPolicy, TaintEffect, Text, Toleration, TolerationOperator,
-    TopologySpreadConstraint, Volume, VolumeSource,
+    Affinity, FileField, Labels, List, Metadata, Name, NodeSelectorTerm, ObjectFiles, Pod, PodAffinityTerm,
+    PodClaimSource, PodResourceClaim, PodSpec, PodTemplate, ProjectedSource, Requirement, RestartPolicy, TaintEffect,
+    Text, Toleration, TolerationOperator, TopologySpreadConstraint, Volume, VolumeSource,
 };
 use k8s_openapi::api::core::v1;
 use std::sync::Arc;
@@ -115,12 +115,23 @@ pub(crate) fn pod_spec(mut pod: v1::PodSpec) -> PodSpec {
         sysctls: security.sysctls.iter().flatten().map(|sysctl| Name::from(&sysctl.name)).collect(),
         host_ipc: pod.host_ipc == Some(true),
         no_service_links: pod.enable_service_links == Some(false),
+        resource_claims: pod.resource_claims.iter().flatten().filter_map(pod_claim).collect(),
         requests: Default::default(),
         non_zero_requests: (0, 0),
         source,
     };
     spec.compute_requests();
     spec
+}
+
+fn pod_claim(claim: &v1::PodResourceClaim) -> Option<PodResourceClaim> {
+    let (existing, template) = (&claim.resource_claim_name, &claim.resource_claim_template_name);
+    let source = match (existing, template) {
+        (Some(name), _) => PodClaimSource::Claim(Name::from(name)),
+        (None, Some(template)) => PodClaimSource::Template(Name::from(template)),
+        (None, None) => return None,
+    };
+    Some(PodResourceClaim { name: Name::from(&claim.name), source })
 }
 
 /// Requests and limits.

@@ -162,6 +162,25 @@ fn a_disk_is_attached_to_one_node_at_a_time() {
 }
 
 #[test]
+fn a_disk_that_was_formatted_is_not_empty() {
+    let script = "command: [sh, -c, ls -A /d > /dev/termination-log]";
+    let pod = POD.replace("image: nginx", &format!("image: busybox, {script}"));
+    let pod = pod.replace("spec:", "spec:\n  restartPolicy: Never");
+    let scenario = r#"(duration: "5m", manifests: [File("objects.yaml"), File("pod.yaml")])"#;
+    // A driver that attaches nothing shows a directory of somebody else's.
+    for (attached, seen) in [("true", "lost+found\n"), ("false", "")] {
+        let objects = disk().replace("attachRequired: true", &format!("attachRequired: {attached}"));
+        let files = BTreeMap::from([("s.ron", scenario), ("objects.yaml", &objects), ("pod.yaml", &pod)]);
+        let scenario = Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+        let mut simulation = Simulation::new(Arc::new(scenario.plan(1)), 1, &[]);
+        simulation.run_until(SimTime::from_secs(60));
+        let Some(Object::Pod(pod)) = find(&simulation, Kind::Pod, "web") else { panic!("the pod is there") };
+        let ended = pod.status.containers[0].state.terminated().expect("it has looked");
+        assert_eq!(&*ended.message, seen, "attached: {attached}");
+    }
+}
+
+#[test]
 fn a_lost_node_loses_its_disk_after_six_minutes_or_when_it_is_out_of_service() {
     // attach_detach_controller.go: ReconcilerMaxWaitForUnmountDuration, from the moment at which no pod wants it there.
     let lost = r#"(at: "2m", do: PowerOff(node: "node-1")), (at: "4m", do: Delete(object: "pod/one", force: true))"#;

@@ -38,6 +38,15 @@ pub struct PersistentVolume {
 }
 
 impl PersistentVolume {
+    /// Whether it is a device that is formatted before it is first mounted (`formatAndMountSensitive` of
+    /// `staging/src/k8s.io/mount-utils/mount_linux.go`, and CSI drivers alike) with ext2, ext3 or ext4, which most
+    /// choose if nothing is said.
+    pub fn is_formatted_as_ext(&self) -> bool {
+        let spec: Value = serde_json::from_str(&self.source).unwrap_or_default();
+        let named = spec.as_object().into_iter().flatten().find_map(|(_, source)| source.get("fsType")?.as_str());
+        self.attachable && !self.block && named.is_none_or(|named| named.is_empty() || named.starts_with("ext"))
+    }
+
     /// The part of a machine that it is, whichever machine that is: its path, and of what type it must be.
     pub fn host_path(&self) -> Option<(Name, Name)> {
         if !self.csi_driver.is_empty() || self.attachable {

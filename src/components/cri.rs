@@ -208,6 +208,8 @@ pub struct ContainerMount {
     pub read_only: bool,
     /// The volume.
     pub volume: VolumeKey,
+    /// Whether it is a device that was formatted for it, with `lost+found`.
+    pub formatted: bool,
 }
 
 /// The variables of a container. What is told of Services is shared with other containers.

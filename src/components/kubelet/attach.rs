@@ -43,6 +43,11 @@ impl Device {
         }
     }
 
+    /// Whether something is attached.
+    pub(super) const fn is_attached(&self) -> bool {
+        matches!(self, Self::Attached(_))
+    }
+
     /// Whether the volume may be mounted, as far as attaching goes.
     pub(super) const fn is_there(&self) -> bool {
         matches!(self, Self::Nothing | Self::Attached(_))
@@ -103,7 +108,8 @@ impl Kubelet {
                 let name = self.pods[&key].volumes.volumes[volume].name;
                 let host = found.host_path().map(|(path, kind)| HostPart { path, kind, volume: found.meta.name });
                 if let Some(state) = self.pods.get_mut(&key) {
-                    state.volumes.volumes[volume].host = host;
+                    let shown = &mut state.volumes.volumes[volume];
+                    (shown.host, shown.formatted) = (host, found.is_formatted_as_ext());
                 }
                 if let Some(why) = wrong_mode(&pod, name, &found) {
                     Ok(Device::Unusable(why.into()))

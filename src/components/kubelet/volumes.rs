@@ -57,6 +57,8 @@ pub(super) struct VolumeState {
     pub(super) name: Name,
     /// What it shows of the machine, if it shows that.
     pub(super) host: Option<HostPart>,
+    /// Whether its device, if it has one, is formatted.
+    pub(super) formatted: bool,
     /// What is attached for it.
     pub(super) device: Device,
     /// The ConfigMaps and Secrets that it shows.
@@ -407,14 +409,19 @@ impl Kubelet {
         let mut mounts: Vec<ContainerMount> = Vec::new();
         for mount in &container.volume_mounts {
             let Some(volume) = volume_key(mount.name) else { continue };
+            let known = self.pods.get(&key).into_iter().flat_map(|state| &state.volumes.volumes);
+            let known = known.into_iter().find(|known| known.name == mount.name);
+            let formatted = known.is_some_and(|known| known.formatted && known.device.is_attached());
             let expanded = (!mount.sub_path_expr.is_empty()).then(|| expanded_sub_path(&mount.sub_path_expr, env));
             let sub_path = expanded.transpose()?.unwrap_or(mount.sub_path);
-            mounts.push(ContainerMount { path: mount.mount_path, sub_path, read_only: mount.read_only, volume });
+            let (path, read_only) = (mount.mount_path, mount.read_only);
+            mounts.push(ContainerMount { path, sub_path, read_only, volume, formatted });
         }
         if pod.spec.token_volume && mounts.iter().all(|mount| mount.path != TOKEN_PATH) {
             let volume = VolumeKey::Pod { pod: key, name: *TOKEN_VOLUME };
             let path = Name::new(TOKEN_PATH);
-            mounts.push(ContainerMount { path, sub_path: Name::default(), read_only: true, volume });
+            let sub_path = Name::default();
+            mounts.push(ContainerMount { path, sub_path, read_only: true, volume, formatted: false });
         }
         Ok(mounts)
     }
@@ -615,6 +622,7 @@ fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
     let state = |name, host, needs| VolumeState {
         name,
         host,
+        formatted: false,
         device: Device::Nothing,
         needs,
         mounted: false,

@@ -6,6 +6,7 @@ use super::host::host_path;
 use crate::api::{Name, Text};
 use crate::components::cri::{ContainerConfig, ContainerMount, PodKey, TOKEN_VOLUME, VolumeKey};
 use crate::components::message::NodeIndex;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, LazyLock};
 
 /// How long the token of a service account is, more or less.
@@ -43,6 +44,15 @@ impl Runtimes {
         *self.volume_ids.entry((scope, volume)).or_insert_with(|| made.create())
     }
 
+    /// What was never mounted before gets a file system, which has a directory for what a check of it finds.
+    fn format(&mut self, claim: VolumeKey) {
+        if let Entry::Vacant(entry) = self.volume_ids.entry((None, claim)) {
+            let mut tree = Directory::default();
+            tree.insert("/lost+found", Node::Directory(Arc::default()));
+            entry.insert(self.volumes.insert(tree));
+        }
+    }
+
     /// The pod is gone from the node, and its own volumes with it.
     pub(super) fn forget_volumes(&mut self, node: NodeIndex, pod: PodKey, names: impl Iterator<Item = Name>) {
         for name in names.chain([*TOKEN_VOLUME]) {
@@ -68,7 +78,10 @@ impl Runtimes {
     /// Mounts the volumes of a container.
     pub(super) fn mount_volumes(&mut self, node: NodeIndex, config: &ContainerConfig, files: &mut FileSystem) {
         for mount in &config.mounts {
-            let ContainerMount { path, sub_path, read_only, volume } = mount;
+            let ContainerMount { path, sub_path, read_only, volume, formatted } = mount;
+            if *formatted {
+                self.format(*volume);
+            }
             let id = self.volume(node, *volume);
             let part = match volume {
                 VolumeKey::Host(path) => Name::new(&host_path(&format!("{path}/{sub_path}"))),

@@ -449,3 +449,95 @@ fn the_servers_own_service_comes_back() {
     ];
     check(90, "", rest, &expect);
 }
+
+#[test]
+fn a_machine_is_called_what_its_pod_says() {
+    // pkg/kubelet/kubelet_pods.go (`GeneratePodHostNameAndDomain`), pkg/kubelet/util/util.go (`GetNodenameForKernel`).
+    let say = "(hostname; hostname -f; hostname -s; echo $HOSTNAME; cat /etc/hostname; tail -1 /etc/hosts | cut -f2-; \
+               getent hosts $(hostname) | wc -l) | tr '\\n' ' ' > /dev/termination-log";
+    let domain = "web.default.svc.cluster.local";
+    let long = "a".repeat(40);
+    let manifest = [
+        script("plain", say, "", ""),
+        script("named", say, "", "hostname: h, subdomain: web,"),
+        script("full", say, "", "subdomain: web, setHostnameAsFQDN: true,"),
+        script("alone", say, "", "setHostnameAsFQDN: true,"),
+        script("over", say, "", "hostname: h, subdomain: web, hostnameOverride: db.example.com,"),
+        script("long", say, "", &format!("hostname: {long}, subdomain: web, setHostnameAsFQDN: true,")),
+    ]
+    .concat();
+    let said = last_words(60, &manifest, "", ["plain", "named", "full", "alone", "over"]);
+    let full = format!("full.{domain}");
+    assert_eq!(
+        said,
+        [
+            "plain plain plain plain plain plain 1 ".to_owned(),
+            format!("h h.{domain} h h h h.{domain}\th 1 "),
+            format!("{full} {full} full {full} {full} {full}\tfull 1 "),
+            "alone alone alone alone alone alone 1 ".to_owned(),
+            "db.example.com db.example.com db db.example.com db.example.com db.example.com 1 ".to_owned(),
+        ]
+    );
+    let why = format!(
+        "Failed to create pod sandbox: failed to construct FQDN from pod hostname and cluster domain, FQDN {long}.{domain} \
+         is too long (64 characters is the max, 70 characters requested)"
+    );
+    let told = format!("eventually event(pod(long), FailedCreatePodSandBox, '{why}')");
+    check(60, &manifest, "", &[&told, "always pod(long).phase == Pending from 1s"]);
+    assert_eq!(idle(&manifest), Vec::<String>::new());
+}
+
+#[test]
+fn a_resolver_asks_whom_its_pod_says() {
+    // pkg/kubelet/network/dns/dns.go (`GetPodDNS`, `formDNSConfigFitsLimits`).
+    let service =
+        "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {clusterIP: 10.96.7.7, ports: [{port: 80}]}}\n";
+    let say = "(cat /etc/resolv.conf; for name in web web.default.svc.cluster.local example.com; do nslookup $name > /tmp/x \
+               && echo yes || echo no; done; date +%s) | tr '\\n' ' ' > /dev/termination-log";
+    let none = |rest: &str| format!("dnsPolicy: None, dnsConfig: {{nameservers: {rest}}},");
+    let manifest = [
+        service.to_owned(),
+        script("plain", say, "", ""),
+        script("host", say, "", "dnsPolicy: Default,"),
+        script("shared", say, "", "hostNetwork: true,"),
+        script("both", say, "", "hostNetwork: true, dnsPolicy: ClusterFirstWithHostNet,"),
+        script(
+            "own",
+            say,
+            "",
+            &none("[10.96.0.10], searches: [default.svc.cluster.local], options: [{name: ndots, value: '1'}]"),
+        ),
+        script("away", say, "", &none("[8.8.8.8]")),
+        script("silent", say, "", &none("[10.9.9.9, 10.96.0.10]")),
+        script("none", say, "", &none("[10.9.9.9]")),
+    ]
+    .concat();
+    let names = ["plain", "host", "shared", "both", "own", "away", "silent", "none"];
+    let said = last_words(120, &manifest, "", names);
+    let all = "search default.svc.cluster.local svc.cluster.local cluster.local nameserver 10.96.0.10 options ndots:5";
+    let starts = [
+        &format!("{all} yes yes yes "),
+        "nameserver 192.0.2.53 no no yes ",
+        "nameserver 192.0.2.53 no no yes ",
+        &format!("{all} yes yes yes "),
+        "search default.svc.cluster.local nameserver 10.96.0.10 options ndots:1 yes yes yes ",
+        "nameserver 8.8.8.8 no no yes ",
+        "nameserver 10.9.9.9 nameserver 10.96.0.10 no yes yes ",
+        "nameserver 10.9.9.9 no no no ",
+    ];
+    let seconds = |said: &str| said.trim().rsplit(' ').next().and_then(|n| n.parse::<i64>().ok()).expect("a time");
+    for ((name, said), start) in names.into_iter().zip(&said).zip(starts) {
+        assert!(said.starts_with(start), "{name}: {said}");
+    }
+    // A name server that says nothing is waited for, five seconds and ten in all.
+    assert!(seconds(&said[6]) - seconds(&said[0]) >= 15, "{said:?}");
+    assert!(seconds(&said[7]) - seconds(&said[0]) >= 30, "{said:?}");
+
+    let many = "dnsConfig: {nameservers: [1.1.1.1, 1.1.1.2, 1.1.1.3]},";
+    let manifest = script("many", "grep -c nameserver /etc/resolv.conf > /dev/termination-log; sleep 60", "", many);
+    let told = "eventually event(pod(many), DNSConfigForming, 'Nameserver limits were exceeded, some nameservers have been \
+                omitted, the applied nameserver line is: 10.96.0.10 1.1.1.1 1.1.1.2') within 10s";
+    check(30, &manifest, "", &[told]);
+    assert_eq!(last_words(90, &manifest, "", ["many"]), ["3\n"]);
+    assert_eq!(idle(&manifest), Vec::<String>::new());
+}

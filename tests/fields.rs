@@ -541,3 +541,31 @@ fn a_resolver_asks_whom_its_pod_says() {
     assert_eq!(last_words(90, &manifest, "", ["many"]), ["3\n"]);
     assert_eq!(idle(&manifest), Vec::<String>::new());
 }
+
+#[test]
+fn what_no_gate_lets_in_is_dropped() {
+    // pkg/api/pod/util.go (`dropDisabledFields`): ContainerStopSignals is off by default.
+    let spec = |hooks: Value| {
+        json!({"containers": [{"name": "c", "image": "i", "lifecycle": hooks}], "initContainers": [{"name": "d",
+            "image": "i", "restartPolicy": "Always", "lifecycle": hooks}]})
+    };
+    let alone = spec(json!({"stopSignal": "SIGUSR1"}));
+    let both = spec(json!({"stopSignal": "SIGUSR1", "preStop": {"sleep": {"seconds": 1}}}));
+    for (spec, kept) in [(alone, Value::Null), (both, json!({"preStop": {"sleep": {"seconds": 1}}}))] {
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec});
+        let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": spec});
+        let set = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
+            "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template}});
+        let lowered = lower(&pod).unwrap_or_else(|error| panic!("{error}"));
+        // People are told all the same.
+        assert!(lowered.no_effect.contains(&"spec.containers[].lifecycle.stopSignal".to_owned()));
+        let server = server(&[pod, set]);
+        for (kind, path) in [(Kind::Pod, "/spec"), (Kind::Deployment, "/spec/template/spec")] {
+            let stored = render(&server.store().list(kind)[0]);
+            let stored = stored.pointer(path).expect("a spec");
+            for list in ["containers", "initContainers"] {
+                assert_eq!(stored[list][0]["lifecycle"], kept, "{kind:?} {list}");
+            }
+        }
+    }
+}

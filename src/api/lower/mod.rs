@@ -11,6 +11,7 @@ mod container;
 mod decode;
 mod defaults;
 mod effects;
+mod gates;
 mod kinds;
 mod node;
 mod pod;

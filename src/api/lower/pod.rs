@@ -2,7 +2,7 @@
 
 use super::common::{self, Amounts, amounts, labels, name, names, operator, selector};
 use super::container::resource_field;
-use super::{Lower, container, defaults};
+use super::{Lower, container, defaults, gates};
 use crate::api::pod::requests;
 use crate::api::validation::{self, Errors};
 use crate::api::{
@@ -26,6 +26,7 @@ impl Lower for v1::Pod {
         let spec = self.spec.get_or_insert_default();
         defaults::pod_spec(spec);
         defaults::pod(spec);
+        gates::drop_disabled(spec);
     }
 
     fn record(self, meta: Metadata) -> Pod {

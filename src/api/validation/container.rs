@@ -14,7 +14,6 @@ pub(super) struct PodFacts<'p> {
     pub(super) volumes: Volumes<'p>,
     pub(super) grace_period: i64,
     pub(super) restart_policy: &'p str,
-    pub(super) has_os: bool,
 }
 
 /// `validateContainers`.
@@ -404,10 +403,6 @@ fn hooks_and_probes(container: &v1::Container, pod: &PodFacts<'_>, at: &At<'_>, 
                 };
                 handlers.check(pod.grace_period, &at.child(field), errors);
             }
-        }
-        if lifecycle.stop_signal.is_some() && !pod.has_os {
-            let detail = "may not be set for containers with empty `spec.os.name`";
-            errors.forbidden(&at.child("stopSignal"), detail);
         }
     }
     for (field, stated) in [

@@ -33,7 +33,6 @@ pub(super) fn spec(pod: &v1::PodSpec, is_pod: bool, at: &At<'_>, errors: &mut Er
         volumes,
         grace_period: pod.termination_grace_period_seconds.unwrap_or(30),
         restart_policy: pod.restart_policy.as_deref().unwrap_or_default(),
-        has_os: pod.os.is_some(),
     };
     container::containers(&pod.containers, &facts, &at.child("containers"), errors);
     container::init_containers(init, &pod.containers, &facts, &at.child("initContainers"), errors);

@@ -569,3 +569,27 @@ fn what_no_gate_lets_in_is_dropped() {
         }
     }
 }
+
+#[test]
+fn a_volume_shows_nothing_of_what_no_gate_lets_in() {
+    // pkg/api/pod/util.go (`dropDisabledClusterTrustBundleProjection`, `dropDisabledPodCertificateProjection`).
+    let bundle = "clusterTrustBundle: {name: x, path: bundle.pem}";
+    let certificate = "podCertificate: {signerName: a.b/c, keyType: ED25519, credentialBundlePath: c.pem}";
+    let own = "downwardAPI: {items: [{path: name, fieldRef: {fieldPath: metadata.name}}]}";
+    let volume =
+        format!("volumes: [{{name: v, projected: {{sources: [{{{bundle}}}, {{{certificate}}}, {{{own}}}]}}}}],");
+    let mount = "volumeMounts: [{name: v, mountPath: /v}],";
+    let manifest = script("p", "ls /v > /dev/termination-log", mount, &volume);
+    assert_eq!(last_words(30, &manifest, "", ["p"]), ["name\n"]);
+    let told = idle(&manifest);
+    for field in ["clusterTrustBundle", "podCertificate"] {
+        assert!(told.contains(&format!("Pod.spec.volumes[].projected.sources[].{field}")), "{told:?}");
+    }
+    let source = |source: Value| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c",
+            "image": "i"}], "volumes": [{"name": "v", "projected": {"sources": [source]}}]}})
+    };
+    let server = server(&[source(json!({"clusterTrustBundle": {"name": "x", "path": "b"}}))]);
+    let stored = render(&server.store().list(Kind::Pod)[0]);
+    assert_eq!(stored["spec"]["volumes"][0]["projected"]["sources"], json!([{}]));
+}

@@ -208,7 +208,6 @@ fn projections(sources: &[v1::VolumeProjection], at: &At<'_>, errors: &mut Error
             }
             needed(&token.path, &at.child("path"), errors);
         }
-        kinds += usize::from(source.cluster_trust_bundle.is_some()) + usize::from(source.pod_certificate.is_some());
         if kinds > 1 {
             errors.forbidden(&at, "may not specify more than 1 volume type");
         }

@@ -593,3 +593,59 @@ fn a_volume_shows_nothing_of_what_no_gate_lets_in() {
     let stored = render(&server.store().list(Kind::Pod)[0]);
     assert_eq!(stored["spec"]["volumes"][0]["projected"]["sources"], json!([{}]));
 }
+
+#[test]
+fn a_variable_comes_from_a_file_that_an_init_container_wrote() {
+    // pkg/kubelet/kubelet_pods.go (`makeEnvironmentVariables`), pkg/kubelet/util/env/env_util.go (`ParseEnv`).
+    let pod = |name: &str, line: &str, reference: &str, mounts: &str| {
+        let line = line.replace('\'', "''");
+        let init = format!(
+            "initContainers: [{{name: init, image: busybox, {mounts} command: [sh, -c, '{line}']}}], volumes: [{{name: v, \
+             emptyDir: {{}}}}],"
+        );
+        let env =
+            format!("env: [{{name: A, valueFrom: {{fileKeyRef: {{volumeName: v, path: d/env, {reference}}}}}}}],");
+        script(name, "echo \"$A-$(ls /v 2>&1)\" > /dev/termination-log", &env, &init)
+    };
+    let mounted = "volumeMounts: [{name: v, mountPath: /v}],";
+    let write = |text: &str| format!("mkdir /v/d; printf \"{text}\" > /v/d/env");
+    let manifest = [
+        pod("plain", &write("\\n# so\\nB='y'\\nA='x z' # yes\\n"), "key: A", mounted),
+        pod("lines", &write("A='one\\ntwo'\\n"), "key: A", mounted),
+        pod("optional", &write("B='y'\\n"), "key: A, optional: true", mounted),
+        pod("missing", &write("B='y'\\n"), "key: A", mounted),
+        pod("unquoted", &write("A=x\\n"), "key: A, optional: true", mounted),
+        pod("nothing", "true", "key: A, optional: true", mounted),
+        pod("unmounted", "true", "key: A", ""),
+    ]
+    .concat();
+    let said = last_words(60, &manifest, "", ["plain", "lines", "optional"]);
+    let rest = "ls: /v: No such file or directory\n";
+    assert_eq!(said, [format!("x z-{rest}"), format!("one\ntwo-{rest}"), format!("-{rest}")]);
+    let failed = |pod: &str, why: &str| format!("eventually event(pod({pod}), Failed, 'Error: {why}')");
+    let missing = "environment variable key \"A\" not found in file \
+                   \"/var/lib/kubelet/pods/*/volumes/kubernetes.io~empty-dir/v/d/env\"";
+    let expect = [
+        failed("missing", missing),
+        failed("unquoted", "couldn?t parse env file"),
+        failed("nothing", "couldn?t parse env file"),
+        failed("unmounted", "cannot find the volume \"v\" referenced by FileKeyRef"),
+        "eventually container(missing/app).reason == CreateContainerConfigError".to_owned(),
+    ];
+    check(60, &manifest, "", &expect.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(idle(&manifest), Vec::<String>::new());
+    let pod = |reference: Value| {
+        let env = json!([{"name": "A", "valueFrom": {"fileKeyRef": reference}}]);
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c",
+            "image": "i", "env": env}]}})
+    };
+    let server = server(&[pod(json!({"volumeName": "v", "path": "x", "key": "A"}))]);
+    let stored = render(&server.store().list(Kind::Pod)[0]);
+    let stored = &stored["spec"]["containers"][0]["env"][0]["valueFrom"]["fileKeyRef"];
+    assert_eq!(stored, &json!({"volumeName": "v", "path": "x", "key": "A", "optional": false}));
+    let refused = lower(&pod(json!({"volumeName": "", "path": "/../x", "key": ""})));
+    let refused = refused.err().map(|error| error.to_string()).unwrap_or_default();
+    for field in ["key: Required value", "volumeName: Required value", "path: Invalid value: \"/../x\""] {
+        assert!(refused.contains(&format!("fileKeyRef.{field}")), "{refused}");
+    }
+}

@@ -24,7 +24,6 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("DownwardAPIVolumeFile.mode", ""),
     ("DownwardAPIVolumeSource.defaultMode", "420"),
     ("EmptyDirVolumeSource.medium", "Memory"),
-    ("EnvVarSource.fileKeyRef", ""),
     ("EphemeralContainer.stdinOnce", ""),
     ("KeyToPath.mode", ""),
     ("Lifecycle.stopSignal", ""),

@@ -6,9 +6,9 @@
 use super::fields::format_quantity;
 use crate::api::lower::{decode, default_pod, pod_spec_of};
 use crate::api::{
-    Affinity, Container, ContainerPort, DnsConfig, EnvFrom, EnvValue, EnvVar, FileField, Handler, ImagePullPolicy,
-    KeyReference, List, Name, NodeSelectorTerm, ObjectFiles, Operator, Pod, PodAffinityTerm, PodDns, PodSpec,
-    PodTemplate, Port, Probe, ProjectedSource, Quantity, QuantityFormat, Requirement, ResizeRestartPolicy,
+    Affinity, Container, ContainerPort, DnsConfig, EnvFrom, EnvValue, EnvVar, FileField, FileKeyReference, Handler,
+    ImagePullPolicy, KeyReference, List, Name, NodeSelectorTerm, ObjectFiles, Operator, Pod, PodAffinityTerm, PodDns,
+    PodSpec, PodTemplate, Port, Probe, ProjectedSource, Quantity, QuantityFormat, Requirement, ResizeRestartPolicy,
     ResourceField, ResourceList, RestartRule, RestartRuleAction, Selector, TERMINATION_LOG, Text, Toleration,
     TolerationOperator, TopologySpreadConstraint, Uid, Volume, VolumeMount, VolumeSource,
 };
@@ -674,6 +674,14 @@ fn env_var(variable: &EnvVar) -> v1::EnvVar {
                 name: name.to_string(),
                 key: key.to_string(),
                 optional: optional.then_some(true),
+            });
+        }
+        EnvValue::FileKey(FileKeyReference { volume, path, key, optional }) => {
+            from.file_key_ref = Some(v1::FileKeySelector {
+                volume_name: volume.to_string(),
+                path: path.to_string(),
+                key: key.to_string(),
+                optional: Some(*optional),
             });
         }
     }

@@ -143,7 +143,7 @@ fn items(items: Option<&Vec<v1::KeyToPath>>, at: &At<'_>, errors: &mut Errors) {
 }
 
 /// A path below the volume: relative, without steps back.
-fn local_path(path: &str, at: &At<'_>, errors: &mut Errors) {
+pub(super) fn local_path(path: &str, at: &At<'_>, errors: &mut Errors) {
     if path.starts_with('/') {
         errors.invalid(at, path, "must be a relative path");
     }

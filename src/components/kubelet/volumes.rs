@@ -388,25 +388,9 @@ impl Kubelet {
         container: &Container,
         env: &Environment,
     ) -> Result<Vec<ContainerMount>, Text> {
-        let namespace = pod.meta.namespace;
-        let volume_key = |name: Name| {
-            let volume = pod.spec.volumes.iter().find(|volume| volume.name == name)?;
-            let known = self.pods.get(&key).into_iter().flat_map(|state| &state.volumes.volumes);
-            if let Some(host) = known.into_iter().find(|known| known.name == name).and_then(|known| known.host) {
-                return Some(VolumeKey::Host(host.path));
-            }
-            Some(match &volume.source {
-                VolumeSource::HostPath { path, .. } => VolumeKey::Host(*path),
-                VolumeSource::Claim { name, .. } => VolumeKey::Claim { namespace, name: *name },
-                VolumeSource::Ephemeral { .. } => {
-                    VolumeKey::Claim { namespace, name: Name::new(&format!("{}-{name}", pod.meta.name)) }
-                }
-                _ => VolumeKey::Pod { pod: key, name },
-            })
-        };
         let mut mounts: Vec<ContainerMount> = Vec::new();
         for mount in &container.volume_mounts {
-            let Some(volume) = volume_key(mount.name) else { continue };
+            let Some(volume) = self.volume_key(key, pod, mount.name) else { continue };
             let expanded = (!mount.sub_path_expr.is_empty()).then(|| expanded_sub_path(&mount.sub_path_expr, env));
             let sub_path = expanded.transpose()?.unwrap_or(mount.sub_path);
             mounts.push(ContainerMount { path: mount.mount_path, sub_path, read_only: mount.read_only, volume });
@@ -417,6 +401,24 @@ impl Kubelet {
             mounts.push(ContainerMount { path, sub_path: Name::default(), read_only: true, volume });
         }
         Ok(mounts)
+    }
+
+    /// The volume of a name in a pod, as the machine tells it apart.
+    pub(super) fn volume_key(&self, key: PodKey, pod: &Pod, name: Name) -> Option<VolumeKey> {
+        let namespace = pod.meta.namespace;
+        let volume = pod.spec.volumes.iter().find(|volume| volume.name == name)?;
+        let known = self.pods.get(&key).into_iter().flat_map(|state| &state.volumes.volumes);
+        if let Some(host) = known.into_iter().find(|known| known.name == name).and_then(|known| known.host) {
+            return Some(VolumeKey::Host(host.path));
+        }
+        Some(match &volume.source {
+            VolumeSource::HostPath { path, .. } => VolumeKey::Host(*path),
+            VolumeSource::Claim { name, .. } => VolumeKey::Claim { namespace, name: *name },
+            VolumeSource::Ephemeral { .. } => {
+                VolumeKey::Claim { namespace, name: Name::new(&format!("{}-{name}", pod.meta.name)) }
+            }
+            _ => VolumeKey::Pod { pod: key, name },
+        })
     }
 
     /// The server has answered about an object that a volume or a container needs.

@@ -1,7 +1,7 @@
 //! The volumes behind the containers' mounts: directories that live as long as what they belong to.
 
 use super::Runtimes;
-use super::filesystem::{Directory, File, FileSystem, Mount, Node, VolumeId};
+use super::filesystem::{Directory, File, FileSystem, Mount, Node, VolumeId, absolute};
 use super::host::host_path;
 use crate::api::{Name, Text};
 use crate::components::cri::{ContainerConfig, ContainerMount, PodKey, TOKEN_VOLUME, VolumeKey};
@@ -28,6 +28,19 @@ impl Runtimes {
         let id = self.volume(node, volume);
         if let Some(tree) = self.volumes.get_mut(id) {
             *tree = content;
+        }
+    }
+
+    /// What a file of a volume says, if it is there.
+    pub fn read_in_volume(&mut self, node: NodeIndex, volume: VolumeKey, path: &str) -> Option<Text> {
+        let id = self.volume(node, volume);
+        let path = match volume {
+            VolumeKey::Host(directory) => host_path(&format!("{directory}/{path}")),
+            VolumeKey::Pod { .. } | VolumeKey::Claim { .. } => absolute("/", path),
+        };
+        match self.volumes.get(id)?.get(&path)? {
+            Node::File(file) => Some(String::from_utf8_lossy(file.bytes()).as_ref().into()),
+            Node::Directory(_) | Node::Symlink(_) | Node::Device => None,
         }
     }
 

@@ -649,3 +649,40 @@ fn a_variable_comes_from_a_file_that_an_init_container_wrote() {
         assert!(refused.contains(&format!("fileKeyRef.{field}")), "{refused}");
     }
 }
+
+#[test]
+fn a_volume_in_memory_is_full_when_its_size_is_reached() {
+    // pkg/volume/emptydir/empty_dir.go (`calculateEmptyDirMemorySize`); the words are those of BusyBox.
+    let say = |line: &str| format!("({line}) > /dev/termination-log 2>&1; exit 0");
+    let volume = |more: &str| format!("volumes: [{{name: v, emptyDir: {{medium: Memory{more}}}}}],");
+    let mount = "volumeMounts: [{name: v, mountPath: /v}],";
+    let limited = "resources: {limits: {memory: 1Mi}}, volumeMounts: [{name: v, mountPath: /v}],";
+    let fill = |count: u64| say(&format!("dd if=/dev/zero of=/v/a bs=4096 count={count}; echo $?"));
+    let words = say("dd if=/dev/zero of=/v/a bs=4096 count=2 2>&-; echo x > /v/b; echo $?; seq 3 > /v/c; echo $?; \
+         cp /etc/hosts /v/d; echo $?; rm /v/a; echo y > /v/b; cat /v/b; df | tail -1");
+    let manifest = [
+        script("words", &words, mount, &volume(", sizeLimit: 8Ki")),
+        script("own", &fill(3), mount, &volume(", sizeLimit: 8Ki")),
+        script("pod", &fill(300), limited, &volume(", sizeLimit: 1Gi")),
+        script("node", &fill(1 << 40), mount, &volume("")),
+        script("disk", &fill(3), mount, "volumes: [{name: v, emptyDir: {sizeLimit: 8Ki}}],"),
+        script(
+            "some",
+            &fill(300),
+            limited,
+            &(volume("") + "initContainers: [{name: i, image: busybox, command: ['true']}],"),
+        ),
+    ]
+    .concat();
+    let said = last_words(60, &manifest, "", ["words", "own", "pod", "node", "disk", "some"]);
+    let full = "write error: No space left on device\n1\n";
+    let free = "tmpfs                        8         4         4  50% /v\n";
+    assert_eq!(said[0], format!("sh: {full}seq: {full}cp: {full}y\n{free}"));
+    let dd = |read: u64| {
+        let error = "dd: error writing '/v/a': No space left on device";
+        format!("{error}\n{read}+0 records in\n{}+0 records out\n1\n", read - 1)
+    };
+    assert_eq!(said[1..3], [dd(3), dd(257)]);
+    assert!(said[3].contains("No space left on device") && said[3].ends_with("\n1\n"), "{}", said[3]);
+    assert_eq!(said[4..], ["3+0 records in\n3+0 records out\n0\n", "300+0 records in\n300+0 records out\n0\n"]);
+}

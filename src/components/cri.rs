@@ -208,6 +208,8 @@ pub struct ContainerMount {
     pub read_only: bool,
     /// The volume.
     pub volume: VolumeKey,
+    /// So many bytes are all that it takes, if it is in memory.
+    pub room: Option<u64>,
 }
 
 /// The variables of a container. What is told of Services is shared with other containers.

@@ -10,8 +10,8 @@ use super::pod_worker::{Activity, TurnEnd, Worker};
 use super::sync_pod::Stage;
 use super::{Kubelet, KubeletMessage, PendingCall, PodState};
 use crate::api::{
-    Container, EventType, FileField, Kind, List, Name, Object, ObjectFiles, Pod, ProjectedSource, Request, Response,
-    Target, Text, VolumeSource, names,
+    Container, EventType, FileField, Kind, List, Name, Object, ObjectFiles, Pod, PodSpec, ProjectedSource, Request,
+    Response, Target, Text, VolumeSource, names, requests,
 };
 use crate::components::cri::{ContainerMount, Environment, PodKey, TOKEN_VOLUME, VolumeKey};
 use crate::components::message::Message;
@@ -393,14 +393,25 @@ impl Kubelet {
             let Some(volume) = self.volume_key(key, pod, mount.name) else { continue };
             let expanded = (!mount.sub_path_expr.is_empty()).then(|| expanded_sub_path(&mount.sub_path_expr, env));
             let sub_path = expanded.transpose()?.unwrap_or(mount.sub_path);
-            mounts.push(ContainerMount { path: mount.mount_path, sub_path, read_only: mount.read_only, volume });
+            let room = self.room_in_memory(pod, mount.name);
+            mounts.push(ContainerMount { path: mount.mount_path, sub_path, read_only: mount.read_only, volume, room });
         }
         if pod.spec.token_volume && mounts.iter().all(|mount| mount.path != TOKEN_PATH) {
             let volume = VolumeKey::Pod { pod: key, name: *TOKEN_VOLUME };
             let path = Name::new(TOKEN_PATH);
-            mounts.push(ContainerMount { path, sub_path: Name::default(), read_only: true, volume });
+            mounts.push(ContainerMount { path, sub_path: Name::default(), read_only: true, volume, room: None });
         }
         Ok(mounts)
+    }
+
+    /// How much a volume takes that is in memory: what all pods may use, or the pod, or it itself
+    /// (`calculateEmptyDirMemorySize` in `pkg/volume/emptydir/empty_dir.go`).
+    fn room_in_memory(&self, pod: &Pod, name: Name) -> Option<u64> {
+        let volume = pod.spec.volumes.iter().find(|volume| volume.name == name)?;
+        let VolumeSource::EmptyDir { in_memory: true, size_limit } = volume.source else { return None };
+        let node = self.node_object.as_ref().map(|node| node.status.allocatable.memory());
+        let limits = [memory_limit(&pod.spec), size_limit].into_iter().flatten().filter(|limit| *limit > 0);
+        node.into_iter().chain(limits).min().and_then(|bytes| u64::try_from(bytes).ok())
     }
 
     /// The volume of a name in a pod, as the machine tells it apart.
@@ -657,4 +668,11 @@ fn objects_of(source: &VolumeSource) -> impl Iterator<Item = (Kind, &ObjectFiles
         | VolumeSource::Other { .. } => (None, &[]),
     };
     one.into_iter().chain(several.iter().filter_map(ProjectedSource::object))
+}
+/// The limit of a pod's memory, if each of its containers has one or the pod itself (`ResourceConfigForPod` in
+/// `pkg/kubelet/cm/helpers_linux.go`).
+fn memory_limit(spec: &PodSpec) -> Option<i64> {
+    let of_pod = spec.resources.as_ref().is_some_and(|(_, limits)| limits.memory() > 0);
+    let of_all = || spec.created_containers().all(|container| container.limits.memory() > 0);
+    (of_pod || of_all()).then(|| requests::limits(spec).memory())
 }

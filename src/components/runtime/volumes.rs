@@ -81,8 +81,11 @@ impl Runtimes {
     /// Mounts the volumes of a container.
     pub(super) fn mount_volumes(&mut self, node: NodeIndex, config: &ContainerConfig, files: &mut FileSystem) {
         for mount in &config.mounts {
-            let ContainerMount { path, sub_path, read_only, volume } = mount;
+            let ContainerMount { path, sub_path, read_only, volume, room } = mount;
             let id = self.volume(node, *volume);
+            if let Some(room) = room {
+                self.volumes.limit(id, *room);
+            }
             let part = match volume {
                 VolumeKey::Host(path) => Name::new(&host_path(&format!("{path}/{sub_path}"))),
                 VolumeKey::Pod { .. } | VolumeKey::Claim { .. } => *sub_path,

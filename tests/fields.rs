@@ -686,3 +686,25 @@ fn a_volume_in_memory_is_full_when_its_size_is_reached() {
     assert!(said[3].contains("No space left on device") && said[3].ends_with("\n1\n"), "{}", said[3]);
     assert_eq!(said[4..], ["3+0 records in\n3+0 records out\n0\n", "300+0 records in\n300+0 records out\n0\n"]);
 }
+
+#[test]
+fn nobody_finds_the_server_while_its_own_service_is_gone() {
+    // The Service is made anew within ten seconds (pkg/controlplane/controller/kubernetesservice/controller.go).
+    let ask = "for i in $(seq 20); do sleep 1; nslookup kubernetes > /tmp/x && printf y || printf n; nc -z 10.96.0.1 443 \
+               && printf Y || printf N; done > /dev/termination-log";
+    let actions = |kind: &str| format!("actions: [(at: \"9500ms\", do: Delete(object: \"{kind}/kubernetes\"))],");
+    let told = |kind: &str| {
+        let [said] = last_words(60, &script("asks", ask, "", ""), &actions(kind), ["asks"]);
+        let (names, answers): (String, String) = said.chars().partition(|letter| letter.is_lowercase());
+        // Each answer once for as long as it stays the same.
+        let runs = |text: &str| {
+            let mut letters: Vec<char> = text.chars().collect();
+            letters.dedup();
+            letters.into_iter().collect::<String>()
+        };
+        (runs(&names), runs(&answers))
+    };
+    assert_eq!(told("service"), ("yny".to_owned(), "YNY".to_owned()));
+    // Its name stays if only those are gone that are behind it.
+    assert_eq!(told("endpointslice"), ("y".to_owned(), "YNY".to_owned()));
+}

@@ -18,7 +18,7 @@ names! {
 }
 
 /// The Service in front of the API server.
-pub(super) const API_SERVER: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
+const API_SERVER: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
 /// A name may stand for another so often (`maxDepth` in CoreDNS' `plugin/pkg/upstream`).
 const MAX_ALIASES: usize = 8;
 /// Public domains; a name that ends otherwise exists nowhere.
@@ -31,6 +31,10 @@ pub(super) struct Services {
     services: FastMap<(Name, Name), Arc<Service>>,
     slices: FastMap<(Name, Name), Vec<Arc<EndpointSlice>>>,
     by_address: FastMap<Ipv4Addr, (Name, Name)>,
+    /// Whether the Service of the API server is gone for now.
+    without_server: bool,
+    /// Whether nobody is behind it for now.
+    without_endpoints: bool,
 }
 
 /// A name that was found.
@@ -80,6 +84,8 @@ impl NameServer {
 pub(super) enum Route {
     /// To this address and port.
     To(Ipv4Addr, u16),
+    /// To the API server, by its Service.
+    Server,
     /// To a Service that has nobody behind it, or not this port.
     Nobody,
     /// To a Service whose endpoints this node may not use.
@@ -93,6 +99,9 @@ impl Services {
     pub(super) fn changed(&mut self, change: &Change) {
         let gone = change.kind == ChangeKind::Deleted;
         match &change.object {
+            // It is there from the start, and has its address for ever.
+            Object::Service(service) if service.meta.is_of_api_server() => self.without_server = gone,
+            Object::EndpointSlice(slice) if slice.meta.is_of_api_server() => self.without_endpoints = gone,
             Object::Service(service) => {
                 let key = (service.meta.namespace, service.meta.name);
                 self.by_address.retain(|_, whose| *whose != key);
@@ -175,7 +184,7 @@ impl Services {
         let namespace = Name::new(labels.pop()?);
         match (kind, labels.as_slice()) {
             ("pod", [dashed]) => dashed.replace('-', ".").parse().ok().map(|address| vec![address]),
-            ("svc", ["kubernetes"]) if namespace == "default" => Some(vec![API_SERVER]),
+            ("svc", ["kubernetes"]) if namespace == "default" => (!self.without_server).then(|| vec![API_SERVER]),
             ("svc", ["kube-dns"]) if namespace == "kube-system" => Some(vec![CLUSTER_DNS]),
             ("svc", [service]) => self.service_addresses((namespace, Name::new(service))),
             ("svc", [host, service]) => {
@@ -205,6 +214,9 @@ impl Services {
     ) -> Route {
         if is_public(address) {
             return Route::Internet;
+        }
+        if address == API_SERVER && !self.without_server {
+            return if self.without_endpoints { Route::Nobody } else { Route::Server };
         }
         let Some(key) = self.by_address.get(&address) else { return Route::To(address, port) };
         let Some(view) = proxies.rules(now, from, *key) else { return Route::Nobody };

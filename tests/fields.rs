@@ -89,8 +89,9 @@ fn what_is_immutable_refuses_changes() {
 
 #[test]
 fn a_volume_in_memory_is_memory_and_not_disk() {
-    // pkg/kubelet/eviction/helpers.go (`localVolumeNames`); a tmpfs is charged to whoever writes into it.
-    for (medium, reason) in [("medium: Memory", "OOMKilled"), ("", "")] {
+    // pkg/kubelet/eviction/helpers.go (`localVolumeNames`); a tmpfs is charged to whoever writes into it, and takes no
+    // more than its size.
+    for (medium, reason) in [("medium: Memory", "OOMKilled"), ("medium: Memory, sizeLimit: 50Mi", ""), ("", "")] {
         let volume = format!("volumes: [{{name: v, emptyDir: {{{medium}}}}}],");
         let container = "resources: {limits: {memory: 100Mi}}, volumeMounts: [{name: v, mountPath: /v}],";
         let manifest = script("full", "sleep 600", container, &volume);

@@ -210,6 +210,8 @@ pub struct ContainerMount {
     pub volume: VolumeKey,
     /// Whether it is a device that was formatted for it, with `lost+found`.
     pub formatted: bool,
+    /// So many bytes are all that it takes, if it is in memory.
+    pub room: Option<u64>,
 }
 
 /// The variables of a container. What is told of Services is shared with other containers.

@@ -334,8 +334,8 @@ mod tests {
 
     #[test]
     fn any_number_of_quoted_texts_may_be_indented_too_little() {
-        // As in generated CustomResourceDefinitions with hundreds of such descriptions, of which none must be a reason to
-        // read the file again from its beginning.
+        // As in generated CustomResourceDefinitions with hundreds of such descriptions, of which none must be a reason
+        // to read the file again from its beginning.
         let texts = "  d:\n  - a: 'one\n two\n  three'\n    b: \"four\n five\"\n".to_owned() + "  c: 1\n";
         let many: String =
             (0..150).map(|n| texts.replace("d:", &format!("d{n}:")).replace("c:", &format!("c{n}:"))).collect();

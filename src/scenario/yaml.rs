@@ -51,7 +51,7 @@ fn read(text: &str) -> Result<Vec<Document>, Vec<ManifestError>> {
     }
 }
 
-/// A text whose documents from the first on that cannot be read have become such as can be, as far as that is known how.
+/// A text whose documents from the first on that cannot be read have become such as can be, as far as is known how.
 fn mended(
     text: &str,
     error: &ScanError,
@@ -72,8 +72,15 @@ fn mended(
     while at < text.len() {
         let line = text[..at].matches('\n').count() + 1;
         let (_, end) = document_at(text, line);
-        let document = mended_document(text, at..end, widened, effort).ok().flatten();
-        whole.push_str(document.as_deref().unwrap_or(&text[at..end]));
+        let mut tried = widened.clone();
+        match mended_document(text, at..end, &mut tried, effort) {
+            Ok(Some(document)) => {
+                *widened = tried;
+                whole.push_str(&document);
+            }
+            // It is read as it is, or told of when it is its turn.
+            Ok(None) | Err(_) => whole.push_str(&text[at..end]),
+        }
         at = end;
     }
     Ok(whole)
@@ -90,8 +97,7 @@ fn mended_document(
     let before = text[..place.start].matches('\n').count();
     let mut document = "\n".repeat(before) + &text[place];
     let mut mended = false;
-    loop {
-        let Err(Failure::Scan(error)) = events(&document, widened) else { break };
+    while let Err(Failure::Scan(error)) = events(&document, widened) {
         let together = if mended { None } else { indented(&document, &error, widened) };
         match together.or_else(|| loosened(&document, &error, widened)) {
             Some(fixed) if *effort < EFFORT => document = fixed,

@@ -2,13 +2,13 @@
 
 use super::common::{self, Amounts, amounts, labels, name, names, operator, selector};
 use super::container::resource_field;
-use super::{Lower, container, defaults};
+use super::{Lower, container, defaults, gates};
 use crate::api::pod::requests;
 use crate::api::validation::{self, Errors};
 use crate::api::{
-    Affinity, FileField, Labels, List, Metadata, Name, NodeSelectorTerm, ObjectFiles, Pod, PodAffinityTerm, PodSpec,
-    PodTemplate, ProjectedSource, Requirement, RestartPolicy, TaintEffect, Text, Toleration, TolerationOperator,
-    TopologySpreadConstraint, Volume, VolumeSource,
+    Affinity, DnsConfig, DnsPolicy, FileField, Labels, List, Metadata, Name, NodeSelectorTerm, ObjectFiles, Pod,
+    PodAffinityTerm, PodDns, PodSpec, PodTemplate, ProjectedSource, Requirement, RestartPolicy, TaintEffect, Text,
+    Toleration, TolerationOperator, TopologySpreadConstraint, Volume, VolumeSource,
 };
 use k8s_openapi::api::core::v1;
 use std::sync::Arc;
@@ -26,6 +26,7 @@ impl Lower for v1::Pod {
         let spec = self.spec.get_or_insert_default();
         defaults::pod_spec(spec);
         defaults::pod(spec);
+        gates::drop_disabled(spec);
     }
 
     fn record(self, meta: Metadata) -> Pod {
@@ -114,6 +115,9 @@ pub(crate) fn pod_spec(mut pod: v1::PodSpec) -> PodSpec {
         os: pod.os.map_or_else(Name::default, |os| Name::from(os.name)),
         sysctls: security.sysctls.iter().flatten().map(|sysctl| Name::from(&sysctl.name)).collect(),
         host_ipc: pod.host_ipc == Some(true),
+        host_name_as_fqdn: pod.set_hostname_as_fqdn == Some(true),
+        hostname_override: name(pod.hostname_override.as_ref()),
+        dns: dns(pod.dns_policy.as_deref(), pod.dns_config),
         no_service_links: pod.enable_service_links == Some(false),
         requests: Default::default(),
         non_zero_requests: (0, 0),
@@ -121,6 +125,28 @@ pub(crate) fn pod_spec(mut pod: v1::PodSpec) -> PodSpec {
     };
     spec.compute_requests();
     spec
+}
+
+/// Whom a pod asks for names; none if it is the cluster's DNS, as it is by default.
+fn dns(policy: Option<&str>, config: Option<v1::PodDNSConfig>) -> Option<Box<PodDns>> {
+    let policy = match policy {
+        Some("ClusterFirstWithHostNet") => DnsPolicy::ClusterFirstWithHostNet,
+        Some("Default") => DnsPolicy::Default,
+        Some("None") => DnsPolicy::None,
+        _ => DnsPolicy::ClusterFirst,
+    };
+    let config = config.unwrap_or_default();
+    let texts = |list: Option<Vec<String>>| list.into_iter().flatten().map(Text::from).collect();
+    let option = |option: v1::PodDNSConfigOption| {
+        (option.name.unwrap_or_default().into(), option.value.unwrap_or_default().into())
+    };
+    let config = DnsConfig {
+        nameservers: texts(config.nameservers),
+        searches: texts(config.searches),
+        options: config.options.into_iter().flatten().map(option).collect(),
+    };
+    let dns = PodDns { policy, config };
+    (dns != PodDns::default()).then(|| Box::new(dns))
 }
 
 /// Requests and limits.

@@ -6,11 +6,11 @@
 use super::fields::format_quantity;
 use crate::api::lower::{decode, default_pod, pod_spec_of};
 use crate::api::{
-    Affinity, Container, ContainerPort, EnvFrom, EnvValue, EnvVar, FileField, Handler, ImagePullPolicy, KeyReference,
-    List, Name, NodeSelectorTerm, ObjectFiles, Operator, Pod, PodAffinityTerm, PodSpec, PodTemplate, Port, Probe,
-    ProjectedSource, Quantity, QuantityFormat, Requirement, ResizeRestartPolicy, ResourceField, ResourceList,
-    RestartRule, RestartRuleAction, Selector, TERMINATION_LOG, Text, Toleration, TolerationOperator,
-    TopologySpreadConstraint, Uid, Volume, VolumeMount, VolumeSource,
+    Affinity, Container, ContainerPort, DnsConfig, EnvFrom, EnvValue, EnvVar, FileField, FileKeyReference, Handler,
+    ImagePullPolicy, KeyReference, List, Name, NodeSelectorTerm, ObjectFiles, Operator, Pod, PodAffinityTerm, PodDns,
+    PodSpec, PodTemplate, Port, Probe, ProjectedSource, Quantity, QuantityFormat, Requirement, ResizeRestartPolicy,
+    ResourceField, ResourceList, RestartRule, RestartRuleAction, Selector, TERMINATION_LOG, Text, Toleration,
+    TolerationOperator, TopologySpreadConstraint, Uid, Volume, VolumeMount, VolumeSource,
 };
 use crate::engine::SimDuration;
 use k8s_openapi::api::core::v1;
@@ -101,6 +101,10 @@ fn overlay(pod: &mut v1::PodSpec, record: &PodSpec, base: &PodSpec) {
         );
         hostname => hostname = text(record.hostname);
         subdomain => subdomain = text(record.subdomain);
+        hostname_override => hostname_override = text(record.hostname_override);
+        host_name_as_fqdn => set_hostname_as_fqdn = Some(record.host_name_as_fqdn);
+        dns => dns_policy = Some(format!("{:?}", record.dns.as_deref().map_or_else(Default::default, |dns| dns.policy)));
+        dns => dns_config = record.dns.as_deref().and_then(dns_config);
         os => os = text(record.os).map(|name| v1::PodOS { name });
     }
     if record.resources != base.resources {
@@ -120,6 +124,22 @@ fn overlay(pod: &mut v1::PodSpec, record: &PodSpec, base: &PodSpec) {
         let tokens: Vec<_> = tokens.collect();
         pod.volumes = some(record.volumes.iter().map(print).chain(tokens));
     }
+}
+
+/// What a pod adds to its resolver.
+fn dns_config(dns: &PodDns) -> Option<v1::PodDNSConfig> {
+    let DnsConfig { nameservers, searches, options } = &dns.config;
+    let texts = |list: &[Text]| some(list.iter().map(ToString::to_string));
+    let option = |(name, value): &(Text, Text)| v1::PodDNSConfigOption {
+        name: Some(name.to_string()),
+        value: (!value.is_empty()).then(|| value.to_string()),
+    };
+    let config = v1::PodDNSConfig {
+        nameservers: texts(nameservers),
+        searches: texts(searches),
+        options: some(options.iter().map(option)),
+    };
+    (dns.config != DnsConfig::default()).then_some(config)
 }
 
 /// A container of one of the two types.
@@ -654,6 +674,14 @@ fn env_var(variable: &EnvVar) -> v1::EnvVar {
                 name: name.to_string(),
                 key: key.to_string(),
                 optional: optional.then_some(true),
+            });
+        }
+        EnvValue::FileKey(FileKeyReference { volume, path, key, optional }) => {
+            from.file_key_ref = Some(v1::FileKeySelector {
+                volume_name: volume.to_string(),
+                path: path.to_string(),
+                key: key.to_string(),
+                optional: Some(*optional),
             });
         }
     }

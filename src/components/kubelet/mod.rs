@@ -18,6 +18,7 @@ mod container_gc;
 mod container_start;
 mod credentials;
 mod downward;
+mod env_files;
 mod environment;
 mod eviction;
 mod handler;
@@ -256,6 +257,13 @@ pub enum KubeletMessage {
         /// Stale unless the newest.
         retry: u32,
     },
+    /// Files are read that a container's variables come from: the cluster answers with what they say.
+    ReadEnvFiles {
+        /// The pod.
+        key: PodKey,
+        /// Stale unless the worker's.
+        turn: u32,
+    },
     /// Workers of pods that are gone are forgotten.
     Housekeeping {
         /// Stale unless the one that is waited for.
@@ -277,6 +285,7 @@ impl KubeletMessage {
             | Self::ProbeNews { key, .. }
             | Self::PodKilled { key, .. }
             | Self::VolumePoll { key, .. }
+            | Self::ReadEnvFiles { key, .. }
             | Self::Mounted { key, .. } => Some(*key),
             Self::Start
             | Self::Booted { .. }
@@ -625,6 +634,7 @@ impl Kubelet {
             // The cluster answers these.
             KubeletMessage::ListRuntime
             | KubeletMessage::ListPods
+            | KubeletMessage::ReadEnvFiles { .. }
             | KubeletMessage::Eviction { .. }
             | KubeletMessage::ImageGc { .. } => {}
             KubeletMessage::ContainerGc { due } => self.container_gc(now, due, out),

@@ -10,8 +10,8 @@ use super::pod_worker::{Activity, TurnEnd, Worker};
 use super::sync_pod::Stage;
 use super::{Kubelet, KubeletMessage, PendingCall, PodState};
 use crate::api::{
-    Container, EventType, FileField, Kind, List, Name, Object, ObjectFiles, Pod, ProjectedSource, Request, Response,
-    Target, Text, VolumeSource, names,
+    Container, EventType, FileField, Kind, List, Name, Object, ObjectFiles, Pod, PodSpec, ProjectedSource, Request,
+    Response, Target, Text, VolumeSource, names, requests,
 };
 use crate::components::cri::{ContainerMount, Environment, PodKey, TOKEN_VOLUME, VolumeKey};
 use crate::components::message::Message;
@@ -390,40 +390,53 @@ impl Kubelet {
         container: &Container,
         env: &Environment,
     ) -> Result<Vec<ContainerMount>, Text> {
-        let namespace = pod.meta.namespace;
-        let volume_key = |name: Name| {
-            let volume = pod.spec.volumes.iter().find(|volume| volume.name == name)?;
-            let known = self.pods.get(&key).into_iter().flat_map(|state| &state.volumes.volumes);
-            if let Some(host) = known.into_iter().find(|known| known.name == name).and_then(|known| known.host) {
-                return Some(VolumeKey::Host(host.path));
-            }
-            Some(match &volume.source {
-                VolumeSource::HostPath { path, .. } => VolumeKey::Host(*path),
-                VolumeSource::Claim { name, .. } => VolumeKey::Claim { namespace, name: *name },
-                VolumeSource::Ephemeral { .. } => {
-                    VolumeKey::Claim { namespace, name: Name::new(&format!("{}-{name}", pod.meta.name)) }
-                }
-                _ => VolumeKey::Pod { pod: key, name },
-            })
-        };
         let mut mounts: Vec<ContainerMount> = Vec::new();
         for mount in &container.volume_mounts {
-            let Some(volume) = volume_key(mount.name) else { continue };
+            let Some(volume) = self.volume_key(key, pod, mount.name) else { continue };
             let known = self.pods.get(&key).into_iter().flat_map(|state| &state.volumes.volumes);
             let known = known.into_iter().find(|known| known.name == mount.name);
             let formatted = known.is_some_and(|known| known.formatted && known.device.is_attached());
             let expanded = (!mount.sub_path_expr.is_empty()).then(|| expanded_sub_path(&mount.sub_path_expr, env));
             let sub_path = expanded.transpose()?.unwrap_or(mount.sub_path);
+            let room = self.room_in_memory(pod, mount.name);
             let (path, read_only) = (mount.mount_path, mount.read_only);
-            mounts.push(ContainerMount { path, sub_path, read_only, volume, formatted });
+            mounts.push(ContainerMount { path, sub_path, read_only, volume, formatted, room });
         }
         if pod.spec.token_volume && mounts.iter().all(|mount| mount.path != TOKEN_PATH) {
             let volume = VolumeKey::Pod { pod: key, name: *TOKEN_VOLUME };
             let path = Name::new(TOKEN_PATH);
             let sub_path = Name::default();
-            mounts.push(ContainerMount { path, sub_path, read_only: true, volume, formatted: false });
+            mounts.push(ContainerMount { path, sub_path, read_only: true, volume, formatted: false, room: None });
         }
         Ok(mounts)
+    }
+
+    /// How much a volume takes that is in memory: what all pods may use, or the pod, or it itself
+    /// (`calculateEmptyDirMemorySize` in `pkg/volume/emptydir/empty_dir.go`).
+    fn room_in_memory(&self, pod: &Pod, name: Name) -> Option<u64> {
+        let volume = pod.spec.volumes.iter().find(|volume| volume.name == name)?;
+        let VolumeSource::EmptyDir { in_memory: true, size_limit } = volume.source else { return None };
+        let node = self.node_object.as_ref().map(|node| node.status.allocatable.memory());
+        let limits = [memory_limit(&pod.spec), size_limit].into_iter().flatten().filter(|limit| *limit > 0);
+        node.into_iter().chain(limits).min().and_then(|bytes| u64::try_from(bytes).ok())
+    }
+
+    /// The volume of a name in a pod, as the machine tells it apart.
+    pub(super) fn volume_key(&self, key: PodKey, pod: &Pod, name: Name) -> Option<VolumeKey> {
+        let namespace = pod.meta.namespace;
+        let volume = pod.spec.volumes.iter().find(|volume| volume.name == name)?;
+        let known = self.pods.get(&key).into_iter().flat_map(|state| &state.volumes.volumes);
+        if let Some(host) = known.into_iter().find(|known| known.name == name).and_then(|known| known.host) {
+            return Some(VolumeKey::Host(host.path));
+        }
+        Some(match &volume.source {
+            VolumeSource::HostPath { path, .. } => VolumeKey::Host(*path),
+            VolumeSource::Claim { name, .. } => VolumeKey::Claim { namespace, name: *name },
+            VolumeSource::Ephemeral { .. } => {
+                VolumeKey::Claim { namespace, name: Name::new(&format!("{}-{name}", pod.meta.name)) }
+            }
+            _ => VolumeKey::Pod { pod: key, name },
+        })
     }
 
     /// The server has answered about an object that a volume or a container needs.
@@ -663,4 +676,11 @@ fn objects_of(source: &VolumeSource) -> impl Iterator<Item = (Kind, &ObjectFiles
         | VolumeSource::Other { .. } => (None, &[]),
     };
     one.into_iter().chain(several.iter().filter_map(ProjectedSource::object))
+}
+/// The limit of a pod's memory, if each of its containers has one or the pod itself (`ResourceConfigForPod` in
+/// `pkg/kubelet/cm/helpers_linux.go`).
+fn memory_limit(spec: &PodSpec) -> Option<i64> {
+    let of_pod = spec.resources.as_ref().is_some_and(|(_, limits)| limits.memory() > 0);
+    let of_all = || spec.created_containers().all(|container| container.limits.memory() > 0);
+    (of_pod || of_all()).then(|| requests::limits(spec).memory())
 }

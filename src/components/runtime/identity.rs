@@ -1,24 +1,24 @@
 //! What a container's machine calls itself: the host name, and the files of `/etc` that say it.
 //!
-//! Follows the kubelet (`GeneratePodHostNameAndDomain` and `managedHostsFileContent` of `pkg/kubelet/kubelet_pods.go`)
-//! and containerd, which writes `/etc/hostname` and `/etc/resolv.conf` (`internal/cri/server/sandbox_run_linux.go`).
-//! The files are made when somebody reads them. `dnsPolicy` and `dnsConfig` are left out: all ask the cluster's DNS.
+//! Follows the kubelet (`managedHostsFileContent` of `pkg/kubelet/kubelet_pods.go`) and containerd, which writes
+//! `/etc/hostname` and `/etc/resolv.conf` (`internal/cri/server/sandbox_run_linux.go`). The files are made when
+//! somebody reads them.
 
 use super::filesystem::{Managed, ManagedFiles};
 use super::machine::PodRecord;
-use super::services::DNS;
 use crate::api::{Name, Pod, PodSpec};
+use crate::components::pod_names::{HostName, Resolver};
 use serde_json::Value;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-/// Longer host names are cut.
-const MAX_HOST_NAME: usize = 63;
-
 /// What names a pod's machine.
 #[derive(Debug)]
 pub(super) struct Identity {
+    /// What the kernel says.
     pub(super) host_name: Name,
+    /// The name and its domain, as `/etc/hosts` has them.
+    name: HostName,
     pub(super) address: Option<Ipv4Addr>,
     pod: Arc<Pod>,
 }
@@ -28,16 +28,13 @@ impl Identity {
     pub(super) fn new(record: &PodRecord, (node, address): (Name, Ipv4Addr)) -> Self {
         let pod = record.pod.clone();
         let address = record.address().or(pod.spec.host_network.then_some(address));
-        Self { host_name: host_name(&pod, node), address, pod }
+        let name = machine_name(&pod, node);
+        Self { host_name: kernel_name(&name, &pod), name, address, pod }
     }
 
     /// The host name with its domain.
     pub(super) fn full_name(&self) -> String {
-        let Pod { spec, meta, .. } = &*self.pod;
-        if spec.subdomain.is_empty() || spec.host_network {
-            return self.host_name.to_string();
-        }
-        format!("{}.{}.{}.svc.cluster.local", self.host_name, spec.subdomain, meta.namespace)
+        self.name.full()
     }
 
     fn hosts(&self) -> String {
@@ -48,7 +45,7 @@ impl Identity {
              fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n"
         });
         if let Some(address) = self.address {
-            let (name, full) = (self.host_name, self.full_name());
+            let (name, full) = (self.name.short, self.full_name());
             text +=
                 &if *full == *name { format!("{address}\t{name}\n") } else { format!("{address}\t{full}\t{name}\n") };
         }
@@ -68,27 +65,24 @@ impl ManagedFiles for Identity {
         match file {
             Managed::HostName => format!("{}\n", self.host_name),
             Managed::Hosts => self.hosts(),
-            Managed::ResolvConf => {
-                let namespace = self.pod.meta.namespace;
-                format!(
-                    "search {namespace}.svc.cluster.local svc.cluster.local cluster.local\nnameserver {DNS}\noptions \
-                     ndots:5\n"
-                )
-            }
+            Managed::ResolvConf => Resolver::of(&self.pod).0.file(),
         }
     }
 }
 
 /// The name that a pod's machine has.
+pub(super) fn machine_name(pod: &Pod, node: Name) -> HostName {
+    if pod.spec.host_network { HostName::of_machine(node) } else { HostName::of(pod) }
+}
+
+/// What the kernel says of it. No sandbox was made under a name that is too long.
+fn kernel_name(name: &HostName, pod: &Pod) -> Name {
+    name.of_kernel(pod).unwrap_or(name.short)
+}
+
+/// What the kernel says that a pod's machine is called.
 pub(super) fn host_name(pod: &Pod, node: Name) -> Name {
-    if pod.spec.host_network {
-        return node;
-    }
-    let name = if pod.spec.hostname.is_empty() { pod.meta.name } else { pod.spec.hostname };
-    match name.as_str().get(..MAX_HOST_NAME) {
-        Some(cut) if name.len() > MAX_HOST_NAME => Name::new(cut.trim_end_matches(['-', '.'])),
-        _ => name,
-    }
+    kernel_name(&machine_name(pod, node), pod)
 }
 
 /// `hostAliases`: addresses and their names.

@@ -1,7 +1,7 @@
 //! The volumes behind the containers' mounts: directories that live as long as what they belong to.
 
 use super::Runtimes;
-use super::filesystem::{Directory, File, FileSystem, Mount, Node, VolumeId};
+use super::filesystem::{Directory, File, FileSystem, Mount, Node, VolumeId, absolute};
 use super::host::host_path;
 use crate::api::{Name, Text};
 use crate::components::cri::{ContainerConfig, ContainerMount, PodKey, TOKEN_VOLUME, VolumeKey};
@@ -29,6 +29,19 @@ impl Runtimes {
         let id = self.volume(node, volume);
         if let Some(tree) = self.volumes.get_mut(id) {
             *tree = content;
+        }
+    }
+
+    /// What a file of a volume says, if it is there.
+    pub fn read_in_volume(&mut self, node: NodeIndex, volume: VolumeKey, path: &str) -> Option<Text> {
+        let id = self.volume(node, volume);
+        let path = match volume {
+            VolumeKey::Host(directory) => host_path(&format!("{directory}/{path}")),
+            VolumeKey::Pod { .. } | VolumeKey::Claim { .. } => absolute("/", path),
+        };
+        match self.volumes.get(id)?.get(&path)? {
+            Node::File(file) => Some(String::from_utf8_lossy(file.bytes()).as_ref().into()),
+            Node::Directory(_) | Node::Symlink(_) | Node::Device => None,
         }
     }
 
@@ -78,11 +91,14 @@ impl Runtimes {
     /// Mounts the volumes of a container.
     pub(super) fn mount_volumes(&mut self, node: NodeIndex, config: &ContainerConfig, files: &mut FileSystem) {
         for mount in &config.mounts {
-            let ContainerMount { path, sub_path, read_only, volume, formatted } = mount;
+            let ContainerMount { path, sub_path, read_only, volume, formatted, room } = mount;
             if *formatted {
                 self.format(*volume);
             }
             let id = self.volume(node, *volume);
+            if let Some(room) = room {
+                self.volumes.limit(id, *room);
+            }
             let part = match volume {
                 VolumeKey::Host(path) => Name::new(&host_path(&format!("{path}/{sub_path}"))),
                 VolumeKey::Pod { .. } | VolumeKey::Claim { .. } => *sub_path,

@@ -25,7 +25,7 @@ pub enum FileError {
     Invalid,
     /// ENAMETOOLONG: a path of more than 4096 bytes.
     NameTooLong,
-    /// ENOSPC: a copy of more files than a simulation should hold.
+    /// ENOSPC: a volume in memory is full, or a copy of more files than a simulation should hold.
     NoSpace,
 }
 

@@ -8,6 +8,9 @@ use std::sync::Arc;
 /// A file keeps so many bytes of its end when it grows by appending; its length stays true.
 const KEPT: usize = 64 * 1024;
 
+/// Memory is given out in pages of so many bytes.
+pub(super) const PAGE: u64 = 4096;
+
 /// What a name in a directory stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
@@ -198,6 +201,11 @@ impl Directory {
     pub fn size(&self) -> u64 {
         self.entries.values().map(Node::size).fold(0, u64::saturating_add)
     }
+
+    /// The pages of memory that all files below take.
+    pub(super) fn pages(&self) -> u64 {
+        self.entries.values().map(Node::pages).fold(0, u64::saturating_add)
+    }
 }
 
 impl Node {
@@ -206,6 +214,15 @@ impl Node {
         match self {
             Self::File(file) => file.len(),
             Self::Directory(directory) => directory.size(),
+            Self::Symlink(_) | Self::Device => 0,
+        }
+    }
+
+    /// The pages of memory that this file takes, or all files below.
+    pub(super) fn pages(&self) -> u64 {
+        match self {
+            Self::File(file) => file.len().div_ceil(PAGE),
+            Self::Directory(directory) => directory.pages(),
             Self::Symlink(_) | Self::Device => 0,
         }
     }

@@ -1,9 +1,9 @@
 //! The operations on files: what system calls do.
 
 use super::error::FileError;
-use super::mount::{FileSystem, Mount, VolumeId};
+use super::mount::{FileSystem, Mount, Volume, VolumeId};
 use super::path::{absolute, base_name, below, names, parent};
-use super::tree::{Directory, File, ManagedFiles, Node};
+use super::tree::{Directory, File, ManagedFiles, Node, PAGE};
 use crate::engine::SimTime;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ const MAX_COPIED: usize = 10_000;
 #[derive(Debug)]
 pub struct Files<'a> {
     system: &'a mut FileSystem,
-    volumes: &'a mut BTreeMap<VolumeId, Arc<Directory>>,
+    volumes: &'a mut BTreeMap<VolumeId, Volume>,
     now: SimTime,
     /// What the files say that are made when they are read, and those that were.
     managed: Option<&'a dyn ManagedFiles>,
@@ -76,11 +76,7 @@ enum Tree {
 }
 
 impl<'a> Files<'a> {
-    pub(super) fn new(
-        system: &'a mut FileSystem,
-        volumes: &'a mut BTreeMap<VolumeId, Arc<Directory>>,
-        now: SimTime,
-    ) -> Self {
+    pub(super) fn new(system: &'a mut FileSystem, volumes: &'a mut BTreeMap<VolumeId, Volume>, now: SimTime) -> Self {
         Self { system, volumes, now, managed: None, made: Default::default() }
     }
 
@@ -138,14 +134,53 @@ impl<'a> Files<'a> {
         self.set_len(path, 0)
     }
 
-    /// Adds to the end of a file, creating it where it is missing.
+    /// Adds to the end of a file, creating it where it is missing. What does not fit into its file system is lost.
     pub fn append(&mut self, path: &str, bytes: &[u8]) -> Result<(), FileError> {
-        self.change_file(path, |file| file.append(bytes))
+        let most = self.longest(path);
+        let mut left_out = false;
+        self.change_file(path, |file| {
+            let room = usize::try_from(most.saturating_sub(file.len())).unwrap_or(usize::MAX);
+            left_out = bytes.len() > room;
+            file.append(&bytes[..bytes.len().min(room)]);
+        })?;
+        if left_out { Err(FileError::NoSpace) } else { Ok(()) }
     }
 
-    /// Sets the length of a file without storing what is added, creating the file where it is missing.
+    /// Sets the length of a file without storing what is added, creating the file where it is missing. It becomes no
+    /// longer than fits into its file system.
     pub fn set_len(&mut self, path: &str, length: u64) -> Result<(), FileError> {
+        let fits = length.min(self.longest(path));
+        self.change_file(path, |file| file.set_len(fits))?;
+        if fits < length { Err(FileError::NoSpace) } else { Ok(()) }
+    }
+
+    /// The same where what is added is a hole, which takes no room when it is made.
+    pub fn set_len_with_hole(&mut self, path: &str, length: u64) -> Result<(), FileError> {
         self.change_file(path, |file| file.set_len(length))
+    }
+
+    /// The mounts that are in memory and take only so much: path, bytes, and bytes that are used.
+    pub fn in_memory(&self) -> Vec<(&str, u64, u64)> {
+        let found = |mount: &Mount| {
+            let volume = self.volumes.get(&mount.volume)?;
+            Some((volume.pages? * PAGE, volume.tree.pages() * PAGE))
+        };
+        let mounts = self.system.mounts.iter();
+        mounts.filter_map(|mount| found(mount).map(|(size, used)| (mount.path.as_str(), size, used))).collect()
+    }
+
+    /// The pages that are left in the file system of a resolved path, if it takes only so many.
+    fn free_pages(&self, path: &str) -> Option<u64> {
+        let Tree::Volume(id) = self.place(path).0.tree else { return None };
+        let volume = self.volumes.get(&id)?;
+        Some(volume.pages?.saturating_sub(volume.tree.pages()))
+    }
+
+    /// How long the file at a path may become.
+    fn longest(&self, path: &str) -> u64 {
+        let Ok(path) = self.resolve(path) else { return u64::MAX };
+        let Some(free) = self.free_pages(&path) else { return u64::MAX };
+        free.saturating_add(self.raw_node(&path).map_or(0, Node::pages)).saturating_mul(PAGE)
     }
 
     /// Sets whether a file may be executed.
@@ -269,6 +304,10 @@ impl<'a> Files<'a> {
             (Some(_) | None, _) => {}
         }
         self.writable_directory(parent(&to))?;
+        let moves_over = self.place(&from).0.tree != self.place(&to).0.tree;
+        if moves_over && self.free_pages(&to).is_some_and(|free| node.pages() > free) {
+            return Err(FileError::NoSpace);
+        }
         self.take(&from)?;
         self.put(&to, node)
     }
@@ -309,12 +348,24 @@ impl<'a> Files<'a> {
     fn paste(&mut self, source: &Node, to: &str) -> Result<(), FileError> {
         match source {
             // Where nothing is yet, the copy shares the source until one of them is written.
-            Node::Directory(_) if self.link_metadata(to).is_none() => self.create(to, source.clone()),
+            Node::Directory(_)
+                if self.link_metadata(to).is_none()
+                    && self.free_pages(&self.canonical_parent(to)?).is_none_or(|free| source.pages() <= free) =>
+            {
+                self.create(to, source.clone())
+            }
             Node::Directory(directory) => {
                 self.create_directories(to)?;
                 directory.entries().try_for_each(|(name, node)| self.paste(node, &absolute(to, name)))
             }
-            Node::File(source) => self.change_file(to, |file| *file = File::clone(source)),
+            Node::File(source) => {
+                let fits = source.len().min(self.longest(to));
+                self.change_file(to, |file| {
+                    *file = File::clone(source);
+                    file.set_len(fits);
+                })?;
+                if fits < source.len() { Err(FileError::NoSpace) } else { Ok(()) }
+            }
             Node::Symlink(target) => {
                 if self.link_metadata(to).is_some() {
                     self.remove_file(to)?;
@@ -395,14 +446,14 @@ impl<'a> Files<'a> {
     fn tree(&self, tree: Tree) -> Option<&Directory> {
         match tree {
             Tree::Root => Some(&self.system.root),
-            Tree::Volume(id) => self.volumes.get(&id).map(|tree| &**tree),
+            Tree::Volume(id) => self.volumes.get(&id).map(|volume| &*volume.tree),
         }
     }
 
     fn tree_mut(&mut self, tree: Tree) -> Option<&mut Directory> {
         match tree {
             Tree::Root => Some(Arc::make_mut(&mut self.system.root)),
-            Tree::Volume(id) => self.volumes.get_mut(&id).map(Arc::make_mut),
+            Tree::Volume(id) => self.volumes.get_mut(&id).map(|volume| Arc::make_mut(&mut volume.tree)),
         }
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Own {
     pub pending: Vec<Signal>,
     /// It wrote to a pipe that nobody reads.
     pub broken_pipe: bool,
+    /// It wrote to a file what could not be kept, and why.
+    pub unwritten: Option<FileError>,
     /// It filled a pipe.
     pub full_pipe: Option<FileId>,
 }
@@ -146,6 +148,7 @@ impl System<'_> {
             descriptors,
             pending: Vec::new(),
             broken_pipe: false,
+            unwritten: None,
             full_pipe: None,
         };
         self.spawned.push(Process { own, wait: Wait::Ready, program });
@@ -197,6 +200,11 @@ impl Own {
             }
             Err(error) => {
                 self.broken_pipe |= error == WriteError::BrokenPipe;
+                if let WriteError::File(error) = error
+                    && descriptor == 1
+                {
+                    self.unwritten = Some(error);
+                }
                 Err(error)
             }
         }
@@ -218,7 +226,7 @@ impl Context<'_, '_> {
 
     /// Writes to standard output.
     pub fn print(&mut self, text: impl AsRef<[u8]>) {
-        // A failed write shows as a broken pipe, or does not matter to those who print.
+        // A failed write shows as a broken pipe, or ends the utility.
         let _ = self.own.write(1, text.as_ref(), self.system);
     }
 
@@ -229,6 +237,13 @@ impl Context<'_, '_> {
             line = line.replace("can't ", "cannot ");
         }
         let _ = self.own.write(2, line.as_bytes(), self.system);
+    }
+
+    /// Ends a utility whose output could not be kept, as a write that fails does.
+    pub fn lost_output(&mut self) -> Option<i32> {
+        let error = self.own.unwritten.take()?;
+        self.complain(format_args!("write error: {error}"));
+        Some(1)
     }
 
     /// Writes a line to standard error.

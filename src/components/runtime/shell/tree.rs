@@ -114,6 +114,7 @@ impl Shell {
             descriptors,
             pending: Vec::new(),
             broken_pipe: false,
+            unwritten: None,
             full_pipe: None,
         };
         let program = Running::Command(command, setup.dialect);
@@ -355,7 +356,9 @@ impl Running {
                 shell.step(own, system)
             }
             Self::Utility(command, task) => {
-                let step = task.step(&mut super::process::Context { command, own, system });
+                let mut context = super::process::Context { command, own, system };
+                let step = task.step(&mut context);
+                let step = context.lost_output().map_or(step, Step::Exit);
                 if matches!(step, Step::Continue) {
                     own.spend(TASK_COST);
                 }

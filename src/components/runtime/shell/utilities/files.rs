@@ -135,7 +135,11 @@ pub(super) fn cp(context: &mut Context<'_, '_>) -> Outcome {
             Some(_) if exists && flags.has('n') => Ok(()),
             Some(_) => {
                 let what = context.words(["can't create '%'", "can't create regular file '%'"], &target);
-                context.files().copy(&from, &target).map_err(|error| format!("{what}: {error}"))
+                let full = context.words(["write error", "error writing '%'"], &target);
+                context.files().copy(&from, &target).map_err(|error| match error {
+                    FileError::NoSpace => format!("{full}: {error}"),
+                    _ => format!("{what}: {error}"),
+                })
             }
         };
         if let Err(message) = result {

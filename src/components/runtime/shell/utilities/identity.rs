@@ -25,7 +25,11 @@ pub(super) fn printenv(context: &mut Context<'_, '_>) -> Outcome {
 pub(super) fn hostname(context: &mut Context<'_, '_>) -> Outcome {
     let full = context.system.world.full_hostname();
     let text = match context.arguments().first().map(String::as_str) {
-        None | Some("-s" | "--short") => context.system.world.hostname(),
+        None => context.system.world.hostname(),
+        Some("-s" | "--short") => {
+            let name = context.system.world.hostname();
+            name.split('.').next().unwrap_or_default().to_owned()
+        }
         Some("-f" | "--fqdn" | "--long") => full,
         Some("-d" | "--domain") => full.split_once('.').map_or("", |(_, domain)| domain).to_owned(),
         Some("-i" | "-I" | "--ip-address" | "--all-ip-addresses") => context.system.world.addresses().join(" "),

@@ -45,6 +45,8 @@ pub struct ScenarioFile {
     pub behaviors: Vec<PodBehavior>,
     /// The images of the registries, by name or pattern; one that matches nothing is on every node.
     pub images: IndexMap<String, Placed<Image>>,
+    /// The drivers of volumes, by name or pattern; the first that matches counts.
+    pub drivers: IndexMap<String, Placed<Driver>>,
     /// Whoever sends requests to Services whose programs say what `work` they are.
     pub traffic: Vec<Placed<Traffic>>,
     /// Metrics that an adapter serves to autoscalers, by name.
@@ -126,6 +128,21 @@ pub enum Manifest {
     File(Placed<String>),
     /// A text.
     Inline(Placed<String>),
+}
+
+/// A driver of volumes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename = "Driver", default, deny_unknown_fields)]
+pub struct Driver {
+    /// Whether a node that has a volume must make its file system larger once the volume is (the capability
+    /// `EXPAND_VOLUME` of the driver's node service); so it is if nothing is said.
+    pub node_expansion: bool,
+}
+
+impl Default for Driver {
+    fn default() -> Self {
+        Self { node_expansion: true }
+    }
 }
 
 /// An image of a registry.

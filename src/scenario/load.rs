@@ -16,6 +16,7 @@ use super::setting::Setting;
 use super::step::TimedStep;
 use super::verbs::VerbContext;
 use crate::api::{Kind, Metadata, Name, Namespace, Object, Text, WallTime};
+use crate::components::controllers::NodeExpansion;
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{
     ContainerBehavior, Glob, ImageBehavior, MetricOwner, MetricSeries, PodBehavior, Process, PullBehavior, Rate,
@@ -70,6 +71,7 @@ pub struct Scenario {
     pub(super) fault_limits: FaultLimits,
     pub(super) every_probe: bool,
     pub(super) groups: Vec<super::plan::NodeGroup>,
+    pub(super) node_expansion: NodeExpansion,
     /// What may be named in a study's measures.
     pub(super) makeable: Makeable,
     pub(super) places: BTreeMap<String, Place>,
@@ -265,6 +267,7 @@ impl Scenario {
             fault_limits: self.fault_limits.clone(),
             every_probe: self.every_probe,
             groups: self.groups.clone(),
+            node_expansion: self.node_expansion.clone(),
         }
     }
 }
@@ -478,6 +481,13 @@ impl<'f> Loader<'f> {
             self.makeable.add_node(machine.node.name);
         }
         let groups = super::machines::groups(pools, &machines);
+        let drivers = file.drivers.iter().filter_map(|(name, driver)| {
+            let pattern = name.parse::<Glob>().map_err(|_| {
+                self.problems.add(driver.place, format!("the driver {name:?}"), "write its name or a pattern of it");
+            });
+            Some((pattern.ok()?, driver.node_expansion))
+        });
+        let node_expansion = drivers.collect();
         let world = self.world(&file);
         let mut actions = self.first_objects(&file);
         self.joins(&machines, duration, &mut actions);
@@ -526,6 +536,7 @@ impl<'f> Loader<'f> {
             fault_limits,
             every_probe: file.every_probe.unwrap_or(false),
             groups,
+            node_expansion,
             makeable: std::mem::take(&mut self.makeable),
             places: std::mem::take(&mut self.places),
         }
@@ -854,6 +865,8 @@ fn merged(first: ScenarioFile, second: ScenarioFile) -> ScenarioFile {
     }
     let mut images = first.images;
     images.extend(second.images);
+    let mut drivers = first.drivers;
+    drivers.extend(second.drivers);
     ScenarioFile {
         description: second.description.or(first.description),
         include: second.include,
@@ -868,6 +881,7 @@ fn merged(first: ScenarioFile, second: ScenarioFile) -> ScenarioFile {
         manifests: joined(first.manifests, second.manifests),
         behaviors: joined(first.behaviors, second.behaviors),
         images,
+        drivers,
         traffic: joined(first.traffic, second.traffic),
         metrics: joined(first.metrics, second.metrics),
         actions: joined(first.actions, second.actions),

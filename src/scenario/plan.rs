@@ -3,6 +3,7 @@
 use crate::api::{
     DeleteOptions, Kind, Labels, List, Name, Object, Part, PatchKind, ResourceList, Taint, TaintEffect, Text, WallTime,
 };
+use crate::components::controllers::NodeExpansion;
 use crate::components::kubelet::KubeletConfig;
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{Glob, MachineLoad, World};
@@ -38,6 +39,8 @@ pub struct Plan {
     pub every_probe: bool,
     /// The groups of machines that an autoscaler adds to and takes from.
     pub groups: Vec<NodeGroup>,
+    /// Whether nodes have to make file systems larger, by driver.
+    pub node_expansion: NodeExpansion,
 }
 
 /// Machines of one kind, of which there are as many as pods need.

@@ -10,6 +10,7 @@ use crate::api::{
     CPU, DeleteOptions, EPHEMERAL_STORAGE, Kind, Labels, MEMORY, Name, Object, PODS, Part, PatchKind, Propagation,
     Quantity, ResourceList, Taint, TaintEffect, Text, WallTime, lower,
 };
+use crate::components::controllers::NodeExpansion;
 use crate::components::kubelet::KubeletConfig;
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{
@@ -169,6 +170,7 @@ impl RecordedCase {
             fault_limits: FaultLimits::default(),
             every_probe: true,
             groups: Vec::new(),
+            node_expansion: NodeExpansion::default(),
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::api::{
     PodStatus, TAINT_MEMORY_PRESSURE, TAINT_NOT_READY, TAINT_UNREACHABLE, TAINT_UNSCHEDULABLE, Timestamp, WallTime,
     names, requests,
 };
+use crate::components::controllers::NodeExpansion;
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::World;
 use crate::engine::SimDuration;
@@ -180,6 +181,7 @@ impl Reader {
             fault_limits: FaultLimits::default(),
             every_probe: false,
             groups: Vec::new(),
+            node_expansion: NodeExpansion::default(),
             makeable: Makeable::default(),
             places: std::collections::BTreeMap::new(),
         };

@@ -8,17 +8,19 @@
 //! Follows the documentation of `cluster-autoscaler`. It sees the cluster without delay. Machines that are not there
 //! yet are reckoned with the pods that DaemonSets will have there; those that have not registered for long are given
 //! back ([`unregistered`]) and their group is left alone for a while ([`backoff`]); nodes whose machine is gone are
-//! deleted ([`cloud`]). Left out on purpose: limits on cores and memory.
+//! deleted ([`cloud`]). What it sees and does it tells in a ConfigMap ([`status`]) and in events about that. Left out on
+//! purpose: limits on cores and memory.
 
 mod backoff;
 mod cloud;
 mod down;
 mod drain;
+mod status;
 mod unregistered;
 
 use super::Cluster;
 use crate::api::{
-    ApiObject, CPU, ConditionStatus, EventType, MEMORY, Metadata, NODE_READY, Name, Node, Object, ObjectReference,
+    ApiObject, CPU, ConditionStatus, EventType, MEMORY, Metadata, NODE_READY, Name, Node, Object,
     POD_SCHEDULED, Pod, Request, Response, Text, Timestamp, requests,
 };
 use crate::components::controllers::foreseen_daemon_pod;
@@ -30,6 +32,7 @@ use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use crate::scenario::plan::NodeGroup;
 use backoff::Backoffs;
 use drain::Drains;
+use status::StatusMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -73,6 +76,8 @@ pub(super) struct Autoscaler {
     backoffs: Backoffs,
     /// Since when machines that are wanted have no node.
     unregistered: BTreeMap<Name, SimTime>,
+    /// What was written of all this for people.
+    status: StatusMap,
     /// When machines were last added.
     added: Option<SimTime>,
     /// Whether the next scan would find nothing to do.
@@ -94,6 +99,7 @@ impl Default for Autoscaler {
             draining: Drains::default(),
             backoffs: Backoffs::default(),
             unregistered: BTreeMap::new(),
+            status: StatusMap::default(),
             added: None,
             rest: None,
             orders: BTreeMap::new(),
@@ -148,6 +154,7 @@ impl Cluster {
         }
         self.autoscaler.wanted =
             groups.iter().flat_map(|group| group.machines.iter().take(group.first)).copied().collect();
+        self.announce_autoscaler(out);
         out.after(SCAN, Message::Autoscaler(AutoscalerMessage::Scan));
         out.after(cloud::MONITOR, Message::Autoscaler(AutoscalerMessage::Monitor));
     }
@@ -206,6 +213,7 @@ impl Cluster {
         if !self.is_healthy(now) {
             self.autoscaler.unneeded.clear();
             self.autoscaler.rest = None;
+            self.update_status_map(now, out);
             return;
         }
         let mut snapshot = self.foreseen(now);
@@ -215,15 +223,17 @@ impl Cluster {
             self.scale_up(now, &snapshot, left, out);
         }
         self.scale_down(now, &mut snapshot, out);
+        self.autoscaler.status.looked_down = Some(now);
         // A look that adds machines ends with that.
         if self.autoscaler.added != Some(now) {
             self.update_soft_taints(now, out);
         }
+        let told = self.update_status_map(now, out);
         let stamp = self.server.clock().at(now).truncated();
         let autoscaler = &self.autoscaler;
         let waits = !(autoscaler.draining.is_empty() && autoscaler.unregistered.is_empty())
             || self.server.store().nodes.iter().any(|node| is_starting(node, stamp));
-        let rests = all_fit && !waits && autoscaler.calls == calls;
+        let rests = all_fit && !waits && told && autoscaler.calls == calls;
         let rest = Rest { version: self.server.store().version(), until: self.next_scale_down() };
         self.autoscaler.rest = rests.then_some(rest);
     }
@@ -491,13 +501,7 @@ impl Cluster {
 
     /// Tells of the cluster as a whole: the ConfigMap of the autoscaler's status stands for it (`LogEventRecorder`).
     fn tell_status(&mut self, now: SimTime, kind: EventType, reason: &str, message: &str, out: &mut Outbox<Message>) {
-        let about = ObjectReference {
-            kind: Name::new("ConfigMap"),
-            api_version: Name::new("v1"),
-            namespace: Name::new("kube-system"),
-            name: Name::new("cluster-autoscaler-status"),
-            ..ObjectReference::default()
-        };
+        let about = self.status_map();
         let told = Told { about, kind, reason: Name::new(reason), message: message.into() };
         self.tells(now, told, out);
     }

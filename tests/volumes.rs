@@ -517,3 +517,49 @@ fn a_file_system_grows_on_the_node_that_has_it() {
     assert!(message.starts_with("MountVolume.NodeExpandVolume succeeded for volume \"pvc-"), "{message}");
     assert!(message.ends_with("\" node-1"), "{message}");
 }
+
+#[test]
+fn a_pod_of_a_stateful_set_waits_until_the_claim_of_its_predecessor_is_gone() {
+    // `PodClaimIsStale`: no error, no event, and nobody looks again when the claim goes.
+    let set = r#"apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  replicas: 2
+  serviceName: db
+  persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain, whenScaled: Delete}
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: app, image: nginx, volumeMounts: [{name: d, mountPath: /d}]}]}
+  volumeClaimTemplates:
+  - metadata: {name: d}
+    spec: {accessModes: [ReadWriteOnce], storageClassName: fast, resources: {requests: {storage: 1Gi}}}
+"#;
+    let patch = |at: &str, object: &str, patch: &str| {
+        format!(r#"(at: "{at}", do: Patch(object: "{object}", patch: "{}"))"#, patch.replace('"', "\\\""))
+    };
+    let held = r#"{"metadata": {"finalizers": ["kubernetes.io/pvc-protection", "example.com/held"]}}"#;
+    let actions = [
+        patch("1m", "pvc/d-db-1", held),
+        r#"(at: "2m", do: Scale(object: "statefulset/db", replicas: 1))"#.to_owned(),
+        r#"(at: "4m", do: Scale(object: "statefulset/db", replicas: 2))"#.to_owned(),
+        patch("6m", "pvc/d-db-1", r#"{"metadata": {"finalizers": null}}"#),
+        patch("8m", "statefulset/db", r#"{"metadata": {"labels": {"look": "again"}}}"#),
+    ];
+    let scenario = format!(
+        r#"(duration: "10m", manifests: [File("objects.yaml"), File("pod.yaml")], actions: [{}])"#,
+        actions.join(", ")
+    );
+    let mut simulation = growing(&scenario, set);
+    simulation.run_until(SimTime::from_secs(90));
+    let first = find(&simulation, Kind::PersistentVolumeClaim, "d-db-1").expect("a claim").meta().uid;
+    for (secs, claim, pod) in [(350, true, false), (470, false, false), (590, true, true)] {
+        simulation.run_until(SimTime::from_secs(secs));
+        assert_eq!(find(&simulation, Kind::PersistentVolumeClaim, "d-db-1").is_some(), claim, "after {secs} s");
+        assert_eq!(find(&simulation, Kind::Pod, "db-1").is_some(), pod, "after {secs} s");
+    }
+    let last = find(&simulation, Kind::PersistentVolumeClaim, "d-db-1").expect("a claim").meta().uid;
+    assert_ne!(first, last);
+    assert!(!reasons(&simulation, "db").contains(&Name::new("FailedCreate")));
+}

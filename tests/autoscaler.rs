@@ -221,7 +221,10 @@ fn pods_are_told_that_they_have_to_move_and_groups_that_they_grow() {
     assert_eq!(all("ScaleDown", "Pod"), ["deleting pod for node scale down"]);
     let node = ["marked the node as toBeDeleted/unschedulable", "nodes removed by cluster autoscaler"];
     assert_eq!(all("ScaleDown", "Node"), node);
-    assert_eq!(all("ScaleDown", "ConfigMap"), ["Scale-down: node pool-1 removed with drain"]);
+    let told = all("ScaleDown", "ConfigMap");
+    let begun = "Scale-down: removing node pool-1, utilization: {0.25 0 0 0 cpu 0.25}, pods to reschedule: web-";
+    assert!(told[0].starts_with(begun), "{told:?}");
+    assert_eq!(told[1..], ["Scale-down: node pool-1 removed with drain"]);
 }
 
 #[test]
@@ -541,4 +544,30 @@ fn the_autoscaler_tells_how_it_sees_the_cluster() {
     assert_eq!(status(&simulation).1, before);
     simulation.run_until(SimTime::from_secs(7_215));
     assert!(status(&simulation).1.starts_with("2026-01-01 02:00:10"), "{}", status(&simulation).1);
+}
+
+#[test]
+fn the_whole_cluster_has_no_more_and_no_less_than_its_limits() {
+    // Machines of 4 CPUs and 16Gi; a pod fills each.
+    let run = |limits: &str, more: &str| {
+        let scenario = format!(
+            r#"(duration: "20m", manifests: [File("all.yaml")], autoscaler: ({limits}), nodes: [
+                Pool(count: 2, name: "pool-{{}}", capacity: {{"cpu": "4"}},
+                     autoscale: (max: 5, provision: "30s", unneeded: "2m"))], {more})"#
+        );
+        let mut simulation = simulation(&scenario, &deployment("web", 4, "3500m"));
+        simulation.run();
+        let nodes = simulation.objects().filter(|object| object.kind() == Kind::Node).count();
+        (nodes, told(&simulation, "NotTriggerScaleUp"))
+    };
+    let refused = |resources: &str| {
+        Some(format!("pod didn't trigger scale-up: 1 exceeded quota: \"cluster-wide\", resources: {resources}"))
+    };
+    assert_eq!(run("", ""), (4, None));
+    // What the limit allows of a step is taken; what is left finds it exceeded.
+    assert_eq!(run(r#"cores_total: (max: "12")"#, ""), (3, refused("cpu")));
+    assert_eq!(run(r#"cores_total: (max: "11"), memory_total: (max: "40Gi")"#, ""), (2, refused("cpu, memory")));
+    let gone = r#"actions: [(at: "5m", do: Delete(object: "deployment/web"))]"#;
+    assert_eq!(run("", gone).0, 0);
+    assert_eq!(run(r#"memory_total: (min: "33Gi")"#, gone).0, 3);
 }

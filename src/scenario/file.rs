@@ -39,6 +39,8 @@ pub struct ScenarioFile {
     pub strict: Option<bool>,
     /// The machines; three of 4 CPUs and 16Gi if nothing is said.
     pub nodes: Vec<Placed<NodePool>>,
+    /// What the cluster autoscaler of pools with `autoscale` keeps to besides.
+    pub autoscaler: Option<Placed<ClusterAutoscaler>>,
     /// What is created at the start, in order.
     pub manifests: Vec<Placed<Manifest>>,
     /// What containers do, by the names of their pods; the first rule that matches a pod is its rule.
@@ -119,6 +121,26 @@ pub struct Autoscale {
     pub ignore_daemonsets_utilization: bool,
     /// Whether its own, static, pods are (`--ignore-mirror-pods-utilization`).
     pub ignore_mirror_pods_utilization: bool,
+}
+
+/// What a cluster autoscaler keeps to, whatever its pools allow.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename = "ClusterAutoscaler", default, deny_unknown_fields)]
+pub struct ClusterAutoscaler {
+    /// Between how many cores the cluster has in all (`--cores-total`); up to 320000 if nothing is said.
+    pub cores_total: Bounds,
+    /// The same for memory (`--memory-total`); up to 6400000Gi if nothing is said.
+    pub memory_total: Bounds,
+}
+
+/// How little and how much of something there may be.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename = "Bounds", default, deny_unknown_fields)]
+pub struct Bounds {
+    /// No less.
+    pub min: Option<Amount>,
+    /// No more.
+    pub max: Option<Amount>,
 }
 
 /// Kubernetes objects: YAML or JSON, as many documents as you like.

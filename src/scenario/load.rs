@@ -71,6 +71,7 @@ pub struct Scenario {
     pub(super) fault_limits: FaultLimits,
     pub(super) every_probe: bool,
     pub(super) groups: Vec<super::plan::NodeGroup>,
+    pub(super) limits: super::plan::ClusterLimits,
     pub(super) node_expansion: NodeExpansion,
     /// What may be named in a study's measures.
     pub(super) makeable: Makeable,
@@ -267,6 +268,7 @@ impl Scenario {
             fault_limits: self.fault_limits.clone(),
             every_probe: self.every_probe,
             groups: self.groups.clone(),
+            limits: self.limits,
             node_expansion: self.node_expansion.clone(),
         }
     }
@@ -481,6 +483,7 @@ impl<'f> Loader<'f> {
             self.makeable.add_node(machine.node.name);
         }
         let groups = super::machines::groups(pools, &machines);
+        let limits = super::machines::limits(file.autoscaler.as_ref(), &mut self.problems);
         let drivers = file.drivers.iter().filter_map(|(name, driver)| {
             let pattern = name.parse::<Glob>().map_err(|_| {
                 self.problems.add(driver.place, format!("the driver {name:?}"), "write its name or a pattern of it");
@@ -536,6 +539,7 @@ impl<'f> Loader<'f> {
             fault_limits,
             every_probe: file.every_probe.unwrap_or(false),
             groups,
+            limits,
             node_expansion,
             makeable: std::mem::take(&mut self.makeable),
             places: std::mem::take(&mut self.places),
@@ -877,6 +881,7 @@ fn merged(first: ScenarioFile, second: ScenarioFile) -> ScenarioFile {
         scheduler: second.scheduler.or(first.scheduler),
         every_probe: second.every_probe.or(first.every_probe),
         strict: second.strict.or(first.strict),
+        autoscaler: second.autoscaler.or(first.autoscaler),
         nodes: joined(first.nodes, second.nodes),
         manifests: joined(first.manifests, second.manifests),
         behaviors: joined(first.behaviors, second.behaviors),

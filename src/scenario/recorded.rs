@@ -4,7 +4,7 @@
 
 use super::kubelet_configuration::kubelet_configuration;
 use super::manifest;
-use super::plan::{Action, ActionTarget, NodePlan, Pick, Plan, RolloutVerb, TimedAction};
+use super::plan::{Action, ActionTarget, ClusterLimits, NodePlan, Pick, Plan, RolloutVerb, TimedAction};
 
 use crate::api::{
     CPU, DeleteOptions, EPHEMERAL_STORAGE, Kind, Labels, MEMORY, Name, Object, PODS, Part, PatchKind, Propagation,
@@ -170,6 +170,7 @@ impl RecordedCase {
             fault_limits: FaultLimits::default(),
             every_probe: true,
             groups: Vec::new(),
+            limits: ClusterLimits::default(),
             node_expansion: NodeExpansion::default(),
         }
     }

@@ -18,7 +18,7 @@ use super::machines::Machine;
 use super::manifest;
 use super::names::Makeable;
 use super::notes::Notes;
-use super::plan::{Action, ActionTarget, NodePlan, Pick, TimedAction};
+use super::plan::{Action, ActionTarget, ClusterLimits, NodePlan, Pick, TimedAction};
 use crate::api::{
     Condition, ConditionStatus, FastMap, Kind, Lowering, Name, Node, Object, POD_SCHEDULED, Part, PatchKind, Pod,
     PodStatus, TAINT_MEMORY_PRESSURE, TAINT_NOT_READY, TAINT_UNREACHABLE, TAINT_UNSCHEDULABLE, Timestamp, WallTime,
@@ -181,6 +181,7 @@ impl Reader {
             fault_limits: FaultLimits::default(),
             every_probe: false,
             groups: Vec::new(),
+            limits: ClusterLimits::default(),
             node_expansion: NodeExpansion::default(),
             makeable: Makeable::default(),
             places: std::collections::BTreeMap::new(),

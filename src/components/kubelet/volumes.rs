@@ -6,6 +6,7 @@
 use super::attach::Device;
 use super::config::{VOLUME_BACK_OFF, VOLUME_BACK_OFF_CAP, VOLUME_LOOP, VOLUME_LOOP_DRIFT, VOLUME_POLL, VOLUME_TURN};
 use super::environment::{environment_objects, expanded_sub_path};
+use super::expansion::Expansion;
 use super::pod_worker::{Activity, TurnEnd, Worker};
 use super::sync_pod::Stage;
 use super::{Kubelet, KubeletMessage, PendingCall, PodState};
@@ -61,9 +62,13 @@ pub(super) struct VolumeState {
     pub(super) formatted: bool,
     /// What is attached for it.
     pub(super) device: Device,
+    /// Whether its file system is to grow.
+    pub(super) expansion: Expansion,
     /// The ConfigMaps and Secrets that it shows.
     needs: Vec<(Kind, Name)>,
     mounted: bool,
+    /// Whether only the growth of its file system is waited for.
+    grows: bool,
     /// Whether only its device is waited for.
     overdue: bool,
     /// When the next try to mount it begins …
@@ -79,6 +84,11 @@ impl VolumeState {
     /// Whether containers may use it.
     pub(super) const fn is_mounted(&self) -> bool {
         self.mounted
+    }
+
+    /// Whether only the growth of its file system is waited for.
+    pub(super) const fn is_waiting_to_grow(&self) -> bool {
+        self.grows && !self.mounted
     }
 
     /// Whether only its device is waited for.
@@ -101,7 +111,7 @@ impl PodVolumes {
 
 impl PodState {
     /// Whether its volumes may still be mounted.
-    fn wants_volumes(&self) -> bool {
+    pub(super) fn wants_volumes(&self) -> bool {
         self.volumes.gone_at.is_none() && !self.worker.as_ref().is_some_and(Worker::is_terminated)
     }
 }
@@ -261,10 +271,14 @@ impl Kubelet {
             let since = if unregistered && first && name == *TOKEN_VOLUME { now } else { tried };
             return self.mount_failed(now, since, (key, volume), &error, out);
         }
+        let grows = self.grows_first(now, key, volume, out);
         if let Some(state) = self.pods.get_mut(&key) {
-            state.volumes.volumes[volume].mounted = true;
+            let found = &mut state.volumes.volumes[volume];
+            (found.mounted, found.grows) = (!grows, grows);
         }
-        self.write_volume(key, volume, out);
+        if !grows {
+            self.write_volume(key, volume, out);
+        }
     }
 
     /// What the objects of a volume lack of what it shows (`SetUpAt`, `collectData` and `MakePayload` of the plugins).
@@ -492,6 +506,7 @@ impl Kubelet {
     pub(super) fn wait_for_volumes(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         self.add_volumes(now, key, out);
         self.reread_claims(now, key, out);
+        self.look_for_growth(now, key, out);
         // A sync also brings what changed in the objects that volumes show.
         let mounted = |volume: &VolumeState| volume.mounted && !volume.content.is_empty();
         let shown: Vec<usize> = self.pods.get(&key).map_or_else(Vec::new, |state| {
@@ -637,8 +652,10 @@ fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
         host,
         formatted: false,
         device: Device::Nothing,
+        expansion: Expansion::Nothing,
         needs,
         mounted: false,
+        grows: false,
         overdue: false,
         tried: SimTime::ZERO,
         due: SimTime::ZERO,

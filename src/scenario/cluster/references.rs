@@ -158,6 +158,9 @@ fn bound_claim(mut meta: Metadata) -> Vec<Object> {
         volume_name,
         phase: Name::new("Bound"),
         capacity: amount,
+        allocated: ResourceList::EMPTY,
+        growth: Name::default(),
+        conditions: List::EMPTY,
         source: Text::default(),
     };
     vec![Object::PersistentVolume(Arc::new(volume)), Object::PersistentVolumeClaim(Arc::new(claim))]

@@ -531,6 +531,55 @@ fn a_probe_does_not_fail_for_what_nobody_knows() {
     );
 }
 
+/// The shapes of MetalLB's, AKS Store's and "Kubernetes Patterns"' manifests, and of OPA's.
+#[test]
+fn files_that_only_an_unknown_image_has_are_taken_to_be_there() {
+    let never = "restartPolicy: Never,";
+    let probed = |name: &str, image: &str, command: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{{name: app, image: \
+             {image}, readinessProbe: {{exec: {{command: {command}}}}}}}]}}}}\n---\n"
+        )
+    };
+    let arguments = |name: &str, args: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{volumes: [{{name: v, emptyDir: {{}}}}], \
+             containers: [{{name: app, image: example.com/tool, args: {args}, volumeMounts: [{{name: v, mountPath: \
+             /config}}]}}]}}}}\n---\n"
+        )
+    };
+    let manifest = [
+        pod("copies", "example.com/frr", &["sh", "-c", "cp -f /reloader.sh /opt/"], never),
+        pod("tests", "example.com/frr", &["sh", "-c", "[ -f /reloader.sh ] || exit 3"], never),
+        pod("own", "example.com/frr", &["sh", "-c", "cat /tmp/mine"], never),
+        pod("known", "busybox", &["sh", "-c", "cp /reloader.sh /opt/"], never),
+        probed("made", "example.com/random", "[stat, /tmp/ready]"),
+        probed("asked", "example.com/random", "[sh, -c, test -e /tmp/ready]"),
+        probed("process", "nginx", "[cat, /proc/1/status]"),
+        probed("nginx", "nginx", "[cat, /tmp/ready]"),
+        arguments("directory", "[/config]"),
+        arguments("run", "[run, --server]"),
+    ]
+    .concat();
+    check(
+        40,
+        &manifest,
+        "",
+        &[
+            "pod(copies).phase == Succeeded",
+            "container(tests/app).exitCode == 3",
+            "container(own/app).exitCode == 1",
+            "container(known/app).exitCode == 1",
+            "pod(made).ready",
+            "pod(asked).ready",
+            "pod(process).ready",
+            "not pod(nginx).ready",
+            "pod(directory).phase == Running",
+            "pod(run).phase == Running",
+        ],
+    );
+}
+
 #[test]
 fn images_have_the_files_and_programs_that_nobody_lists() {
     let never = "restartPolicy: Never,";

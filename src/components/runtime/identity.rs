@@ -1,12 +1,15 @@
-//! What a container's machine calls itself: the host name, and the files of `/etc` that say it.
+//! What a container's machine calls itself: the host name, and the files of `/etc` that say it; and what the kernel
+//! says of its main process.
 //!
 //! Follows the kubelet (`managedHostsFileContent` of `pkg/kubelet/kubelet_pods.go`) and containerd, which writes
 //! `/etc/hostname` and `/etc/resolv.conf` (`internal/cri/server/sandbox_run_linux.go`). The files are made when
 //! somebody reads them.
 
-use super::filesystem::{Managed, ManagedFiles};
+use super::filesystem::{Managed, ManagedFiles, base_name};
+use super::image_table::ImageModel;
 use super::machine::PodRecord;
 use crate::api::{Name, Pod, PodSpec};
+use crate::components::cri::ContainerConfig;
 use crate::components::pod_names::{HostName, Resolver};
 use serde_json::Value;
 use std::net::Ipv4Addr;
@@ -21,15 +24,36 @@ pub(super) struct Identity {
     name: HostName,
     pub(super) address: Option<Ipv4Addr>,
     pod: Arc<Pod>,
+    /// What its main process runs.
+    config: Arc<ContainerConfig>,
+    image: Arc<ImageModel>,
 }
 
 impl Identity {
-    /// That of a pod on a node of this name and address.
-    pub(super) fn new(record: &PodRecord, (node, address): (Name, Ipv4Addr)) -> Self {
+    /// That of a container of a pod on a node of this name and address.
+    pub(super) fn new(
+        record: &PodRecord,
+        (node, address): (Name, Ipv4Addr),
+        (config, image): (Arc<ContainerConfig>, Arc<ImageModel>),
+    ) -> Self {
         let pod = record.pod.clone();
         let address = record.address().or(pod.spec.host_network.then_some(address));
         let name = machine_name(&pod, node);
-        Self { host_name: kernel_name(&name, &pod), name, address, pod }
+        Self { host_name: kernel_name(&name, &pod), name, address, pod, config, image }
+    }
+
+    /// The command line of the main process: where containers see each other's processes it is that of the sandbox.
+    fn main_command(&self) -> Vec<String> {
+        if self.config.shares_processes {
+            return vec!["/pause".to_owned()];
+        }
+        self.image.command_line(&self.config.command, &self.config.args)
+    }
+
+    /// The name of the main process as the kernel keeps it: so many characters of its file's.
+    fn main_name(&self) -> String {
+        let command = self.main_command();
+        base_name(command.first().map_or("", |name| name)).chars().take(15).collect()
     }
 
     /// The host name with its domain.
@@ -66,6 +90,13 @@ impl ManagedFiles for Identity {
             Managed::HostName => format!("{}\n", self.host_name),
             Managed::Hosts => self.hosts(),
             Managed::ResolvConf => Resolver::of(&self.pod).0.file(),
+            Managed::Comm => self.main_name() + "\n",
+            Managed::CommandLine => self.main_command().iter().map(|word| format!("{word}\0")).collect(),
+            Managed::Status => format!(
+                "Name:\t{}\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t1\nNgid:\t0\nPid:\t1\nPPid:\t0\n\
+                 TracerPid:\t0\n",
+                self.main_name()
+            ),
         }
     }
 }

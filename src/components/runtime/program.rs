@@ -73,7 +73,8 @@ impl Runtimes {
                 let setup = Setup { dialect, pid, seed, waits_for_input: config.stdin };
                 return Ok(Launch::Script(Box::new(Script::new(Shell::new(command, setup)))));
             }
-            // An unknown image with a command of its own that nobody has said.
+            // An unknown image with a command of its own that nobody has said, and perhaps arguments for it.
+            _ if !known && config.command.is_empty() => None,
             Found::Missing if name.is_empty() && image.has_others => None,
             found => why_not(&found, &name),
         };

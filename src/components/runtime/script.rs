@@ -2,7 +2,7 @@
 //!
 //! A script is resumed when its time has come and after each answer and signal; what it asks for is served here.
 
-use super::filesystem::{FileSystem, Files, Volumes};
+use super::filesystem::{FileSystem, Files, Volumes, below};
 use super::identity::Identity;
 use super::image_table::ImageModel;
 use super::log::ContainerLog;
@@ -111,12 +111,13 @@ impl World for ContainerWorld<'_> {
         });
         if is_init(base) {
             let is_there = self.image.has_others || self.image.has_program(name);
-            if is_there && !self.files.holds(name) { Runner::Utility } else { Runner::Missing }
+            let is_file = name.contains('/') && self.files.holds(name);
+            if is_there && !is_file { Runner::Utility } else { Runner::Missing }
         } else if self.image.has_program(name) {
             Runner::Host
         } else if self.image.dialect().is_some() && plain && is_utility(base) {
             Runner::Utility
-        } else if self.image.has_others && !self.files.holds(name) {
+        } else if self.image.has_others && !(name.contains('/') && self.files.holds(name)) {
             Runner::Host
         } else {
             Runner::Missing
@@ -137,13 +138,13 @@ impl Runtimes {
         output: Option<&mut Vec<u8>>,
         action: impl FnOnce(&mut ContainerWorld<'_>) -> T,
     ) -> Option<T> {
-        let (_, image, _) = self.image_of(place)?;
+        let (config, image, _) = self.image_of(place)?;
         let frozen = self.frozen_mounts(place);
         let machine = &mut self.machines[place.node.index()];
         let (who, skew) = ((machine.name, machine.address()), machine.skew);
         let record = machine.pods.get_mut(&place.key)?;
         let pod = record.pod.clone();
-        let identity = Identity::new(record, who);
+        let identity = Identity::new(record, who, (config, image.clone()));
         let instance = record.instance_mut(place.container)?;
         let user = pod.spec.container(instance.status.name).and_then(|container| container.run_as_user);
         let processes = instance.programs.iter().map(|program| (program.pid, program.argv.join(" "))).collect();
@@ -217,17 +218,32 @@ impl Runtimes {
         for call in turn.calls {
             self.serve_script(now, place, session, call.id, call.request, out);
         }
-        match turn.state {
-            State::Waiting { .. } => {}
-            State::Exited(code) => self.script_ended(now, place, session, code, out),
-            State::Unsupported(what) => match session {
-                Session::Main => self.fall_back(now, place, &what.to_string(), out),
-                Session::Exec(_) => {
-                    self.assume_of_commands(place, &format!("success, as `{what}` cannot be played,"));
-                    self.script_ended(now, place, session, 0, out);
-                }
-            },
+        let unknown = match turn.state {
+            State::Waiting { .. } => return,
+            State::Exited(0) => None,
+            State::Exited(_) => self.unknown_file(place, session).map(|path| format!("the image's {path}")),
+            State::Unsupported(ref what) => Some(what.to_string()),
+        };
+        match (turn.state, unknown, session) {
+            (_, Some(what), Session::Main) => self.fall_back(now, place, &what, out),
+            (_, Some(what), Session::Exec(_)) => {
+                self.assume_of_commands(place, &format!("success, as `{what}` cannot be played,"));
+                self.script_ended(now, place, session, 0, out);
+            }
+            (State::Exited(code), None, _) => self.script_ended(now, place, session, code, out),
+            (State::Waiting { .. } | State::Unsupported(_), None, _) => {}
         }
+    }
+
+    /// The file for lack of which a script fails, if the image is not known and its own program may have made it.
+    fn unknown_file(&mut self, place: Place, session: Session) -> Option<String> {
+        const MADE_WHEN_IT_RUNS: [&str; 7] = ["/dev", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/tmp"];
+        let (_, _, known) = self.image_of(place)?;
+        let plays_program = self.script_slot(place, Session::Main)?.is_none();
+        let is_command = session != Session::Main;
+        let path = self.script(place, session)?.shell.missed(is_command).filter(|_| !known)?;
+        let is_made = MADE_WHEN_IT_RUNS.iter().any(|directory| below(path, directory).is_some());
+        (!is_made || is_command && plays_program).then(|| path.to_owned())
     }
 
     fn script_ended(&mut self, now: SimTime, place: Place, session: Session, code: i32, out: &mut Outbox<Message>) {

@@ -30,6 +30,6 @@ mod view;
 
 pub use error::FileError;
 pub use mount::{FileSystem, Mount, VolumeId, Volumes};
-pub use path::{absolute, base_name, parent};
+pub use path::{absolute, base_name, below, parent};
 pub use tree::{Directory, File, Managed, ManagedFiles, Node};
 pub use view::{Content, Files, Kind, Metadata};

@@ -37,7 +37,7 @@ pub struct File {
     pub(super) managed: Option<Managed>,
 }
 
-/// A file that the kubelet or the runtime puts into every container.
+/// A file that the kubelet, the runtime or the kernel puts into every container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Managed {
     /// `/etc/hostname`
@@ -46,6 +46,24 @@ pub enum Managed {
     Hosts,
     /// `/etc/resolv.conf`
     ResolvConf,
+    /// `/proc/1/comm`
+    Comm,
+    /// `/proc/1/cmdline`
+    CommandLine,
+    /// `/proc/1/status`
+    Status,
+}
+
+impl Managed {
+    /// All of them, with where they are.
+    pub(super) const ALL: [(&'static str, Self); 6] = [
+        ("/etc/hostname", Self::HostName),
+        ("/etc/hosts", Self::Hosts),
+        ("/etc/resolv.conf", Self::ResolvConf),
+        ("/proc/1/comm", Self::Comm),
+        ("/proc/1/cmdline", Self::CommandLine),
+        ("/proc/1/status", Self::Status),
+    ];
 }
 
 /// What those files say.
@@ -142,11 +160,7 @@ impl Directory {
         for device in ["null", "zero", "full", "random", "urandom", "stdin", "stdout", "stderr"] {
             root.insert(&format!("/dev/{device}"), Node::Device);
         }
-        for (path, managed) in [
-            ("/etc/hostname", Managed::HostName),
-            ("/etc/hosts", Managed::Hosts),
-            ("/etc/resolv.conf", Managed::ResolvConf),
-        ] {
+        for (path, managed) in Managed::ALL {
             root.insert_file(path, File { managed: Some(managed), ..File::default() });
         }
         let memory = "MemTotal:       16777216 kB\nMemFree:         8388608 kB\n";

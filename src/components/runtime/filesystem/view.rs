@@ -3,7 +3,7 @@
 use super::error::FileError;
 use super::mount::{FileSystem, Mount, Volume, VolumeId};
 use super::path::{absolute, base_name, below, names, parent};
-use super::tree::{Directory, File, ManagedFiles, Node, PAGE};
+use super::tree::{Directory, File, Managed, ManagedFiles, Node, PAGE};
 use crate::engine::SimTime;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,7 @@ pub struct Files<'a> {
     now: SimTime,
     /// What the files say that are made when they are read, and those that were.
     managed: Option<&'a dyn ManagedFiles>,
-    made: [OnceCell<Node>; 3],
+    made: [OnceCell<Node>; Managed::ALL.len()],
 }
 
 /// What kind of thing a path names.

@@ -5,7 +5,7 @@ use super::interpreter::Interpreter;
 use super::open_files::{Description, FileId, OpenFiles, Read, Table, WriteError, Written};
 use super::request::{Answer, Call, CallId, Command, Request};
 use super::signal::Signal;
-use super::world::World;
+use super::world::{Program, World};
 use crate::components::runtime::filesystem::{FileError, Files, absolute};
 use crate::engine::{SimDuration, SimTime};
 use std::collections::BTreeMap;
@@ -125,6 +125,10 @@ pub(super) struct Kernel {
     /// Which system the utilities belong to: their messages differ.
     pub dialect: Dialect,
     pub started_at: SimTime,
+    /// The first file that a utility wanted to read and that only the image may have.
+    pub missed: Option<String>,
+    /// The first such file that a condition asked for.
+    pub asked_for: Option<String>,
 }
 
 /// What a process sees of the rest during a step.
@@ -137,6 +141,27 @@ pub(super) struct System<'a> {
 }
 
 impl System<'_> {
+    /// A utility cannot read a file that is not there, unless the image has it.
+    pub fn misses(&mut self, path: String) {
+        if self.kernel.missed.is_none() && self.may_be_in_image(&path) {
+            self.kernel.missed = Some(path);
+        }
+    }
+
+    /// A condition was found not to hold; files of the image among its operands may make it hold.
+    pub fn asked_for(&mut self, operands: &[String], directory: &str) {
+        for operand in operands.iter().filter(|operand| operand.contains('/')) {
+            let path = absolute(directory, operand);
+            if self.kernel.asked_for.is_none() && self.may_be_in_image(&path) {
+                self.kernel.asked_for = Some(path);
+            }
+        }
+    }
+
+    fn may_be_in_image(&mut self, path: &str) -> bool {
+        self.world.files().link_metadata(path).is_none() && self.world.find_program(path) == Program::Host
+    }
+
     /// Starts a child.
     pub fn spawn(&mut self, parent: &Own, descriptors: Table, program: Running) -> u32 {
         self.kernel.last_pid += 1;
@@ -284,6 +309,12 @@ impl Context<'_, '_> {
         if self.is_busybox() { busybox } else { gnu }.replace('%', operand)
     }
 
+    /// Notes that an operand cannot be read, if that is because nobody knows what the image holds.
+    pub fn misses(&mut self, operand: &str) {
+        let path = self.path(operand);
+        self.system.misses(path);
+    }
+
     /// Complains of an operand in these words.
     pub fn complain_of(&mut self, words: [&str; 2], operand: &str, error: impl fmt::Display) {
         let what = self.words(words, operand);
@@ -292,6 +323,7 @@ impl Context<'_, '_> {
 
     /// Complains about a file that cannot be opened.
     pub fn complain_of_file(&mut self, path: &str, error: impl fmt::Display) {
+        self.misses(path);
         self.complain_of(["can't open '%'", "%"], path, error);
     }
 

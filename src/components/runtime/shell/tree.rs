@@ -122,6 +122,13 @@ impl Shell {
         Self { processes: BTreeMap::from([(main, process)]), kernel, main, started: false, end: None }
     }
 
+    /// The first file that a utility, or also a condition, looked for in vain and that the image may have, for all that
+    /// is known of it.
+    pub fn missed(&self, conditions: bool) -> Option<&str> {
+        let asked_for = self.kernel.asked_for.as_ref().filter(|_| conditions);
+        self.kernel.missed.as_ref().or(asked_for).map(|path| &**path)
+    }
+
     /// Runs everything that can run at `now`, and returns after a bounded number of steps. Resume again at the instant
     /// that the turn names, and after each answer and signal; resuming at any other time does no harm.
     pub fn resume(&mut self, now: SimTime, world: &mut dyn World) -> Turn {

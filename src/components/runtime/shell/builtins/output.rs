@@ -83,7 +83,12 @@ pub(super) fn test(
     let Environment { directory, variables, .. } = &shell.environment;
     let result = condition::test(operands, &Facts { files: &files, directory, variables });
     match result {
-        Ok(value) => Outcome::Status(i32::from(!value)),
+        Ok(value) => {
+            if !value {
+                system.asked_for(operands, directory);
+            }
+            Outcome::Status(i32::from(!value))
+        }
         Err(message) => {
             let message = if shell.environment.dialect == Dialect::BusyBox {
                 message

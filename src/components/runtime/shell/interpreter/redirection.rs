@@ -173,7 +173,12 @@ impl Interpreter {
                 let path = system.world.files().canonical(&full).unwrap_or(full);
                 Ok(Some(system.kernel.open.open(Description::File { path, offset: 0 })))
             }
-            Err(error) => Err(self.refusal(path, mode, error)),
+            Err(error) => {
+                if mode == Mode::Read {
+                    system.misses(full);
+                }
+                Err(self.refusal(path, mode, error))
+            }
         }
     }
 

@@ -128,7 +128,10 @@ pub(super) fn cp(context: &mut Context<'_, '_>) -> Outcome {
         let kind = context.files().metadata(&from).map(|metadata| metadata.kind);
         let exists = context.files().metadata(&target).is_some();
         let result = match kind {
-            None => Err(format!("can't stat '{source}': {}", FileError::NotFound)),
+            None => {
+                context.misses(&source);
+                Err(format!("can't stat '{source}': {}", FileError::NotFound))
+            }
             Some(Kind::Directory) if !recursive => {
                 Err(context.words(["omitting directory '%'", "-r not specified; omitting directory '%'"], &source))
             }
@@ -161,6 +164,7 @@ pub(super) fn mv(context: &mut Context<'_, '_>) -> Outcome {
         let from = context.path(&source);
         let result = context.files().rename(&from, &target);
         if let Err(error) = result {
+            context.misses(&source);
             let what = match error {
                 _ if context.is_busybox() => format!("can't rename '{source}'"),
                 FileError::NotFound => format!("can't stat '{source}'"),

@@ -26,6 +26,7 @@ pub(super) fn ls(context: &mut Context<'_, '_>) -> Outcome {
             Some(metadata) if metadata.kind == Kind::Directory && !flags.has('d') => directories.push((operand, path)),
             Some(_) => files.push((operand, path)),
             None => {
+                context.misses(&operand);
                 context.complain_of(["%", "cannot access '%'"], &operand, FileError::NotFound);
                 status = if context.is_busybox() { 1 } else { 2 };
             }
@@ -129,6 +130,7 @@ pub(super) fn stat(context: &mut Context<'_, '_>) -> Outcome {
             false => context.files().link_metadata(&path),
         };
         let Some(metadata) = found else {
+            context.misses(operand);
             context.complain_of(["can't stat '%'", "can't statx '%'"], operand, FileError::NotFound);
             status = 1;
             continue;

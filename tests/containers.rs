@@ -531,6 +531,135 @@ fn a_probe_does_not_fail_for_what_nobody_knows() {
     );
 }
 
+/// What the kubelet writes is root's, read-only, and has the modes that are asked for (`pkg/volume/util/atomic_writer.go`
+/// and `SetVolumeOwnership` of `pkg/volume`, Kubernetes 1.36).
+#[test]
+fn files_of_volumes_have_owner_and_mode() {
+    let pod = |name: &str, user: &str, volume: &str, command: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{restartPolicy: Never, securityContext: \
+             {{{user}}}, volumes: [{{name: files, {volume}}}], containers: [{{name: app, image: busybox, command: \
+             {command}, volumeMounts: [{{name: files, mountPath: /cfg}}]}}]}}}}\n---\n"
+        )
+    };
+    let map = "configMap: {name: cfg}";
+    let line = |line: &str| format!("[sh, -c, {line:?}]");
+    let secret = |mode: &str| format!("secret: {{secretName: key, defaultMode: {mode}}}");
+    let key = line("cat /cfg/id");
+    let user = "runAsUser: 1000";
+    let manifest = [
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: cfg}, data: {a.conf: x, run.sh: \"exit 7\"}}\n---\n"
+            .to_owned(),
+        "{apiVersion: v1, kind: Secret, metadata: {name: key}, stringData: {id: secret}}\n---\n".to_owned(),
+        pod("plain", "", map, "[/cfg/run.sh]"),
+        pod("inside", "", map, &line("/cfg/run.sh")),
+        pod("by-shell", "", map, "[sh, /cfg/run.sh]"),
+        pod("mode", "", "configMap: {name: cfg, defaultMode: 0755}", "[/cfg/run.sh]"),
+        pod("item", "", "configMap: {name: cfg, items: [{key: run.sh, path: r, mode: 0555}]}", "[/cfg/r]"),
+        pod("owner", user, "configMap: {name: cfg, defaultMode: 0700}", "[/cfg/run.sh]"),
+        pod("write", "", map, &line("echo y > /cfg/a.conf || touch /cfg/new || rm /cfg/a.conf || exit 9")),
+        pod("data", "", map, &line("cp /cfg/..data/* /tmp && ls /tmp | wc -l | grep -x 2 && echo y > /tmp/a.conf")),
+        pod(
+            "links",
+            "",
+            map,
+            &line("readlink /cfg/a.conf | grep -x ..data/a.conf && test $(find /cfg -type f | wc -l) = 2"),
+        ),
+        pod("secret", user, &secret("0400"), &key),
+        pod("secret-of-root", "", &secret("0400"), &key),
+        pod("secret-group", user, &secret("0440"), &key),
+        pod("secret-fs-group", "runAsUser: 1000, fsGroup: 2000", &secret("0400"), &key),
+    ]
+    .concat();
+    check(
+        20,
+        &manifest,
+        "",
+        &[
+            "container(plain/app).reason == StartError",
+            "eventually event(pod(plain), Failed, '*exec: \"/cfg/run.sh\": permission denied*')",
+            "container(inside/app).exitCode == 126",
+            "container(by-shell/app).exitCode == 7",
+            "container(mode/app).exitCode == 7",
+            "container(item/app).exitCode == 7",
+            "container(owner/app).reason == StartError",
+            "container(write/app).exitCode == 9",
+            "pod(data).phase == Succeeded",
+            "pod(links).phase == Succeeded",
+            "container(secret/app).exitCode == 1",
+            "pod(secret-of-root).phase == Succeeded",
+            "pod(secret-group).phase == Succeeded",
+            "pod(secret-fs-group).phase == Succeeded",
+        ],
+    );
+}
+
+/// A ConfigMap that is deleted and made again: its files stay, mounting fails meanwhile (`RequiresRemount` of
+/// `pkg/volume/configmap`), and the new content arrives.
+#[test]
+fn what_a_volume_shows_is_written_anew() {
+    let manifest = "
+{apiVersion: v1, kind: ConfigMap, metadata: {name: cfg}, data: {a: '1'}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: reader}
+spec:
+  volumes: [{name: cfg, configMap: {name: cfg}}]
+  containers:
+  - name: app
+    image: busybox
+    command: [sh, -c, while ! grep -q 2 /cfg/a; do cat /cfg/a || exit 5; sleep 1; done]
+    volumeMounts: [{name: cfg, mountPath: /cfg}]
+  restartPolicy: OnFailure
+";
+    check(
+        400,
+        manifest,
+        "actions: [(at: \"20s\", do: Delete(object: \"configmap/cfg\")), (at: \"150s\", do: Apply(Inline(\"{apiVersion: v1, \
+         kind: ConfigMap, metadata: {name: cfg}, data: {a: '2'}}\")))],",
+        &[
+            "first event(pod(reader), FailedMount, 'MountVolume.SetUp failed for volume \"cfg\" : configmap \"cfg\" not \
+             found') between 20s and 112s",
+            "first pod(reader).phase == Succeeded between 150s and 280s",
+        ],
+    );
+}
+
+/// The documentation of `subPath`: such a container does not get updates.
+#[test]
+fn a_file_that_is_mounted_alone_stays_as_it_is() {
+    let manifest = "
+{apiVersion: v1, kind: ConfigMap, metadata: {name: cfg}, data: {a: '1'}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: reader}
+spec:
+  volumes: [{name: cfg, configMap: {name: cfg}}]
+  containers:
+  - name: whole
+    image: busybox
+    command: [sh, -c, while ! grep -q 2 /cfg/a; do sleep 1; done]
+    volumeMounts: [{name: cfg, mountPath: /cfg}]
+  - name: alone
+    image: busybox
+    command: [sh, -c, while ! grep -q 2 /cfg/a; do sleep 1; done]
+    volumeMounts: [{name: cfg, mountPath: /cfg/a, subPath: a}]
+  restartPolicy: OnFailure
+";
+    check(
+        200,
+        manifest,
+        "actions: [(at: \"20s\", do: Apply(Inline(\"{apiVersion: v1, kind: ConfigMap, metadata: {name: cfg}, data: {a: \
+         '2'}}\")))],",
+        &[
+            "first container(reader/whole).reason == Completed between 20s and 150s",
+            "container(reader/alone).state == running",
+        ],
+    );
+}
+
 /// The shapes of MetalLB's, AKS Store's and "Kubernetes Patterns"' manifests, and of OPA's.
 #[test]
 fn files_that_only_an_unknown_image_has_are_taken_to_be_there() {

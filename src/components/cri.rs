@@ -214,6 +214,17 @@ pub struct ContainerMount {
     pub room: Option<u64>,
 }
 
+/// A file that a kubelet writes into a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeFile {
+    /// Where it is in the volume.
+    pub path: Text,
+    /// What it says.
+    pub content: Text,
+    /// Its permission bits; root owns it.
+    pub mode: i32,
+}
+
 /// The variables of a container. What is told of Services is shared with other containers.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {

@@ -220,7 +220,7 @@ impl Cluster {
                 NetClient::Kubelet(node) => self.on_machine(node, |kubelet| kubelet.net_done(now, id, *reply, out)),
                 NetClient::Containers(node) => self.runtimes.net_done(node, id, *reply, out),
             },
-            Message::VolumeWritten { node, volume, files } => self.runtimes.volume_written(node, volume, &files),
+            Message::VolumeWritten { node, volume, files } => self.runtimes.volume_written(now, node, volume, &files),
             Message::Runtime(node, message) => self.runtimes.handle(now, node, message, out),
             Message::Scheduler(term, message) => {
                 if term == self.scheduler.term() && !self.is_down(Leader::Scheduler) {

@@ -6,9 +6,9 @@ use super::{Lower, container, defaults, gates};
 use crate::api::pod::requests;
 use crate::api::validation::{self, Errors};
 use crate::api::{
-    Affinity, DnsConfig, DnsPolicy, FileField, Labels, List, Metadata, Name, NodeSelectorTerm, ObjectFiles, Pod,
-    PodAffinityTerm, PodDns, PodSpec, PodTemplate, ProjectedSource, Requirement, RestartPolicy, TaintEffect, Text,
-    Toleration, TolerationOperator, TopologySpreadConstraint, Volume, VolumeSource,
+    Affinity, DnsConfig, DnsPolicy, FieldFile, FileField, KeyFile, Labels, List, Metadata, Name, NodeSelectorTerm,
+    ObjectFiles, Pod, PodAffinityTerm, PodDns, PodSpec, PodTemplate, ProjectedSource, Requirement, RestartPolicy,
+    TaintEffect, Text, Toleration, TolerationOperator, TopologySpreadConstraint, Volume, VolumeSource,
 };
 use k8s_openapi::api::core::v1;
 use std::sync::Arc;
@@ -290,17 +290,18 @@ fn volume_source(volume: &v1::Volume) -> VolumeSource {
         return VolumeSource::HostPath { path: Name::from(&host.path), kind: name(host.type_.as_ref()) };
     }
     if let Some(map) = &volume.config_map {
-        return VolumeSource::ConfigMap(files(&map.name, map.optional, map.items.as_ref()));
+        return VolumeSource::ConfigMap(files(&map.name, map.optional, map.items.as_ref(), map.default_mode));
     }
     if let Some(secret) = &volume.secret {
         let name = secret.secret_name.as_deref().unwrap_or_default();
-        return VolumeSource::Secret(files(name, secret.optional, secret.items.as_ref()));
+        return VolumeSource::Secret(files(name, secret.optional, secret.items.as_ref(), secret.default_mode));
     }
     if let Some(projected) = &volume.projected {
-        return VolumeSource::Projected(projected.sources.iter().flatten().filter_map(projected_source).collect());
+        let source = |source| projected_source(source, projected.default_mode);
+        return VolumeSource::Projected(projected.sources.iter().flatten().filter_map(source).collect());
     }
     if let Some(fields) = &volume.downward_api {
-        return VolumeSource::DownwardApi(file_fields(fields.items.as_ref()).collect());
+        return VolumeSource::DownwardApi(file_fields(fields.items.as_ref(), fields.default_mode).collect());
     }
     if let Some(claim) = &volume.persistent_volume_claim {
         return VolumeSource::Claim { name: Name::from(&claim.claim_name), read_only: claim.read_only == Some(true) };
@@ -321,11 +322,14 @@ fn volume_source(volume: &v1::Volume) -> VolumeSource {
     disk(volume)
 }
 
-/// One of several sources; none that is of another kind.
-fn projected_source(source: &v1::VolumeProjection) -> Option<ProjectedSource> {
-    let map = source.config_map.as_ref().map(|map| files(&map.name, map.optional, map.items.as_ref()));
-    let secret = source.secret.as_ref().map(|secret| files(&secret.name, secret.optional, secret.items.as_ref()));
-    let fields = source.downward_api.as_ref().map(|fields| file_fields(fields.items.as_ref()).collect());
+/// The permission bits of files in volumes where nothing is said (`ConfigMapVolumeSourceDefaultMode` and others).
+const USUAL_MODE: i32 = 0o644;
+
+/// One of several sources, with the permission bits of files that say nothing; none that is of another kind.
+fn projected_source(source: &v1::VolumeProjection, mode: Option<i32>) -> Option<ProjectedSource> {
+    let map = source.config_map.as_ref().map(|map| files(&map.name, map.optional, map.items.as_ref(), mode));
+    let secret = source.secret.as_ref().map(|secret| files(&secret.name, secret.optional, secret.items.as_ref(), mode));
+    let fields = source.downward_api.as_ref().map(|fields| file_fields(fields.items.as_ref(), mode).collect());
     map.map(ProjectedSource::ConfigMap)
         .or(secret.map(ProjectedSource::Secret))
         .or(fields.map(ProjectedSource::DownwardApi))
@@ -333,11 +337,15 @@ fn projected_source(source: &v1::VolumeProjection) -> Option<ProjectedSource> {
 }
 
 /// The files of the downward API.
-fn file_fields(items: Option<&Vec<v1::DownwardAPIVolumeFile>>) -> impl Iterator<Item = (Name, FileField)> + '_ {
-    items.into_iter().flatten().map(|item| {
+fn file_fields(
+    items: Option<&Vec<v1::DownwardAPIVolumeFile>>,
+    mode: Option<i32>,
+) -> impl Iterator<Item = FieldFile> + '_ {
+    items.into_iter().flatten().map(move |item| {
         let resource = item.resource_field_ref.as_ref().map(|field| FileField::Resource(resource_field(field)));
         let path = || item.field_ref.as_ref().map_or_else(Name::default, |field| Name::from(&field.field_path));
-        (Name::from(&item.path), resource.unwrap_or_else(|| FileField::Pod(path())))
+        let field = resource.unwrap_or_else(|| FileField::Pod(path()));
+        FieldFile { path: Name::from(&item.path), field, mode: item.mode.or(mode).unwrap_or(USUAL_MODE) }
     })
 }
 
@@ -368,11 +376,16 @@ fn disk(volume: &v1::Volume) -> VolumeSource {
     VolumeSource::Other { kind: Name::new(kind.unwrap_or("emptyDir")) }
 }
 
-fn files(name: &str, optional: Option<bool>, items: Option<&Vec<v1::KeyToPath>>) -> ObjectFiles {
+fn files(name: &str, optional: Option<bool>, items: Option<&Vec<v1::KeyToPath>>, mode: Option<i32>) -> ObjectFiles {
+    let file = |item: &v1::KeyToPath| {
+        let (key, path) = (Name::from(&item.key), Name::from(&item.path));
+        KeyFile { key, path, mode: item.mode }
+    };
     ObjectFiles {
         name: Name::new(name),
         optional: optional == Some(true),
-        items: items.into_iter().flatten().map(|item| (Name::from(&item.key), Name::from(&item.path))).collect(),
+        items: items.into_iter().flatten().map(file).collect(),
+        mode: mode.unwrap_or(USUAL_MODE),
     }
 }
 

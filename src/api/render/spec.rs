@@ -6,11 +6,11 @@
 use super::fields::format_quantity;
 use crate::api::lower::{decode, default_pod, pod_spec_of};
 use crate::api::{
-    Affinity, Container, ContainerPort, DnsConfig, EnvFrom, EnvValue, EnvVar, FileField, FileKeyReference, Handler,
-    ImagePullPolicy, KeyReference, List, Name, NodeSelectorTerm, ObjectFiles, Operator, Pod, PodAffinityTerm, PodDns,
-    PodSpec, PodTemplate, Port, Probe, ProjectedSource, Quantity, QuantityFormat, Requirement, ResizeRestartPolicy,
-    ResourceField, ResourceList, RestartRule, RestartRuleAction, Selector, TERMINATION_LOG, Text, Toleration,
-    TolerationOperator, TopologySpreadConstraint, Uid, Volume, VolumeMount, VolumeSource,
+    Affinity, Container, ContainerPort, DnsConfig, EnvFrom, EnvValue, EnvVar, FieldFile, FileField, FileKeyReference,
+    Handler, ImagePullPolicy, KeyReference, List, Name, NodeSelectorTerm, ObjectFiles, Operator, Pod, PodAffinityTerm,
+    PodDns, PodSpec, PodTemplate, Port, Probe, ProjectedSource, Quantity, QuantityFormat, Requirement,
+    ResizeRestartPolicy, ResourceField, ResourceList, RestartRule, RestartRuleAction, Selector, TERMINATION_LOG, Text,
+    Toleration, TolerationOperator, TopologySpreadConstraint, Uid, Volume, VolumeMount, VolumeSource,
 };
 use crate::engine::SimDuration;
 use k8s_openapi::api::core::v1;
@@ -515,7 +515,7 @@ fn volume(record: &Volume) -> v1::Volume {
                 name: files.name.to_string(),
                 optional: files.optional.then_some(true),
                 items: items(files),
-                default_mode: Some(0o644),
+                default_mode: Some(files.mode),
             });
         }
         VolumeSource::Secret(files) => {
@@ -523,7 +523,7 @@ fn volume(record: &Volume) -> v1::Volume {
                 secret_name: text(files.name),
                 optional: files.optional.then_some(true),
                 items: items(files),
-                default_mode: Some(0o644),
+                default_mode: Some(files.mode),
             });
         }
         VolumeSource::Projected(sources) => {
@@ -617,10 +617,10 @@ fn disk(volume: &mut v1::Volume, kind: &str, identity: &str, read_only: Option<b
 }
 
 fn items(files: &ObjectFiles) -> Option<Vec<v1::KeyToPath>> {
-    some(files.items.iter().map(|(key, path)| v1::KeyToPath {
-        key: key.to_string(),
-        path: path.to_string(),
-        mode: None,
+    some(files.items.iter().map(|file| v1::KeyToPath {
+        key: file.key.to_string(),
+        path: file.path.to_string(),
+        mode: file.mode,
     }))
 }
 
@@ -641,11 +641,11 @@ fn resource_field(field: &ResourceField) -> v1::ResourceFieldSelector {
     }
 }
 
-fn file_field((path, shown): &(Name, FileField)) -> v1::DownwardAPIVolumeFile {
-    let mut file = v1::DownwardAPIVolumeFile { path: path.to_string(), ..v1::DownwardAPIVolumeFile::default() };
-    match shown {
-        FileField::Pod(path) => file.field_ref = Some(field(*path)),
-        FileField::Resource(resource) => file.resource_field_ref = Some(resource_field(resource)),
+fn file_field(record: &FieldFile) -> v1::DownwardAPIVolumeFile {
+    let mut file = v1::DownwardAPIVolumeFile { path: record.path.to_string(), ..v1::DownwardAPIVolumeFile::default() };
+    match record.field {
+        FileField::Pod(path) => file.field_ref = Some(field(path)),
+        FileField::Resource(resource) => file.resource_field_ref = Some(resource_field(&resource)),
     }
     file
 }

@@ -409,6 +409,7 @@ impl Kubelet {
             && !self.lacks_network(pod)
             && !has_image_volumes(pod)
             && !self.has_growth_to_find(key)
+            && !state.volumes.has_changed()
     }
 
     /// A periodic sync has something to do: it comes when it would have come if none had been skipped.

@@ -11,13 +11,16 @@ use super::pod_worker::{Activity, TurnEnd, Worker};
 use super::sync_pod::Stage;
 use super::{Kubelet, KubeletMessage, PendingCall, PodState};
 use crate::api::{
-    Container, EventType, FileField, Kind, List, Name, Object, ObjectFiles, Pod, PodSpec, ProjectedSource, Request,
+    Container, EventType, FieldFile, Kind, List, Name, Object, ObjectFiles, Pod, PodSpec, ProjectedSource, Request,
     Response, Target, Text, VolumeSource, names, requests,
 };
-use crate::components::cri::{ContainerMount, Environment, PodKey, TOKEN_VOLUME, VolumeKey};
+use crate::components::cri::{ContainerMount, Environment, PodKey, TOKEN_VOLUME, VolumeFile, VolumeKey};
 use crate::components::message::Message;
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
+use serde_json::Value;
 
+/// What the kubelet lets the group of `fsGroup` do with files that only it writes (`roMask` of `pkg/volume`).
+const GROUP_READS: i32 = 0o440;
 /// Where containers find the token of their service account.
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
@@ -67,6 +70,10 @@ pub(super) struct VolumeState {
     /// The ConfigMaps and Secrets that it shows.
     needs: Vec<(Kind, Name)>,
     mounted: bool,
+    /// Whether something that it shows has changed since it was written: the next sync writes it again.
+    stale: bool,
+    /// Whether it is mounted once more, because what it shows has changed.
+    remounts: bool,
     /// Whether only the growth of its file system is waited for.
     grows: bool,
     /// Whether only its device is waited for.
@@ -77,7 +84,7 @@ pub(super) struct VolumeState {
     due: SimTime,
     back_off: SimDuration,
     /// What was written into it last, if it is the kubelet that writes it.
-    content: List<(Text, Text)>,
+    content: List<VolumeFile>,
 }
 
 impl VolumeState {
@@ -101,6 +108,11 @@ impl PodVolumes {
     /// Whether containers may start, as far as volumes are concerned.
     fn are_mounted(&self) -> bool {
         self.volumes.iter().all(|volume| volume.mounted)
+    }
+
+    /// Whether a sync has files to write anew.
+    pub(super) fn has_changed(&self) -> bool {
+        self.volumes.iter().any(|volume| volume.stale)
     }
 
     /// Whether unmounting has not come to its end.
@@ -242,7 +254,7 @@ impl Kubelet {
     pub(super) fn mounted(&mut self, now: SimTime, key: PodKey, volume: usize, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get(&key).filter(|state| state.wants_volumes()) else { return };
         let Some(found) = state.volumes.volumes.get(volume) else { return };
-        if found.mounted {
+        if found.mounted && !found.remounts {
             return;
         }
         if !found.device.is_there() {
@@ -275,6 +287,7 @@ impl Kubelet {
         if let Some(state) = self.pods.get_mut(&key) {
             let found = &mut state.volumes.volumes[volume];
             (found.mounted, found.grows) = (!grows, grows);
+            (found.remounts, found.back_off) = (false, SimDuration::ZERO);
         }
         if !grows {
             self.write_volume(key, volume, out);
@@ -288,7 +301,7 @@ impl Kubelet {
             let Some(data) = self.object_data(kind, pod.meta.namespace, files.name) else {
                 return Some(not_found(kind, files.name).to_string());
             };
-            let (key, _) = files.items.iter().find(|(key, _)| data.iter().all(|(have, _)| have != key))?;
+            let key = files.items.iter().map(|file| file.key).find(|key| data.iter().all(|(have, _)| have != key))?;
             let words = match kind {
                 Kind::ConfigMap => "configmap references non-existent config key",
                 _ => "references non-existent secret key",
@@ -347,36 +360,39 @@ impl Kubelet {
     }
 
     /// The files that the kubelet itself puts into a volume; none for other volumes.
-    fn volume_content(&self, key: PodKey, pod: &Pod, source: &VolumeSource) -> Option<List<(Text, Text)>> {
+    fn volume_content(&self, key: PodKey, pod: &Pod, source: &VolumeSource) -> Option<List<VolumeFile>> {
         let namespace = pod.meta.namespace;
-        let keys = |kind, files: &ObjectFiles| -> Vec<(Text, Text)> {
+        let for_group = if has_group(&pod.spec) { GROUP_READS } else { 0 };
+        let file =
+            |path: Name, content, mode| VolumeFile { path: path.as_str().into(), content, mode: mode | for_group };
+        let keys = |kind, files: &ObjectFiles| -> Vec<VolumeFile> {
             let data = self.object_data(kind, namespace, files.name).unwrap_or_default();
             if files.items.is_empty() {
-                return data.iter().map(|(name, content)| (name.as_str().into(), content.clone())).collect();
+                return data.iter().map(|(name, content)| file(*name, content.clone(), files.mode)).collect();
             }
-            let chosen = files.items.iter().filter_map(|(name, path)| {
-                let (_, content) = data.iter().find(|(have, _)| have == name)?;
-                Some((path.as_str().into(), content.clone()))
+            let chosen = files.items.iter().filter_map(|item| {
+                let (_, content) = data.iter().find(|(have, _)| *have == item.key)?;
+                Some(file(item.path, content.clone(), item.mode.unwrap_or(files.mode)))
             });
             chosen.collect()
         };
-        let shown = |fields: &List<(Name, FileField)>| -> Vec<(Text, Text)> {
-            fields.iter().map(|(path, field)| (path.as_str().into(), self.file_field(key, pod, *field))).collect()
+        let shown = |fields: &List<FieldFile>| -> Vec<VolumeFile> {
+            fields.iter().map(|one| file(one.path, self.file_field(key, pod, one.field), one.mode)).collect()
         };
         let files = match source {
             VolumeSource::ConfigMap(files) => keys(Kind::ConfigMap, files),
             VolumeSource::Secret(files) => keys(Kind::Secret, files),
             VolumeSource::Projected(sources) => {
                 // Of files of one path the last source's is shown.
-                let mut files: Vec<(Text, Text)> = Vec::new();
-                for (path, content) in sources.iter().flat_map(|source| match source {
+                let mut files: Vec<VolumeFile> = Vec::new();
+                for file in sources.iter().flat_map(|source| match source {
                     ProjectedSource::ConfigMap(files) => keys(Kind::ConfigMap, files),
                     ProjectedSource::Secret(files) => keys(Kind::Secret, files),
                     ProjectedSource::DownwardApi(fields) => shown(fields),
                     ProjectedSource::Token => Vec::new(),
                 }) {
-                    files.retain(|(have, _)| *have != path);
-                    files.push((path, content));
+                    files.retain(|have| have.path != file.path);
+                    files.push(file);
                 }
                 files
             }
@@ -413,7 +429,9 @@ impl Kubelet {
             let expanded = (!mount.sub_path_expr.is_empty()).then(|| expanded_sub_path(&mount.sub_path_expr, env));
             let sub_path = expanded.transpose()?.unwrap_or(mount.sub_path);
             let room = self.room_in_memory(pod, mount.name);
-            let (path, read_only) = (mount.mount_path, mount.read_only);
+            let shows = pod.spec.volumes.iter().find(|volume| volume.name == mount.name);
+            let read_only = mount.read_only || shows.is_some_and(|volume| volume.source.is_read_only());
+            let path = mount.mount_path;
             mounts.push(ContainerMount { path, sub_path, read_only, volume, formatted, room });
         }
         if pod.spec.token_volume && mounts.iter().all(|mount| mount.path != TOKEN_PATH) {
@@ -492,6 +510,7 @@ impl Kubelet {
                 let lacks = |pod: &Pod| pod.meta.namespace == entry.1 && pod.spec.image_pull_secrets.contains(&entry.2);
                 self.sync_all_in_time(now, lacks, out);
             }
+            self.shown_object_changed(now, entry, out);
         }
     }
 
@@ -514,7 +533,7 @@ impl Kubelet {
             volumes.filter(|(_, volume)| mounted(volume)).map(|(place, _)| place).collect()
         });
         for volume in shown {
-            self.write_volume(key, volume, out);
+            self.remount(now, key, volume, out);
         }
         let turn = self.turn(key);
         let Some(state) = self.pods.get(&key) else { return };
@@ -524,6 +543,40 @@ impl Kubelet {
         // The pod's directories are made before the wait begins (`makePodDataDirs`).
         let takes = self.on_disk(|profile| &profile.directories, now, key, "directories");
         out.after(takes, self.message(KubeletMessage::VolumePoll { key, turn }));
+    }
+
+    /// A mounted volume that shows objects is mounted once more (`MarkRemountRequired`): that writes what has changed. If
+    /// something is gone it fails, again and again, while the containers keep what they have.
+    fn remount(&mut self, now: SimTime, key: PodKey, volume: usize, out: &mut Outbox<Message>) {
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        let (pod, found) = (state.pod.clone(), &mut state.volumes.volumes[volume]);
+        let (name, has_begun) = (found.name, found.remounts);
+        found.stale = false;
+        if self.lacking(&pod, name).is_none() {
+            return self.write_volume(key, volume, out);
+        }
+        if !has_begun {
+            if let Some(state) = self.pods.get_mut(&key) {
+                state.volumes.volumes[volume].remounts = true;
+            }
+            let turns = self.volume_loops(now);
+            self.mount_after(now, key, volume, turns, out);
+        }
+    }
+
+    /// What volumes show has changed: the next periodic sync of their pods writes it.
+    fn shown_object_changed(&mut self, now: SimTime, entry: (Kind, Name, Name), out: &mut Outbox<Message>) {
+        let (kind, namespace, name) = entry;
+        let mut showing = Vec::new();
+        for (key, state) in self.pods.iter_mut().filter(|(_, state)| state.pod.meta.namespace == namespace) {
+            let shows = |volume: &&mut VolumeState| volume.mounted && volume.needs.contains(&(kind, name));
+            for volume in state.volumes.volumes.iter_mut().filter(shows) {
+                volume.stale = true;
+                showing.push(*key);
+            }
+        }
+        showing.dedup();
+        showing.into_iter().for_each(|key| self.sync_in_time(now, key, out));
     }
 
     /// A sync, or a clean-up, looks at the pod's volumes.
@@ -655,6 +708,8 @@ fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
         expansion: Expansion::Nothing,
         needs,
         mounted: false,
+        stale: false,
+        remounts: false,
         grows: false,
         overdue: false,
         tried: SimTime::ZERO,
@@ -674,6 +729,15 @@ fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
         volumes.push(state(*TOKEN_VOLUME, None, Vec::new()));
     }
     volumes
+}
+
+/// Whether the files of a pod's volumes belong to a group that all its processes are in: `fsGroup`.
+fn has_group(spec: &PodSpec) -> bool {
+    let is_there = |spec: &str| {
+        let spec: Value = serde_json::from_str(spec).unwrap_or_default();
+        spec["securityContext"]["fsGroup"].is_number()
+    };
+    spec.source.contains("\"fsGroup\"") && is_there(&spec.source)
 }
 
 /// The objects that a volume shows, in the order in which they are read.

@@ -51,6 +51,8 @@ pub(super) struct ContainerWorld<'a> {
     clock: WallClock,
     identity: Identity,
     user: u32,
+    /// Whether it is root as far as anybody knows.
+    is_root: bool,
     image: Arc<ImageModel>,
     processes: Vec<(u32, String)>,
 }
@@ -68,7 +70,7 @@ impl Script {
 
 impl World for ContainerWorld<'_> {
     fn files(&mut self) -> Files<'_> {
-        self.files.view(self.volumes, self.now).managed_by(&self.identity)
+        self.files.view(self.volumes, self.now).managed_by(&self.identity).seen_by(self.is_root)
     }
 
     fn write(&mut self, at: SimTime, _: Stream, bytes: &[u8]) {
@@ -138,7 +140,7 @@ impl Runtimes {
         output: Option<&mut Vec<u8>>,
         action: impl FnOnce(&mut ContainerWorld<'_>) -> T,
     ) -> Option<T> {
-        let (config, image, _) = self.image_of(place)?;
+        let (config, image, known) = self.image_of(place)?;
         let frozen = self.frozen_mounts(place);
         let machine = &mut self.machines[place.node.index()];
         let (who, skew) = ((machine.name, machine.address()), machine.skew);
@@ -146,7 +148,10 @@ impl Runtimes {
         let pod = record.pod.clone();
         let identity = Identity::new(record, who, (config, image.clone()));
         let instance = record.instance_mut(place.container)?;
-        let user = pod.spec.container(instance.status.name).and_then(|container| container.run_as_user);
+        let container = pod.spec.container(instance.status.name);
+        let user = container.and_then(|container| container.run_as_user);
+        let usual = if known || container.is_some_and(|container| container.run_as_non_root) { image.user } else { 0 };
+        let is_root = user.map_or(usual == 0, |user| user == 0);
         let processes = instance.programs.iter().map(|program| (program.pid, program.argv.join(" "))).collect();
         instance.files.freeze(|mount| frozen.contains(&mount.path));
         let mut world = ContainerWorld {
@@ -158,6 +163,7 @@ impl Runtimes {
             clock: self.clock.skewed(skew),
             identity,
             user: user.and_then(|user| u32::try_from(user).ok()).unwrap_or(image.user),
+            is_root,
             image,
             processes,
         };

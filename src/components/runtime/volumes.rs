@@ -4,10 +4,16 @@ use super::Runtimes;
 use super::filesystem::{Directory, File, FileSystem, Mount, Node, VolumeId, absolute};
 use super::host::host_path;
 use crate::api::{Name, Text};
-use crate::components::cri::{ContainerConfig, ContainerMount, PodKey, TOKEN_VOLUME, VolumeKey};
+use crate::components::cri::{ContainerConfig, ContainerMount, PodKey, TOKEN_VOLUME, VolumeFile, VolumeKey};
 use crate::components::message::NodeIndex;
+use crate::engine::{Purpose, SimTime, StreamKey};
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, LazyLock};
+
+const PAYLOAD: Purpose = Purpose::new("payload directory");
+
+/// The link to what the kubelet wrote last.
+const PUBLISHED: &str = "..data";
 
 /// How long the token of a service account is, more or less.
 const TOKEN_LENGTH: usize = 900;
@@ -20,16 +26,35 @@ static CREDENTIALS: LazyLock<[Node; 2]> = LazyLock::new(|| {
 
 impl Runtimes {
     /// The kubelet has written a volume: the keys of a ConfigMap or Secret, fields of the pod.
-    pub fn volume_written(&mut self, node: NodeIndex, volume: VolumeKey, files: &[(Text, Text)]) {
-        let mut content = Directory::default();
-        for (path, text) in files {
-            // Modes are not played: what may be read may be executed.
-            content.insert_file(path, File::new(text.as_bytes()).executable());
-        }
+    pub fn volume_written(&mut self, now: SimTime, node: NodeIndex, volume: VolumeKey, files: &[VolumeFile]) {
+        let content = files.iter().map(|file| {
+            let mode = u16::try_from(file.mode).unwrap_or_default();
+            (&*file.path, Node::File(Arc::new(File::new(file.content.as_bytes()).of_root(mode))))
+        });
+        let content = self.published(now, node, content);
         let id = self.volume(node, volume);
         if let Some(tree) = self.volumes.get_mut(id) {
             *tree = content;
         }
+    }
+
+    /// Files as the kubelet lays them out, so that all of them change at once: a directory that is named after the time,
+    /// `..data` that leads to it, and links to what is in there (`pkg/volume/util/atomic_writer.go`).
+    fn published<'a>(&self, now: SimTime, node: NodeIndex, files: impl Iterator<Item = (&'a str, Node)>) -> Directory {
+        let time = self.clock.skewed(self.machines[node.index()].skew).at(now);
+        let time = jiff::Timestamp::from_nanosecond(i128::from(time.unix_nanos())).unwrap_or_default();
+        let stream = StreamKey::from_bits(node.index() as u64);
+        let number = self.draws.draw(PAYLOAD, stream, now.as_nanos()).bits() >> 32;
+        let stamp = format!("..{}.{number}", time.strftime("%Y_%m_%d_%H_%M_%S"));
+        let mut tree = Directory::default();
+        tree.insert(&stamp, Node::Directory(Arc::default()));
+        for (path, file) in files {
+            tree.insert(&format!("{stamp}/{path}"), file);
+            let top = path.trim_start_matches('/').split('/').next().unwrap_or(path);
+            tree.insert(top, Node::Symlink(format!("{PUBLISHED}/{top}").into()));
+        }
+        tree.insert(PUBLISHED, Node::Symlink(stamp.into()));
+        tree.made_at(now)
     }
 
     /// What a file of a volume says, if it is there.
@@ -73,23 +98,46 @@ impl Runtimes {
                 self.volumes.remove(id);
             }
         }
+        for id in self.bound_files.remove(&(node, pod)).into_iter().flatten() {
+            self.volumes.remove(id);
+        }
+    }
+
+    /// A part of a volume that the kubelet writes, for a mount: what is there now stays what the mount shows, whatever is
+    /// written into the volume later. `None` for other volumes.
+    fn bound_file(&mut self, node: NodeIndex, (volume, id): (VolumeKey, VolumeId), path: &str) -> Option<VolumeId> {
+        let VolumeKey::Pod { pod, .. } = volume else { return None };
+        let tree = self.volumes.get(id)?;
+        let Node::Symlink(stamp) = tree.get(PUBLISHED)? else { return None };
+        let mut part = Directory::default();
+        if let Some(found) = tree.get(&format!("{stamp}/{path}")) {
+            part.insert(path, found.clone());
+        }
+        let id = self.volumes.insert(part);
+        self.bound_files.entry((node, pod)).or_default().push(id);
+        Some(id)
     }
 
     /// What a volume with a token holds: one tree for all pods of a namespace.
-    fn credentials(&mut self, namespace: Name) -> Arc<Directory> {
-        let made = || {
-            let [token, authority] = &*CREDENTIALS;
-            let mut tree = Directory::default();
-            tree.insert("/token", token.clone());
-            tree.insert("/ca.crt", authority.clone());
-            tree.insert_file("/namespace", File::new(namespace.as_bytes()));
-            Arc::new(tree)
-        };
-        self.credentials.entry(namespace).or_insert_with(made).clone()
+    fn credentials(&mut self, now: SimTime, node: NodeIndex, namespace: Name) -> Arc<Directory> {
+        if let Some(known) = self.credentials.get(&namespace) {
+            return known.clone();
+        }
+        let [token, authority] = CREDENTIALS.clone();
+        let namespace_file = Node::File(Arc::new(File::new(namespace.as_bytes())));
+        let files = [("token", token), ("ca.crt", authority), ("namespace", namespace_file)];
+        let made = Arc::new(self.published(now, node, files.into_iter()));
+        self.credentials.entry(namespace).or_insert(made).clone()
     }
 
     /// Mounts the volumes of a container.
-    pub(super) fn mount_volumes(&mut self, node: NodeIndex, config: &ContainerConfig, files: &mut FileSystem) {
+    pub(super) fn mount_volumes(
+        &mut self,
+        now: SimTime,
+        node: NodeIndex,
+        config: &ContainerConfig,
+        files: &mut FileSystem,
+    ) {
         for mount in &config.mounts {
             let ContainerMount { path, sub_path, read_only, volume, formatted, room } = mount;
             if *formatted {
@@ -108,12 +156,14 @@ impl Runtimes {
             if matches!(volume, VolumeKey::Pod { name, .. } if *name == *TOKEN_VOLUME)
                 && tree.entries().next().is_none()
             {
-                let credentials = self.credentials(config.namespace);
+                let credentials = self.credentials(now, node, config.namespace);
                 self.volumes.put(id, credentials);
             }
+            let is_part = !matches!(sub_path, "" | "/");
+            let id = is_part.then(|| self.bound_file(node, (*volume, id), sub_path)).flatten().unwrap_or(id);
             // The kubelet makes a sub-path that is missing (`doSafeMakeDir`), the runtime a directory of the machine
             // (containerd's `WithMounts`).
-            if !matches!(sub_path, "" | "/")
+            if is_part
                 && self.volumes.get(id).is_some_and(|tree| tree.get(sub_path).is_none())
                 && let Some(tree) = self.volumes.get_mut(id)
             {

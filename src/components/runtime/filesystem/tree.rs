@@ -8,6 +8,12 @@ use std::sync::Arc;
 /// A file keeps so many bytes of its end when it grows by appending; its length stays true.
 const KEPT: usize = 64 * 1024;
 
+/// The permission bits that count for users who are not root: those of the group, and of others.
+const OTHERS_READ: u16 = 0o044;
+const OTHERS_RUN: u16 = 0o011;
+/// Root may execute what anybody may.
+const ANYBODY_RUNS: u16 = 0o111;
+
 /// Memory is given out in pages of so many bytes.
 pub(super) const PAGE: u64 = 4096;
 
@@ -31,6 +37,8 @@ pub struct File {
     length: u64,
     /// Whether it may be executed.
     pub executable: bool,
+    /// The permission bits of a file that root owns and the processes of containers may not change: the kubelet wrote it.
+    pub(in crate::components::runtime) mode: Option<u16>,
     /// When it was last written.
     pub modified: SimTime,
     /// Whether its content is made when it is read.
@@ -82,6 +90,31 @@ impl File {
     /// The same file, executable.
     pub fn executable(self) -> Self {
         Self { executable: true, ..self }
+    }
+
+    /// The same file, root's, with these permission bits.
+    pub fn of_root(self, mode: u16) -> Self {
+        Self { executable: mode & ANYBODY_RUNS != 0, mode: Some(mode), ..self }
+    }
+
+    /// The same file, its own again of whoever copied it.
+    fn copied(&self) -> Self {
+        Self { mode: None, ..self.clone() }
+    }
+
+    /// Whether a user may read it. Who is not root is in root's group, as users without one of their own are.
+    pub(super) fn is_readable(&self, is_root: bool) -> bool {
+        is_root || self.mode.is_none_or(|mode| mode & OTHERS_READ != 0)
+    }
+
+    /// Whether a user may execute it.
+    pub(super) fn is_executable(&self, is_root: bool) -> bool {
+        self.executable && (is_root || self.mode.is_none_or(|mode| mode & OTHERS_RUN != 0))
+    }
+
+    /// Its permission bits.
+    pub(super) fn permissions(&self) -> u16 {
+        self.mode.unwrap_or(if self.executable { 0o755 } else { 0o644 })
     }
 
     /// The bytes that are kept: all, or the end of a file that grew long.
@@ -206,6 +239,19 @@ impl Directory {
         None
     }
 
+    /// The same, it and all below made at some moment.
+    pub fn made_at(mut self, time: SimTime) -> Self {
+        self.modified = time;
+        for node in self.entries.values_mut() {
+            match node {
+                Node::File(file) => Arc::make_mut(file).modified = time,
+                Node::Directory(directory) => *directory = Arc::new(Self::clone(directory).made_at(time)),
+                Node::Symlink(_) | Node::Device => {}
+            }
+        }
+        self
+    }
+
     /// The names and nodes of this directory, in order.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &Node)> {
         self.entries.iter().map(|(name, node)| (&**name, node))
@@ -229,6 +275,26 @@ impl Node {
             Self::File(file) => file.len(),
             Self::Directory(directory) => directory.size(),
             Self::Symlink(_) | Self::Device => 0,
+        }
+    }
+
+    /// What a copy is: its files are those of whoever made it.
+    pub(super) fn copied(&self) -> Self {
+        match self {
+            Self::File(file) if file.mode.is_some() => Self::File(Arc::new(file.copied())),
+            Self::Directory(directory) if self.has_modes() => {
+                let entries = directory.entries.iter().map(|(name, node)| (name.clone(), node.copied())).collect();
+                Self::Directory(Arc::new(Directory { entries, modified: directory.modified }))
+            }
+            Self::File(_) | Self::Directory(_) | Self::Symlink(_) | Self::Device => self.clone(),
+        }
+    }
+
+    fn has_modes(&self) -> bool {
+        match self {
+            Self::File(file) => file.mode.is_some(),
+            Self::Directory(directory) => directory.entries.values().any(Self::has_modes),
+            Self::Symlink(_) | Self::Device => false,
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Files<'a> {
     now: SimTime,
     /// What the files say that are made when they are read, and those that were.
     managed: Option<&'a dyn ManagedFiles>,
+    /// Whether it is root that looks.
+    is_root: bool,
     made: [OnceCell<Node>; Managed::ALL.len()],
 }
 
@@ -48,8 +50,12 @@ pub struct Metadata {
     pub kind: Kind,
     /// How long it is.
     pub length: u64,
-    /// Whether it may be executed (or searched).
+    /// Whether it may be executed (or searched) by who looks.
     pub executable: bool,
+    /// Whether it may be read by who looks.
+    pub readable: bool,
+    /// Its permission bits.
+    pub mode: u16,
     /// When it was last written.
     pub modified: SimTime,
 }
@@ -77,13 +83,19 @@ enum Tree {
 
 impl<'a> Files<'a> {
     pub(super) fn new(system: &'a mut FileSystem, volumes: &'a mut BTreeMap<VolumeId, Volume>, now: SimTime) -> Self {
-        Self { system, volumes, now, managed: None, made: Default::default() }
+        Self { system, volumes, now, managed: None, is_root: true, made: Default::default() }
     }
 
     /// The same, where the files that the kubelet and the runtime put into every container say this.
     #[must_use]
     pub fn managed_by(self, files: &'a dyn ManagedFiles) -> Self {
         Self { managed: Some(files), ..self }
+    }
+
+    /// The same for a user who is not root, if so.
+    #[must_use]
+    pub fn seen_by(self, is_root: bool) -> Self {
+        Self { is_root, ..self }
     }
 
     /// What a path names, or `None`.
@@ -105,6 +117,7 @@ impl<'a> Files<'a> {
     /// The content of a file.
     pub fn read(&self, path: &str) -> Result<Content<'_>, FileError> {
         match self.node(&self.resolve(path)?) {
+            Some(Node::File(file)) if !file.is_readable(self.is_root) => Err(FileError::Denied),
             Some(Node::File(file)) => {
                 Ok(Content { start: file.len().saturating_sub(file.bytes().len() as u64), bytes: file.bytes() })
             }
@@ -316,12 +329,15 @@ impl<'a> Files<'a> {
     /// directory are copied as links.
     pub fn copy(&mut self, from: &str, to: &str) -> Result<(), FileError> {
         let from = self.resolve(from)?;
-        let is_directory = self.describe(&from).ok_or(FileError::NotFound)?.kind == Kind::Directory;
-        if is_directory && below(&absolute("/", to), &from).is_some() {
+        let source = self.describe(&from).ok_or(FileError::NotFound)?;
+        if !source.readable {
+            return Err(FileError::Denied);
+        }
+        if source.kind == Kind::Directory && below(&absolute("/", to), &from).is_some() {
             return Err(FileError::Invalid);
         }
         // The source is taken as it is now: the target may lie in it, through another mount of the same volume.
-        let source = self.snapshot(&from);
+        let source = self.snapshot(&from).copied();
         let mut budget = MAX_COPIED;
         if !fits(&source, &mut budget) {
             return Err(FileError::NoSpace);
@@ -511,23 +527,26 @@ impl<'a> Files<'a> {
     }
 
     fn describe(&self, path: &str) -> Option<Metadata> {
-        let directory = |modified| Metadata { kind: Kind::Directory, length: 4096, executable: true, modified };
+        let open = |kind, length, mode, modified| Metadata {
+            kind,
+            length,
+            executable: mode & 0o111 != 0,
+            readable: true,
+            mode,
+            modified,
+        };
+        let directory = |modified| open(Kind::Directory, 4096, 0o755, modified);
         match self.node(path) {
             Some(Node::File(file)) => Some(Metadata {
                 kind: Kind::File,
                 length: file.len(),
-                executable: file.executable,
+                executable: file.is_executable(self.is_root),
+                readable: file.is_readable(self.is_root),
+                mode: file.permissions(),
                 modified: file.modified,
             }),
-            Some(Node::Symlink(target)) => Some(Metadata {
-                kind: Kind::Symlink,
-                length: target.len() as u64,
-                executable: true,
-                modified: SimTime::ZERO,
-            }),
-            Some(Node::Device) => {
-                Some(Metadata { kind: Kind::Device, length: 0, executable: false, modified: SimTime::ZERO })
-            }
+            Some(Node::Symlink(target)) => Some(open(Kind::Symlink, target.len() as u64, 0o777, SimTime::ZERO)),
+            Some(Node::Device) => Some(open(Kind::Device, 0, 0o666, SimTime::ZERO)),
             Some(Node::Directory(found)) => Some(directory(found.modified)),
             None if self.directory(path).is_some() => Some(directory(SimTime::ZERO)),
             None if self.leads_to_mount(path) => Some(directory(SimTime::ZERO)),

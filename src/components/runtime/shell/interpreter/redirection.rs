@@ -163,6 +163,7 @@ impl Interpreter {
         let result = match (mode, kind) {
             (Mode::Read, None) => Err(FileError::NotFound),
             (Mode::Write | Mode::Append | Mode::ReadWrite, Some(Kind::Directory)) => Err(FileError::IsADirectory),
+            (Mode::Read, Some(Kind::File)) => files.read(&full).map(|_| ()),
             (Mode::Read, Some(_)) => Ok(()),
             (Mode::Write, _) => files.truncate(&full),
             (Mode::Append | Mode::ReadWrite, None) => files.truncate(&full),

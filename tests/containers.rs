@@ -605,20 +605,26 @@ apiVersion: v1
 kind: Pod
 metadata: {name: reader}
 spec:
-  volumes: [{name: cfg, configMap: {name: cfg}}]
+  volumes: [{name: cfg, configMap: {name: cfg}}, {name: later, secret: {secretName: later, optional: true}}]
   containers:
   - name: app
     image: busybox
     command: [sh, -c, while ! grep -q 2 /cfg/a; do cat /cfg/a || exit 5; sleep 1; done]
     volumeMounts: [{name: cfg, mountPath: /cfg}]
+  - name: later
+    image: busybox
+    command: [sh, -c, while ! test -e /later/a; do sleep 1; done]
+    volumeMounts: [{name: later, mountPath: /later}]
   restartPolicy: OnFailure
 ";
     check(
         400,
         manifest,
         "actions: [(at: \"20s\", do: Delete(object: \"configmap/cfg\")), (at: \"150s\", do: Apply(Inline(\"{apiVersion: v1, \
-         kind: ConfigMap, metadata: {name: cfg}, data: {a: '2'}}\")))],",
+         kind: ConfigMap, metadata: {name: cfg}, data: {a: '2'}}\"))), (at: \"30s\", do: Apply(Inline(\"{apiVersion: v1, \
+         kind: Secret, metadata: {name: later}, stringData: {a: '2'}}\")))],",
         &[
+            "first container(reader/later).reason == Completed between 30s and 122s",
             "first event(pod(reader), FailedMount, 'MountVolume.SetUp failed for volume \"cfg\" : configmap \"cfg\" not \
              found') between 20s and 112s",
             "first pod(reader).phase == Succeeded between 150s and 280s",

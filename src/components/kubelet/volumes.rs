@@ -527,7 +527,8 @@ impl Kubelet {
         self.reread_claims(now, key, out);
         self.look_for_growth(now, key, out);
         // A sync also brings what changed in the objects that volumes show.
-        let mounted = |volume: &VolumeState| volume.mounted && !volume.content.is_empty();
+        let shows = |volume: &VolumeState| !volume.needs.is_empty() || !volume.content.is_empty();
+        let mounted = |volume: &VolumeState| volume.mounted && shows(volume);
         let shown: Vec<usize> = self.pods.get(&key).map_or_else(Vec::new, |state| {
             let volumes = state.volumes.volumes.iter().enumerate();
             volumes.filter(|(_, volume)| mounted(volume)).map(|(place, _)| place).collect()

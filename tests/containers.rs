@@ -988,3 +988,44 @@ spec:
 ";
     check(60, manifest, "", &["eventually pod(agent).ready", "container(agent/app).restarts == 0"]);
 }
+
+/// What scripts write counts (`localStorageEviction`; volumes are measured each minute, the loop turns each 10 s); what
+/// lies in memory is the memory of whoever wrote it.
+#[test]
+fn what_scripts_write_takes_room() {
+    let pod = |name: &str, volume: &str, resources: &str, line: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{restartPolicy: Never, volumes: [{{name: d, \
+             emptyDir: {{{volume}}}}}], containers: [{{name: app, image: busybox, command: [sh, -c, {line:?}], resources: \
+             {{{resources}}}, volumeMounts: [{{name: d, mountPath: /d}}]}}]}}}}\n---\n"
+        )
+    };
+    let fill = |to: &str| format!("sleep 5; dd if=/dev/zero of={to} bs=1M count=20; sleep 3600");
+    let storage = "limits: {ephemeral-storage: 10Mi}";
+    let manifest = [
+        pod("volume", "sizeLimit: 10Mi", "", &fill("/d/x")),
+        pod("container", "", storage, &fill("/x")),
+        pod("pod", "", storage, &fill("/d/x")),
+        pod("fits", "sizeLimit: 30Mi", "limits: {ephemeral-storage: 30Mi}", &fill("/d/x")),
+        pod("removed", "sizeLimit: 10Mi", "", "dd if=/dev/zero of=/d/x bs=1M count=20; rm /d/x; sleep 3600"),
+        pod("chatty", "", storage, "while true; do head -c 100000 /dev/zero | tr '\\\\0' x; echo; sleep 0.1; done"),
+        pod("memory", "medium: Memory", "limits: {memory: 16Mi}", &fill("/d/x")),
+    ]
+    .concat();
+    check(
+        180,
+        &manifest,
+        "",
+        &[
+            "eventually event(pod(volume), Evicted, 'Usage of EmptyDir volume \"d\" exceeds the limit \"10Mi\". ')",
+            "first event(pod(container), Evicted, 'Pod ephemeral local storage usage exceeds the total limit of containers \
+             10Mi. ') between 5s and 21s",
+            "eventually event(pod(pod), Evicted, 'Pod ephemeral local storage usage exceeds the total limit of containers \
+             10Mi. ')",
+            "eventually event(pod(chatty), Evicted, 'Pod ephemeral local storage usage*')",
+            "pod(fits).phase == Running",
+            "pod(removed).phase == Running",
+            "eventually container(memory/app).reason == OOMKilled",
+        ],
+    );
+}

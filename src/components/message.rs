@@ -161,6 +161,8 @@ pub enum Message {
         /// All its files.
         files: List<VolumeFile>,
     },
+    /// Programs on a machine use noticeably more, or less, than they did.
+    UsageChanged(NodeIndex),
     /// Something inside a runtime.
     Runtime(NodeIndex, RuntimeMessage),
     /// Something for the cluster autoscaler, or its cloud.

@@ -36,6 +36,7 @@ mod stale;
 mod traffic;
 mod usage;
 mod volumes;
+mod written;
 
 use super::cri::{ContainerConfig, CriCall, CriError, CriReply, CriResult, InstanceState, PodKey, VolumeKey};
 use super::kube_proxy::{self, Proxies};

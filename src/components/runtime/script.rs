@@ -217,6 +217,7 @@ impl Runtimes {
         if let Some(slot) = self.script_slot(place, session) {
             *slot = Some(script);
         }
+        self.count_written(now, place, out);
         let Some(turn) = turn else { return };
         if let State::Waiting { until: Some(until) } = turn.state {
             self.resume_soon(place, session, until.since(now), out);

@@ -149,9 +149,13 @@ impl Instance {
         for (name, bytes) in &mut usage.volumes {
             *bytes = self.room(*name).map_or(*bytes, |room| room.min(*bytes));
         }
+        usage.writable = usage.writable.saturating_add(self.written.layer);
+        usage.writable_inodes = usage.writable_inodes.saturating_add(self.written.inodes);
+        usage.logs = usage.logs.saturating_add(self.log.on_disk());
         // What lies in memory is the memory of whoever wrote it.
         let in_memory = |name: &Name| self.config.memory_volumes.contains(name);
         usage.memory += usage.volumes.iter().filter(|(name, _)| in_memory(name)).map(|(_, bytes)| bytes).sum::<i64>();
+        usage.memory = usage.memory.saturating_add(self.written.memory);
         usage
     }
 
@@ -287,7 +291,7 @@ impl Machine {
 }
 
 impl PodRecord {
-    /// Bytes in the pod's volumes: what any of its containers says last.
+    /// Bytes in the pod's volumes: what any of its containers says last, and what scripts have written.
     fn volumes(&self, now: SimTime) -> Vec<(Name, i64)> {
         let mut volumes: Vec<(Name, i64)> = Vec::new();
         for instance in self.instances() {
@@ -296,6 +300,12 @@ impl PodRecord {
                     Some((_, have)) => *have = bytes.max(*have),
                     None => volumes.push((name, bytes)),
                 }
+            }
+        }
+        for (name, bytes) in &self.written.bytes {
+            match volumes.iter_mut().find(|(have, _)| have == name) {
+                Some((_, have)) => *have = have.saturating_add(*bytes),
+                None => volumes.push((*name, *bytes)),
             }
         }
         volumes

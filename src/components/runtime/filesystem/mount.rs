@@ -109,6 +109,10 @@ pub struct FileSystem {
     pub(super) read_only_root: bool,
     /// The file outside the mounts that is written all the same, if any: the kubelet mounts it by itself.
     pub(super) words: Option<Box<str>>,
+    /// The tree that it started with.
+    image: Arc<Directory>,
+    /// How often something was written, in its root or in a volume.
+    pub(super) changes: u64,
 }
 
 impl Default for FileSystem {
@@ -122,7 +126,22 @@ impl Default for FileSystem {
 impl FileSystem {
     /// A file system that starts as an image's tree, shared until it is written.
     pub fn new(image: Arc<Directory>) -> Self {
-        Self { root: image, mounts: Vec::new(), read_only_root: false, words: None }
+        Self { root: image.clone(), mounts: Vec::new(), read_only_root: false, words: None, image, changes: 0 }
+    }
+
+    /// How often something was written through it.
+    pub const fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Bytes, and files and directories, that its root has more than the image.
+    pub fn written(&self) -> (i64, i64) {
+        if Arc::ptr_eq(&self.root, &self.image) {
+            return (0, 0);
+        }
+        let count = |tree: &Directory| (i64::try_from(tree.size()).unwrap_or(i64::MAX), tree.count());
+        let ((bytes, nodes), (of_image, image_nodes)) = (count(&self.root), count(&self.image));
+        ((bytes - of_image).max(0), (nodes - image_nodes).max(0))
     }
 
     /// The tree without its mounts: what counts as the container's writable layer.

@@ -262,6 +262,15 @@ impl Directory {
         self.entries.values().map(Node::size).fold(0, u64::saturating_add)
     }
 
+    /// How many files and directories are below.
+    pub(super) fn count(&self) -> i64 {
+        let of = |node: &Node| match node {
+            Node::Directory(directory) => 1 + directory.count(),
+            Node::File(_) | Node::Symlink(_) | Node::Device => 1,
+        };
+        self.entries.values().map(of).sum()
+    }
+
     /// The pages of memory that all files below take.
     pub(super) fn pages(&self) -> u64 {
         self.entries.values().map(Node::pages).fold(0, u64::saturating_add)

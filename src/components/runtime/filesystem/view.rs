@@ -556,6 +556,7 @@ impl<'a> Files<'a> {
 
     fn change_file(&mut self, path: &str, change: impl FnOnce(&mut File)) -> Result<(), FileError> {
         let path = self.resolve(path)?;
+        self.system.changes += 1;
         let now = self.now;
         match self.describe(&path).map(|metadata| metadata.kind) {
             Some(Kind::Directory) => return Err(FileError::IsADirectory),
@@ -591,6 +592,7 @@ impl<'a> Files<'a> {
     /// Puts a node at a path whose directory exists.
     fn put(&mut self, path: &str, node: Node) -> Result<(), FileError> {
         let now = self.now;
+        self.system.changes += 1;
         self.make_way(parent(path));
         let (directory, name) = self.directory_mut(path)?;
         directory.entries.insert(name.into(), node);
@@ -606,6 +608,7 @@ impl<'a> Files<'a> {
             return Err(FileError::Busy);
         }
         let now = self.now;
+        self.system.changes += 1;
         let (directory, name) = self.directory_mut(&path)?;
         directory.modified = now;
         directory.entries.remove(name.as_str()).ok_or(FileError::NotFound)

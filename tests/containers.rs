@@ -531,8 +531,8 @@ fn a_probe_does_not_fail_for_what_nobody_knows() {
     );
 }
 
-/// What the kubelet writes is root's, read-only, and has the modes that are asked for (`pkg/volume/util/atomic_writer.go`
-/// and `SetVolumeOwnership` of `pkg/volume`, Kubernetes 1.36).
+/// What the kubelet writes is root's, read-only, and has the modes that are asked for
+/// (`pkg/volume/util/atomic_writer.go` and `SetVolumeOwnership` of `pkg/volume`, Kubernetes 1.36).
 #[test]
 fn files_of_volumes_have_owner_and_mode() {
     let pod = |name: &str, user: &str, volume: &str, command: &str| {

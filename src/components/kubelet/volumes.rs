@@ -546,8 +546,8 @@ impl Kubelet {
         out.after(takes, self.message(KubeletMessage::VolumePoll { key, turn }));
     }
 
-    /// A mounted volume that shows objects is mounted once more (`MarkRemountRequired`): that writes what has changed. If
-    /// something is gone it fails, again and again, while the containers keep what they have.
+    /// A mounted volume that shows objects is mounted once more (`MarkRemountRequired`): that writes what has changed.
+    /// If something is gone it fails, again and again, while the containers keep what they have.
     fn remount(&mut self, now: SimTime, key: PodKey, volume: usize, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get_mut(&key) else { return };
         let (pod, found) = (state.pod.clone(), &mut state.volumes.volumes[volume]);

@@ -38,8 +38,8 @@ impl Runtimes {
         }
     }
 
-    /// Files as the kubelet lays them out, so that all of them change at once: a directory that is named after the time,
-    /// `..data` that leads to it, and links to what is in there (`pkg/volume/util/atomic_writer.go`).
+    /// Files as the kubelet lays them out, so that all of them change at once: a directory that is named after the
+    /// time, `..data` that leads to it, and links to what is in there (`pkg/volume/util/atomic_writer.go`).
     fn published<'a>(&self, now: SimTime, node: NodeIndex, files: impl Iterator<Item = (&'a str, Node)>) -> Directory {
         let time = self.clock.skewed(self.machines[node.index()].skew).at(now);
         let time = jiff::Timestamp::from_nanosecond(i128::from(time.unix_nanos())).unwrap_or_default();
@@ -103,8 +103,8 @@ impl Runtimes {
         }
     }
 
-    /// A part of a volume that the kubelet writes, for a mount: what is there now stays what the mount shows, whatever is
-    /// written into the volume later. `None` for other volumes.
+    /// A part of a volume that the kubelet writes, for a mount: what is there now stays what the mount shows, whatever
+    /// is written into the volume later. `None` for other volumes.
     fn bound_file(&mut self, node: NodeIndex, (volume, id): (VolumeKey, VolumeId), path: &str) -> Option<VolumeId> {
         let VolumeKey::Pod { pod, .. } = volume else { return None };
         let tree = self.volumes.get(id)?;

@@ -37,7 +37,7 @@ pub struct File {
     length: u64,
     /// Whether it may be executed.
     pub executable: bool,
-    /// The permission bits of a file that root owns and the processes of containers may not change: the kubelet wrote it.
+    /// The permission bits of a file that root owns and that containers may not change: the kubelet wrote it.
     pub(in crate::components::runtime) mode: Option<u16>,
     /// When it was last written.
     pub modified: SimTime,

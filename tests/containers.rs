@@ -1029,3 +1029,39 @@ fn what_scripts_write_takes_room() {
         ],
     );
 }
+
+/// A container's processes as its scripts and the commands that are sent into it see them.
+#[test]
+fn processes_are_seen_and_signalled() {
+    let never = "restartPolicy: Never,";
+    let line = |name: &str, image: &str, line: &str| pod(name, image, &["sh", "-c", line], never);
+    let probed = |name: &str, probe: &str, line: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{restartPolicy: Never, containers: [{{name: \
+             app, image: busybox, command: [sh, -c, {line:?}], {probe}: {{exec: {{command: [sh, -c, 'pgrep sleep || exit \
+             1; pgrep -f while && kill -0 1 && pkill {name}; true']}}, periodSeconds: 1, failureThreshold: 1}}}}]}}}}\n---\n"
+        )
+    };
+    let manifest = [
+        line("first", "busybox", "sleep 100 & ps | grep -q '1 root .*sh -c sleep 100'"),
+        line("count", "busybox", "sleep 100 & test $(ps | wc -l) = 6 && test $(pgrep sleep | wc -l) = 1"),
+        line("itself", "busybox", "pgrep -f nothing-else | grep -x 1"),
+        line("program", "nginx", "nginx & sleep 1; test $(pgrep nginx | wc -l) = 1 && kill $! && wait"),
+        probed("sleeps", "readinessProbe", "while true; do sleep 5; done"),
+        probed("sleep", "readinessProbe", "sleep 1000; exit 3"),
+    ]
+    .concat();
+    check(
+        30,
+        &manifest,
+        "",
+        &[
+            "pod(first).phase == Succeeded",
+            "pod(count).phase == Succeeded",
+            "pod(itself).phase == Succeeded",
+            "pod(program).phase == Succeeded",
+            "pod(sleeps).ready",
+            "container(sleep/app).exitCode == 3",
+        ],
+    );
+}

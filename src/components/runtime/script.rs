@@ -6,7 +6,7 @@ use super::filesystem::{FileSystem, Files, Volumes, below};
 use super::identity::Identity;
 use super::image_table::ImageModel;
 use super::log::ContainerLog;
-use super::program::Place;
+use super::program::{Place, Program};
 use super::shell::{
     Answer, CallId, Command, Disposition, Program as Runner, Query, Request, Shell, Signal, State, Stream, World,
     is_init, is_utility,
@@ -152,7 +152,13 @@ impl Runtimes {
         let user = container.and_then(|container| container.run_as_user);
         let usual = if known || container.is_some_and(|container| container.run_as_non_root) { image.user } else { 0 };
         let is_root = user.map_or(usual == 0, |user| user == 0);
-        let processes = instance.programs.iter().map(|program| (program.pid, program.argv.join(" "))).collect();
+        // While the main script runs, it knows by itself what it has begun.
+        let runs = instance.script.is_none();
+        let is_known = |program: &&Program| runs && matches!(program.caller, Some((Session::Main, _)));
+        let programs = instance.programs.iter().filter(|program| !is_known(program));
+        let programs = programs.map(|program| (program.pid, program.argv.join(" ")));
+        let script = instance.script.iter().flat_map(|script| script.shell.processes());
+        let processes = script.chain(programs).collect();
         instance.files.freeze(|mount| frozen.contains(&mount.path));
         let mut world = ContainerWorld {
             files: &mut instance.files,
@@ -297,7 +303,17 @@ impl Runtimes {
                 }
             }
             Request::SignalProcess { pid: 1, signal } => self.signal(now, place, signal, out),
-            Request::SignalProcess { pid, signal } => self.signal_program(now, place, pid, signal, out),
+            Request::SignalProcess { pid, signal } => {
+                let Some(instance) = self.instance_mut(place) else { return };
+                let is_program = instance.programs.iter().any(|program| program.pid == pid);
+                match &mut instance.script {
+                    Some(script) if !is_program => {
+                        script.shell.signal_process(pid, signal);
+                        self.resume_soon(place, Session::Main, SimDuration::ZERO, out);
+                    }
+                    _ => self.signal_program(now, place, pid, signal, out),
+                }
+            }
         }
     }
 

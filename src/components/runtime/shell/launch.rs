@@ -201,6 +201,7 @@ pub(super) fn interpret(script: &Script, invocation: &Invocation, dialect: Diale
         functions: Arc::new(BTreeMap::new()),
         positional: invocation.arguments.clone().into(),
         name: invocation.name.as_str().into(),
+        command_line: command.argv.join(" ").into(),
         status: 0,
         shell_pid: 0,
         last_background: None,

@@ -10,6 +10,7 @@ use crate::components::runtime::filesystem::{FileError, Files, absolute};
 use crate::engine::{SimDuration, SimTime};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// A process.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub(super) struct Own {
     pub unwritten: Option<FileError>,
     /// It filled a pipe.
     pub full_pipe: Option<FileId>,
+    /// The command line of the shell that it is, while that runs a utility within its own step.
+    pub shell: Option<Arc<str>>,
 }
 
 /// What a process runs.
@@ -175,6 +178,7 @@ impl System<'_> {
             broken_pipe: false,
             unwritten: None,
             full_pipe: None,
+            shell: None,
         };
         self.spawned.push(Process { own, wait: Wait::Ready, program });
         pid

@@ -1065,3 +1065,47 @@ fn processes_are_seen_and_signalled() {
         ],
     );
 }
+
+/// The documentation's "Configure a Security Context", tokens in volumes, and what images let others than root do.
+#[test]
+fn users_are_who_they_are() {
+    let pod = |name: &str, image: &str, user: &str, volume: &str, command: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{restartPolicy: Never, securityContext: \
+             {{{user}}}, volumes: [{{name: v, {volume}}}], containers: [{{name: app, image: {image}, {command} \
+             volumeMounts: [{{name: v, mountPath: /v}}]}}]}}}}\n---\n"
+        )
+    };
+    let line = |line: &str| format!("command: [sh, -c, {line:?}],");
+    let (empty, user) = ("emptyDir: {}", "runAsUser: 1000");
+    let groups = "runAsUser: 1000, runAsGroup: 3000, fsGroup: 2000, supplementalGroups: [4000]";
+    let token = "projected: {sources: [{serviceAccountToken: {path: vault-token, audience: vault}}]}";
+    let writes =
+        line("! touch /root/x && ! echo x > /etc/x && ! mkdir /data && touch /tmp/x /v/x && echo y >> /dev/null");
+    let cached = "[{name: app, image: nginx, volumeMounts: [{name: v, mountPath: /var/cache/nginx}, {name: v, mountPath: \
+                  /var/run}]}]";
+    let manifest = [
+        pod("docs", "busybox:1.28", groups, empty, &line("id | grep -x 'uid=1000 gid=3000 groups=2000,3000,4000'")),
+        pod("root", "busybox", "", empty, &line("id | grep -x 'uid=0(root) gid=0(root) groups=0(root)' && touch /root/x")),
+        pod("listed", "busybox", user, empty, &line("ps | grep '1 1000 ' && grep -q ^root: /etc/passwd")),
+        pod("writes", "alpine", user, empty, &writes),
+        pod("token", "busybox", user, token, &line("test $(wc -c < /v/vault-token) -gt 100")),
+        pod("limits", "busybox", "", empty, &line("grep -x max /sys/fs/cgroup/memory.max")),
+        pod("server", "nginx:1.27", user, empty, ""),
+        pod("as-root", "nginx:1.27", "", empty, ""),
+        pod("of-others", "ghcr.io/shop/nginx", user, empty, ""),
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: cached}}, spec: {{securityContext: {{{user}}}, volumes: [{{name: \
+             v, {empty}}}], containers: {cached}}}}}\n"
+        ),
+    ]
+    .concat();
+    let mut expect: Vec<String> = ["docs", "root", "listed", "writes", "token", "limits"]
+        .iter()
+        .map(|name| format!("pod({name}).phase == Succeeded"))
+        .collect();
+    expect.push("container(server/app).exitCode == 1".to_owned());
+    expect.extend(["as-root", "of-others", "cached"].iter().map(|name| format!("pod({name}).phase == Running")));
+    let expect: Vec<&str> = expect.iter().map(String::as_str).collect();
+    check(20, &manifest, "", &expect);
+}

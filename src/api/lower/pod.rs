@@ -333,7 +333,7 @@ fn projected_source(source: &v1::VolumeProjection, mode: Option<i32>) -> Option<
     map.map(ProjectedSource::ConfigMap)
         .or(secret.map(ProjectedSource::Secret))
         .or(fields.map(ProjectedSource::DownwardApi))
-        .or(source.service_account_token.as_ref().map(|_| ProjectedSource::Token))
+        .or(source.service_account_token.as_ref().map(|token| ProjectedSource::Token { path: Name::from(&token.path) }))
 }
 
 /// The files of the downward API.

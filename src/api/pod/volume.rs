@@ -23,7 +23,10 @@ pub enum ProjectedSource {
     /// Fields of the pod as files.
     DownwardApi(List<FieldFile>),
     /// A token of the service account.
-    Token,
+    Token {
+        /// Where it is in the volume.
+        path: Name,
+    },
 }
 
 impl ProjectedSource {
@@ -32,7 +35,7 @@ impl ProjectedSource {
         match self {
             Self::ConfigMap(files) => Some((Kind::ConfigMap, files)),
             Self::Secret(files) => Some((Kind::Secret, files)),
-            Self::DownwardApi(_) | Self::Token => None,
+            Self::DownwardApi(_) | Self::Token { .. } => None,
         }
     }
 }

@@ -580,10 +580,10 @@ fn projection(source: &ProjectedSource) -> v1::VolumeProjection {
         ProjectedSource::DownwardApi(fields) => {
             projection.downward_api = Some(v1::DownwardAPIProjection { items: some(fields.iter().map(file_field)) });
         }
-        ProjectedSource::Token => {
+        ProjectedSource::Token { path } => {
             projection.service_account_token = Some(v1::ServiceAccountTokenProjection {
                 expiration_seconds: Some(3600),
-                path: "token".to_owned(),
+                path: path.to_string(),
                 ..v1::ServiceAccountTokenProjection::default()
             });
         }

@@ -14,13 +14,15 @@ use crate::api::{
     Container, EventType, FieldFile, Kind, List, Name, Object, ObjectFiles, Pod, PodSpec, ProjectedSource, Request,
     Response, Target, Text, VolumeSource, names, requests,
 };
-use crate::components::cri::{ContainerMount, Environment, PodKey, TOKEN_VOLUME, VolumeFile, VolumeKey};
+use crate::components::cri::{ContainerMount, Environment, PodKey, TOKEN, TOKEN_VOLUME, VolumeFile, VolumeKey};
 use crate::components::message::Message;
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
 use serde_json::Value;
 
 /// What the kubelet lets the group of `fsGroup` do with files that only it writes (`roMask` of `pkg/volume`).
 const GROUP_READS: i32 = 0o440;
+/// Whoever a container runs as may read its token (`collectData` of `pkg/volume/projected`).
+const TOKEN_MODE: i32 = 0o644;
 /// Where containers find the token of their service account.
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
@@ -389,7 +391,7 @@ impl Kubelet {
                     ProjectedSource::ConfigMap(files) => keys(Kind::ConfigMap, files),
                     ProjectedSource::Secret(files) => keys(Kind::Secret, files),
                     ProjectedSource::DownwardApi(fields) => shown(fields),
-                    ProjectedSource::Token => Vec::new(),
+                    ProjectedSource::Token { path } => vec![file(*path, TOKEN.clone(), TOKEN_MODE)],
                 }) {
                     files.retain(|have| have.path != file.path);
                     files.push(file);

@@ -8,7 +8,7 @@
 use super::filesystem::{Managed, ManagedFiles, base_name};
 use super::image_table::ImageModel;
 use super::machine::PodRecord;
-use crate::api::{Name, Pod, PodSpec};
+use crate::api::{ContainerId, Name, Pod, PodSpec};
 use crate::components::cri::ContainerConfig;
 use crate::components::pod_names::{HostName, Resolver};
 use serde_json::Value;
@@ -24,6 +24,7 @@ pub(super) struct Identity {
     name: HostName,
     pub(super) address: Option<Ipv4Addr>,
     pod: Arc<Pod>,
+    container: Name,
     /// What its main process runs.
     config: Arc<ContainerConfig>,
     image: Arc<ImageModel>,
@@ -33,13 +34,15 @@ impl Identity {
     /// That of a container of a pod on a node of this name and address.
     pub(super) fn new(
         record: &PodRecord,
+        container: ContainerId,
         (node, address): (Name, Ipv4Addr),
         (config, image): (Arc<ContainerConfig>, Arc<ImageModel>),
     ) -> Self {
         let pod = record.pod.clone();
         let address = record.address().or(pod.spec.host_network.then_some(address));
         let name = machine_name(&pod, node);
-        Self { host_name: kernel_name(&name, &pod), name, address, pod, config, image }
+        let container = record.instance(container).map(|instance| instance.status.name).unwrap_or_default();
+        Self { host_name: kernel_name(&name, &pod), name, address, pod, container, config, image }
     }
 
     /// The command line of the main process: where containers see each other's processes it is that of the sandbox.
@@ -48,6 +51,23 @@ impl Identity {
             return vec!["/pause".to_owned()];
         }
         self.image.command_line(&self.config.command, &self.config.args)
+    }
+
+    /// The groups of its processes, their own first: `runAsGroup`, `supplementalGroups` and `fsGroup`.
+    pub(super) fn groups(&self) -> Vec<u32> {
+        let spec: Value = serde_json::from_str(&self.pod.spec.source).unwrap_or_default();
+        let lists = ["containers", "initContainers", "ephemeralContainers"].into_iter();
+        let mut containers = lists.filter_map(|list| spec[list].as_array()).flatten();
+        let own = containers.find(|container| container["name"] == self.container.as_str());
+        let number = |value: &Value| value.as_u64().and_then(|number| u32::try_from(number).ok());
+        let of_pod = &spec["securityContext"];
+        let first = own.and_then(|own| number(&own["securityContext"]["runAsGroup"]));
+        let first = first.or_else(|| number(&of_pod["runAsGroup"])).unwrap_or(0);
+        let more = of_pod["supplementalGroups"].as_array().into_iter().flatten().chain([&of_pod["fsGroup"]]);
+        let mut more: Vec<u32> = more.filter_map(number).filter(|group| *group != first).collect();
+        more.sort_unstable();
+        more.dedup();
+        std::iter::once(first).chain(more).collect()
     }
 
     /// The name of the main process as the kernel keeps it: so many characters of its file's.
@@ -91,6 +111,14 @@ impl ManagedFiles for Identity {
             Managed::Hosts => self.hosts(),
             Managed::ResolvConf => Resolver::of(&self.pod).0.file(),
             Managed::Comm => self.main_name() + "\n",
+            Managed::MemoryMax => match self.config.limits.memory() {
+                0 => "max\n".to_owned(),
+                bytes => format!("{bytes}\n"),
+            },
+            Managed::CpuMax => match self.config.limits.milli_cpu() {
+                0 => "max 100000\n".to_owned(),
+                milli => format!("{} 100000\n", milli * 100),
+            },
             Managed::CommandLine => self.main_command().iter().map(|word| format!("{word}\0")).collect(),
             Managed::Status => format!(
                 "Name:\t{}\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t1\nNgid:\t0\nPid:\t1\nPPid:\t0\n\

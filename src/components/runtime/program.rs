@@ -175,6 +175,14 @@ impl Runtimes {
         if !program.needs_writes.is_empty() && instance.is_some_and(|instance| !instance.files.takes_writes()) {
             return gives_up([program.needs_writes.clone()]);
         }
+        let is_user = container.and_then(|container| container.run_as_user).is_some_and(|user| user != 0);
+        if let (Some(needs), Some(instance)) = (program.needs_root.as_ref().filter(|_| is_user), instance)
+            && image_table::is_official(&instance.config.image)
+            && !instance.files.is_mounted(&needs.unless_mounted)
+            && !needs.directories.iter().all(|directory| instance.files.is_mounted(directory))
+        {
+            return gives_up([needs.complaint.clone()]);
+        }
         let mut process = program.process_in(here, &command.argv, &command.environment);
         if let Some((spec, container)) = here.filter(|_| program.open_ended) {
             process.duration = usual_duration(spec, container).map(Into::into);

@@ -2,7 +2,7 @@
 //!
 //! A script is resumed when its time has come and after each answer and signal; what it asks for is served here.
 
-use super::filesystem::{FileSystem, Files, Volumes, below};
+use super::filesystem::{FileSystem, Files, Volumes, Who, below};
 use super::identity::Identity;
 use super::image_table::ImageModel;
 use super::log::ContainerLog;
@@ -51,8 +51,7 @@ pub(super) struct ContainerWorld<'a> {
     clock: WallClock,
     identity: Identity,
     user: u32,
-    /// Whether it is root as far as anybody knows.
-    is_root: bool,
+    who: Who,
     image: Arc<ImageModel>,
     processes: Vec<(u32, String)>,
 }
@@ -70,7 +69,7 @@ impl Script {
 
 impl World for ContainerWorld<'_> {
     fn files(&mut self) -> Files<'_> {
-        self.files.view(self.volumes, self.now).managed_by(&self.identity).seen_by(self.is_root)
+        self.files.view(self.volumes, self.now).managed_by(&self.identity).seen_by(self.who)
     }
 
     fn write(&mut self, at: SimTime, _: Stream, bytes: &[u8]) {
@@ -101,6 +100,10 @@ impl World for ContainerWorld<'_> {
 
     fn user(&self) -> u32 {
         self.user
+    }
+
+    fn groups(&self) -> Vec<u32> {
+        self.identity.groups()
     }
 
     fn find_program(&self, name: &str) -> Runner {
@@ -143,15 +146,21 @@ impl Runtimes {
         let (config, image, known) = self.image_of(place)?;
         let frozen = self.frozen_mounts(place);
         let machine = &mut self.machines[place.node.index()];
-        let (who, skew) = ((machine.name, machine.address()), machine.skew);
+        let (machine_name, skew) = ((machine.name, machine.address()), machine.skew);
         let record = machine.pods.get_mut(&place.key)?;
         let pod = record.pod.clone();
-        let identity = Identity::new(record, who, (config, image.clone()));
+        let identity = Identity::new(record, place.container, machine_name, (config, image.clone()));
         let instance = record.instance_mut(place.container)?;
         let container = pod.spec.container(instance.status.name);
         let user = container.and_then(|container| container.run_as_user);
         let usual = if known || container.is_some_and(|container| container.run_as_non_root) { image.user } else { 0 };
-        let is_root = user.map_or(usual == 0, |user| user == 0);
+        let who = match user {
+            None if usual == 0 => Who::Root,
+            Some(0) => Who::Root,
+            // Images whose programs are all known have no user of their own that would not be, either.
+            Some(_) if known && image.user == 0 && !image.has_others => Who::Stranger,
+            Some(_) | None => Who::User,
+        };
         // While the main script runs, it knows by itself what it has begun.
         let runs = instance.script.is_none();
         let is_known = |program: &&Program| runs && matches!(program.caller, Some((Session::Main, _)));
@@ -169,7 +178,7 @@ impl Runtimes {
             clock: self.clock.skewed(skew),
             identity,
             user: user.and_then(|user| u32::try_from(user).ok()).unwrap_or(image.user),
-            is_root,
+            who,
             image,
             processes,
         };

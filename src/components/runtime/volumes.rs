@@ -4,7 +4,7 @@ use super::Runtimes;
 use super::filesystem::{Directory, File, FileSystem, Mount, Node, VolumeId, absolute};
 use super::host::host_path;
 use crate::api::{Name, Text};
-use crate::components::cri::{ContainerConfig, ContainerMount, PodKey, TOKEN_VOLUME, VolumeFile, VolumeKey};
+use crate::components::cri::{ContainerConfig, ContainerMount, PodKey, TOKEN, TOKEN_VOLUME, VolumeFile, VolumeKey};
 use crate::components::message::NodeIndex;
 use crate::engine::{Purpose, SimTime, StreamKey};
 use std::collections::hash_map::Entry;
@@ -15,12 +15,9 @@ const PAYLOAD: Purpose = Purpose::new("payload directory");
 /// The link to what the kubelet wrote last.
 const PUBLISHED: &str = "..data";
 
-/// How long the token of a service account is, more or less.
-const TOKEN_LENGTH: usize = 900;
-
 /// The token and the certificate authority of every service account: what they say is not played.
 static CREDENTIALS: LazyLock<[Node; 2]> = LazyLock::new(|| {
-    ["x".repeat(TOKEN_LENGTH), "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n".to_owned()]
+    [&**TOKEN, "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"]
         .map(|text| Node::File(Arc::new(File::new(text))))
 });
 

@@ -60,17 +60,23 @@ pub enum Managed {
     CommandLine,
     /// `/proc/1/status`
     Status,
+    /// `/sys/fs/cgroup/memory.max`
+    MemoryMax,
+    /// `/sys/fs/cgroup/cpu.max`
+    CpuMax,
 }
 
 impl Managed {
     /// All of them, with where they are.
-    pub(super) const ALL: [(&'static str, Self); 6] = [
+    pub(super) const ALL: [(&'static str, Self); 8] = [
         ("/etc/hostname", Self::HostName),
         ("/etc/hosts", Self::Hosts),
         ("/etc/resolv.conf", Self::ResolvConf),
         ("/proc/1/comm", Self::Comm),
         ("/proc/1/cmdline", Self::CommandLine),
         ("/proc/1/status", Self::Status),
+        ("/sys/fs/cgroup/memory.max", Self::MemoryMax),
+        ("/sys/fs/cgroup/cpu.max", Self::CpuMax),
     ];
 }
 
@@ -198,6 +204,9 @@ impl Directory {
         }
         let memory = "MemTotal:       16777216 kB\nMemFree:         8388608 kB\n";
         root.insert_file("/proc/meminfo", File::new(memory.as_bytes()));
+        let users = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n";
+        root.insert_file("/etc/passwd", File::new(users.as_bytes()));
+        root.insert_file("/etc/group", File::new("root:x:0:\nnogroup:x:65534:\n"));
         root
     }
 

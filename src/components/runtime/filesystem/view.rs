@@ -25,9 +25,19 @@ pub struct Files<'a> {
     now: SimTime,
     /// What the files say that are made when they are read, and those that were.
     managed: Option<&'a dyn ManagedFiles>,
-    /// Whether it is root that looks.
-    is_root: bool,
+    who: Who,
     made: [OnceCell<Node>; Managed::ALL.len()],
+}
+
+/// Who looks at files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Root, or who can do the same as far as anybody knows.
+    Root,
+    /// The user that an image is made for: its files are theirs.
+    User,
+    /// A user whom the image does not know: its files are root's, but for those of directories for everybody.
+    Stranger,
 }
 
 /// What kind of thing a path names.
@@ -83,7 +93,7 @@ enum Tree {
 
 impl<'a> Files<'a> {
     pub(super) fn new(system: &'a mut FileSystem, volumes: &'a mut BTreeMap<VolumeId, Volume>, now: SimTime) -> Self {
-        Self { system, volumes, now, managed: None, is_root: true, made: Default::default() }
+        Self { system, volumes, now, managed: None, who: Who::Root, made: Default::default() }
     }
 
     /// The same, where the files that the kubelet and the runtime put into every container say this.
@@ -92,10 +102,10 @@ impl<'a> Files<'a> {
         Self { managed: Some(files), ..self }
     }
 
-    /// The same for a user who is not root, if so.
+    /// The same for some user.
     #[must_use]
-    pub fn seen_by(self, is_root: bool) -> Self {
-        Self { is_root, ..self }
+    pub fn seen_by(self, who: Who) -> Self {
+        Self { who, ..self }
     }
 
     /// What a path names, or `None`.
@@ -117,7 +127,7 @@ impl<'a> Files<'a> {
     /// The content of a file.
     pub fn read(&self, path: &str) -> Result<Content<'_>, FileError> {
         match self.node(&self.resolve(path)?) {
-            Some(Node::File(file)) if !file.is_readable(self.is_root) => Err(FileError::Denied),
+            Some(Node::File(file)) if !file.is_readable(self.who == Who::Root) => Err(FileError::Denied),
             Some(Node::File(file)) => {
                 Ok(Content { start: file.len().saturating_sub(file.bytes().len() as u64), bytes: file.bytes() })
             }
@@ -540,8 +550,8 @@ impl<'a> Files<'a> {
             Some(Node::File(file)) => Some(Metadata {
                 kind: Kind::File,
                 length: file.len(),
-                executable: file.is_executable(self.is_root),
-                readable: file.is_readable(self.is_root),
+                executable: file.is_executable(self.who == Who::Root),
+                readable: file.is_readable(self.who == Who::Root),
                 mode: file.permissions(),
                 modified: file.modified,
             }),
@@ -634,8 +644,10 @@ impl<'a> Files<'a> {
 
     /// Whether entries at a place may come, change and go.
     fn check_writable(&self, path: &str) -> Result<(), FileError> {
+        let is_for_all = || ["/dev", "/proc", "/tmp", "/var/tmp"].iter().any(|open| below(path, open).is_some());
         let read_only = match self.place(path).1 {
             Some(mount) => mount.read_only || mount.frozen,
+            None if self.who == Who::Stranger && !is_for_all() => return Err(FileError::Denied),
             // These are file systems of their own, in memory.
             None => self.system.read_only_root && ["/dev", "/proc"].iter().all(|own| below(path, own).is_none()),
         };
@@ -646,7 +658,7 @@ impl<'a> Files<'a> {
     /// may be (`makeMounts`); of the names that the runtime mounts it does as with the root
     /// (containerd's `internal/cri/server/container_create.go`).
     fn check_content(&self, path: &str) -> Result<(), FileError> {
-        let own = path == "/etc/hosts" || self.system.words.as_deref() == Some(path);
+        let own = path == "/etc/hosts" && self.who != Who::Stranger || self.system.words.as_deref() == Some(path);
         if own && self.place(path).1.is_none() { Ok(()) } else { self.check_writable(path) }
     }
 }

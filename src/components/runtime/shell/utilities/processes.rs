@@ -4,6 +4,7 @@ use super::super::builtins::send;
 use super::super::process::Context;
 use super::super::signal::Signal;
 use super::Outcome;
+use super::identity::user_name;
 use std::sync::Arc;
 
 /// The shell within whose step the utility runs, if that goes on afterwards.
@@ -29,8 +30,10 @@ fn all(context: &mut Context<'_, '_>) -> Vec<(u32, String)> {
 
 pub(super) fn ps(context: &mut Context<'_, '_>) -> Outcome {
     let mut text = "PID   USER     TIME  COMMAND\n".to_owned();
+    let user = context.system.world.user();
+    let user = user_name(user).map_or_else(|| user.to_string(), str::to_owned);
     for (pid, command) in all(context) {
-        text.push_str(&format!("{pid:>5} root      0:00 {command}\n"));
+        text.push_str(&format!("{pid:>5} {user:<8}  0:00 {command}\n"));
     }
     context.print(text);
     Outcome::Ended(0)

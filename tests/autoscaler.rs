@@ -221,7 +221,10 @@ fn pods_are_told_that_they_have_to_move_and_groups_that_they_grow() {
     assert_eq!(all("ScaleDown", "Pod"), ["deleting pod for node scale down"]);
     let node = ["marked the node as toBeDeleted/unschedulable", "nodes removed by cluster autoscaler"];
     assert_eq!(all("ScaleDown", "Node"), node);
-    assert_eq!(all("ScaleDown", "ConfigMap"), ["Scale-down: node pool-1 removed with drain"]);
+    let told = all("ScaleDown", "ConfigMap");
+    let begun = "Scale-down: removing node pool-1, utilization: {0.25 0 0 0 cpu 0.25}, pods to reschedule: web-";
+    assert!(told[0].starts_with(begun), "{told:?}");
+    assert_eq!(told[1..], ["Scale-down: node pool-1 removed with drain"]);
 }
 
 #[test]
@@ -471,4 +474,100 @@ fn who_triggers_nothing_is_told_why_group_by_group() {
     simulation.run();
     let text = "pod didn't trigger scale-up: 2 Insufficient cpu, 1 max node group size reached";
     assert_eq!(told(&simulation, "NotTriggerScaleUp").as_deref(), Some(text));
+}
+
+/// The status that the autoscaler has written, and when.
+fn status(simulation: &Simulation) -> (String, String) {
+    let mut maps = simulation.objects().filter(|object| object.meta().name == "cluster-autoscaler-status");
+    let map = podsim::api::render(&maps.next().expect("a ConfigMap"));
+    let [status, at] = [&map["data"]["status"], &map["metadata"]["annotations"][LAST_UPDATED]];
+    (status.as_str().expect("a text").to_owned(), at.as_str().expect("a time").to_owned())
+}
+
+const LAST_UPDATED: &str = "cluster-autoscaler.kubernetes.io/last-updated";
+
+#[test]
+fn the_autoscaler_tells_how_it_sees_the_cluster() {
+    let scenario = r#"(duration: "3h", manifests: [File("all.yaml")], nodes: [
+        Pool(count: 1, name: "stays-{}", capacity: {"cpu": "4"}),
+        Pool(count: 0, name: "pool-{}", capacity: {"cpu": "4"}, labels: {"pool": "yes"},
+             autoscale: (max: 2, provision: "1m", unneeded: "5m"))],
+        actions: [(at: "5m", do: Delete(object: "deployment/big")),
+                  (at: "2h", do: Delete(object: "configmap/cluster-autoscaler-status", namespace: Some("kube-system")))])"#;
+    let mut simulation = simulation(scenario, &deployment("big", 2, "3500m"));
+    simulation.run_until(SimTime::from_secs(5));
+    let (text, at) = status(&simulation);
+    assert!(text.starts_with("autoscalerStatus: Initializing\n"), "{text}");
+    assert_eq!(at, "2026-01-01 00:00:00 +0000 UTC");
+    simulation.run_until(SimTime::from_secs(25));
+    let (text, at) = status(&simulation);
+    let group = r#"nodeGroups:
+- health:
+    cloudProviderTarget: 1
+    lastProbeTime: "2026-01-01T00:00:20Z"
+    lastTransitionTime: "2026-01-01T00:00:10Z"
+    maxSize: 2
+    minSize: 0
+    nodeCounts:
+      longUnregistered: 0
+      registered:
+        notStarted: 0
+        ready: 0
+        suspended: 0
+        total: 0
+        unready:
+          resourceUnready: 0
+          total: 0
+      unregistered: 1
+    status: Healthy
+  name: pool
+  scaleDown:
+    lastProbeTime: "2026-01-01T00:00:20Z"
+    lastTransitionTime: "2026-01-01T00:00:10Z"
+    status: NoCandidates
+  scaleUp:
+    backoffInfo: {}
+    lastProbeTime: "2026-01-01T00:00:20Z"
+    lastTransitionTime: "2026-01-01T00:00:10Z"
+    status: InProgress
+"#;
+    assert!(text.contains(group), "{text}");
+    assert!(text.ends_with(&format!("time: {at}\n")) && at == "2026-01-01 00:00:20 +0000 UTC", "{text}");
+    // A machine that nobody needs, and after it went.
+    for (secs, told) in [(400, "candidates: 1\n"), (1_200, "cloudProviderTarget: 0\n")] {
+        simulation.run_until(SimTime::from_secs(secs));
+        assert!(status(&simulation).0.contains(told), "after {secs} s: {}", status(&simulation).0);
+    }
+    // Nothing changes for hours: nothing is written. Who deletes it gets it again.
+    let (_, before) = status(&simulation);
+    simulation.run_until(SimTime::from_secs(7_190));
+    assert_eq!(status(&simulation).1, before);
+    simulation.run_until(SimTime::from_secs(7_215));
+    assert!(status(&simulation).1.starts_with("2026-01-01 02:00:10"), "{}", status(&simulation).1);
+}
+
+#[test]
+fn the_whole_cluster_has_no_more_and_no_less_than_its_limits() {
+    // Machines of 4 CPUs and 16Gi; a pod fills each.
+    let run = |limits: &str, more: &str| {
+        let scenario = format!(
+            r#"(duration: "20m", manifests: [File("all.yaml")], autoscaler: ({limits}), nodes: [
+                Pool(count: 2, name: "pool-{{}}", capacity: {{"cpu": "4"}},
+                     autoscale: (max: 5, provision: "30s", unneeded: "2m"))], {more})"#
+        );
+        let mut simulation = simulation(&scenario, &deployment("web", 4, "3500m"));
+        simulation.run();
+        let nodes = simulation.objects().filter(|object| object.kind() == Kind::Node).count();
+        (nodes, told(&simulation, "NotTriggerScaleUp"))
+    };
+    let refused = |resources: &str| {
+        Some(format!("pod didn't trigger scale-up: 1 exceeded quota: \"cluster-wide\", resources: {resources}"))
+    };
+    assert_eq!(run("", ""), (4, None));
+    // What the limit allows of a step is taken; what is left finds it exceeded.
+    assert_eq!(run(r#"cores_total: (max: "12")"#, ""), (3, refused("cpu")));
+    assert_eq!(run(r#"cores_total: (max: "11"), memory_total: (max: "40Gi")"#, ""), (2, refused("cpu, memory")));
+    let gone = r#"actions: [(at: "5m", do: Delete(object: "deployment/web"))]"#;
+    assert_eq!(run("", gone).0, 0);
+    assert_eq!(run(r#"memory_total: (min: "33Gi")"#, gone).0, 3);
 }

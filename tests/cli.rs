@@ -184,6 +184,17 @@ fn kubectl_looks_into_a_scenario() {
     assert_eq!((stderr(&strict).as_str(), strict.status.code()), ("error: nothing is not found\n", Some(1)));
 }
 
+/// Why something is not there is told beside kubectl's own words.
+#[test]
+fn kubectl_tells_what_was_refused() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: n, image: nginx}]}\n";
+    let folder = folder(&[("pod.yaml", pod.as_bytes())]);
+    let output = podsim(folder.path(), &["kubectl", "--scenario", "pod.yaml", "get", "pods"]);
+    let told = stderr(&output);
+    assert!(told.starts_with("pod.yaml:4:22: refused: Pod/web: Pod in version \"v1\" cannot be handled"), "{told}");
+    assert!(told.ends_with("No resources found in default namespace.\n"), "{told}");
+}
+
 #[test]
 fn the_schema_is_a_json_schema() {
     let output = podsim(Path::new("."), &["schema"]);

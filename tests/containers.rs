@@ -531,6 +531,190 @@ fn a_probe_does_not_fail_for_what_nobody_knows() {
     );
 }
 
+/// What the kubelet writes is root's, read-only, and has the modes that are asked for
+/// (`pkg/volume/util/atomic_writer.go` and `SetVolumeOwnership` of `pkg/volume`, Kubernetes 1.36).
+#[test]
+fn files_of_volumes_have_owner_and_mode() {
+    let pod = |name: &str, user: &str, volume: &str, command: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{restartPolicy: Never, securityContext: \
+             {{{user}}}, volumes: [{{name: files, {volume}}}], containers: [{{name: app, image: busybox, command: \
+             {command}, volumeMounts: [{{name: files, mountPath: /cfg}}]}}]}}}}\n---\n"
+        )
+    };
+    let map = "configMap: {name: cfg}";
+    let line = |line: &str| format!("[sh, -c, {line:?}]");
+    let secret = |mode: &str| format!("secret: {{secretName: key, defaultMode: {mode}}}");
+    let key = line("cat /cfg/id");
+    let user = "runAsUser: 1000";
+    let manifest = [
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: cfg}, data: {a.conf: x, run.sh: \"exit 7\"}}\n---\n"
+            .to_owned(),
+        "{apiVersion: v1, kind: Secret, metadata: {name: key}, stringData: {id: secret}}\n---\n".to_owned(),
+        pod("plain", "", map, "[/cfg/run.sh]"),
+        pod("inside", "", map, &line("/cfg/run.sh")),
+        pod("by-shell", "", map, "[sh, /cfg/run.sh]"),
+        pod("mode", "", "configMap: {name: cfg, defaultMode: 0755}", "[/cfg/run.sh]"),
+        pod("item", "", "configMap: {name: cfg, items: [{key: run.sh, path: r, mode: 0555}]}", "[/cfg/r]"),
+        pod("owner", user, "configMap: {name: cfg, defaultMode: 0700}", "[/cfg/run.sh]"),
+        pod("write", "", map, &line("echo y > /cfg/a.conf || touch /cfg/new || rm /cfg/a.conf || exit 9")),
+        pod("data", "", map, &line("cp /cfg/..data/* /tmp && ls /tmp | wc -l | grep -x 2 && echo y > /tmp/a.conf")),
+        pod(
+            "links",
+            "",
+            map,
+            &line("readlink /cfg/a.conf | grep -x ..data/a.conf && test $(find /cfg -type f | wc -l) = 2"),
+        ),
+        pod("secret", user, &secret("0400"), &key),
+        pod("secret-of-root", "", &secret("0400"), &key),
+        pod("secret-group", user, &secret("0440"), &key),
+        pod("secret-fs-group", "runAsUser: 1000, fsGroup: 2000", &secret("0400"), &key),
+    ]
+    .concat();
+    check(
+        20,
+        &manifest,
+        "",
+        &[
+            "container(plain/app).reason == StartError",
+            "eventually event(pod(plain), Failed, '*exec: \"/cfg/run.sh\": permission denied*')",
+            "container(inside/app).exitCode == 126",
+            "container(by-shell/app).exitCode == 7",
+            "container(mode/app).exitCode == 7",
+            "container(item/app).exitCode == 7",
+            "container(owner/app).reason == StartError",
+            "container(write/app).exitCode == 9",
+            "pod(data).phase == Succeeded",
+            "pod(links).phase == Succeeded",
+            "container(secret/app).exitCode == 1",
+            "pod(secret-of-root).phase == Succeeded",
+            "pod(secret-group).phase == Succeeded",
+            "pod(secret-fs-group).phase == Succeeded",
+        ],
+    );
+}
+
+/// A ConfigMap that is deleted and made again: its files stay, mounting fails meanwhile (`RequiresRemount` of
+/// `pkg/volume/configmap`), and the new content arrives.
+#[test]
+fn what_a_volume_shows_is_written_anew() {
+    let manifest = "
+{apiVersion: v1, kind: ConfigMap, metadata: {name: cfg}, data: {a: '1'}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: reader}
+spec:
+  volumes: [{name: cfg, configMap: {name: cfg}}, {name: later, secret: {secretName: later, optional: true}}]
+  containers:
+  - name: app
+    image: busybox
+    command: [sh, -c, while ! grep -q 2 /cfg/a; do cat /cfg/a || exit 5; sleep 1; done]
+    volumeMounts: [{name: cfg, mountPath: /cfg}]
+  - name: later
+    image: busybox
+    command: [sh, -c, while ! test -e /later/a; do sleep 1; done]
+    volumeMounts: [{name: later, mountPath: /later}]
+  restartPolicy: OnFailure
+";
+    check(
+        400,
+        manifest,
+        "actions: [(at: \"20s\", do: Delete(object: \"configmap/cfg\")), (at: \"150s\", do: Apply(Inline(\"{apiVersion: v1, \
+         kind: ConfigMap, metadata: {name: cfg}, data: {a: '2'}}\"))), (at: \"30s\", do: Apply(Inline(\"{apiVersion: v1, \
+         kind: Secret, metadata: {name: later}, stringData: {a: '2'}}\")))],",
+        &[
+            "first container(reader/later).reason == Completed between 30s and 122s",
+            "first event(pod(reader), FailedMount, 'MountVolume.SetUp failed for volume \"cfg\" : configmap \"cfg\" not \
+             found') between 20s and 112s",
+            "first pod(reader).phase == Succeeded between 150s and 280s",
+        ],
+    );
+}
+
+/// The documentation of `subPath`: such a container does not get updates.
+#[test]
+fn a_file_that_is_mounted_alone_stays_as_it_is() {
+    let manifest = "
+{apiVersion: v1, kind: ConfigMap, metadata: {name: cfg}, data: {a: '1'}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: reader}
+spec:
+  volumes: [{name: cfg, configMap: {name: cfg}}]
+  containers:
+  - name: whole
+    image: busybox
+    command: [sh, -c, while ! grep -q 2 /cfg/a; do sleep 1; done]
+    volumeMounts: [{name: cfg, mountPath: /cfg}]
+  - name: alone
+    image: busybox
+    command: [sh, -c, while ! grep -q 2 /cfg/a; do sleep 1; done]
+    volumeMounts: [{name: cfg, mountPath: /cfg/a, subPath: a}]
+  restartPolicy: OnFailure
+";
+    check(
+        200,
+        manifest,
+        "actions: [(at: \"20s\", do: Apply(Inline(\"{apiVersion: v1, kind: ConfigMap, metadata: {name: cfg}, data: {a: \
+         '2'}}\")))],",
+        &[
+            "first container(reader/whole).reason == Completed between 20s and 150s",
+            "container(reader/alone).state == running",
+        ],
+    );
+}
+
+/// The shapes of MetalLB's, AKS Store's and "Kubernetes Patterns"' manifests, and of OPA's.
+#[test]
+fn files_that_only_an_unknown_image_has_are_taken_to_be_there() {
+    let never = "restartPolicy: Never,";
+    let probed = |name: &str, image: &str, command: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{{name: app, image: \
+             {image}, readinessProbe: {{exec: {{command: {command}}}}}}}]}}}}\n---\n"
+        )
+    };
+    let arguments = |name: &str, args: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{volumes: [{{name: v, emptyDir: {{}}}}], \
+             containers: [{{name: app, image: example.com/tool, args: {args}, volumeMounts: [{{name: v, mountPath: \
+             /config}}]}}]}}}}\n---\n"
+        )
+    };
+    let manifest = [
+        pod("copies", "example.com/frr", &["sh", "-c", "cp -f /reloader.sh /opt/"], never),
+        pod("tests", "example.com/frr", &["sh", "-c", "[ -f /reloader.sh ] || exit 3"], never),
+        pod("own", "example.com/frr", &["sh", "-c", "cat /tmp/mine"], never),
+        pod("known", "busybox", &["sh", "-c", "cp /reloader.sh /opt/"], never),
+        probed("made", "example.com/random", "[stat, /tmp/ready]"),
+        probed("asked", "example.com/random", "[sh, -c, test -e /tmp/ready]"),
+        probed("process", "nginx", "[cat, /proc/1/status]"),
+        probed("nginx", "nginx", "[cat, /tmp/ready]"),
+        arguments("directory", "[/config]"),
+        arguments("run", "[run, --server]"),
+    ]
+    .concat();
+    check(
+        40,
+        &manifest,
+        "",
+        &[
+            "pod(copies).phase == Succeeded",
+            "container(tests/app).exitCode == 3",
+            "container(own/app).exitCode == 1",
+            "container(known/app).exitCode == 1",
+            "pod(made).ready",
+            "pod(asked).ready",
+            "pod(process).ready",
+            "not pod(nginx).ready",
+            "pod(directory).phase == Running",
+            "pod(run).phase == Running",
+        ],
+    );
+}
+
 #[test]
 fn images_have_the_files_and_programs_that_nobody_lists() {
     let never = "restartPolicy: Never,";
@@ -803,4 +987,125 @@ spec:
     readinessProbe: {httpGet: {host: localhost, path: /readiness, port: 9099}}
 ";
     check(60, manifest, "", &["eventually pod(agent).ready", "container(agent/app).restarts == 0"]);
+}
+
+/// What scripts write counts (`localStorageEviction`; volumes are measured each minute, the loop turns each 10 s); what
+/// lies in memory is the memory of whoever wrote it.
+#[test]
+fn what_scripts_write_takes_room() {
+    let pod = |name: &str, volume: &str, resources: &str, line: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{restartPolicy: Never, volumes: [{{name: d, \
+             emptyDir: {{{volume}}}}}], containers: [{{name: app, image: busybox, command: [sh, -c, {line:?}], resources: \
+             {{{resources}}}, volumeMounts: [{{name: d, mountPath: /d}}]}}]}}}}\n---\n"
+        )
+    };
+    let fill = |to: &str| format!("sleep 5; dd if=/dev/zero of={to} bs=1M count=20; sleep 3600");
+    let storage = "limits: {ephemeral-storage: 10Mi}";
+    let manifest = [
+        pod("volume", "sizeLimit: 10Mi", "", &fill("/d/x")),
+        pod("container", "", storage, &fill("/x")),
+        pod("pod", "", storage, &fill("/d/x")),
+        pod("fits", "sizeLimit: 30Mi", "limits: {ephemeral-storage: 30Mi}", &fill("/d/x")),
+        pod("removed", "sizeLimit: 10Mi", "", "dd if=/dev/zero of=/d/x bs=1M count=20; rm /d/x; sleep 3600"),
+        pod("chatty", "", storage, "while true; do head -c 100000 /dev/zero | tr '\\\\0' x; echo; sleep 0.1; done"),
+        pod("memory", "medium: Memory", "limits: {memory: 16Mi}", &fill("/d/x")),
+    ]
+    .concat();
+    check(
+        180,
+        &manifest,
+        "",
+        &[
+            "eventually event(pod(volume), Evicted, 'Usage of EmptyDir volume \"d\" exceeds the limit \"10Mi\". ')",
+            "first event(pod(container), Evicted, 'Pod ephemeral local storage usage exceeds the total limit of containers \
+             10Mi. ') between 5s and 21s",
+            "eventually event(pod(pod), Evicted, 'Pod ephemeral local storage usage exceeds the total limit of containers \
+             10Mi. ')",
+            "eventually event(pod(chatty), Evicted, 'Pod ephemeral local storage usage*')",
+            "pod(fits).phase == Running",
+            "pod(removed).phase == Running",
+            "eventually container(memory/app).reason == OOMKilled",
+        ],
+    );
+}
+
+/// A container's processes as its scripts and the commands that are sent into it see them.
+#[test]
+fn processes_are_seen_and_signalled() {
+    let never = "restartPolicy: Never,";
+    let line = |name: &str, image: &str, line: &str| pod(name, image, &["sh", "-c", line], never);
+    let probed = |name: &str, probe: &str, line: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{restartPolicy: Never, containers: [{{name: \
+             app, image: busybox, command: [sh, -c, {line:?}], {probe}: {{exec: {{command: [sh, -c, 'pgrep sleep || exit \
+             1; pgrep -f while && kill -0 1 && pkill {name}; true']}}, periodSeconds: 1, failureThreshold: 1}}}}]}}}}\n---\n"
+        )
+    };
+    let manifest = [
+        line("first", "busybox", "sleep 100 & ps | grep -q '1 root .*sh -c sleep 100'"),
+        line("count", "busybox", "sleep 100 & test $(ps | wc -l) = 6 && test $(pgrep sleep | wc -l) = 1"),
+        line("itself", "busybox", "pgrep -f nothing-else | grep -x 1"),
+        line("program", "nginx", "nginx & sleep 1; test $(pgrep nginx | wc -l) = 1 && kill $! && wait"),
+        probed("sleeps", "readinessProbe", "while true; do sleep 5; done"),
+        probed("sleep", "readinessProbe", "sleep 1000; exit 3"),
+    ]
+    .concat();
+    check(
+        30,
+        &manifest,
+        "",
+        &[
+            "pod(first).phase == Succeeded",
+            "pod(count).phase == Succeeded",
+            "pod(itself).phase == Succeeded",
+            "pod(program).phase == Succeeded",
+            "pod(sleeps).ready",
+            "container(sleep/app).exitCode == 3",
+        ],
+    );
+}
+
+/// The documentation's "Configure a Security Context", tokens in volumes, and what images let others than root do.
+#[test]
+fn users_are_who_they_are() {
+    let pod = |name: &str, image: &str, user: &str, volume: &str, command: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{restartPolicy: Never, securityContext: \
+             {{{user}}}, volumes: [{{name: v, {volume}}}], containers: [{{name: app, image: {image}, {command} \
+             volumeMounts: [{{name: v, mountPath: /v}}]}}]}}}}\n---\n"
+        )
+    };
+    let line = |line: &str| format!("command: [sh, -c, {line:?}],");
+    let (empty, user) = ("emptyDir: {}", "runAsUser: 1000");
+    let groups = "runAsUser: 1000, runAsGroup: 3000, fsGroup: 2000, supplementalGroups: [4000]";
+    let token = "projected: {sources: [{serviceAccountToken: {path: vault-token, audience: vault}}]}";
+    let writes =
+        line("! touch /root/x && ! echo x > /etc/x && ! mkdir /data && touch /tmp/x /v/x && echo y >> /dev/null");
+    let cached = "[{name: app, image: nginx, volumeMounts: [{name: v, mountPath: /var/cache/nginx}, {name: v, mountPath: \
+                  /var/run}]}]";
+    let manifest = [
+        pod("docs", "busybox:1.28", groups, empty, &line("id | grep -x 'uid=1000 gid=3000 groups=2000,3000,4000'")),
+        pod("root", "busybox", "", empty, &line("id | grep -x 'uid=0(root) gid=0(root) groups=0(root)' && touch /root/x")),
+        pod("listed", "busybox", user, empty, &line("ps | grep '1 1000 ' && grep -q ^root: /etc/passwd")),
+        pod("writes", "alpine", user, empty, &writes),
+        pod("token", "busybox", user, token, &line("test $(wc -c < /v/vault-token) -gt 100")),
+        pod("limits", "busybox", "", empty, &line("grep -x max /sys/fs/cgroup/memory.max")),
+        pod("server", "nginx:1.27", user, empty, ""),
+        pod("as-root", "nginx:1.27", "", empty, ""),
+        pod("of-others", "ghcr.io/shop/nginx", user, empty, ""),
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: cached}}, spec: {{securityContext: {{{user}}}, volumes: [{{name: \
+             v, {empty}}}], containers: {cached}}}}}\n"
+        ),
+    ]
+    .concat();
+    let mut expect: Vec<String> = ["docs", "root", "listed", "writes", "token", "limits"]
+        .iter()
+        .map(|name| format!("pod({name}).phase == Succeeded"))
+        .collect();
+    expect.push("container(server/app).exitCode == 1".to_owned());
+    expect.extend(["as-root", "of-others", "cached"].iter().map(|name| format!("pod({name}).phase == Running")));
+    let expect: Vec<&str> = expect.iter().map(String::as_str).collect();
+    check(20, &manifest, "", &expect);
 }

@@ -89,8 +89,9 @@ fn what_is_immutable_refuses_changes() {
 
 #[test]
 fn a_volume_in_memory_is_memory_and_not_disk() {
-    // pkg/kubelet/eviction/helpers.go (`localVolumeNames`); a tmpfs is charged to whoever writes into it.
-    for (medium, reason) in [("medium: Memory", "OOMKilled"), ("", "")] {
+    // pkg/kubelet/eviction/helpers.go (`localVolumeNames`); a tmpfs is charged to whoever writes into it, and takes no
+    // more than its size.
+    for (medium, reason) in [("medium: Memory", "OOMKilled"), ("medium: Memory, sizeLimit: 50Mi", ""), ("", "")] {
         let volume = format!("volumes: [{{name: v, emptyDir: {{{medium}}}}}],");
         let container = "resources: {limits: {memory: 100Mi}}, volumeMounts: [{name: v, mountPath: /v}],";
         let manifest = script("full", "sleep 600", container, &volume);
@@ -448,4 +449,263 @@ fn the_servers_own_service_comes_back() {
         "count(endpointslices(*)) == 1",
     ];
     check(90, "", rest, &expect);
+}
+
+#[test]
+fn a_machine_is_called_what_its_pod_says() {
+    // pkg/kubelet/kubelet_pods.go (`GeneratePodHostNameAndDomain`), pkg/kubelet/util/util.go (`GetNodenameForKernel`).
+    let say = "(hostname; hostname -f; hostname -s; echo $HOSTNAME; cat /etc/hostname; tail -1 /etc/hosts | cut -f2-; \
+               getent hosts $(hostname) | wc -l) | tr '\\n' ' ' > /dev/termination-log";
+    let domain = "web.default.svc.cluster.local";
+    let long = "a".repeat(40);
+    let manifest = [
+        script("plain", say, "", ""),
+        script("named", say, "", "hostname: h, subdomain: web,"),
+        script("full", say, "", "subdomain: web, setHostnameAsFQDN: true,"),
+        script("alone", say, "", "setHostnameAsFQDN: true,"),
+        script("over", say, "", "hostname: h, subdomain: web, hostnameOverride: db.example.com,"),
+        script("long", say, "", &format!("hostname: {long}, subdomain: web, setHostnameAsFQDN: true,")),
+    ]
+    .concat();
+    let said = last_words(60, &manifest, "", ["plain", "named", "full", "alone", "over"]);
+    let full = format!("full.{domain}");
+    assert_eq!(
+        said,
+        [
+            "plain plain plain plain plain plain 1 ".to_owned(),
+            format!("h h.{domain} h h h h.{domain}\th 1 "),
+            format!("{full} {full} full {full} {full} {full}\tfull 1 "),
+            "alone alone alone alone alone alone 1 ".to_owned(),
+            "db.example.com db.example.com db db.example.com db.example.com db.example.com 1 ".to_owned(),
+        ]
+    );
+    let why = format!(
+        "Failed to create pod sandbox: failed to construct FQDN from pod hostname and cluster domain, FQDN {long}.{domain} \
+         is too long (64 characters is the max, 70 characters requested)"
+    );
+    let told = format!("eventually event(pod(long), FailedCreatePodSandBox, '{why}')");
+    check(60, &manifest, "", &[&told, "always pod(long).phase == Pending from 1s"]);
+    assert_eq!(idle(&manifest), Vec::<String>::new());
+}
+
+#[test]
+fn a_resolver_asks_whom_its_pod_says() {
+    // pkg/kubelet/network/dns/dns.go (`GetPodDNS`, `formDNSConfigFitsLimits`).
+    let service =
+        "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {clusterIP: 10.96.7.7, ports: [{port: 80}]}}\n";
+    let say = "(cat /etc/resolv.conf; for name in web web.default.svc.cluster.local example.com; do nslookup $name > /tmp/x \
+               && echo yes || echo no; done; date +%s) | tr '\\n' ' ' > /dev/termination-log";
+    let none = |rest: &str| format!("dnsPolicy: None, dnsConfig: {{nameservers: {rest}}},");
+    let manifest = [
+        service.to_owned(),
+        script("plain", say, "", ""),
+        script("host", say, "", "dnsPolicy: Default,"),
+        script("shared", say, "", "hostNetwork: true,"),
+        script("both", say, "", "hostNetwork: true, dnsPolicy: ClusterFirstWithHostNet,"),
+        script(
+            "own",
+            say,
+            "",
+            &none("[10.96.0.10], searches: [default.svc.cluster.local], options: [{name: ndots, value: '1'}]"),
+        ),
+        script("away", say, "", &none("[8.8.8.8]")),
+        script("silent", say, "", &none("[10.9.9.9, 10.96.0.10]")),
+        script("none", say, "", &none("[10.9.9.9]")),
+    ]
+    .concat();
+    let names = ["plain", "host", "shared", "both", "own", "away", "silent", "none"];
+    let said = last_words(120, &manifest, "", names);
+    let all = "search default.svc.cluster.local svc.cluster.local cluster.local nameserver 10.96.0.10 options ndots:5";
+    let starts = [
+        &format!("{all} yes yes yes "),
+        "nameserver 192.0.2.53 no no yes ",
+        "nameserver 192.0.2.53 no no yes ",
+        &format!("{all} yes yes yes "),
+        "search default.svc.cluster.local nameserver 10.96.0.10 options ndots:1 yes yes yes ",
+        "nameserver 8.8.8.8 no no yes ",
+        "nameserver 10.9.9.9 nameserver 10.96.0.10 no yes yes ",
+        "nameserver 10.9.9.9 no no no ",
+    ];
+    let seconds = |said: &str| said.trim().rsplit(' ').next().and_then(|n| n.parse::<i64>().ok()).expect("a time");
+    for ((name, said), start) in names.into_iter().zip(&said).zip(starts) {
+        assert!(said.starts_with(start), "{name}: {said}");
+    }
+    // A name server that says nothing is waited for, five seconds and ten in all.
+    assert!(seconds(&said[6]) - seconds(&said[0]) >= 15, "{said:?}");
+    assert!(seconds(&said[7]) - seconds(&said[0]) >= 30, "{said:?}");
+
+    let many = "dnsConfig: {nameservers: [1.1.1.1, 1.1.1.2, 1.1.1.3]},";
+    let manifest = script("many", "grep -c nameserver /etc/resolv.conf > /dev/termination-log; sleep 60", "", many);
+    let told = "eventually event(pod(many), DNSConfigForming, 'Nameserver limits were exceeded, some nameservers have been \
+                omitted, the applied nameserver line is: 10.96.0.10 1.1.1.1 1.1.1.2') within 10s";
+    check(30, &manifest, "", &[told]);
+    assert_eq!(last_words(90, &manifest, "", ["many"]), ["3\n"]);
+    assert_eq!(idle(&manifest), Vec::<String>::new());
+}
+
+#[test]
+fn what_no_gate_lets_in_is_dropped() {
+    // pkg/api/pod/util.go (`dropDisabledFields`): ContainerStopSignals is off by default.
+    let spec = |hooks: Value| {
+        json!({"containers": [{"name": "c", "image": "i", "lifecycle": hooks}], "initContainers": [{"name": "d",
+            "image": "i", "restartPolicy": "Always", "lifecycle": hooks}]})
+    };
+    let alone = spec(json!({"stopSignal": "SIGUSR1"}));
+    let both = spec(json!({"stopSignal": "SIGUSR1", "preStop": {"sleep": {"seconds": 1}}}));
+    for (spec, kept) in [(alone, Value::Null), (both, json!({"preStop": {"sleep": {"seconds": 1}}}))] {
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec});
+        let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": spec});
+        let set = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
+            "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template}});
+        let lowered = lower(&pod).unwrap_or_else(|error| panic!("{error}"));
+        // People are told all the same.
+        assert!(lowered.no_effect.contains(&"spec.containers[].lifecycle.stopSignal".to_owned()));
+        let server = server(&[pod, set]);
+        for (kind, path) in [(Kind::Pod, "/spec"), (Kind::Deployment, "/spec/template/spec")] {
+            let stored = render(&server.store().list(kind)[0]);
+            let stored = stored.pointer(path).expect("a spec");
+            for list in ["containers", "initContainers"] {
+                assert_eq!(stored[list][0]["lifecycle"], kept, "{kind:?} {list}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_volume_shows_nothing_of_what_no_gate_lets_in() {
+    // pkg/api/pod/util.go (`dropDisabledClusterTrustBundleProjection`, `dropDisabledPodCertificateProjection`).
+    let bundle = "clusterTrustBundle: {name: x, path: bundle.pem}";
+    let certificate = "podCertificate: {signerName: a.b/c, keyType: ED25519, credentialBundlePath: c.pem}";
+    let own = "downwardAPI: {items: [{path: name, fieldRef: {fieldPath: metadata.name}}]}";
+    let volume =
+        format!("volumes: [{{name: v, projected: {{sources: [{{{bundle}}}, {{{certificate}}}, {{{own}}}]}}}}],");
+    let mount = "volumeMounts: [{name: v, mountPath: /v}],";
+    let manifest = script("p", "ls /v > /dev/termination-log", mount, &volume);
+    assert_eq!(last_words(30, &manifest, "", ["p"]), ["name\n"]);
+    let told = idle(&manifest);
+    for field in ["clusterTrustBundle", "podCertificate"] {
+        assert!(told.contains(&format!("Pod.spec.volumes[].projected.sources[].{field}")), "{told:?}");
+    }
+    let source = |source: Value| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c",
+            "image": "i"}], "volumes": [{"name": "v", "projected": {"sources": [source]}}]}})
+    };
+    let server = server(&[source(json!({"clusterTrustBundle": {"name": "x", "path": "b"}}))]);
+    let stored = render(&server.store().list(Kind::Pod)[0]);
+    assert_eq!(stored["spec"]["volumes"][0]["projected"]["sources"], json!([{}]));
+}
+
+#[test]
+fn a_variable_comes_from_a_file_that_an_init_container_wrote() {
+    // pkg/kubelet/kubelet_pods.go (`makeEnvironmentVariables`), pkg/kubelet/util/env/env_util.go (`ParseEnv`).
+    let pod = |name: &str, line: &str, reference: &str, mounts: &str| {
+        let line = line.replace('\'', "''");
+        let init = format!(
+            "initContainers: [{{name: init, image: busybox, {mounts} command: [sh, -c, '{line}']}}], volumes: [{{name: v, \
+             emptyDir: {{}}}}],"
+        );
+        let env =
+            format!("env: [{{name: A, valueFrom: {{fileKeyRef: {{volumeName: v, path: d/env, {reference}}}}}}}],");
+        script(name, "echo \"$A-$(ls /v 2>&1)\" > /dev/termination-log", &env, &init)
+    };
+    let mounted = "volumeMounts: [{name: v, mountPath: /v}],";
+    let write = |text: &str| format!("mkdir /v/d; printf \"{text}\" > /v/d/env");
+    let manifest = [
+        pod("plain", &write("\\n# so\\nB='y'\\nA='x z' # yes\\n"), "key: A", mounted),
+        pod("lines", &write("A='one\\ntwo'\\n"), "key: A", mounted),
+        pod("optional", &write("B='y'\\n"), "key: A, optional: true", mounted),
+        pod("missing", &write("B='y'\\n"), "key: A", mounted),
+        pod("unquoted", &write("A=x\\n"), "key: A, optional: true", mounted),
+        pod("nothing", "true", "key: A, optional: true", mounted),
+        pod("unmounted", "true", "key: A", ""),
+    ]
+    .concat();
+    let said = last_words(60, &manifest, "", ["plain", "lines", "optional"]);
+    let rest = "ls: /v: No such file or directory\n";
+    assert_eq!(said, [format!("x z-{rest}"), format!("one\ntwo-{rest}"), format!("-{rest}")]);
+    let failed = |pod: &str, why: &str| format!("eventually event(pod({pod}), Failed, 'Error: {why}')");
+    let missing = "environment variable key \"A\" not found in file \
+                   \"/var/lib/kubelet/pods/*/volumes/kubernetes.io~empty-dir/v/d/env\"";
+    let expect = [
+        failed("missing", missing),
+        failed("unquoted", "couldn?t parse env file"),
+        failed("nothing", "couldn?t parse env file"),
+        failed("unmounted", "cannot find the volume \"v\" referenced by FileKeyRef"),
+        "eventually container(missing/app).reason == CreateContainerConfigError".to_owned(),
+    ];
+    check(60, &manifest, "", &expect.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(idle(&manifest), Vec::<String>::new());
+    let pod = |reference: Value| {
+        let env = json!([{"name": "A", "valueFrom": {"fileKeyRef": reference}}]);
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c",
+            "image": "i", "env": env}]}})
+    };
+    let server = server(&[pod(json!({"volumeName": "v", "path": "x", "key": "A"}))]);
+    let stored = render(&server.store().list(Kind::Pod)[0]);
+    let stored = &stored["spec"]["containers"][0]["env"][0]["valueFrom"]["fileKeyRef"];
+    assert_eq!(stored, &json!({"volumeName": "v", "path": "x", "key": "A", "optional": false}));
+    let refused = lower(&pod(json!({"volumeName": "", "path": "/../x", "key": ""})));
+    let refused = refused.err().map(|error| error.to_string()).unwrap_or_default();
+    for field in ["key: Required value", "volumeName: Required value", "path: Invalid value: \"/../x\""] {
+        assert!(refused.contains(&format!("fileKeyRef.{field}")), "{refused}");
+    }
+}
+
+#[test]
+fn a_volume_in_memory_is_full_when_its_size_is_reached() {
+    // pkg/volume/emptydir/empty_dir.go (`calculateEmptyDirMemorySize`); the words are those of BusyBox.
+    let say = |line: &str| format!("({line}) > /dev/termination-log 2>&1; exit 0");
+    let volume = |more: &str| format!("volumes: [{{name: v, emptyDir: {{medium: Memory{more}}}}}],");
+    let mount = "volumeMounts: [{name: v, mountPath: /v}],";
+    let limited = "resources: {limits: {memory: 1Mi}}, volumeMounts: [{name: v, mountPath: /v}],";
+    let fill = |count: u64| say(&format!("dd if=/dev/zero of=/v/a bs=4096 count={count}; echo $?"));
+    let words = say("dd if=/dev/zero of=/v/a bs=4096 count=2 2>&-; echo x > /v/b; echo $?; seq 3 > /v/c; echo $?; \
+         cp /etc/hosts /v/d; echo $?; rm /v/a; echo y > /v/b; cat /v/b; df | tail -1");
+    let manifest = [
+        script("words", &words, mount, &volume(", sizeLimit: 8Ki")),
+        script("own", &fill(3), mount, &volume(", sizeLimit: 8Ki")),
+        script("pod", &fill(300), limited, &volume(", sizeLimit: 1Gi")),
+        script("node", &fill(1 << 40), mount, &volume("")),
+        script("disk", &fill(3), mount, "volumes: [{name: v, emptyDir: {sizeLimit: 8Ki}}],"),
+        script(
+            "some",
+            &fill(300),
+            limited,
+            &(volume("") + "initContainers: [{name: i, image: busybox, command: ['true']}],"),
+        ),
+    ]
+    .concat();
+    let said = last_words(60, &manifest, "", ["words", "own", "pod", "node", "disk", "some"]);
+    let full = "write error: No space left on device\n1\n";
+    let free = "tmpfs                        8         4         4  50% /v\n";
+    assert_eq!(said[0], format!("sh: {full}seq: {full}cp: {full}y\n{free}"));
+    let dd = |read: u64| {
+        let error = "dd: error writing '/v/a': No space left on device";
+        format!("{error}\n{read}+0 records in\n{}+0 records out\n1\n", read - 1)
+    };
+    assert_eq!(said[1..3], [dd(3), dd(257)]);
+    assert!(said[3].contains("No space left on device") && said[3].ends_with("\n1\n"), "{}", said[3]);
+    assert_eq!(said[4..], ["3+0 records in\n3+0 records out\n0\n", "300+0 records in\n300+0 records out\n0\n"]);
+}
+
+#[test]
+fn nobody_finds_the_server_while_its_own_service_is_gone() {
+    // The Service is made anew within ten seconds (pkg/controlplane/controller/kubernetesservice/controller.go).
+    let ask = "for i in $(seq 20); do sleep 1; nslookup kubernetes > /tmp/x && printf y || printf n; nc -z 10.96.0.1 443 \
+               && printf Y || printf N; done > /dev/termination-log";
+    let actions = |kind: &str| format!("actions: [(at: \"9500ms\", do: Delete(object: \"{kind}/kubernetes\"))],");
+    let told = |kind: &str| {
+        let [said] = last_words(60, &script("asks", ask, "", ""), &actions(kind), ["asks"]);
+        let (names, answers): (String, String) = said.chars().partition(|letter| letter.is_lowercase());
+        // Each answer once for as long as it stays the same.
+        let runs = |text: &str| {
+            let mut letters: Vec<char> = text.chars().collect();
+            letters.dedup();
+            letters.into_iter().collect::<String>()
+        };
+        (runs(&names), runs(&answers))
+    };
+    assert_eq!(told("service"), ("yny".to_owned(), "YNY".to_owned()));
+    // Its name stays if only those are gone that are behind it.
+    assert_eq!(told("endpointslice"), ("y".to_owned(), "YNY".to_owned()));
 }

@@ -1,9 +1,10 @@
 //! Stories of claims: bound at once, when their first pod is placed, or not at all.
 
-use podsim::api::{Kind, Name, Object};
+use podsim::api::{Kind, Name, Object, render};
 use podsim::engine::{SimDuration, SimTime};
 use podsim::scenario::Scenario;
 use podsim::simulation::Simulation;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -159,6 +160,25 @@ fn a_disk_is_attached_to_one_node_at_a_time() {
     assert_eq!(attachments(&simulation), ["node-2"]);
     let done = format!("AttachVolume.Attach succeeded for volume {:?} ", &*volume);
     assert_eq!(told(&simulation, "two", "SuccessfulAttachVolume"), [done]);
+}
+
+#[test]
+fn a_disk_that_was_formatted_is_not_empty() {
+    let script = "command: [sh, -c, ls -A /d > /dev/termination-log]";
+    let pod = POD.replace("image: nginx", &format!("image: busybox, {script}"));
+    let pod = pod.replace("spec:", "spec:\n  restartPolicy: Never");
+    let scenario = r#"(duration: "5m", manifests: [File("objects.yaml"), File("pod.yaml")])"#;
+    // A driver that attaches nothing shows a directory of somebody else's.
+    for (attached, seen) in [("true", "lost+found\n"), ("false", "")] {
+        let objects = disk().replace("attachRequired: true", &format!("attachRequired: {attached}"));
+        let files = BTreeMap::from([("s.ron", scenario), ("objects.yaml", &objects), ("pod.yaml", &pod)]);
+        let scenario = Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+        let mut simulation = Simulation::new(Arc::new(scenario.plan(1)), 1, &[]);
+        simulation.run_until(SimTime::from_secs(60));
+        let Some(Object::Pod(pod)) = find(&simulation, Kind::Pod, "web") else { panic!("the pod is there") };
+        let ended = pod.status.containers[0].state.terminated().expect("it has looked");
+        assert_eq!(&*ended.message, seen, "attached: {attached}");
+    }
 }
 
 #[test]
@@ -392,39 +412,173 @@ fn volumes_of_a_pod_that_was_ending_when_its_kubelet_began_show_what_nobody_aske
     }
 }
 
+/// A claim that grows, in a scenario with its objects, of one class that lets it.
+fn growing(scenario: &str, pod: &str) -> Simulation {
+    let objects = OBJECTS.replace("volumeBindingMode: WaitForFirstConsumer", "allowVolumeExpansion: true");
+    let files = BTreeMap::from([("s.ron", scenario), ("objects.yaml", objects.as_str()), ("pod.yaml", pod)]);
+    let scenario = Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
+    Simulation::new(Arc::new(scenario.plan(1)), 1, &[])
+}
+
+fn grow(at: &str, size: &str) -> String {
+    let patch = format!(r#"{{\"spec\": {{\"resources\": {{\"requests\": {{\"storage\": \"{size}\"}}}}}}}}"#);
+    format!(r#"(at: "{at}", do: Patch(object: "pvc/data", patch: "{patch}"))"#)
+}
+
+/// A claim as it is printed, and its volume.
+fn claim_and_volume(simulation: &Simulation) -> [serde_json::Value; 2] {
+    let claim = render(&find(simulation, Kind::PersistentVolumeClaim, "data").expect("the claim is there"));
+    let volume = claim["spec"]["volumeName"].as_str().expect("a bound claim").to_owned();
+    [claim, render(&find(simulation, Kind::PersistentVolume, &volume).expect("the volume is there"))]
+}
+
 #[test]
 fn a_claim_that_asks_for_more_gets_it_from_its_driver() {
-    let objects = OBJECTS.replace("volumeBindingMode: WaitForFirstConsumer", "allowVolumeExpansion: true");
-    let grow = |at: &str, size: &str| {
-        let patch = format!(r#"{{\"spec\": {{\"resources\": {{\"requests\": {{\"storage\": \"{size}\"}}}}}}}}"#);
-        format!(r#"(at: "{at}", do: Patch(object: "pvc/data", patch: "{patch}"))"#)
-    };
     let scenario = format!(
-        r#"(duration: "10m", manifests: [File("objects.yaml")], actions: [{}, {}],
+        r#"(duration: "15m", manifests: [File("objects.yaml")], actions: [{}, {}],
+            drivers: {{"disks.*": (node_expansion: false)}},
             faults: [(fault: ProvisionFailure(), at: "2m", lasts: "3m")])"#,
         grow("1m", "2Gi"),
         grow("3m", "3Gi")
     );
-    let files = BTreeMap::from([("s.ron", scenario.as_str()), ("objects.yaml", &objects)]);
-    let scenario = Scenario::load("s.ron", &files).unwrap_or_else(|problems| panic!("{problems}"));
-    let mut simulation = Simulation::new(Arc::new(scenario.plan(1)), 1, &[]);
-    let sizes = |simulation: &Simulation| {
-        let Some(Object::PersistentVolumeClaim(claim)) = find(simulation, Kind::PersistentVolumeClaim, "data") else {
-            panic!("the claim is there")
-        };
-        let Some(Object::PersistentVolume(volume)) =
-            find(simulation, Kind::PersistentVolume, claim.volume_name.as_str())
-        else {
-            panic!("the volume is there")
-        };
-        [&claim.capacity, &volume.capacity].map(|amounts| amounts.get(Name::new("storage")).unwrap_or(0) >> 30)
-    };
-    for (secs, expected) in [(59, 1), (90, 2), (290, 2), (590, 3)] {
+    let mut simulation = growing(&scenario, "");
+    for (secs, expected) in [(59, "1Gi"), (90, "2Gi"), (290, "2Gi"), (890, "3Gi")] {
         simulation.run_until(SimTime::from_secs(secs));
-        assert_eq!(sizes(&simulation), [expected; 2], "after {secs} s");
+        let [claim, volume] = claim_and_volume(&simulation);
+        assert_eq!(claim["status"]["capacity"]["storage"], expected, "after {secs} s");
+        assert_eq!(volume["spec"]["capacity"]["storage"], expected, "after {secs} s");
+        let status = &claim["status"];
+        if secs == 290 {
+            assert_eq!(status["allocatedResources"]["storage"], "3Gi");
+            assert_eq!(status["allocatedResourceStatuses"]["storage"], "ControllerResizeInProgress");
+            let told = status["conditions"].as_array().expect("conditions");
+            let kinds: Vec<&str> = told.iter().filter_map(|condition| condition["type"].as_str()).collect();
+            assert_eq!(kinds, ["Resizing", "ControllerResizeError"]);
+            assert_eq!(
+                told[1]["message"],
+                "failed to expand pvc with rpc error: code = Internal desc = the storage backend does not answer"
+            );
+        } else {
+            assert_eq!((&status["conditions"], &status["allocatedResourceStatuses"]), (&json!(null), &json!(null)));
+        }
     }
     let told = reasons(&simulation, "data");
-    for reason in ["Resizing", "VolumeResizeFailed", "VolumeResizeSuccessful"] {
+    for reason in ["ExternalExpanding", "Resizing", "VolumeResizeFailed", "VolumeResizeSuccessful"] {
         assert!(told.contains(&Name::new(reason)), "{told:?}");
     }
+    let [claim, _] = claim_and_volume(&simulation);
+    assert_eq!(claim["metadata"]["annotations"]["volume.kubernetes.io/node-expansion-not-required"], "true");
+}
+
+#[test]
+fn what_a_driver_can_never_do_is_said_and_tried_every_few_minutes() {
+    let scenario = format!(
+        r#"(duration: "20m", manifests: [File("objects.yaml")], actions: [{}, {}],
+            faults: [(fault: ProvisionFailure(error: "rpc error: code = OutOfRange desc = too much"),
+                      at: "50s", lasts: "9m")])"#,
+        grow("1m", "9Gi"),
+        grow("11m", "2Gi")
+    );
+    let mut simulation = growing(&scenario, "");
+    simulation.run_until(SimTime::from_secs(500));
+    let [claim, _] = claim_and_volume(&simulation);
+    assert_eq!(claim["status"]["allocatedResourceStatuses"]["storage"], "ControllerResizeInfeasible");
+    let failed = simulation.events().filter(|event| event.reason == "VolumeResizeFailed").map(|event| event.count);
+    // At once, once more before it is known to be of no use, and every five minutes.
+    assert!(failed.sum::<u32>() <= 5);
+    // Less can be asked for, and is made.
+    simulation.run();
+    let [claim, volume] = claim_and_volume(&simulation);
+    assert_eq!(volume["spec"]["capacity"]["storage"], "2Gi");
+    assert_eq!(claim["status"]["allocatedResourceStatuses"]["storage"], "NodeResizePending");
+}
+
+#[test]
+fn a_file_system_grows_on_the_node_that_has_it() {
+    // Nobody uses the volume when it grows first; then a pod does.
+    let actions = [grow("1m", "2Gi"), r#"(at: "3m", do: Apply(File("pod.yaml")))"#.to_owned(), grow("6m", "3Gi")];
+    let scenario =
+        format!(r#"(duration: "10m", manifests: [File("objects.yaml")], actions: [{}])"#, actions.join(", "));
+    let mut simulation = growing(&scenario, POD);
+    simulation.run_until(SimTime::from_secs(170));
+    let [claim, volume] = claim_and_volume(&simulation);
+    let status = &claim["status"];
+    assert_eq!(
+        (&volume["spec"]["capacity"]["storage"], &status["capacity"]["storage"]),
+        (&json!("2Gi"), &json!("1Gi"))
+    );
+    assert_eq!(volume["metadata"]["annotations"]["volume.alpha.kubernetes.io/pre-resize-capacity"], "1Gi");
+    assert_eq!(status["allocatedResourceStatuses"]["storage"], "NodeResizePending");
+    let told: Vec<&str> =
+        status["conditions"].as_array().expect("conditions").iter().filter_map(|one| one["type"].as_str()).collect();
+    assert_eq!(told, ["Resizing", "FileSystemResizePending"]);
+    for (secs, size) in [(200, "2Gi"), (599, "3Gi")] {
+        simulation.run_until(SimTime::from_secs(secs));
+        let [claim, volume] = claim_and_volume(&simulation);
+        assert_eq!(claim["status"]["capacity"]["storage"], size);
+        assert_eq!(claim["status"].get("conditions"), None);
+        assert_eq!(claim["status"].get("allocatedResourceStatuses"), None);
+        assert_eq!(volume["metadata"]["annotations"].get("volume.alpha.kubernetes.io/pre-resize-capacity"), None);
+    }
+    let counts = |about: &str, reason: &str| -> u32 {
+        let told = simulation.events().filter(|event| event.involved.name == about && event.reason == reason);
+        told.map(|event| event.count).sum()
+    };
+    for (about, reason) in [
+        ("data", "FileSystemResizeRequired"),
+        ("data", "FileSystemResizeSuccessful"),
+        ("web", "FileSystemResizeSuccessful"),
+    ] {
+        assert_eq!(counts(about, reason), 2, "{about} {reason}");
+    }
+    let mut told = simulation.events().filter(|event| event.reason == "FileSystemResizeSuccessful");
+    let message = told.next().expect("an event").message.to_string();
+    assert!(message.starts_with("MountVolume.NodeExpandVolume succeeded for volume \"pvc-"), "{message}");
+    assert!(message.ends_with("\" node-1"), "{message}");
+}
+
+#[test]
+fn a_pod_of_a_stateful_set_waits_until_the_claim_of_its_predecessor_is_gone() {
+    // `PodClaimIsStale`: no error, no event, and nobody looks again when the claim goes.
+    let set = r#"apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  replicas: 2
+  serviceName: db
+  persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain, whenScaled: Delete}
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: app, image: nginx, volumeMounts: [{name: d, mountPath: /d}]}]}
+  volumeClaimTemplates:
+  - metadata: {name: d}
+    spec: {accessModes: [ReadWriteOnce], storageClassName: fast, resources: {requests: {storage: 1Gi}}}
+"#;
+    let patch = |at: &str, object: &str, patch: &str| {
+        format!(r#"(at: "{at}", do: Patch(object: "{object}", patch: "{}"))"#, patch.replace('"', "\\\""))
+    };
+    let held = r#"{"metadata": {"finalizers": ["kubernetes.io/pvc-protection", "example.com/held"]}}"#;
+    let actions = [
+        patch("1m", "pvc/d-db-1", held),
+        r#"(at: "2m", do: Scale(object: "statefulset/db", replicas: 1))"#.to_owned(),
+        r#"(at: "4m", do: Scale(object: "statefulset/db", replicas: 2))"#.to_owned(),
+        patch("6m", "pvc/d-db-1", r#"{"metadata": {"finalizers": null}}"#),
+        patch("8m", "statefulset/db", r#"{"metadata": {"labels": {"look": "again"}}}"#),
+    ];
+    let scenario = format!(
+        r#"(duration: "10m", manifests: [File("objects.yaml"), File("pod.yaml")], actions: [{}])"#,
+        actions.join(", ")
+    );
+    let mut simulation = growing(&scenario, set);
+    simulation.run_until(SimTime::from_secs(90));
+    let first = find(&simulation, Kind::PersistentVolumeClaim, "d-db-1").expect("a claim").meta().uid;
+    for (secs, claim, pod) in [(350, true, false), (470, false, false), (590, true, true)] {
+        simulation.run_until(SimTime::from_secs(secs));
+        assert_eq!(find(&simulation, Kind::PersistentVolumeClaim, "d-db-1").is_some(), claim, "after {secs} s");
+        assert_eq!(find(&simulation, Kind::Pod, "db-1").is_some(), pod, "after {secs} s");
+    }
+    let last = find(&simulation, Kind::PersistentVolumeClaim, "d-db-1").expect("a claim").meta().uid;
+    assert_ne!(first, last);
+    assert!(!reasons(&simulation, "db").contains(&Name::new("FailedCreate")));
 }

@@ -188,7 +188,7 @@ kinds! {
     ResourceQuota, resource_quotas, "", "v1", "ResourceQuota", "resourcequotas", namespaced, [status];
     PersistentVolume, persistent_volumes, "", "v1", "PersistentVolume", "persistentvolumes", cluster, [phase message];
     PersistentVolumeClaim, persistent_volume_claims, "", "v1", "PersistentVolumeClaim", "persistentvolumeclaims",
-        namespaced, [phase capacity];
+        namespaced, [phase capacity allocated growth conditions];
     ReplicationController, replication_controllers, "", "v1", "ReplicationController", "replicationcontrollers",
         namespaced, [status];
     ReplicaSet, replica_sets, "apps", "v1", "ReplicaSet", "replicasets", namespaced, [status];

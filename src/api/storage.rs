@@ -1,6 +1,9 @@
 //! Persistent volumes, their claims and classes.
 
-use super::{Labels, List, Metadata, Name, NodeSelectorTerm, ResourceList, Selector, Text, Uid};
+use super::{
+    Condition, ConditionStatus, Labels, List, Metadata, Name, NodeSelectorTerm, ResourceList, STORAGE, Selector, Text,
+    Timestamp, Uid, names,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -38,6 +41,15 @@ pub struct PersistentVolume {
 }
 
 impl PersistentVolume {
+    /// Whether it is a device that is formatted before it is first mounted (`formatAndMountSensitive` of
+    /// `staging/src/k8s.io/mount-utils/mount_linux.go`, and CSI drivers alike) with ext2, ext3 or ext4, which most
+    /// choose if nothing is said.
+    pub fn is_formatted_as_ext(&self) -> bool {
+        let spec: Value = serde_json::from_str(&self.source).unwrap_or_default();
+        let named = spec.as_object().into_iter().flatten().find_map(|(_, source)| source.get("fsType")?.as_str());
+        self.attachable && !self.block && named.is_none_or(|named| named.is_empty() || named.starts_with("ext"))
+    }
+
     /// The part of a machine that it is, whichever machine that is: its path, and of what type it must be.
     pub fn host_path(&self) -> Option<(Name, Name)> {
         if !self.csi_driver.is_empty() || self.attachable {
@@ -86,8 +98,90 @@ pub struct PersistentVolumeClaim {
     pub phase: Name,
     /// What the volume holds, once bound.
     pub capacity: ResourceList,
+    /// What it grows, or last grew, to (`status.allocatedResources`).
+    #[serde(skip_serializing_if = "ResourceList::is_empty")]
+    pub allocated: ResourceList,
+    /// How far its growth is, such as `NodeResizePending` (`storage` of `status.allocatedResourceStatuses`); empty if
+    /// it does not grow.
+    #[serde(skip_serializing_if = "<str>::is_empty")]
+    pub growth: Name,
+    /// What is told of its growth.
+    #[serde(skip_serializing_if = "<[Condition]>::is_empty")]
+    pub conditions: List<Condition>,
     /// The spec as accepted, as JSON text.
     pub source: Text,
+}
+
+names! {
+    /// A claim's growth: its driver makes the volume larger, …
+    CONTROLLER_RESIZE_IN_PROGRESS = "ControllerResizeInProgress";
+    /// … or never will.
+    CONTROLLER_RESIZE_INFEASIBLE = "ControllerResizeInfeasible";
+    /// A claim's growth: a node still has to make the file system larger, …
+    NODE_RESIZE_PENDING = "NodeResizePending";
+    /// … or is about to.
+    NODE_RESIZE_IN_PROGRESS = "NodeResizeInProgress";
+    RESIZING = "Resizing";
+    FILE_SYSTEM_RESIZE_PENDING = "FileSystemResizePending";
+    CONTROLLER_RESIZE_ERROR = "ControllerResizeError";
+    NODE_RESIZE_ERROR = "NodeResizeError";
+}
+
+impl PersistentVolumeClaim {
+    /// The claim while its driver makes the volume larger, up to so much. Where nothing new is begun, only what it
+    /// grows to is told (`markControllerResizeInProgress` of `pkg/controller/resize_status.go` in external-resizer).
+    #[must_use]
+    pub fn resizing(&self, size: i64, anew: bool, now: Timestamp) -> Self {
+        let told = Condition::new(*RESIZING, ConditionStatus::True, now);
+        let growth = if anew { *CONTROLLER_RESIZE_IN_PROGRESS } else { self.growth };
+        let allocated = self.allocated.with(*STORAGE, size);
+        Self { allocated, growth, conditions: self.told_of_growth(Some(told), !anew), ..self.clone() }
+    }
+
+    /// The claim whose driver could not make the volume larger (`markControllerExpansionFailedCondition` and
+    /// `markControllerExpansionInfeasible`).
+    #[must_use]
+    pub fn resize_failed(&self, infeasible: bool, why: &str, now: Timestamp) -> Self {
+        let message = format!("failed to expand pvc with {why}").into();
+        let told = Condition { message, ..Condition::new(*CONTROLLER_RESIZE_ERROR, ConditionStatus::True, now) };
+        let growth = if infeasible { *CONTROLLER_RESIZE_INFEASIBLE } else { self.growth };
+        Self { growth, conditions: self.told_of_growth(Some(told), true), ..self.clone() }
+    }
+
+    /// The claim whose volume is larger, but not yet its file system (`markForPendingNodeExpansion`).
+    #[must_use]
+    pub fn awaiting_its_node(&self, now: Timestamp) -> Self {
+        let message = "Waiting for user to (re-)start a pod to finish file system resize of volume on node.".into();
+        let told = Condition { message, ..Condition::new(*FILE_SYSTEM_RESIZE_PENDING, ConditionStatus::True, now) };
+        Self { growth: *NODE_RESIZE_PENDING, conditions: self.told_of_growth(Some(told), true), ..self.clone() }
+    }
+
+    /// The claim that has grown (`markOverallExpansionAsFinished`, and `MarkFSResizeFinished` of
+    /// `pkg/volume/util/resize_util.go`).
+    #[must_use]
+    pub fn grown(&self, size: i64) -> Self {
+        let capacity = self.capacity.with(*STORAGE, size);
+        Self { capacity, growth: Name::default(), conditions: self.told_of_growth(None, false), ..self.clone() }
+    }
+
+    /// Whether a node has to make the file system larger.
+    pub fn awaits_node(&self) -> bool {
+        self.growth == *NODE_RESIZE_PENDING || self.growth == *NODE_RESIZE_IN_PROGRESS
+    }
+
+    /// Its conditions with another; what was told of its growth before stays or goes (`MergeResizeConditionsOfPVC`).
+    fn told_of_growth(&self, mut told: Option<Condition>, keep: bool) -> List<Condition> {
+        let of_growth = [*RESIZING, *FILE_SYSTEM_RESIZE_PENDING, *CONTROLLER_RESIZE_ERROR, *NODE_RESIZE_ERROR];
+        let mut conditions = Vec::new();
+        for condition in &self.conditions {
+            match told.take_if(|told| told.kind == condition.kind) {
+                Some(new) => conditions.push(new),
+                None if keep || !of_growth.contains(&condition.kind) => conditions.push(condition.clone()),
+                None => {}
+            }
+        }
+        conditions.into_iter().chain(told).collect()
+    }
 }
 
 /// `v1.PersistentVolumeAccessMode`.

@@ -84,7 +84,8 @@ impl Kubectl {
 
     /// Prints every version of what is asked for, from the start on.
     fn watch(&self, path: &str) -> Printed {
-        let Ok(mut simulation) = self.prepare(path) else { return Printed::default() };
+        let Ok(scenario) = self.load(path) else { return Printed::default() };
+        let mut simulation = self.begin(&scenario);
         let mut seen = Versions::default();
         let end = SimTime::ZERO + self.at.unwrap_or(simulation.duration());
         simulation.run_until_watched(end, &mut seen);
@@ -120,20 +121,25 @@ impl Kubectl {
 
     /// A scenario at an instant.
     fn simulate(&self, path: &str) -> Result<Simulation, Problems> {
-        let mut simulation = self.prepare(path)?;
+        let scenario = self.load(path)?;
+        let mut simulation = self.begin(&scenario);
         simulation.run_until(SimTime::ZERO + self.at.unwrap_or(simulation.duration()));
+        tell::not_accepted(&scenario.notes);
+        tell::refused(&scenario, &simulation.refused(), "");
         Ok(simulation)
     }
 
+    fn load(&self, path: &str) -> Result<Scenario, Problems> {
+        if run::is_scenario(path) {
+            return Scenario::load(path, &Disk);
+        }
+        Scenario::from_manifests(&[path.to_owned()], &ManifestOptions::default(), &Disk)
+    }
+
     /// A scenario before it begins.
-    fn prepare(&self, path: &str) -> Result<Simulation, Problems> {
-        let scenario = if run::is_scenario(path) {
-            Scenario::load(path, &Disk)?
-        } else {
-            Scenario::from_manifests(&[path.to_owned()], &ManifestOptions::default(), &Disk)?
-        };
+    fn begin(&self, scenario: &Scenario) -> Simulation {
         let seed = self.seed.or(scenario.seed).unwrap_or(run::DEFAULT_SEED);
-        Ok(scenario.simulate(seed).untraced())
+        scenario.simulate(seed).untraced()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
-use podsim::scenario::{Files, Notes, Problems};
+use podsim::engine::SimTime;
+use podsim::scenario::{Files, Notes, Problems, Scenario};
+use podsim::trace::Refused;
 use std::io::{IsTerminal, stderr};
 
 use super::disk::Disk;
@@ -32,16 +34,30 @@ pub fn problems(problems: &Problems) {
 
 /// Tells what people should know of a scenario that is not wrong.
 pub fn notes(notes: &Notes, quiet: bool) {
-    for refusal in &notes.refused {
-        let place = refusal.place.map(|place| format!("{place}: ")).unwrap_or_default();
-        eprintln!("{place}{CARE}refused:{CARE:#} {}: {}", refusal.object, refusal.message);
-    }
+    not_accepted(notes);
     if !notes.namespaces.is_empty() && !quiet {
         let names: Vec<&str> = notes.namespaces.iter().map(|name| name.as_str()).collect();
         eprintln!("{GOOD}note:{GOOD:#} namespaces that nobody creates are made first: {}", names.join(", "));
     }
     if !notes.no_effect.is_empty() {
         eprintln!("{CARE}warning:{CARE:#} these have no effect: {}", listed(&notes.no_effect));
+    }
+}
+
+/// Tells which objects of the manifests no API server takes.
+pub fn not_accepted(notes: &Notes) {
+    for refusal in &notes.refused {
+        let place = refusal.place.map(|place| format!("{place}: ")).unwrap_or_default();
+        eprintln!("{place}{CARE}refused:{CARE:#} {}: {}", refusal.object, refusal.message);
+    }
+}
+
+/// Tells which requests were refused while the scenario ran.
+pub fn refused(scenario: &Scenario, refused: &[Refused], ending: &str) {
+    for refusal in refused {
+        let place = scenario.place_of(&refusal.object).map(|place| format!("{place}: ")).unwrap_or_default();
+        let (time, object) = (refusal.at.since(SimTime::ZERO), &refusal.object);
+        eprintln!("{place}{CARE}refused{CARE:#} at {time}: {object}: {}{ending}", refusal.message);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::api::names;
 use crate::api::{ContainerId, Id, List, Name, Pod, ResourceList, Text};
 use crate::engine::{SimDuration, SimTime, StreamKey};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// A pod as its node knows it: one of the API, or a static one that only the node has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -208,6 +208,27 @@ pub struct ContainerMount {
     pub read_only: bool,
     /// The volume.
     pub volume: VolumeKey,
+    /// Whether it is a device that was formatted for it, with `lost+found`.
+    pub formatted: bool,
+    /// So many bytes are all that it takes, if it is in memory.
+    pub room: Option<u64>,
+}
+
+/// How long the token of a service account is, more or less.
+const TOKEN_LENGTH: usize = 900;
+
+/// A token of a service account: what it says is not played.
+pub static TOKEN: LazyLock<Text> = LazyLock::new(|| "x".repeat(TOKEN_LENGTH).into());
+
+/// A file that a kubelet writes into a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeFile {
+    /// Where it is in the volume.
+    pub path: Text,
+    /// What it says.
+    pub content: Text,
+    /// Its permission bits; root owns it.
+    pub mode: i32,
 }
 
 /// The variables of a container. What is told of Services is shared with other containers.

@@ -4,12 +4,12 @@
 //! cross a wire, so the simulation gives them a latency and may lose them; everything else happens inside one machine.
 
 use super::controllers::ControllerMessage;
-use super::cri::{CriCall, CriResult, PodKey, RuntimePod, VolumeKey};
+use super::cri::{CriCall, CriResult, PodKey, RuntimePod, VolumeFile, VolumeKey};
 use super::kubelet::KubeletMessage;
 use super::net::{NetClient, NetReply, NetRequest};
 use super::runtime::{RuntimeMessage, TrafficMessage};
 use super::scheduler::SchedulerMessage;
-use crate::api::{Change, Eviction, List, Name, Request, Response, Text};
+use crate::api::{Change, Eviction, List, Name, Request, Response};
 use crate::simulation::{AutoscalerMessage, FaultMessage, UserMessage};
 use std::fmt;
 use std::sync::Arc;
@@ -158,9 +158,11 @@ pub enum Message {
         node: NodeIndex,
         /// The volume.
         volume: VolumeKey,
-        /// Paths and contents.
-        files: List<(Text, Text)>,
+        /// All its files.
+        files: List<VolumeFile>,
     },
+    /// Programs on a machine use noticeably more, or less, than they did.
+    UsageChanged(NodeIndex),
     /// Something inside a runtime.
     Runtime(NodeIndex, RuntimeMessage),
     /// Something for the cluster autoscaler, or its cloud.

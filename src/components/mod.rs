@@ -13,6 +13,7 @@ pub mod kubelet;
 pub mod latency;
 pub mod message;
 pub mod net;
+pub mod pod_names;
 pub mod runtime;
 pub mod scheduler;
 pub mod scope;

@@ -180,6 +180,7 @@ impl<'a> Why<'a> {
             "PodLifecycleEvent" => "The relist of the runtime sees the change; the pod is synced.".to_owned(),
             "RelistPod" => "The runtime's state of the pod is read.".to_owned(),
             "PodKilled" => "Everything of the pod has stopped.".to_owned(),
+            "ReadEnvFiles" => "Files are read that variables come from.".to_owned(),
             "VolumePoll" => "The pod's volumes are looked at.".to_owned(),
             "ProbeDue" => "A probe is due.".to_owned(),
             "ProbeNews" if part.is_empty() => "A probe has a new verdict.".to_owned(),

@@ -39,12 +39,16 @@ pub struct ScenarioFile {
     pub strict: Option<bool>,
     /// The machines; three of 4 CPUs and 16Gi if nothing is said.
     pub nodes: Vec<Placed<NodePool>>,
+    /// What the cluster autoscaler of pools with `autoscale` keeps to besides.
+    pub autoscaler: Option<Placed<ClusterAutoscaler>>,
     /// What is created at the start, in order.
     pub manifests: Vec<Placed<Manifest>>,
     /// What containers do, by the names of their pods; the first rule that matches a pod is its rule.
     pub behaviors: Vec<PodBehavior>,
     /// The images of the registries, by name or pattern; one that matches nothing is on every node.
     pub images: IndexMap<String, Placed<Image>>,
+    /// The drivers of volumes, by name or pattern; the first that matches counts.
+    pub drivers: IndexMap<String, Placed<Driver>>,
     /// Whoever sends requests to Services whose programs say what `work` they are.
     pub traffic: Vec<Placed<Traffic>>,
     /// Metrics that an adapter serves to autoscalers, by name.
@@ -119,6 +123,26 @@ pub struct Autoscale {
     pub ignore_mirror_pods_utilization: bool,
 }
 
+/// What a cluster autoscaler keeps to, whatever its pools allow.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename = "ClusterAutoscaler", default, deny_unknown_fields)]
+pub struct ClusterAutoscaler {
+    /// Between how many cores the cluster has in all (`--cores-total`); up to 320000 if nothing is said.
+    pub cores_total: Bounds,
+    /// The same for memory (`--memory-total`); up to 6400000Gi if nothing is said.
+    pub memory_total: Bounds,
+}
+
+/// How little and how much of something there may be.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename = "Bounds", default, deny_unknown_fields)]
+pub struct Bounds {
+    /// No less.
+    pub min: Option<Amount>,
+    /// No more.
+    pub max: Option<Amount>,
+}
+
 /// Kubernetes objects: YAML or JSON, as many documents as you like.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum Manifest {
@@ -126,6 +150,21 @@ pub enum Manifest {
     File(Placed<String>),
     /// A text.
     Inline(Placed<String>),
+}
+
+/// A driver of volumes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename = "Driver", default, deny_unknown_fields)]
+pub struct Driver {
+    /// Whether a node that has a volume must make its file system larger once the volume is (the capability
+    /// `EXPAND_VOLUME` of the driver's node service); so it is if nothing is said.
+    pub node_expansion: bool,
+}
+
+impl Default for Driver {
+    fn default() -> Self {
+        Self { node_expansion: true }
+    }
 }
 
 /// An image of a registry.

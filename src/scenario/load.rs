@@ -16,6 +16,7 @@ use super::setting::Setting;
 use super::step::TimedStep;
 use super::verbs::VerbContext;
 use crate::api::{Kind, Metadata, Name, Namespace, Object, Text, WallTime};
+use crate::components::controllers::NodeExpansion;
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{
     ContainerBehavior, Glob, ImageBehavior, MetricOwner, MetricSeries, PodBehavior, Process, PullBehavior, Rate,
@@ -70,6 +71,8 @@ pub struct Scenario {
     pub(super) fault_limits: FaultLimits,
     pub(super) every_probe: bool,
     pub(super) groups: Vec<super::plan::NodeGroup>,
+    pub(super) limits: super::plan::ClusterLimits,
+    pub(super) node_expansion: NodeExpansion,
     /// What may be named in a study's measures.
     pub(super) makeable: Makeable,
     pub(super) places: BTreeMap<String, Place>,
@@ -265,6 +268,8 @@ impl Scenario {
             fault_limits: self.fault_limits.clone(),
             every_probe: self.every_probe,
             groups: self.groups.clone(),
+            limits: self.limits,
+            node_expansion: self.node_expansion.clone(),
         }
     }
 }
@@ -478,6 +483,14 @@ impl<'f> Loader<'f> {
             self.makeable.add_node(machine.node.name);
         }
         let groups = super::machines::groups(pools, &machines);
+        let limits = super::machines::limits(file.autoscaler.as_ref(), &mut self.problems);
+        let drivers = file.drivers.iter().filter_map(|(name, driver)| {
+            let pattern = name.parse::<Glob>().map_err(|_| {
+                self.problems.add(driver.place, format!("the driver {name:?}"), "write its name or a pattern of it");
+            });
+            Some((pattern.ok()?, driver.node_expansion))
+        });
+        let node_expansion = drivers.collect();
         let world = self.world(&file);
         let mut actions = self.first_objects(&file);
         self.joins(&machines, duration, &mut actions);
@@ -526,6 +539,8 @@ impl<'f> Loader<'f> {
             fault_limits,
             every_probe: file.every_probe.unwrap_or(false),
             groups,
+            limits,
+            node_expansion,
             makeable: std::mem::take(&mut self.makeable),
             places: std::mem::take(&mut self.places),
         }
@@ -854,6 +869,8 @@ fn merged(first: ScenarioFile, second: ScenarioFile) -> ScenarioFile {
     }
     let mut images = first.images;
     images.extend(second.images);
+    let mut drivers = first.drivers;
+    drivers.extend(second.drivers);
     ScenarioFile {
         description: second.description.or(first.description),
         include: second.include,
@@ -864,10 +881,12 @@ fn merged(first: ScenarioFile, second: ScenarioFile) -> ScenarioFile {
         scheduler: second.scheduler.or(first.scheduler),
         every_probe: second.every_probe.or(first.every_probe),
         strict: second.strict.or(first.strict),
+        autoscaler: second.autoscaler.or(first.autoscaler),
         nodes: joined(first.nodes, second.nodes),
         manifests: joined(first.manifests, second.manifests),
         behaviors: joined(first.behaviors, second.behaviors),
         images,
+        drivers,
         traffic: joined(first.traffic, second.traffic),
         metrics: joined(first.metrics, second.metrics),
         actions: joined(first.actions, second.actions),

@@ -1,9 +1,9 @@
 //! Node pools to machines.
 
 use super::error::{Problems, suggestion};
-use super::file::NodePool;
+use super::file::{ClusterAutoscaler, NodePool};
 use super::outline::Placed;
-use super::plan::{NodeGroup, NodePlan};
+use super::plan::{ClusterLimits, NodeGroup, NodePlan};
 use crate::api::{
     Amount, CPU, EPHEMERAL_STORAGE, Labels, MEMORY, Name, PODS, ResourceList, Taint, TaintEffect, ZONE_LABEL,
 };
@@ -104,6 +104,29 @@ pub(super) fn groups(pools: &[Placed<NodePool>], machines: &[Machine]) -> Vec<No
         })
     };
     pools.iter().enumerate().filter_map(group).collect()
+}
+
+/// The limits of an autoscaler.
+pub(super) fn limits(scaler: Option<&Placed<ClusterAutoscaler>>, problems: &mut Problems) -> ClusterLimits {
+    let mut limits = ClusterLimits::default();
+    let Some(scaler) = scaler else { return limits };
+    for (place, bounds) in [&scaler.cores_total, &scaler.memory_total].into_iter().enumerate() {
+        if let Some(min) = &bounds.min {
+            limits.least[place] = min.value();
+        }
+        if let Some(max) = &bounds.max {
+            limits.most[place] = max.value();
+        }
+        if limits.least[place] > limits.most[place] {
+            let (least, most) = (limits.least[place], limits.most[place]);
+            problems.add(
+                scaler.place,
+                format!("a least of {least} above the most, {most}"),
+                "give a `max` above `min`",
+            );
+        }
+    }
+    limits
 }
 
 fn pool_machines(pool: &Placed<NodePool>, count: usize, problems: &mut Problems) -> Vec<Machine> {

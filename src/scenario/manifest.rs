@@ -333,6 +333,24 @@ mod tests {
     }
 
     #[test]
+    fn any_number_of_quoted_texts_may_be_indented_too_little() {
+        // As in generated CustomResourceDefinitions with hundreds of such descriptions, of which none must be a reason
+        // to read the file again from its beginning.
+        let texts = "  d:\n  - a: 'one\n two\n  three'\n    b: \"four\n five\"\n".to_owned() + "  c: 1\n";
+        let many: String =
+            (0..150).map(|n| texts.replace("d:", &format!("d{n}:")).replace("c:", &format!("c{n}:"))).collect();
+        let text = format!("---\nkind: A\nv:\n{many}").repeat(40) + "---\nkind: [\n";
+        let told = errors(text.as_bytes());
+        let lines = text.lines().count();
+        assert!(told.len() == 1 && told[0].starts_with(&format!("{}:", lines + 1)), "{told:?}");
+        let whole = &text[..text.len() - "---\nkind: [\n".len()];
+        let found = values(whole);
+        assert_eq!(found.len(), 40);
+        let expected = json!([{"a": "one two three", "b": "four five"}]);
+        assert!(found.iter().all(|value| value["v"]["d149"] == expected && value["v"]["c149"] == 1));
+    }
+
+    #[test]
     fn documents_comments_and_lists_are_unfolded() {
         let text = "\u{feff}# first\n---\n---\nkind: A\n--- # second\n{kind: B}\n...\n---\n# nothing\n---\n\
             apiVersion: v1\nkind: List\nitems:\n- kind: C\n- kind: List\n  items: [{kind: D}]\n---\n\

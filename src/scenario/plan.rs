@@ -3,6 +3,7 @@
 use crate::api::{
     DeleteOptions, Kind, Labels, List, Name, Object, Part, PatchKind, ResourceList, Taint, TaintEffect, Text, WallTime,
 };
+use crate::components::controllers::NodeExpansion;
 use crate::components::kubelet::KubeletConfig;
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{Glob, MachineLoad, World};
@@ -38,6 +39,10 @@ pub struct Plan {
     pub every_probe: bool,
     /// The groups of machines that an autoscaler adds to and takes from.
     pub groups: Vec<NodeGroup>,
+    /// What the autoscaler keeps to besides.
+    pub limits: ClusterLimits,
+    /// Whether nodes have to make file systems larger, by driver.
+    pub node_expansion: NodeExpansion,
 }
 
 /// Machines of one kind, of which there are as many as pods need.
@@ -61,6 +66,22 @@ pub struct NodeGroup {
     pub ignore_daemons: bool,
     /// Whether its own, static, pods do not.
     pub ignore_mirrors: bool,
+}
+
+/// Between which sizes an autoscaler keeps the whole cluster: cores, and bytes of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClusterLimits {
+    /// No less.
+    pub least: [i64; 2],
+    /// No more.
+    pub most: [i64; 2],
+}
+
+impl Default for ClusterLimits {
+    /// As `--cores-total` and `--memory-total` are if nothing is said: up to 320 000 cores and 6 400 000 GiB.
+    fn default() -> Self {
+        Self { least: [0; 2], most: [320_000, 6_400_000 << 30] }
+    }
 }
 
 /// A machine that is, or becomes, a node.

@@ -4,12 +4,13 @@
 
 use super::kubelet_configuration::kubelet_configuration;
 use super::manifest;
-use super::plan::{Action, ActionTarget, NodePlan, Pick, Plan, RolloutVerb, TimedAction};
+use super::plan::{Action, ActionTarget, ClusterLimits, NodePlan, Pick, Plan, RolloutVerb, TimedAction};
 
 use crate::api::{
     CPU, DeleteOptions, EPHEMERAL_STORAGE, Kind, Labels, MEMORY, Name, Object, PODS, Part, PatchKind, Propagation,
     Quantity, ResourceList, Taint, TaintEffect, Text, WallTime, lower,
 };
+use crate::components::controllers::NodeExpansion;
 use crate::components::kubelet::KubeletConfig;
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::{
@@ -169,6 +170,8 @@ impl RecordedCase {
             fault_limits: FaultLimits::default(),
             every_probe: true,
             groups: Vec::new(),
+            limits: ClusterLimits::default(),
+            node_expansion: NodeExpansion::default(),
         }
     }
 }

@@ -5,7 +5,8 @@ use crate::api::number;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// The deepest nesting that is read.
 const DEPTH: usize = 100;
@@ -39,19 +40,89 @@ fn read(text: &str) -> Result<Vec<Document>, Vec<ManifestError>> {
         }
     }
     let mut text = Cow::Borrowed(text);
-    let mut widened = Vec::new();
-    let mut effort = text.len();
+    let mut widened = Widened::new();
+    let mut effort = 0;
     loop {
         match events(&text, &widened) {
-            Err(Failure::Scan(error)) => match loosened(&text, &error, &mut widened) {
-                Some(fixed) if effort < EFFORT => text = Cow::Owned(fixed),
-                _ => return Err(vec![scan_error(&error, &widened)]),
-            },
+            Err(Failure::Scan(error)) => text = Cow::Owned(mended(&text, &error, &mut widened, &mut effort)?),
             Err(Failure::Refused(errors)) => return Err(errors),
             Ok(documents) => return Ok(documents),
         }
-        effort += text.len();
     }
+}
+
+/// A text whose documents from the first on that cannot be read have become such as can be, as far as is known how.
+fn mended(
+    text: &str,
+    error: &ScanError,
+    widened: &mut Widened,
+    effort: &mut usize,
+) -> Result<String, Vec<ManifestError>> {
+    *effort += text.len();
+    let (start, end) = document_at(text, error.marker().line());
+    let refused = |error: &ScanError, widened: &Widened| vec![scan_error(error, widened)];
+    let first = match mended_document(text, start..end, widened, effort) {
+        Ok(Some(document)) => document,
+        // What is wrong is not in this document alone.
+        Ok(None) => return Err(refused(error, widened)),
+        Err(error) => return Err(refused(&error, widened)),
+    };
+    let mut whole = text[..start].to_owned() + &first;
+    let mut at = end;
+    while at < text.len() {
+        let line = text[..at].matches('\n').count() + 1;
+        let (_, end) = document_at(text, line);
+        let mut tried = widened.clone();
+        match mended_document(text, at..end, &mut tried, effort) {
+            Ok(Some(document)) => {
+                *widened = tried;
+                whole.push_str(&document);
+            }
+            // It is read as it is, or told of when it is its turn.
+            Ok(None) | Err(_) => whole.push_str(&text[at..end]),
+        }
+        at = end;
+    }
+    Ok(whole)
+}
+
+/// A document of a text that has become such as can be read; none if it was. Only it is read again and again.
+fn mended_document(
+    text: &str,
+    place: Range<usize>,
+    widened: &mut Widened,
+    effort: &mut usize,
+) -> Result<Option<String>, ScanError> {
+    // The lines before it stay, without anything on them, so that places are those in the file.
+    let before = text[..place.start].matches('\n').count();
+    let mut document = "\n".repeat(before) + &text[place];
+    let mut mended = false;
+    while let Err(Failure::Scan(error)) = events(&document, widened) {
+        let together = if mended { None } else { indented(&document, &error, widened) };
+        match together.or_else(|| loosened(&document, &error, widened)) {
+            Some(fixed) if *effort < EFFORT => document = fixed,
+            _ => return Err(error),
+        }
+        *effort += document.len();
+        mended = true;
+    }
+    Ok(mended.then(|| document.split_off(before)))
+}
+
+/// Where the document begins and ends that a line, counted from one, is in.
+fn document_at(text: &str, line: usize) -> (usize, usize) {
+    let (mut start, mut at) = (0, 0);
+    for (place, content) in text.split_inclusive('\n').enumerate() {
+        let begins = content.starts_with("---");
+        if place >= line && (begins || content.starts_with("...")) {
+            return (start, at);
+        }
+        if begins {
+            start = at;
+        }
+        at += content.len();
+    }
+    (start, at)
 }
 
 enum Failure {
@@ -65,11 +136,11 @@ impl From<ManifestError> for Failure {
     }
 }
 
-/// Places at which a text was made wider to be read: line, column, by how much.
-type Widened = Vec<(usize, usize, usize)>;
+/// Places at which a text was made wider to be read: by line, the column and by how much.
+type Widened = BTreeMap<usize, Vec<(usize, usize)>>;
 
 fn position(line: usize, column: usize, widened: &Widened) -> Position {
-    let before = widened.iter().filter(|(l, c, _)| *l == line && *c < column).map(|(_, _, width)| width);
+    let before = widened.get(&line).into_iter().flatten().filter(|(at, _)| *at < column).map(|(_, width)| width);
     Position { line: line.max(1) as u32, column: (column - before.sum::<usize>().min(column)) as u32 + 1 }
 }
 
@@ -92,8 +163,73 @@ fn loosened(text: &str, error: &ScanError, widened: &mut Widened) -> Option<Stri
     let above = text[..line_start].lines().rev().find(|line| !line.trim().is_empty())?;
     let wanted = above.chars().take_while(|&c| is_indentation(c)).count() + 1;
     let width = wanted.saturating_sub(marker.col()).max(1);
-    widened.push((marker.line(), 0, width));
+    widened.entry(marker.line()).or_default().push((0, width));
     Some(format!("{}{}{}", &text[..line_start], " ".repeat(width), &text[line_start..]))
+}
+
+/// A document in which all quoted scalars from one on that is indented too little have lines that are indented enough,
+/// if what looks like them all are such scalars: generated files have hundreds of them.
+fn indented(text: &str, error: &ScanError, widened: &mut Widened) -> Option<String> {
+    if error.info() != "invalid indentation in quoted scalar" {
+        return None;
+    }
+    let mut fixed = String::with_capacity(text.len() * 2);
+    let mut more = Widened::new();
+    // The quote that is open, and how far the lines behind it go in.
+    let mut open: Option<(char, usize)> = None;
+    for (place, line) in text.split_inclusive('\n').enumerate() {
+        let mut rest = line;
+        if let Some((_, width)) = open {
+            fixed.push_str(&" ".repeat(width));
+            more.entry(place + 1).or_default().push((0, width));
+        } else if place + 1 >= error.marker().line()
+            && let Some((column, quote)) = opening_quote(line)
+        {
+            open = Some((quote, line[..column].chars().count() + 1));
+            rest = &line[column + 1..];
+        }
+        fixed.push_str(line);
+        if let Some((quote, _)) = open
+            && closes(rest, quote)
+        {
+            open = None;
+        }
+    }
+    let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str(&fixed);
+    let mut unseen: BTreeSet<usize> = more.keys().copied().collect();
+    while let Some(event) = parser.next_event() {
+        let (event, span) = event.ok()?;
+        if let Event::Scalar(_, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted, ..) = event {
+            let inner = span.start.line() + 1..=span.end.line();
+            unseen.retain(|line| !inner.contains(line));
+        }
+    }
+    if !unseen.is_empty() {
+        return None;
+    }
+    more.into_iter().for_each(|(line, added)| widened.entry(line).or_default().extend(added));
+    Some(fixed)
+}
+
+/// Where a value or an element of a list begins with a quote in a line of block style, and with which.
+fn opening_quote(line: &str) -> Option<(usize, char)> {
+    let begins = |at: usize| line[at..].chars().next().filter(|c| matches!(c, '\'' | '"')).map(|quote| (at, quote));
+    let start = line.len() - line.trim_start_matches([' ', '-']).len();
+    begins(start).or_else(|| begins(line.find(": ")? + 2))
+}
+
+/// Whether a quote that is open ends in a text. Two single ones stand for one.
+fn closes(text: &str, quote: char) -> bool {
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' if quote == '"' => drop(rest.next()),
+            '\'' if quote == c && rest.peek() == Some(&c) => drop(rest.next()),
+            _ if c == quote => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// A text with one quoted scalar changed: its escapes `\'`, or the indentation of its lines.
@@ -112,7 +248,7 @@ fn requoted(text: &str, start: usize, place: (usize, usize), indent: bool, widen
             match rest.next() {
                 Some('\'') => {
                     fixed.push_str("\\x27");
-                    widened.push((line, column, 2));
+                    widened.entry(line).or_default().push((column, 2));
                     column += 2;
                     changed = true;
                 }
@@ -129,7 +265,7 @@ fn requoted(text: &str, start: usize, place: (usize, usize), indent: bool, widen
             (line, column) = (line + 1, 0);
             if indent {
                 fixed.push_str(&" ".repeat(place.1 + 1));
-                widened.push((line, 0, place.1 + 1));
+                widened.entry(line).or_default().push((0, place.1 + 1));
                 changed = true;
             }
         }

@@ -5,8 +5,8 @@ use super::faults::Faults;
 use super::network::Network;
 use super::user::User;
 use crate::api::{
-    ApiObject, Change, ChangeKind, ErrorReason, Event, Eviction, FastMap, Id, Kind, Name, Object, Request, Response,
-    Server,
+    ApiObject, Change, ChangeKind, ErrorReason, Event, Eviction, FastMap, Id, Kind, Name, Object,
+    PersistentVolumeClaim, Pod, Request, Response, Server, VolumeSource,
 };
 use crate::components::controllers::{ControllerManager, ControllerSetup, Informers};
 use crate::components::extension::{CallId, Extension, Extensions};
@@ -21,6 +21,7 @@ use crate::components::scheduler::{Scheduler, SchedulerParts};
 use crate::engine::{Draws, Outbox, SimDuration, SimTime, StreamKey};
 use crate::faults::Leader;
 use crate::scenario::plan::Plan;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -66,7 +67,7 @@ impl Cluster {
                 latencies: plan.profile.clone(),
             }),
             controllers: ControllerManager::new(ControllerSetup { clock, draws, profile: plan.profile.clone() })
-                .provisioning(plan.profile.provision.clone())
+                .provisioning(plan.profile.provision.clone(), plan.node_expansion.clone())
                 .attaching(plan.profile.attach.clone(), plan.profile.detach.clone()),
             kubelets: Vec::new(),
             runtimes: Runtimes::new(plan.world.clone(), plan.profile.clone(), clock, draws),
@@ -219,7 +220,8 @@ impl Cluster {
                 NetClient::Kubelet(node) => self.on_machine(node, |kubelet| kubelet.net_done(now, id, *reply, out)),
                 NetClient::Containers(node) => self.runtimes.net_done(node, id, *reply, out),
             },
-            Message::VolumeWritten { node, volume, files } => self.runtimes.volume_written(node, volume, &files),
+            Message::VolumeWritten { node, volume, files } => self.runtimes.volume_written(now, node, volume, &files),
+            Message::UsageChanged(node) => self.watch_usage(now, node, out),
             Message::Runtime(node, message) => self.runtimes.handle(now, node, message, out),
             Message::Scheduler(term, message) => {
                 if term == self.scheduler.term() && !self.is_down(Leader::Scheduler) {
@@ -422,6 +424,13 @@ impl Cluster {
     }
 
     fn publish_to_readers(&mut self, now: SimTime, change: &Change, out: &mut Outbox<Message>) {
+        if let Object::PersistentVolumeClaim(claim) = &change.object
+            && claim.awaits_node()
+        {
+            for node in self.users_of(claim) {
+                self.notify(now, Client::Kubelet(node), change, out);
+            }
+        }
         if !matches!(change.object.kind(), Kind::ConfigMap | Kind::Secret) {
             return;
         }
@@ -430,6 +439,21 @@ impl Cluster {
         for node in self.readers.get(&key).cloned().unwrap_or_default() {
             self.notify(now, Client::Kubelet(node), change, out);
         }
+    }
+
+    /// The nodes whose kubelets would find something when they next read a claim, as they do with each sync of a pod
+    /// that has it.
+    fn users_of(&self, claim: &PersistentVolumeClaim) -> BTreeSet<NodeIndex> {
+        let has = |pod: &Pod| {
+            pod.spec.volumes.iter().any(|volume| match &volume.source {
+                VolumeSource::Claim { name, .. } => *name == claim.meta.name,
+                VolumeSource::Ephemeral { .. } => *claim.meta.name == format!("{}-{}", pod.meta.name, volume.name),
+                _ => false,
+            })
+        };
+        let pods = self.server.store().pods.iter();
+        let users = pods.filter(|pod| pod.meta.namespace == claim.meta.namespace && !pod.is_terminal() && has(pod));
+        users.filter_map(|pod| self.nodes.get(&pod.node_name).copied()).collect()
     }
 
     /// Kubelets that began to watch a ConfigMap or Secret from what was are told of it as it is.

@@ -1,8 +1,8 @@
 //! Machines and their kubelets as users and fate treat them: processes die and start, power goes and comes.
 
 use super::Cluster;
-use crate::api::{ApiObject, Change, Name, Pod};
-use crate::components::cri::{CriReply, CriResult, RuntimePod};
+use crate::api::{ApiObject, Change, Name, Pod, Text};
+use crate::components::cri::{CriReply, CriResult, RuntimePod, VolumeKey};
 use crate::components::kubelet::{Kubelet, KubeletMessage};
 use crate::components::message::{Client, Message, NodeIndex};
 use crate::engine::{Outbox, SimDuration, SimTime};
@@ -38,6 +38,14 @@ impl Cluster {
                     None => kubelet.handle(now, message, out),
                     Some(error) => kubelet.host_path_refused(now, (key, volume), &error, out),
                 });
+            }
+            KubeletMessage::ReadEnvFiles { key, turn } => {
+                let wanted = self.kubelets[node.index()].env_files(key, turn);
+                let read = |file: Option<(VolumeKey, Name)>| {
+                    file.and_then(|(volume, path)| self.runtimes.read_in_volume(node, volume, &path))
+                };
+                let files: Vec<Option<Text>> = wanted.into_iter().map(read).collect();
+                self.on_machine(node, |kubelet| kubelet.env_files_read(now, (key, turn), &files, out));
             }
             KubeletMessage::ListPods if !self.reaches_server(Client::Kubelet(node)) => {
                 out.after(LIST_RETRY, Message::Kubelet(node, message));

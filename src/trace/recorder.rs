@@ -372,6 +372,7 @@ impl Trace for TraceRecord {
                 }
                 (Actor::Runtime(*node), told)
             }
+            Message::UsageChanged(node) => (Actor::Runtime(*node), Told::new(FactKind::Runtime, "UsageChanged")),
             Message::Net { client, request, .. } => {
                 (Actor::Runtime(client.node()), self.passed_on(cause, FactKind::Net, (&request.ask).into()))
             }

@@ -3,8 +3,9 @@
 use super::common::{amounts, name};
 use super::pod::restart_policy;
 use crate::api::{
-    Container, ContainerPort, EnvFrom, EnvValue, EnvVar, Handler, ImagePullPolicy, KeyReference, Name, Port, Probe,
-    Quantity, ResizeRestartPolicy, ResourceField, RestartRule, RestartRuleAction, TERMINATION_LOG, Text, VolumeMount,
+    Container, ContainerPort, EnvFrom, EnvValue, EnvVar, FileKeyReference, Handler, ImagePullPolicy, KeyReference,
+    Name, Port, Probe, Quantity, ResizeRestartPolicy, ResourceField, RestartRule, RestartRuleAction, TERMINATION_LOG,
+    Text, VolumeMount,
 };
 use crate::engine::SimDuration;
 use k8s_openapi::api::core::v1;
@@ -92,6 +93,13 @@ fn env_var(variable: v1::EnvVar) -> EnvVar {
         EnvValue::ConfigMapKey(key(&map.name, &map.key, map.optional))
     } else if let Some(secret) = from.secret_key_ref {
         EnvValue::SecretKey(key(&secret.name, &secret.key, secret.optional))
+    } else if let Some(file) = from.file_key_ref {
+        EnvValue::FileKey(FileKeyReference {
+            volume: Name::from(&file.volume_name),
+            path: Name::from(&file.path),
+            key: Name::from(&file.key),
+            optional: file.optional == Some(true),
+        })
     } else {
         EnvValue::Literal(variable.value.map_or_else(Text::default, Text::from))
     };

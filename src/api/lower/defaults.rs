@@ -62,6 +62,7 @@ macro_rules! container_defaults {
             for from in variable.value_from.iter_mut() {
                 from.field_ref.iter_mut().for_each(|field| set(&mut field.api_version, "v1"));
                 from.resource_field_ref.iter_mut().for_each(resource_field);
+                from.file_key_ref.iter_mut().for_each(|file| set(&mut file.optional, false));
             }
         }
     }};

@@ -12,6 +12,7 @@ mod decode;
 mod defaults;
 mod device;
 mod effects;
+mod gates;
 mod kinds;
 mod node;
 mod pod;
@@ -47,7 +48,7 @@ use std::sync::Arc;
 pub struct Lowered {
     /// The record.
     pub object: Object,
-    /// Fields that are set and that nothing here acts on, without indexes, such as `spec.dnsPolicy`.
+    /// Fields that are set and that nothing here acts on, without indexes, such as `spec.hostUsers`.
     pub no_effect: Vec<String>,
     /// What the server would warn of, such as `unknown field "spec.foo"`; empty where unknown fields are refused.
     pub warnings: Vec<String>,

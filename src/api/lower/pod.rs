@@ -2,13 +2,14 @@
 
 use super::common::{self, Amounts, amounts, labels, name, names, operator, selector};
 use super::container::resource_field;
-use super::{Lower, container, defaults};
+use super::{Lower, container, defaults, gates};
 use crate::api::pod::requests;
 use crate::api::validation::{self, Errors};
 use crate::api::{
-    Affinity, FileField, Labels, List, Metadata, Name, NodeSelectorTerm, ObjectFiles, Pod, PodAffinityTerm,
-    PodClaimSource, PodResourceClaim, PodSpec, PodTemplate, ProjectedSource, Requirement, RestartPolicy, TaintEffect,
-    Text, Toleration, TolerationOperator, TopologySpreadConstraint, Volume, VolumeSource,
+    Affinity, DnsConfig, DnsPolicy, FieldFile, FileField, KeyFile, Labels, List, Metadata, Name, NodeSelectorTerm,
+    ObjectFiles, Pod, PodAffinityTerm, PodClaimSource, PodDns, PodResourceClaim, PodSpec, PodTemplate, ProjectedSource,
+    Requirement, RestartPolicy, TaintEffect, Text, Toleration, TolerationOperator, TopologySpreadConstraint, Volume,
+    VolumeSource,
 };
 use k8s_openapi::api::core::v1;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ impl Lower for v1::Pod {
         let spec = self.spec.get_or_insert_default();
         defaults::pod_spec(spec);
         defaults::pod(spec);
+        gates::drop_disabled(spec);
     }
 
     fn record(self, meta: Metadata) -> Pod {
@@ -114,6 +116,9 @@ pub(crate) fn pod_spec(mut pod: v1::PodSpec) -> PodSpec {
         os: pod.os.map_or_else(Name::default, |os| Name::from(os.name)),
         sysctls: security.sysctls.iter().flatten().map(|sysctl| Name::from(&sysctl.name)).collect(),
         host_ipc: pod.host_ipc == Some(true),
+        host_name_as_fqdn: pod.set_hostname_as_fqdn == Some(true),
+        hostname_override: name(pod.hostname_override.as_ref()),
+        dns: dns(pod.dns_policy.as_deref(), pod.dns_config),
         no_service_links: pod.enable_service_links == Some(false),
         resource_claims: pod.resource_claims.iter().flatten().filter_map(pod_claim).collect(),
         requests: Default::default(),
@@ -132,6 +137,28 @@ fn pod_claim(claim: &v1::PodResourceClaim) -> Option<PodResourceClaim> {
         (None, None) => return None,
     };
     Some(PodResourceClaim { name: Name::from(&claim.name), source })
+}
+
+/// Whom a pod asks for names; none if it is the cluster's DNS, as it is by default.
+fn dns(policy: Option<&str>, config: Option<v1::PodDNSConfig>) -> Option<Box<PodDns>> {
+    let policy = match policy {
+        Some("ClusterFirstWithHostNet") => DnsPolicy::ClusterFirstWithHostNet,
+        Some("Default") => DnsPolicy::Default,
+        Some("None") => DnsPolicy::None,
+        _ => DnsPolicy::ClusterFirst,
+    };
+    let config = config.unwrap_or_default();
+    let texts = |list: Option<Vec<String>>| list.into_iter().flatten().map(Text::from).collect();
+    let option = |option: v1::PodDNSConfigOption| {
+        (option.name.unwrap_or_default().into(), option.value.unwrap_or_default().into())
+    };
+    let config = DnsConfig {
+        nameservers: texts(config.nameservers),
+        searches: texts(config.searches),
+        options: config.options.into_iter().flatten().map(option).collect(),
+    };
+    let dns = PodDns { policy, config };
+    (dns != PodDns::default()).then(|| Box::new(dns))
 }
 
 /// Requests and limits.
@@ -275,17 +302,18 @@ fn volume_source(volume: &v1::Volume) -> VolumeSource {
         return VolumeSource::HostPath { path: Name::from(&host.path), kind: name(host.type_.as_ref()) };
     }
     if let Some(map) = &volume.config_map {
-        return VolumeSource::ConfigMap(files(&map.name, map.optional, map.items.as_ref()));
+        return VolumeSource::ConfigMap(files(&map.name, map.optional, map.items.as_ref(), map.default_mode));
     }
     if let Some(secret) = &volume.secret {
         let name = secret.secret_name.as_deref().unwrap_or_default();
-        return VolumeSource::Secret(files(name, secret.optional, secret.items.as_ref()));
+        return VolumeSource::Secret(files(name, secret.optional, secret.items.as_ref(), secret.default_mode));
     }
     if let Some(projected) = &volume.projected {
-        return VolumeSource::Projected(projected.sources.iter().flatten().filter_map(projected_source).collect());
+        let source = |source| projected_source(source, projected.default_mode);
+        return VolumeSource::Projected(projected.sources.iter().flatten().filter_map(source).collect());
     }
     if let Some(fields) = &volume.downward_api {
-        return VolumeSource::DownwardApi(file_fields(fields.items.as_ref()).collect());
+        return VolumeSource::DownwardApi(file_fields(fields.items.as_ref(), fields.default_mode).collect());
     }
     if let Some(claim) = &volume.persistent_volume_claim {
         return VolumeSource::Claim { name: Name::from(&claim.claim_name), read_only: claim.read_only == Some(true) };
@@ -306,23 +334,30 @@ fn volume_source(volume: &v1::Volume) -> VolumeSource {
     disk(volume)
 }
 
-/// One of several sources; none that is of another kind.
-fn projected_source(source: &v1::VolumeProjection) -> Option<ProjectedSource> {
-    let map = source.config_map.as_ref().map(|map| files(&map.name, map.optional, map.items.as_ref()));
-    let secret = source.secret.as_ref().map(|secret| files(&secret.name, secret.optional, secret.items.as_ref()));
-    let fields = source.downward_api.as_ref().map(|fields| file_fields(fields.items.as_ref()).collect());
+/// The permission bits of files in volumes where nothing is said (`ConfigMapVolumeSourceDefaultMode` and others).
+const USUAL_MODE: i32 = 0o644;
+
+/// One of several sources, with the permission bits of files that say nothing; none that is of another kind.
+fn projected_source(source: &v1::VolumeProjection, mode: Option<i32>) -> Option<ProjectedSource> {
+    let map = source.config_map.as_ref().map(|map| files(&map.name, map.optional, map.items.as_ref(), mode));
+    let secret = source.secret.as_ref().map(|secret| files(&secret.name, secret.optional, secret.items.as_ref(), mode));
+    let fields = source.downward_api.as_ref().map(|fields| file_fields(fields.items.as_ref(), mode).collect());
     map.map(ProjectedSource::ConfigMap)
         .or(secret.map(ProjectedSource::Secret))
         .or(fields.map(ProjectedSource::DownwardApi))
-        .or(source.service_account_token.as_ref().map(|_| ProjectedSource::Token))
+        .or(source.service_account_token.as_ref().map(|token| ProjectedSource::Token { path: Name::from(&token.path) }))
 }
 
 /// The files of the downward API.
-fn file_fields(items: Option<&Vec<v1::DownwardAPIVolumeFile>>) -> impl Iterator<Item = (Name, FileField)> + '_ {
-    items.into_iter().flatten().map(|item| {
+fn file_fields(
+    items: Option<&Vec<v1::DownwardAPIVolumeFile>>,
+    mode: Option<i32>,
+) -> impl Iterator<Item = FieldFile> + '_ {
+    items.into_iter().flatten().map(move |item| {
         let resource = item.resource_field_ref.as_ref().map(|field| FileField::Resource(resource_field(field)));
         let path = || item.field_ref.as_ref().map_or_else(Name::default, |field| Name::from(&field.field_path));
-        (Name::from(&item.path), resource.unwrap_or_else(|| FileField::Pod(path())))
+        let field = resource.unwrap_or_else(|| FileField::Pod(path()));
+        FieldFile { path: Name::from(&item.path), field, mode: item.mode.or(mode).unwrap_or(USUAL_MODE) }
     })
 }
 
@@ -353,11 +388,16 @@ fn disk(volume: &v1::Volume) -> VolumeSource {
     VolumeSource::Other { kind: Name::new(kind.unwrap_or("emptyDir")) }
 }
 
-fn files(name: &str, optional: Option<bool>, items: Option<&Vec<v1::KeyToPath>>) -> ObjectFiles {
+fn files(name: &str, optional: Option<bool>, items: Option<&Vec<v1::KeyToPath>>, mode: Option<i32>) -> ObjectFiles {
+    let file = |item: &v1::KeyToPath| {
+        let (key, path) = (Name::from(&item.key), Name::from(&item.path));
+        KeyFile { key, path, mode: item.mode }
+    };
     ObjectFiles {
         name: Name::new(name),
         optional: optional == Some(true),
-        items: items.into_iter().flatten().map(|item| (Name::from(&item.key), Name::from(&item.path))).collect(),
+        items: items.into_iter().flatten().map(file).collect(),
+        mode: mode.unwrap_or(USUAL_MODE),
     }
 }
 

@@ -1,13 +1,13 @@
 //! Volumes, claims, classes, drivers and attachments.
 
-use super::common::{amounts, json, name, names, selector, text, uid, whole};
+use super::common::{amounts, condition, json, name, names, selector, status, text, time, uid, whole};
 use super::defaults::{self, set};
 use super::pod::node_selector_terms;
 use super::{Lower, rest};
 use crate::api::validation::{self, Errors};
 use crate::api::{
-    AccessMode, ClaimReference, CsiDriver, CsiNode, CsiStorageCapacity, List, Metadata, Name, NodeSelectorTerm,
-    Operator, PersistentVolume, PersistentVolumeClaim, Requirement, StorageClass, VolumeAttachment,
+    AccessMode, ClaimReference, Condition, CsiDriver, CsiNode, CsiStorageCapacity, List, Metadata, Name,
+    NodeSelectorTerm, Operator, PersistentVolume, PersistentVolumeClaim, Requirement, StorageClass, VolumeAttachment,
 };
 use k8s_openapi::api::{core::v1, storage::v1 as storage};
 
@@ -99,6 +99,10 @@ fn medium(spec: &v1::PersistentVolumeSpec) -> (bool, &str) {
     }
 }
 
+fn claim_condition(condition: &v1::PersistentVolumeClaimCondition) -> Condition {
+    condition!(condition, None::<i64>, condition.last_probe_time)
+}
+
 impl Lower for v1::PersistentVolumeClaim {
     type Record = PersistentVolumeClaim;
 
@@ -127,6 +131,9 @@ impl Lower for v1::PersistentVolumeClaim {
             volume_name: name(spec.volume_name.as_ref()),
             phase: name(found.phase.as_ref()),
             capacity: amounts(found.capacity.as_ref()),
+            allocated: amounts(found.allocated_resources.as_ref()),
+            growth: name(found.allocated_resource_statuses.as_ref().and_then(|statuses| statuses.get("storage"))),
+            conditions: found.conditions.iter().flatten().map(claim_condition).collect(),
         }
     }
 }

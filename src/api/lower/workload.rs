@@ -2,7 +2,7 @@
 
 use super::common::{condition, int_or_percent, json, labels, name, selector, status, text, time};
 use super::defaults::{self, set};
-use super::{Lower, pod};
+use super::{Lower, gates, pod};
 use crate::api::validation::{self, Errors, NameRule};
 use crate::api::{
     ClaimTemplate, ControllerRevision, DaemonSet, DaemonSetSpec, DaemonSetStatus, DaemonSetUpdateStrategy, Deployment,
@@ -15,10 +15,12 @@ use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::sync::Arc;
 
-/// The defaults of a template: those of its spec, not those that only pods get.
+/// The defaults of a template: those of its spec, not those that only pods get. What no gate lets in is dropped.
 pub(super) fn template_defaults(template: &mut v1::PodTemplateSpec) {
     template.metadata.get_or_insert_default();
-    defaults::pod_spec(template.spec.get_or_insert_default());
+    let spec = template.spec.get_or_insert_default();
+    defaults::pod_spec(spec);
+    gates::drop_disabled(spec);
 }
 
 fn template(template: &v1::PodTemplateSpec) -> Arc<PodTemplate> {

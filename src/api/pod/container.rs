@@ -203,6 +203,8 @@ pub enum EnvValue {
     ConfigMapKey(KeyReference),
     /// A key of a Secret.
     SecretKey(KeyReference),
+    /// A key in a file of a volume.
+    FileKey(FileKeyReference),
 }
 
 /// `v1.ResourceFieldSelector`.
@@ -224,6 +226,19 @@ pub struct KeyReference {
     /// The key.
     pub key: Name,
     /// Whether it may be missing.
+    pub optional: bool,
+}
+
+/// `v1.FileKeySelector`: a key in a file of a volume of the pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct FileKeyReference {
+    /// The volume.
+    pub volume: Name,
+    /// The file in it.
+    pub path: Name,
+    /// The key.
+    pub key: Name,
+    /// Whether the key may be missing.
     pub optional: bool,
 }
 

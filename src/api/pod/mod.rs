@@ -1,6 +1,7 @@
 //! Pods: what was asked for ([`PodSpec`]) and what is known ([`PodStatus`]).
 
 mod container;
+mod dns;
 mod probe;
 pub mod requests;
 mod scheduling;
@@ -8,6 +9,7 @@ mod status;
 mod volume;
 
 pub use container::*;
+pub use dns::*;
 pub use probe::*;
 pub use scheduling::*;
 pub use status::*;
@@ -143,6 +145,15 @@ pub struct PodSpec {
     /// Claims on devices.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resource_claims: Vec<PodResourceClaim>,
+    /// Whether the kernel says the full name of its machine (`setHostnameAsFQDN`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub host_name_as_fqdn: bool,
+    /// A host name that counts before hostname and subdomain; empty for none.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub hostname_override: Name,
+    /// Whom it asks for names; none for the cluster's DNS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<Box<PodDns>>,
     /// Effective requests, by the arithmetic that the scheduler uses; kept with the spec because it never changes.
     pub requests: Resources,
     /// The same with 100m and 200Mi for containers that state nothing: what scores are computed from.

@@ -20,10 +20,13 @@ pub enum ProjectedSource {
     ConfigMap(ObjectFiles),
     /// The keys of a Secret as files.
     Secret(ObjectFiles),
-    /// Fields of the pod as files: path and field.
-    DownwardApi(List<(Name, FileField)>),
+    /// Fields of the pod as files.
+    DownwardApi(List<FieldFile>),
     /// A token of the service account.
-    Token,
+    Token {
+        /// Where it is in the volume.
+        path: Name,
+    },
 }
 
 impl ProjectedSource {
@@ -32,7 +35,7 @@ impl ProjectedSource {
         match self {
             Self::ConfigMap(files) => Some((Kind::ConfigMap, files)),
             Self::Secret(files) => Some((Kind::Secret, files)),
-            Self::DownwardApi(_) | Self::Token => None,
+            Self::DownwardApi(_) | Self::Token { .. } => None,
         }
     }
 }
@@ -60,8 +63,8 @@ pub enum VolumeSource {
     Secret(ObjectFiles),
     /// Several sources in one directory.
     Projected(List<ProjectedSource>),
-    /// Fields of the pod as files: path and field.
-    DownwardApi(List<(Name, FileField)>),
+    /// Fields of the pod as files.
+    DownwardApi(List<FieldFile>),
     /// A claim, by name.
     Claim {
         /// The PersistentVolumeClaim.
@@ -110,6 +113,34 @@ impl PodSpec {
     }
 }
 
+impl VolumeSource {
+    /// Whether containers may only read it, whatever their mounts say (`GetAttributes` of the volume plugins).
+    pub const fn is_read_only(&self) -> bool {
+        match self {
+            Self::ConfigMap(_) | Self::Secret(_) | Self::Projected(_) | Self::DownwardApi(_) | Self::Image { .. } => {
+                true
+            }
+            Self::Claim { read_only, .. } | Self::Disk { read_only, .. } => *read_only,
+            Self::EmptyDir { .. }
+            | Self::HostPath { .. }
+            | Self::Ephemeral { .. }
+            | Self::Csi { .. }
+            | Self::Other { .. } => false,
+        }
+    }
+}
+
+/// A file of the downward API (`v1.DownwardAPIVolumeFile`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct FieldFile {
+    /// Where it is in the volume.
+    pub path: Name,
+    /// What it shows.
+    pub field: FileField,
+    /// Its permission bits.
+    pub mode: i32,
+}
+
 /// What a file of the downward API shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum FileField {
@@ -126,6 +157,19 @@ pub struct ObjectFiles {
     pub name: Name,
     /// Whether it, or a key, may be missing.
     pub optional: bool,
-    /// Keys and paths; empty for all keys under their own names.
-    pub items: List<(Name, Name)>,
+    /// The keys that are shown; empty for all keys under their own names.
+    pub items: List<KeyFile>,
+    /// The permission bits of files that say nothing else.
+    pub mode: i32,
+}
+
+/// A key of a ConfigMap or Secret as a file (`v1.KeyToPath`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct KeyFile {
+    /// The key.
+    pub key: Name,
+    /// Where it is in the volume.
+    pub path: Name,
+    /// Its permission bits, if it says so itself.
+    pub mode: Option<i32>,
 }

@@ -388,7 +388,15 @@ pub(super) fn persistent_volume_claim(claim: &PersistentVolumeClaim) -> Fields {
     if claim.phase == "Bound" {
         status.set("accessModes", modes);
     }
-    status.set("capacity", amounts(&claim.capacity, &below["resources"]["requests"]));
+    let written = &below["resources"]["requests"];
+    if !claim.growth.is_empty() {
+        status.put("allocatedResourceStatuses", json!({"storage": claim.growth.as_str()}));
+    }
+    status.set("allocatedResources", amounts(&claim.allocated, written));
+    status.set("capacity", amounts(&claim.capacity, written));
+    if !claim.conditions.is_empty() {
+        status.put("conditions", conditions(&claim.conditions, ConditionStyle::Pod));
+    }
     status.set("phase", claim.phase);
     let mut fields = Fields::default();
     fields.put("spec", Value::from(spec.over(below)));

@@ -6,11 +6,11 @@
 use super::fields::format_quantity;
 use crate::api::lower::{decode, default_pod, pod_spec_of};
 use crate::api::{
-    Affinity, Container, ContainerPort, EnvFrom, EnvValue, EnvVar, FileField, Handler, ImagePullPolicy, KeyReference,
-    List, Name, NodeSelectorTerm, ObjectFiles, Operator, Pod, PodAffinityTerm, PodSpec, PodTemplate, Port, Probe,
-    ProjectedSource, Quantity, QuantityFormat, Requirement, ResizeRestartPolicy, ResourceField, ResourceList,
-    RestartRule, RestartRuleAction, Selector, TERMINATION_LOG, Text, Toleration, TolerationOperator,
-    TopologySpreadConstraint, Uid, Volume, VolumeMount, VolumeSource,
+    Affinity, Container, ContainerPort, DnsConfig, EnvFrom, EnvValue, EnvVar, FieldFile, FileField, FileKeyReference,
+    Handler, ImagePullPolicy, KeyReference, List, Name, NodeSelectorTerm, ObjectFiles, Operator, Pod, PodAffinityTerm,
+    PodDns, PodSpec, PodTemplate, Port, Probe, ProjectedSource, Quantity, QuantityFormat, Requirement,
+    ResizeRestartPolicy, ResourceField, ResourceList, RestartRule, RestartRuleAction, Selector, TERMINATION_LOG, Text,
+    Toleration, TolerationOperator, TopologySpreadConstraint, Uid, Volume, VolumeMount, VolumeSource,
 };
 use crate::engine::SimDuration;
 use k8s_openapi::api::core::v1;
@@ -101,6 +101,10 @@ fn overlay(pod: &mut v1::PodSpec, record: &PodSpec, base: &PodSpec) {
         );
         hostname => hostname = text(record.hostname);
         subdomain => subdomain = text(record.subdomain);
+        hostname_override => hostname_override = text(record.hostname_override);
+        host_name_as_fqdn => set_hostname_as_fqdn = Some(record.host_name_as_fqdn);
+        dns => dns_policy = Some(format!("{:?}", record.dns.as_deref().map_or_else(Default::default, |dns| dns.policy)));
+        dns => dns_config = record.dns.as_deref().and_then(dns_config);
         os => os = text(record.os).map(|name| v1::PodOS { name });
     }
     if record.resources != base.resources {
@@ -120,6 +124,22 @@ fn overlay(pod: &mut v1::PodSpec, record: &PodSpec, base: &PodSpec) {
         let tokens: Vec<_> = tokens.collect();
         pod.volumes = some(record.volumes.iter().map(print).chain(tokens));
     }
+}
+
+/// What a pod adds to its resolver.
+fn dns_config(dns: &PodDns) -> Option<v1::PodDNSConfig> {
+    let DnsConfig { nameservers, searches, options } = &dns.config;
+    let texts = |list: &[Text]| some(list.iter().map(ToString::to_string));
+    let option = |(name, value): &(Text, Text)| v1::PodDNSConfigOption {
+        name: Some(name.to_string()),
+        value: (!value.is_empty()).then(|| value.to_string()),
+    };
+    let config = v1::PodDNSConfig {
+        nameservers: texts(nameservers),
+        searches: texts(searches),
+        options: some(options.iter().map(option)),
+    };
+    (dns.config != DnsConfig::default()).then_some(config)
 }
 
 /// A container of one of the two types.
@@ -495,7 +515,7 @@ fn volume(record: &Volume) -> v1::Volume {
                 name: files.name.to_string(),
                 optional: files.optional.then_some(true),
                 items: items(files),
-                default_mode: Some(0o644),
+                default_mode: Some(files.mode),
             });
         }
         VolumeSource::Secret(files) => {
@@ -503,7 +523,7 @@ fn volume(record: &Volume) -> v1::Volume {
                 secret_name: text(files.name),
                 optional: files.optional.then_some(true),
                 items: items(files),
-                default_mode: Some(0o644),
+                default_mode: Some(files.mode),
             });
         }
         VolumeSource::Projected(sources) => {
@@ -560,10 +580,10 @@ fn projection(source: &ProjectedSource) -> v1::VolumeProjection {
         ProjectedSource::DownwardApi(fields) => {
             projection.downward_api = Some(v1::DownwardAPIProjection { items: some(fields.iter().map(file_field)) });
         }
-        ProjectedSource::Token => {
+        ProjectedSource::Token { path } => {
             projection.service_account_token = Some(v1::ServiceAccountTokenProjection {
                 expiration_seconds: Some(3600),
-                path: "token".to_owned(),
+                path: path.to_string(),
                 ..v1::ServiceAccountTokenProjection::default()
             });
         }
@@ -597,10 +617,10 @@ fn disk(volume: &mut v1::Volume, kind: &str, identity: &str, read_only: Option<b
 }
 
 fn items(files: &ObjectFiles) -> Option<Vec<v1::KeyToPath>> {
-    some(files.items.iter().map(|(key, path)| v1::KeyToPath {
-        key: key.to_string(),
-        path: path.to_string(),
-        mode: None,
+    some(files.items.iter().map(|file| v1::KeyToPath {
+        key: file.key.to_string(),
+        path: file.path.to_string(),
+        mode: file.mode,
     }))
 }
 
@@ -621,11 +641,11 @@ fn resource_field(field: &ResourceField) -> v1::ResourceFieldSelector {
     }
 }
 
-fn file_field((path, shown): &(Name, FileField)) -> v1::DownwardAPIVolumeFile {
-    let mut file = v1::DownwardAPIVolumeFile { path: path.to_string(), ..v1::DownwardAPIVolumeFile::default() };
-    match shown {
-        FileField::Pod(path) => file.field_ref = Some(field(*path)),
-        FileField::Resource(resource) => file.resource_field_ref = Some(resource_field(resource)),
+fn file_field(record: &FieldFile) -> v1::DownwardAPIVolumeFile {
+    let mut file = v1::DownwardAPIVolumeFile { path: record.path.to_string(), ..v1::DownwardAPIVolumeFile::default() };
+    match record.field {
+        FileField::Pod(path) => file.field_ref = Some(field(path)),
+        FileField::Resource(resource) => file.resource_field_ref = Some(resource_field(&resource)),
     }
     file
 }
@@ -654,6 +674,14 @@ fn env_var(variable: &EnvVar) -> v1::EnvVar {
                 name: name.to_string(),
                 key: key.to_string(),
                 optional: optional.then_some(true),
+            });
+        }
+        EnvValue::FileKey(FileKeyReference { volume, path, key, optional }) => {
+            from.file_key_ref = Some(v1::FileKeySelector {
+                volume_name: volume.to_string(),
+                path: path.to_string(),
+                key: key.to_string(),
+                optional: Some(*optional),
             });
         }
     }

@@ -1,7 +1,7 @@
 //! Containers: names, images, ports, environment, probes, hooks and resources.
 
 use super::names;
-use super::volume::{Mounts, Volumes};
+use super::volume::{Mounts, Volumes, local_path};
 use super::{At, Errors, Json};
 use crate::api::Quantity;
 use k8s_openapi::api::core::v1;
@@ -14,7 +14,6 @@ pub(super) struct PodFacts<'p> {
     pub(super) volumes: Volumes<'p>,
     pub(super) grace_period: i64,
     pub(super) restart_policy: &'p str,
-    pub(super) has_os: bool,
 }
 
 /// `validateContainers`.
@@ -246,7 +245,10 @@ fn env(list: &[v1::EnvVar], at: &At<'_>, errors: &mut Errors) {
                 errors.format(&at.child("key"), key, names::config_key(key));
             }
         }
-        sources += usize::from(from.file_key_ref.is_some());
+        if let Some(file) = &from.file_key_ref {
+            sources += 1;
+            file_key(file, &at.child("fileKeyRef"), errors);
+        }
         if sources == 0 {
             let detail = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`";
             errors.invalid(&at, "", detail);
@@ -255,6 +257,23 @@ fn env(list: &[v1::EnvVar], at: &At<'_>, errors: &mut Errors) {
         } else if sources > 1 {
             errors.invalid(&at, "", "may not have more than one field specified at a time");
         }
+    }
+}
+
+/// A key in a file of a volume, which the kubelet looks for.
+fn file_key(file: &v1::FileKeySelector, at: &At<'_>, errors: &mut Errors) {
+    if file.key.is_empty() {
+        errors.required(&at.child("key"), "");
+    } else {
+        errors.format(&at.child("key"), &file.key, names::env_name(&file.key));
+    }
+    if file.volume_name.is_empty() {
+        errors.required(&at.child("volumeName"), "");
+    }
+    if file.path.is_empty() {
+        errors.required(&at.child("path"), "");
+    } else {
+        local_path(&file.path, &at.child("path"), errors);
     }
 }
 
@@ -404,10 +423,6 @@ fn hooks_and_probes(container: &v1::Container, pod: &PodFacts<'_>, at: &At<'_>, 
                 };
                 handlers.check(pod.grace_period, &at.child(field), errors);
             }
-        }
-        if lifecycle.stop_signal.is_some() && !pod.has_os {
-            let detail = "may not be set for containers with empty `spec.os.name`";
-            errors.forbidden(&at.child("stopSignal"), detail);
         }
     }
     for (field, stated) in [

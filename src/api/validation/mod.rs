@@ -405,6 +405,12 @@ mod tests {
                     json!({"options": [{"value": "1"}]}),
                     "spec.dnsConfig.options[0]: Required value: must not be empty",
                 ),
+                ("spec/hostnameOverride", json!("db.example.com"), ""),
+                (
+                    "spec/hostnameOverride",
+                    json!("a".repeat(65)),
+                    "spec.hostnameOverride: Too long: may not be more than 64 bytes",
+                ),
                 (
                     "spec/containers/0/volumeMounts",
                     json!([{"name": "v", "mountPath": "/v", "mountPropagation": "Bidirectional"}]),

@@ -33,13 +33,13 @@ pub(super) fn spec(pod: &v1::PodSpec, is_pod: bool, at: &At<'_>, errors: &mut Er
         volumes,
         grace_period: pod.termination_grace_period_seconds.unwrap_or(30),
         restart_policy: pod.restart_policy.as_deref().unwrap_or_default(),
-        has_os: pod.os.is_some(),
     };
     container::containers(&pod.containers, &facts, &at.child("containers"), errors);
     container::init_containers(init, &pod.containers, &facts, &at.child("initContainers"), errors);
     container::ephemeral_containers(pod, &facts, &at.child("ephemeralContainers"), errors);
     container::pod_resources(pod, at, errors);
     host_network(pod, is_pod, at, errors);
+    hostname_override(pod, at, errors);
     errors.one_of(&at.child("restartPolicy"), pod.restart_policy.as_ref(), &["Always", "OnFailure", "Never"]);
     let policies = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
     errors.one_of(&at.child("dnsPolicy"), pod.dns_policy.as_ref(), &policies);
@@ -161,6 +161,22 @@ fn host_network(pod: &v1::PodSpec, is_pod: bool, at: &At<'_>, errors: &mut Error
                 let detail = "must match `containerPort` when `hostNetwork` is true";
                 errors.invalid(&at.index(port_place).child("hostPort"), host_port, detail);
             }
+        }
+    }
+}
+
+/// `hostnameOverride` names a machine of the pod's own, and is its whole name.
+fn hostname_override(pod: &v1::PodSpec, at: &At<'_>, errors: &mut Errors) {
+    const LONGEST: usize = 64;
+    let Some(name) = &pod.hostname_override else { return };
+    let own = at.child("hostnameOverride");
+    errors.format(&own, name, names::subdomain(name));
+    if name.len() > LONGEST {
+        errors.too_long(&own, LONGEST);
+    }
+    for (field, set) in [("setHostnameAsFQDN", pod.set_hostname_as_fqdn), ("hostNetwork", pod.host_network)] {
+        if set == Some(true) {
+            errors.forbidden(&at.child(field), "may not be true when `hostnameOverride` is set");
         }
     }
 }

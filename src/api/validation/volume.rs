@@ -143,7 +143,7 @@ fn items(items: Option<&Vec<v1::KeyToPath>>, at: &At<'_>, errors: &mut Errors) {
 }
 
 /// A path below the volume: relative, without steps back.
-fn local_path(path: &str, at: &At<'_>, errors: &mut Errors) {
+pub(super) fn local_path(path: &str, at: &At<'_>, errors: &mut Errors) {
     if path.starts_with('/') {
         errors.invalid(at, path, "must be a relative path");
     }
@@ -208,7 +208,6 @@ fn projections(sources: &[v1::VolumeProjection], at: &At<'_>, errors: &mut Error
             }
             needed(&token.path, &at.child("path"), errors);
         }
-        kinds += usize::from(source.cluster_trust_bundle.is_some()) + usize::from(source.pod_certificate.is_some());
         if kinds > 1 {
             errors.forbidden(&at, "may not specify more than 1 volume type");
         }

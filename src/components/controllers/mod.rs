@@ -53,6 +53,7 @@ pub use informers::{Census, Informers, OwnedPods, Places, SelectedPods};
 pub use interest::Interest;
 pub(crate) use job::completion_index;
 pub use node_lifecycle::Heartbeat;
+pub use persistent_volume::NodeExpansion;
 pub(crate) use stateful_set::{stateful_set_ordinal, stateful_set_revision};
 pub use work_queue::{Key, QueueKey, Retry, WorkQueue};
 
@@ -307,14 +308,17 @@ controllers! {
     Attacher, attachers: attach_detach::AttacherController = attach_detach::AttacherController::default();
     /// Volumes grow on demand.
     Resizer, resizers: persistent_volume::ResizerController = persistent_volume::ResizerController::default();
+    /// Who asks for larger volumes is told that others make them.
+    Expand, expanders: persistent_volume::ExpandController = persistent_volume::ExpandController;
 }
 
 impl ControllerManager {
-    /// The same with provisioners, and resizers, that need so long for each volume.
+    /// The same with provisioners, and resizers, that need so long for each volume, and with drivers that leave the
+    /// growth of file systems to nodes.
     #[must_use]
-    pub fn provisioning(mut self, takes: Distribution) -> Self {
+    pub fn provisioning(mut self, takes: Distribution, node_expansion: NodeExpansion) -> Self {
         self.provisioners.controller = persistent_volume::ProvisionerController::new(takes.clone());
-        self.resizers.controller = persistent_volume::ResizerController::new(takes);
+        self.resizers.controller = persistent_volume::ResizerController::new(takes, node_expansion);
         self
     }
 

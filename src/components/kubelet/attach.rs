@@ -5,6 +5,7 @@
 //! read, `reconciler/reconciler_common.go` (`waitForVolumeAttach`) for what is waited for. Left out: the limit that a
 //! driver finds exceeded only when it attaches.
 
+use super::expansion::Expansion;
 use super::volumes::HostPart;
 use super::{Kubelet, KubeletMessage, PendingCall};
 use crate::api::{
@@ -43,6 +44,11 @@ impl Device {
         }
     }
 
+    /// Whether something is attached.
+    pub(super) const fn is_attached(&self) -> bool {
+        matches!(self, Self::Attached(_))
+    }
+
     /// Whether the volume may be mounted, as far as attaching goes.
     pub(super) const fn is_there(&self) -> bool {
         matches!(self, Self::Nothing | Self::Attached(_))
@@ -50,7 +56,7 @@ impl Device {
 }
 
 /// The claim that a volume of a pod names, or that was made for it.
-fn claim_of(pod: &Pod, volume: Name) -> Option<Target> {
+pub(super) fn claim_of(pod: &Pod, volume: Name) -> Option<Target> {
     let found = pod.spec.volumes.iter().find(|found| found.name == volume)?;
     let name = match &found.source {
         VolumeSource::Claim { name, .. } => *name,
@@ -96,14 +102,20 @@ impl Kubelet {
         let cluster_wide = |kind, name| Target { kind, namespace: Name::default(), name };
         let next = match (response, known) {
             (Ok(Object::PersistentVolumeClaim(claim)), _) => match why_unusable(&claim) {
-                None => Err(cluster_wide(Kind::PersistentVolume, claim.volume_name)),
+                None => {
+                    if claim.awaits_node() {
+                        self.set_expansion(key, volume, Expansion::Heard);
+                    }
+                    Err(cluster_wide(Kind::PersistentVolume, claim.volume_name))
+                }
                 Some(why) => Ok(self.unusable(key, volume, why)),
             },
             (Ok(Object::PersistentVolume(found)), _) => {
                 let name = self.pods[&key].volumes.volumes[volume].name;
                 let host = found.host_path().map(|(path, kind)| HostPart { path, kind, volume: found.meta.name });
                 if let Some(state) = self.pods.get_mut(&key) {
-                    state.volumes.volumes[volume].host = host;
+                    let shown = &mut state.volumes.volumes[volume];
+                    (shown.host, shown.formatted) = (host, found.is_formatted_as_ext());
                 }
                 if let Some(why) = wrong_mode(&pod, name, &found) {
                     Ok(Device::Unusable(why.into()))

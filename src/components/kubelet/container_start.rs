@@ -5,6 +5,7 @@
 
 use super::Kubelet;
 use super::back_off::BackOff;
+use super::env_files::file_keys;
 use super::environment::expand_by;
 use super::handler::{HandlerOutcome, HandlerRun};
 use super::images::ImageOutcome;
@@ -212,11 +213,32 @@ impl Kubelet {
     fn create(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(start) = self.starting_container(key) else { return };
         start.stage = StartStage::Create;
+        let item = start.item;
+        let Some(sync) = self.sync(key) else { return };
+        if file_keys(item.container(&sync.pod)).next().is_some() {
+            return self.ask_for_env_files(key, out);
+        }
+        self.create_with(now, key, &[], out);
+    }
+
+    /// The pod and the container that its worker is about to create.
+    pub(super) fn creating(&mut self, key: PodKey, turn: u32) -> Option<(Arc<Pod>, StartItem)> {
+        if !self.up || self.turn(key) != turn {
+            return None;
+        }
+        let start = self.starting_container(key)?;
+        let item = matches!(start.stage, StartStage::Create).then_some(start.item)?;
+        Some((self.sync(key)?.pod.clone(), item))
+    }
+
+    /// Creates a container; the files say this that its variables come from.
+    pub(super) fn create_with(&mut self, now: SimTime, key: PodKey, files: &[Option<Text>], out: &mut Outbox<Message>) {
+        let Some(start) = self.starting_container(key) else { return };
         let (item, attempt, name) = (start.item, start.attempt, start.name);
         let Some(sync) = self.sync(key) else { return };
         let pod = sync.pod.clone();
         let sandbox = sync.sandbox.expect("containers are started in a sandbox");
-        match self.container_config(key, &pod, item.container(&pod), attempt) {
+        match self.container_config(key, &pod, item.container(&pod), (attempt, files)) {
             Ok(config) => {
                 let config = Arc::new(config);
                 let delay = self.on_disk(|profile| &profile.prepare_container, now, key, &name);
@@ -236,13 +258,13 @@ impl Kubelet {
         key: PodKey,
         pod: &Pod,
         container: &Container,
-        attempt: u32,
+        (attempt, files): (u32, &[Option<Text>]),
     ) -> Result<ContainerConfig, Text> {
         let target = container.target_container;
         if !target.is_empty() && self.pods.get(&key).is_none_or(|state| state.runtime.newest(target).is_none()) {
             return Err(format!("unable to find target container {target}").into());
         }
-        let env = self.environment(key, pod, container)?;
+        let env = self.environment(key, pod, container, files)?;
         let mounts = self.mounts(key, pod, container, &env)?;
         let of_image = || self.images.users.get(&container.image).copied().unwrap_or(0);
         if container.run_as_non_root && container.run_as_user.unwrap_or_else(of_image) == 0 {

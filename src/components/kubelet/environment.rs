@@ -2,6 +2,7 @@
 //!
 //! Follows `pkg/kubelet/kubelet_pods.go` (`makeEnvironmentVariables`) of Kubernetes 1.36.
 
+use super::env_files::file_value;
 use super::volumes::not_found;
 use super::{Kubelet, PendingCall};
 use crate::api::{Container, EnvValue, KeyReference, Kind, Name, Pod, Request, Target, Text};
@@ -34,7 +35,15 @@ impl Kubelet {
     }
 
     /// The environment of a container, resolved (`makeEnvironmentVariables`).
-    pub(super) fn environment(&self, key: PodKey, pod: &Pod, container: &Container) -> Result<Environment, Text> {
+    /// Files say this that variables come from, in their order.
+    pub(super) fn environment(
+        &self,
+        key: PodKey,
+        pod: &Pod,
+        container: &Container,
+        files: &[Option<Text>],
+    ) -> Result<Environment, Text> {
+        let mut files = files.iter();
         let namespace = pod.meta.namespace;
         let services = self.services.variables(namespace, !pod.spec.no_service_links);
         let mut env: Vec<(Name, Text)> = Vec::new();
@@ -60,6 +69,7 @@ impl Kubelet {
                 EnvValue::Resource(field) => Some(self.resource(pod, container.name, *field)),
                 EnvValue::ConfigMapKey(reference) => self.key_value(Kind::ConfigMap, namespace, reference)?,
                 EnvValue::SecretKey(reference) => self.key_value(Kind::Secret, namespace, reference)?,
+                EnvValue::FileKey(reference) => file_value(pod, reference, files.next().and_then(Option::as_ref))?,
             };
             if let Some(value) = value {
                 set(&mut env, variable.name, value);
@@ -152,7 +162,7 @@ pub(super) fn environment_objects(container: &Container) -> Vec<(Kind, Name)> {
         match &variable.value {
             EnvValue::ConfigMapKey(reference) => objects.push((Kind::ConfigMap, reference.name)),
             EnvValue::SecretKey(reference) => objects.push((Kind::Secret, reference.name)),
-            EnvValue::Literal(_) | EnvValue::Field(_) | EnvValue::Resource(_) => {}
+            EnvValue::Literal(_) | EnvValue::Field(_) | EnvValue::Resource(_) | EnvValue::FileKey(_) => {}
         }
     }
     objects

@@ -18,8 +18,10 @@ mod container_gc;
 mod container_start;
 mod credentials;
 mod downward;
+mod env_files;
 mod environment;
 mod eviction;
+mod expansion;
 mod handler;
 mod hindrance;
 mod image_gc;
@@ -249,12 +251,26 @@ pub enum KubeletMessage {
         /// Stale unless the volume's.
         due: SimTime,
     },
+    /// The file system of a pod's volume grows, or has grown.
+    Expand {
+        /// The pod.
+        key: PodKey,
+        /// The volume, by place.
+        volume: usize,
+    },
     /// Volumes that were attached for a pod are no longer mounted for it.
     DevicesFree,
     /// Resizes that wait are looked at again.
     RetryResizes {
         /// Stale unless the newest.
         retry: u32,
+    },
+    /// Files are read that a container's variables come from: the cluster answers with what they say.
+    ReadEnvFiles {
+        /// The pod.
+        key: PodKey,
+        /// Stale unless the worker's.
+        turn: u32,
     },
     /// Workers of pods that are gone are forgotten.
     Housekeeping {
@@ -277,7 +293,9 @@ impl KubeletMessage {
             | Self::ProbeNews { key, .. }
             | Self::PodKilled { key, .. }
             | Self::VolumePoll { key, .. }
-            | Self::Mounted { key, .. } => Some(*key),
+            | Self::ReadEnvFiles { key, .. }
+            | Self::Mounted { key, .. }
+            | Self::Expand { key, .. } => Some(*key),
             Self::Start
             | Self::Booted { .. }
             | Self::ListRuntime
@@ -333,6 +351,8 @@ enum PendingCall {
     Volume { key: PodKey, volume: usize, target: Target },
     /// The claim of a volume, or what stands behind it.
     Claim { key: PodKey, volume: usize },
+    /// The claim of a volume whose file system grows.
+    Expansion { key: PodKey, volume: usize },
     /// The deletion of a mirror pod.
     MirrorDeleted { key: PodKey, turn: u32 },
     /// The creation of a mirror pod.
@@ -625,6 +645,7 @@ impl Kubelet {
             // The cluster answers these.
             KubeletMessage::ListRuntime
             | KubeletMessage::ListPods
+            | KubeletMessage::ReadEnvFiles { .. }
             | KubeletMessage::Eviction { .. }
             | KubeletMessage::ImageGc { .. } => {}
             KubeletMessage::ContainerGc { due } => self.container_gc(now, due, out),
@@ -655,6 +676,7 @@ impl Kubelet {
             KubeletMessage::PodKilled { key, turn } => self.pod_killed(now, key, turn, out),
             KubeletMessage::VolumePoll { key, turn } => self.volume_poll(now, key, turn, out),
             KubeletMessage::Mounted { key, volume, due } => self.mount_due(now, key, volume, due, out),
+            KubeletMessage::Expand { key, volume } => self.expand(now, key, volume, out),
             KubeletMessage::DevicesFree => self.want_node_report(now, out),
             KubeletMessage::RetryResizes { retry } if retry == self.resize_retry => self.retry_resizes(now, out),
             KubeletMessage::RetryResizes { .. } => {}
@@ -672,6 +694,7 @@ impl Kubelet {
             Object::Pod(pod) if static_pods::is_mirror(&pod) => self.mirror_changed(now, change.kind, pod, out),
             Object::Pod(pod) => self.pod_changed(now, change.kind, pod, out),
             Object::Node(node) => self.node_watched(now, (change.kind != ChangeKind::Deleted).then_some(node), out),
+            Object::PersistentVolumeClaim(claim) => self.claim_changed(now, &claim, out),
             object => self.object_changed(now, change.kind == ChangeKind::Deleted, &object, out),
         }
     }
@@ -732,6 +755,7 @@ impl Kubelet {
                 self.object_read(now, key, volume, target, response, out);
             }
             Some(PendingCall::Claim { key, volume }) => self.claim_read(now, key, volume, response, out),
+            Some(PendingCall::Expansion { key, volume }) => self.expansion_answered(now, (key, volume), response, out),
             Some(PendingCall::MirrorDeleted { key, turn }) => self.mirror_deleted(now, key, turn, &response, out),
             Some(PendingCall::MirrorCreated { key, turn }) => self.mirror_created(now, key, turn, out),
             Some(PendingCall::NodeRead) => self.node_read(now, response, out),

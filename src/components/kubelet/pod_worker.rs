@@ -404,7 +404,12 @@ impl Kubelet {
         let spec = &state.pod.spec;
         let settled = tracked.status.is_ready() && state.start_errors.is_empty() && spec.active_deadline.is_none();
         let pod = &state.pod;
-        settled && !self.lacks_pull_secrets(pod) && !self.lacks_network(pod) && !has_image_volumes(pod)
+        settled
+            && !self.lacks_pull_secrets(pod)
+            && !self.lacks_network(pod)
+            && !has_image_volumes(pod)
+            && !self.has_growth_to_find(key)
+            && !state.volumes.has_changed()
     }
 
     /// A periodic sync has something to do: it comes when it would have come if none had been skipped.

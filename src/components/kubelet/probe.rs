@@ -649,9 +649,11 @@ fn expanded(probe: &Probe, container: &Container) -> Probe {
     {
         let literal = |variable: &EnvVar| match &variable.value {
             EnvValue::Literal(text) => (variable.name, text.clone()),
-            EnvValue::Field(_) | EnvValue::Resource(_) | EnvValue::ConfigMapKey(_) | EnvValue::SecretKey(_) => {
-                (variable.name, Text::default())
-            }
+            EnvValue::Field(_)
+            | EnvValue::Resource(_)
+            | EnvValue::ConfigMapKey(_)
+            | EnvValue::SecretKey(_)
+            | EnvValue::FileKey(_) => (variable.name, Text::default()),
         };
         let env: Vec<(Name, Text)> = container.env.iter().rev().map(literal).collect();
         *command = command.iter().map(|word| expand(word, &env)).collect();

@@ -18,6 +18,7 @@ use crate::api::{
 };
 use crate::components::cri::{CriCall, CriReply, CriResult, InstanceState, PodKey, RuntimePod};
 use crate::components::message::Message;
+use crate::components::pod_names::{HostName, Resolver};
 use crate::engine::{Outbox, SimDuration, SimTime};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -363,6 +364,12 @@ impl Kubelet {
         sync.stage = Stage::Sandbox;
         sync.acted = true;
         let pod = sync.pod.clone();
+        if let Err(error) = HostName::of(&pod).of_kernel(&pod)
+            && !pod.spec.host_network
+        {
+            return self.sandbox_failed(now, key, &error, out);
+        }
+        self.tell_of_resolver(now, key, &pod, out);
         // The directory of its logs is made first.
         let delay = self.step_takes(now, key, "step") + self.on_disk(|profile| &profile.directories, now, key, "logs");
         self.call_after(delay, key, CriCall::RunPodSandbox { pod, key, attempt }, out);
@@ -393,11 +400,6 @@ impl Kubelet {
     }
 
     fn sandbox_made(&mut self, now: SimTime, key: PodKey, result: CriResult, out: &mut Outbox<Message>) {
-        let terminating = self
-            .pods
-            .get(&key)
-            .and_then(|state| state.worker.as_ref())
-            .is_some_and(super::pod_worker::Worker::is_terminating);
         let Some(sync) = self.sync(key) else { return };
         match result {
             Ok(CriReply::Sandbox { id, .. }) => {
@@ -406,13 +408,29 @@ impl Kubelet {
                 self.begin_starts(now, key, out);
             }
             Ok(_) => unreachable!("RunPodSandbox answers with a sandbox"),
-            Err(error) => {
-                sync.failed = true;
-                if !terminating {
-                    let text = format!("Failed to create pod sandbox: {}", error.rpc_text());
-                    self.tell_pod(now, key, EventType::Warning, "FailedCreatePodSandBox", text, out);
-                }
-                self.finish_sync(now, key, out);
+            Err(error) => self.sandbox_failed(now, key, &error.rpc_text(), out),
+        }
+    }
+
+    /// There is no sandbox: people are told, and the sync is over.
+    fn sandbox_failed(&mut self, now: SimTime, key: PodKey, why: &str, out: &mut Outbox<Message>) {
+        let worker = self.pods.get(&key).and_then(|state| state.worker.as_ref());
+        let terminating = worker.is_some_and(super::pod_worker::Worker::is_terminating);
+        let Some(sync) = self.sync(key) else { return };
+        sync.failed = true;
+        if !terminating {
+            let text = format!("Failed to create pod sandbox: {why}");
+            self.tell_pod(now, key, EventType::Warning, "FailedCreatePodSandBox", text, out);
+        }
+        self.finish_sync(now, key, out);
+    }
+
+    /// Tells what was left out of the containers' `resolv.conf`: for the sandbox, and whenever containers might be
+    /// started (`generatePodSandboxConfig`).
+    fn tell_of_resolver(&mut self, now: SimTime, key: PodKey, pod: &Pod, out: &mut Outbox<Message>) {
+        if pod.spec.dns.is_some() {
+            for warning in Resolver::of(pod).1 {
+                self.tell_pod(now, key, EventType::Warning, "DNSConfigForming", warning, out);
             }
         }
     }
@@ -432,6 +450,8 @@ impl Kubelet {
 
     /// Containers are started, once the images of volumes were looked for: by every sync, also one that starts none.
     fn begin_starts(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let Some(pod) = self.sync(key).map(|sync| sync.pod.clone()) else { return };
+        self.tell_of_resolver(now, key, &pod, out);
         let Some(sync) = self.sync(key) else { return };
         let left = image_volumes(&sync.pod);
         if left.is_empty() {

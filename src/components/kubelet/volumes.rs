@@ -6,17 +6,23 @@
 use super::attach::Device;
 use super::config::{VOLUME_BACK_OFF, VOLUME_BACK_OFF_CAP, VOLUME_LOOP, VOLUME_LOOP_DRIFT, VOLUME_POLL, VOLUME_TURN};
 use super::environment::{environment_objects, expanded_sub_path};
+use super::expansion::Expansion;
 use super::pod_worker::{Activity, TurnEnd, Worker};
 use super::sync_pod::Stage;
 use super::{Kubelet, KubeletMessage, PendingCall, PodState};
 use crate::api::{
-    Container, EventType, FileField, Kind, List, Name, Object, ObjectFiles, Pod, ProjectedSource, Request, Response,
-    Target, Text, VolumeSource, names,
+    Container, EventType, FieldFile, Kind, List, Name, Object, ObjectFiles, Pod, PodSpec, ProjectedSource, Request,
+    Response, Target, Text, VolumeSource, names, requests,
 };
-use crate::components::cri::{ContainerMount, Environment, PodKey, TOKEN_VOLUME, VolumeKey};
+use crate::components::cri::{ContainerMount, Environment, PodKey, TOKEN, TOKEN_VOLUME, VolumeFile, VolumeKey};
 use crate::components::message::Message;
 use crate::engine::{Outbox, Purpose, SimDuration, SimTime};
+use serde_json::Value;
 
+/// What the kubelet lets the group of `fsGroup` do with files that only it writes (`roMask` of `pkg/volume`).
+const GROUP_READS: i32 = 0o440;
+/// Whoever a container runs as may read its token (`collectData` of `pkg/volume/projected`).
+const TOKEN_MODE: i32 = 0o644;
 /// Where containers find the token of their service account.
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
@@ -57,11 +63,21 @@ pub(super) struct VolumeState {
     pub(super) name: Name,
     /// What it shows of the machine, if it shows that.
     pub(super) host: Option<HostPart>,
+    /// Whether its device, if it has one, is formatted.
+    pub(super) formatted: bool,
     /// What is attached for it.
     pub(super) device: Device,
+    /// Whether its file system is to grow.
+    pub(super) expansion: Expansion,
     /// The ConfigMaps and Secrets that it shows.
     needs: Vec<(Kind, Name)>,
     mounted: bool,
+    /// Whether something that it shows has changed since it was written: the next sync writes it again.
+    stale: bool,
+    /// Whether it is mounted once more, because what it shows has changed.
+    remounts: bool,
+    /// Whether only the growth of its file system is waited for.
+    grows: bool,
     /// Whether only its device is waited for.
     overdue: bool,
     /// When the next try to mount it begins …
@@ -70,13 +86,18 @@ pub(super) struct VolumeState {
     due: SimTime,
     back_off: SimDuration,
     /// What was written into it last, if it is the kubelet that writes it.
-    content: List<(Text, Text)>,
+    content: List<VolumeFile>,
 }
 
 impl VolumeState {
     /// Whether containers may use it.
     pub(super) const fn is_mounted(&self) -> bool {
         self.mounted
+    }
+
+    /// Whether only the growth of its file system is waited for.
+    pub(super) const fn is_waiting_to_grow(&self) -> bool {
+        self.grows && !self.mounted
     }
 
     /// Whether only its device is waited for.
@@ -91,6 +112,11 @@ impl PodVolumes {
         self.volumes.iter().all(|volume| volume.mounted)
     }
 
+    /// Whether a sync has files to write anew.
+    pub(super) fn has_changed(&self) -> bool {
+        self.volumes.iter().any(|volume| volume.stale)
+    }
+
     /// Whether unmounting has not come to its end.
     pub(super) fn may_be_mounted(&self, now: SimTime) -> bool {
         self.gone_at.is_none_or(|gone_at| now < gone_at)
@@ -99,7 +125,7 @@ impl PodVolumes {
 
 impl PodState {
     /// Whether its volumes may still be mounted.
-    fn wants_volumes(&self) -> bool {
+    pub(super) fn wants_volumes(&self) -> bool {
         self.volumes.gone_at.is_none() && !self.worker.as_ref().is_some_and(Worker::is_terminated)
     }
 }
@@ -230,7 +256,7 @@ impl Kubelet {
     pub(super) fn mounted(&mut self, now: SimTime, key: PodKey, volume: usize, out: &mut Outbox<Message>) {
         let Some(state) = self.pods.get(&key).filter(|state| state.wants_volumes()) else { return };
         let Some(found) = state.volumes.volumes.get(volume) else { return };
-        if found.mounted {
+        if found.mounted && !found.remounts {
             return;
         }
         if !found.device.is_there() {
@@ -259,10 +285,15 @@ impl Kubelet {
             let since = if unregistered && first && name == *TOKEN_VOLUME { now } else { tried };
             return self.mount_failed(now, since, (key, volume), &error, out);
         }
+        let grows = self.grows_first(now, key, volume, out);
         if let Some(state) = self.pods.get_mut(&key) {
-            state.volumes.volumes[volume].mounted = true;
+            let found = &mut state.volumes.volumes[volume];
+            (found.mounted, found.grows) = (!grows, grows);
+            (found.remounts, found.back_off) = (false, SimDuration::ZERO);
         }
-        self.write_volume(key, volume, out);
+        if !grows {
+            self.write_volume(key, volume, out);
+        }
     }
 
     /// What the objects of a volume lack of what it shows (`SetUpAt`, `collectData` and `MakePayload` of the plugins).
@@ -272,7 +303,7 @@ impl Kubelet {
             let Some(data) = self.object_data(kind, pod.meta.namespace, files.name) else {
                 return Some(not_found(kind, files.name).to_string());
             };
-            let (key, _) = files.items.iter().find(|(key, _)| data.iter().all(|(have, _)| have != key))?;
+            let key = files.items.iter().map(|file| file.key).find(|key| data.iter().all(|(have, _)| have != key))?;
             let words = match kind {
                 Kind::ConfigMap => "configmap references non-existent config key",
                 _ => "references non-existent secret key",
@@ -331,36 +362,39 @@ impl Kubelet {
     }
 
     /// The files that the kubelet itself puts into a volume; none for other volumes.
-    fn volume_content(&self, key: PodKey, pod: &Pod, source: &VolumeSource) -> Option<List<(Text, Text)>> {
+    fn volume_content(&self, key: PodKey, pod: &Pod, source: &VolumeSource) -> Option<List<VolumeFile>> {
         let namespace = pod.meta.namespace;
-        let keys = |kind, files: &ObjectFiles| -> Vec<(Text, Text)> {
+        let for_group = if has_group(&pod.spec) { GROUP_READS } else { 0 };
+        let file =
+            |path: Name, content, mode| VolumeFile { path: path.as_str().into(), content, mode: mode | for_group };
+        let keys = |kind, files: &ObjectFiles| -> Vec<VolumeFile> {
             let data = self.object_data(kind, namespace, files.name).unwrap_or_default();
             if files.items.is_empty() {
-                return data.iter().map(|(name, content)| (name.as_str().into(), content.clone())).collect();
+                return data.iter().map(|(name, content)| file(*name, content.clone(), files.mode)).collect();
             }
-            let chosen = files.items.iter().filter_map(|(name, path)| {
-                let (_, content) = data.iter().find(|(have, _)| have == name)?;
-                Some((path.as_str().into(), content.clone()))
+            let chosen = files.items.iter().filter_map(|item| {
+                let (_, content) = data.iter().find(|(have, _)| *have == item.key)?;
+                Some(file(item.path, content.clone(), item.mode.unwrap_or(files.mode)))
             });
             chosen.collect()
         };
-        let shown = |fields: &List<(Name, FileField)>| -> Vec<(Text, Text)> {
-            fields.iter().map(|(path, field)| (path.as_str().into(), self.file_field(key, pod, *field))).collect()
+        let shown = |fields: &List<FieldFile>| -> Vec<VolumeFile> {
+            fields.iter().map(|one| file(one.path, self.file_field(key, pod, one.field), one.mode)).collect()
         };
         let files = match source {
             VolumeSource::ConfigMap(files) => keys(Kind::ConfigMap, files),
             VolumeSource::Secret(files) => keys(Kind::Secret, files),
             VolumeSource::Projected(sources) => {
                 // Of files of one path the last source's is shown.
-                let mut files: Vec<(Text, Text)> = Vec::new();
-                for (path, content) in sources.iter().flat_map(|source| match source {
+                let mut files: Vec<VolumeFile> = Vec::new();
+                for file in sources.iter().flat_map(|source| match source {
                     ProjectedSource::ConfigMap(files) => keys(Kind::ConfigMap, files),
                     ProjectedSource::Secret(files) => keys(Kind::Secret, files),
                     ProjectedSource::DownwardApi(fields) => shown(fields),
-                    ProjectedSource::Token => Vec::new(),
+                    ProjectedSource::Token { path } => vec![file(*path, TOKEN.clone(), TOKEN_MODE)],
                 }) {
-                    files.retain(|(have, _)| *have != path);
-                    files.push((path, content));
+                    files.retain(|have| have.path != file.path);
+                    files.push(file);
                 }
                 files
             }
@@ -388,35 +422,55 @@ impl Kubelet {
         container: &Container,
         env: &Environment,
     ) -> Result<Vec<ContainerMount>, Text> {
-        let namespace = pod.meta.namespace;
-        let volume_key = |name: Name| {
-            let volume = pod.spec.volumes.iter().find(|volume| volume.name == name)?;
-            let known = self.pods.get(&key).into_iter().flat_map(|state| &state.volumes.volumes);
-            if let Some(host) = known.into_iter().find(|known| known.name == name).and_then(|known| known.host) {
-                return Some(VolumeKey::Host(host.path));
-            }
-            Some(match &volume.source {
-                VolumeSource::HostPath { path, .. } => VolumeKey::Host(*path),
-                VolumeSource::Claim { name, .. } => VolumeKey::Claim { namespace, name: *name },
-                VolumeSource::Ephemeral { .. } => {
-                    VolumeKey::Claim { namespace, name: Name::new(&format!("{}-{name}", pod.meta.name)) }
-                }
-                _ => VolumeKey::Pod { pod: key, name },
-            })
-        };
         let mut mounts: Vec<ContainerMount> = Vec::new();
         for mount in &container.volume_mounts {
-            let Some(volume) = volume_key(mount.name) else { continue };
+            let Some(volume) = self.volume_key(key, pod, mount.name) else { continue };
+            let known = self.pods.get(&key).into_iter().flat_map(|state| &state.volumes.volumes);
+            let known = known.into_iter().find(|known| known.name == mount.name);
+            let formatted = known.is_some_and(|known| known.formatted && known.device.is_attached());
             let expanded = (!mount.sub_path_expr.is_empty()).then(|| expanded_sub_path(&mount.sub_path_expr, env));
             let sub_path = expanded.transpose()?.unwrap_or(mount.sub_path);
-            mounts.push(ContainerMount { path: mount.mount_path, sub_path, read_only: mount.read_only, volume });
+            let room = self.room_in_memory(pod, mount.name);
+            let shows = pod.spec.volumes.iter().find(|volume| volume.name == mount.name);
+            let read_only = mount.read_only || shows.is_some_and(|volume| volume.source.is_read_only());
+            let path = mount.mount_path;
+            mounts.push(ContainerMount { path, sub_path, read_only, volume, formatted, room });
         }
         if pod.spec.token_volume && mounts.iter().all(|mount| mount.path != TOKEN_PATH) {
             let volume = VolumeKey::Pod { pod: key, name: *TOKEN_VOLUME };
             let path = Name::new(TOKEN_PATH);
-            mounts.push(ContainerMount { path, sub_path: Name::default(), read_only: true, volume });
+            let sub_path = Name::default();
+            mounts.push(ContainerMount { path, sub_path, read_only: true, volume, formatted: false, room: None });
         }
         Ok(mounts)
+    }
+
+    /// How much a volume takes that is in memory: what all pods may use, or the pod, or it itself
+    /// (`calculateEmptyDirMemorySize` in `pkg/volume/emptydir/empty_dir.go`).
+    fn room_in_memory(&self, pod: &Pod, name: Name) -> Option<u64> {
+        let volume = pod.spec.volumes.iter().find(|volume| volume.name == name)?;
+        let VolumeSource::EmptyDir { in_memory: true, size_limit } = volume.source else { return None };
+        let node = self.node_object.as_ref().map(|node| node.status.allocatable.memory());
+        let limits = [memory_limit(&pod.spec), size_limit].into_iter().flatten().filter(|limit| *limit > 0);
+        node.into_iter().chain(limits).min().and_then(|bytes| u64::try_from(bytes).ok())
+    }
+
+    /// The volume of a name in a pod, as the machine tells it apart.
+    pub(super) fn volume_key(&self, key: PodKey, pod: &Pod, name: Name) -> Option<VolumeKey> {
+        let namespace = pod.meta.namespace;
+        let volume = pod.spec.volumes.iter().find(|volume| volume.name == name)?;
+        let known = self.pods.get(&key).into_iter().flat_map(|state| &state.volumes.volumes);
+        if let Some(host) = known.into_iter().find(|known| known.name == name).and_then(|known| known.host) {
+            return Some(VolumeKey::Host(host.path));
+        }
+        Some(match &volume.source {
+            VolumeSource::HostPath { path, .. } => VolumeKey::Host(*path),
+            VolumeSource::Claim { name, .. } => VolumeKey::Claim { namespace, name: *name },
+            VolumeSource::Ephemeral { .. } => {
+                VolumeKey::Claim { namespace, name: Name::new(&format!("{}-{name}", pod.meta.name)) }
+            }
+            _ => VolumeKey::Pod { pod: key, name },
+        })
     }
 
     /// The server has answered about an object that a volume or a container needs.
@@ -458,6 +512,7 @@ impl Kubelet {
                 let lacks = |pod: &Pod| pod.meta.namespace == entry.1 && pod.spec.image_pull_secrets.contains(&entry.2);
                 self.sync_all_in_time(now, lacks, out);
             }
+            self.shown_object_changed(now, entry, out);
         }
     }
 
@@ -472,14 +527,16 @@ impl Kubelet {
     pub(super) fn wait_for_volumes(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         self.add_volumes(now, key, out);
         self.reread_claims(now, key, out);
+        self.look_for_growth(now, key, out);
         // A sync also brings what changed in the objects that volumes show.
-        let mounted = |volume: &VolumeState| volume.mounted && !volume.content.is_empty();
+        let shows = |volume: &VolumeState| !volume.needs.is_empty() || !volume.content.is_empty();
+        let mounted = |volume: &VolumeState| volume.mounted && shows(volume);
         let shown: Vec<usize> = self.pods.get(&key).map_or_else(Vec::new, |state| {
             let volumes = state.volumes.volumes.iter().enumerate();
             volumes.filter(|(_, volume)| mounted(volume)).map(|(place, _)| place).collect()
         });
         for volume in shown {
-            self.write_volume(key, volume, out);
+            self.remount(now, key, volume, out);
         }
         let turn = self.turn(key);
         let Some(state) = self.pods.get(&key) else { return };
@@ -489,6 +546,40 @@ impl Kubelet {
         // The pod's directories are made before the wait begins (`makePodDataDirs`).
         let takes = self.on_disk(|profile| &profile.directories, now, key, "directories");
         out.after(takes, self.message(KubeletMessage::VolumePoll { key, turn }));
+    }
+
+    /// A mounted volume that shows objects is mounted once more (`MarkRemountRequired`): that writes what has changed.
+    /// If something is gone it fails, again and again, while the containers keep what they have.
+    fn remount(&mut self, now: SimTime, key: PodKey, volume: usize, out: &mut Outbox<Message>) {
+        let Some(state) = self.pods.get_mut(&key) else { return };
+        let (pod, found) = (state.pod.clone(), &mut state.volumes.volumes[volume]);
+        let (name, has_begun) = (found.name, found.remounts);
+        found.stale = false;
+        if self.lacking(&pod, name).is_none() {
+            return self.write_volume(key, volume, out);
+        }
+        if !has_begun {
+            if let Some(state) = self.pods.get_mut(&key) {
+                state.volumes.volumes[volume].remounts = true;
+            }
+            let turns = self.volume_loops(now);
+            self.mount_after(now, key, volume, turns, out);
+        }
+    }
+
+    /// What volumes show has changed: the next periodic sync of their pods writes it.
+    fn shown_object_changed(&mut self, now: SimTime, entry: (Kind, Name, Name), out: &mut Outbox<Message>) {
+        let (kind, namespace, name) = entry;
+        let mut showing = Vec::new();
+        for (key, state) in self.pods.iter_mut().filter(|(_, state)| state.pod.meta.namespace == namespace) {
+            let shows = |volume: &&mut VolumeState| volume.mounted && volume.needs.contains(&(kind, name));
+            for volume in state.volumes.volumes.iter_mut().filter(shows) {
+                volume.stale = true;
+                showing.push(*key);
+            }
+        }
+        showing.dedup();
+        showing.into_iter().for_each(|key| self.sync_in_time(now, key, out));
     }
 
     /// A sync, or a clean-up, looks at the pod's volumes.
@@ -615,9 +706,14 @@ fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
     let state = |name, host, needs| VolumeState {
         name,
         host,
+        formatted: false,
         device: Device::Nothing,
+        expansion: Expansion::Nothing,
         needs,
         mounted: false,
+        stale: false,
+        remounts: false,
+        grows: false,
         overdue: false,
         tried: SimTime::ZERO,
         due: SimTime::ZERO,
@@ -638,6 +734,15 @@ fn volumes_in_use(pod: &Pod) -> Vec<VolumeState> {
     volumes
 }
 
+/// Whether the files of a pod's volumes belong to a group that all its processes are in: `fsGroup`.
+fn has_group(spec: &PodSpec) -> bool {
+    let is_there = |spec: &str| {
+        let spec: Value = serde_json::from_str(spec).unwrap_or_default();
+        spec["securityContext"]["fsGroup"].is_number()
+    };
+    spec.source.contains("\"fsGroup\"") && is_there(&spec.source)
+}
+
 /// The objects that a volume shows, in the order in which they are read.
 fn objects_of(source: &VolumeSource) -> impl Iterator<Item = (Kind, &ObjectFiles)> {
     let (one, several): (Option<(Kind, &ObjectFiles)>, &[ProjectedSource]) = match source {
@@ -655,4 +760,11 @@ fn objects_of(source: &VolumeSource) -> impl Iterator<Item = (Kind, &ObjectFiles
         | VolumeSource::Other { .. } => (None, &[]),
     };
     one.into_iter().chain(several.iter().filter_map(ProjectedSource::object))
+}
+/// The limit of a pod's memory, if each of its containers has one or the pod itself (`ResourceConfigForPod` in
+/// `pkg/kubelet/cm/helpers_linux.go`).
+fn memory_limit(spec: &PodSpec) -> Option<i64> {
+    let of_pod = spec.resources.as_ref().is_some_and(|(_, limits)| limits.memory() > 0);
+    let of_all = || spec.created_containers().all(|container| container.limits.memory() > 0);
+    (of_pod || of_all()).then(|| requests::limits(spec).memory())
 }

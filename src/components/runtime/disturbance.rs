@@ -160,15 +160,21 @@ impl Excess {
     }
 
     /// Bytes of memory by which it grows in a minute.
-    pub(super) fn leak(&self, memory_volumes: &[Name]) -> i64 {
+    /// Bytes of a volume count if that is in memory.
+    pub(super) const fn leak(&self) -> i64 {
         match self.what {
-            Used::Memory { per_minute, .. } if self.grows() => per_minute,
-            Used::Disk { into: Written::EmptyDir(volume), per_minute }
-                if self.grows() && memory_volumes.contains(&volume) =>
-            {
+            Used::Memory { per_minute, .. } | Used::Disk { into: Written::EmptyDir(_), per_minute } if self.grows() => {
                 per_minute
             }
             Used::Memory { .. } | Used::Disk { .. } | Used::Processes { .. } | Used::Cpu { .. } => 0,
+        }
+    }
+
+    /// The volume that it fills, if it does.
+    pub(super) const fn fills(&self) -> Option<Name> {
+        match self.what {
+            Used::Disk { into: Written::EmptyDir(volume), .. } => Some(volume),
+            Used::Memory { .. } | Used::Disk { .. } | Used::Processes { .. } | Used::Cpu { .. } => None,
         }
     }
 

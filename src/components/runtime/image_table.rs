@@ -99,6 +99,8 @@ pub struct ProgramModel {
     pub fills: Option<DataDirectory>,
     /// What it says before it fails in a container where nothing can be written; nothing if it does not mind.
     pub needs_writes: Text,
+    /// What only root can do with the image as it is.
+    pub needs_root: Option<NeedsRoot>,
     /// Whether the text after `-c` is read as Python.
     pub python: bool,
     /// How its command line says where it listens.
@@ -119,6 +121,18 @@ pub struct Served {
     pub directory: Text,
     /// Not if something is mounted here: then its configuration is not known, and every page is there.
     pub unless_mounted: Text,
+}
+
+/// Directories of an image in which only root can write.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NeedsRoot {
+    /// The directories; one where something is mounted takes everybody.
+    pub directories: Vec<Text>,
+    /// Not if something is mounted here: then its configuration is not known, and may name others.
+    pub unless_mounted: Text,
+    /// What it says before it fails.
+    pub complaint: Text,
 }
 
 /// How a command line says where a program listens, and what it answers.
@@ -236,6 +250,14 @@ pub(super) fn find(own: &[Arc<ImageModel>], image: &str) -> (Arc<ImageModel>, bo
     };
     let found = own.iter().find(fits).or_else(|| SHIPPED.iter().find(fits));
     found.map_or_else(|| (UNKNOWN.clone(), false), |model| (model.clone(), true))
+}
+
+/// Whether an image is the official one of its name: nobody's but Docker's library's.
+pub(super) fn is_official(image: &str) -> bool {
+    let name = repository(image);
+    let name =
+        ["docker.io/", "index.docker.io/"].iter().find_map(|registry| name.strip_prefix(registry)).unwrap_or(name);
+    !name.strip_prefix("library/").unwrap_or(name).contains('/')
 }
 
 /// An image's name without tag and digest.

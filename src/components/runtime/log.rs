@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 
 /// So many bytes of the end are kept.
 const KEPT: usize = 64 << 10;
+/// A log file of so many bytes is followed by the next (`containerLogMaxSize`).
+const ROTATED_AT: u64 = 10 << 20;
 /// So many repetitions of one print are kept.
 const MOST_REPEATED: u64 = 2_000;
 
@@ -31,11 +33,14 @@ pub(super) struct ContainerLog {
     /// What was printed since the last line break.
     begun: Vec<u8>,
     kept: usize,
+    /// All bytes that were ever printed.
+    printed: u64,
 }
 
 impl ContainerLog {
     /// Something is printed.
     pub(super) fn append(&mut self, at: SimTime, bytes: &[u8]) {
+        self.printed = self.printed.saturating_add(bytes.len() as u64);
         let mut parts = bytes.split(|byte| *byte == b'\n');
         let last = parts.next_back().unwrap_or_default();
         for part in parts {
@@ -53,6 +58,14 @@ impl ContainerLog {
         if self.begun.len() > 2 * KEPT {
             self.begun.drain(..self.begun.len() - KEPT);
         }
+    }
+
+    /// Bytes that it takes on the disk: the file that is written, and the one before. Earlier ones are compressed
+    /// (`pkg/kubelet/logs/container_log_manager.go`), which leaves nothing worth counting.
+    pub(super) fn on_disk(&self) -> i64 {
+        let printed = self.printed;
+        let bytes = if printed < ROTATED_AT { printed } else { ROTATED_AT + printed % ROTATED_AT };
+        i64::try_from(bytes).unwrap_or(i64::MAX)
     }
 
     /// The lines so far; what was begun is one only if the process ended, at that time.

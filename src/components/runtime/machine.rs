@@ -9,6 +9,7 @@ use super::network::Connection;
 use super::program::Program;
 use super::script::Script;
 use super::traffic::{Serving, TrafficMessage};
+use super::written::{Written, WrittenVolumes};
 use super::{CANCELED, Exit, LoadStep, MachineLoad, Process, START_ERROR, UNKNOWN_REASON};
 use crate::api::{ContainerId, FastMap, Name, Pod, PodStatus, ResourceList, TERMINATION_LOG, Text};
 use crate::components::cri::{
@@ -89,6 +90,8 @@ pub(super) struct PodRecord {
     counters: Vec<(Name, Counters)>,
     /// When a memory limit is exceeded, if that is to come.
     pub(super) over_limit: Option<SimTime>,
+    /// What lies in its volumes.
+    pub(super) written: WrittenVolumes,
 }
 
 /// How often each step was taken for a container.
@@ -115,6 +118,8 @@ pub(super) struct Instance {
     pub(super) last_pid: u32,
     pub(super) files: FileSystem,
     pub(super) log: ContainerLog,
+    /// What its scripts have written.
+    pub(super) written: Written,
     /// Whether the process has got a stop signal.
     pub(super) signalled: bool,
     /// Calls of StopContainer that wait for its end.
@@ -280,6 +285,7 @@ impl Machine {
             instances: Vec::new(),
             counters: Vec::new(),
             over_limit: None,
+            written: WrittenVolumes::default(),
         })
     }
 
@@ -403,6 +409,7 @@ impl Machine {
             last_pid: FIRST_PID,
             files,
             log: ContainerLog::default(),
+            written: Written::default(),
             signalled: false,
             stoppers: Vec::new(),
             requests: 0,

@@ -89,7 +89,7 @@ impl Machine {
         let machine = self.load.steps.iter().map(|step| SimTime::ZERO + step.from);
         let processes = self.running().flat_map(|(_, instance)| instance.usage_steps());
         let steps = machine.chain(processes).filter(|at| *at > now).collect();
-        let growth = self.running().map(|(_, instance)| instance.leak()).fold(0, i64::saturating_add);
+        let growth = self.running().map(|(_, instance)| instance.leak(now)).fold(0, i64::saturating_add);
         exceeded_at(now, self.capacity.memory(), steps, growth, |at| self.wanted(at))
     }
 

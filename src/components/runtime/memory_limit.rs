@@ -89,7 +89,7 @@ impl PodRecord {
     fn exceeds_limit_at(&self, now: SimTime, plays: bool) -> Option<SimTime> {
         let of = |instances: Vec<&Instance>, limit: i64| {
             let steps = instances.iter().flat_map(|one| one.usage_steps()).filter(|at| *at > now).collect();
-            let growth = instances.iter().map(|one| one.leak()).fold(0, i64::saturating_add);
+            let growth = instances.iter().map(|one| one.leak(now)).fold(0, i64::saturating_add);
             exceeded_at(now, limit, steps, growth, |at| Some(used(instances.iter().copied(), at)))
         };
         let containers = self.counted(plays).filter_map(|one| of(vec![one], one.memory_limit()?)).min();

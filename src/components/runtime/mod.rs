@@ -36,6 +36,7 @@ mod stale;
 mod traffic;
 mod usage;
 mod volumes;
+mod written;
 
 use super::cri::{ContainerConfig, CriCall, CriError, CriReply, CriResult, InstanceState, PodKey, VolumeKey};
 use super::kube_proxy::{self, Proxies};
@@ -179,6 +180,8 @@ pub struct Runtimes {
     volume_ids: FastMap<(Option<NodeIndex>, VolumeKey), VolumeId>,
     /// What volumes with tokens hold, by namespace.
     credentials: FastMap<Name, Arc<Directory>>,
+    /// What mounts of single files of the kubelet's show, by pod.
+    bound_files: FastMap<(NodeIndex, PodKey), Vec<VolumeId>>,
     services: Services,
     affinities: Affinities,
     proxies: Proxies,
@@ -218,6 +221,7 @@ impl Runtimes {
             volumes: Volumes::default(),
             volume_ids: FastMap::default(),
             credentials: FastMap::default(),
+            bound_files: FastMap::default(),
             services: Services::default(),
             affinities: Affinities::default(),
             proxies,
@@ -555,7 +559,7 @@ impl Runtimes {
         if config.read_only_root {
             files.make_read_only(&config.termination_message_path);
         }
-        self.mount_volumes(node, &config, &mut files);
+        self.mount_volumes(now, node, &config, &mut files);
         let id = self.machines[node.index()].add_container(now, key, sandbox, config, files, out);
         Ok(CriReply::Container(id))
     }

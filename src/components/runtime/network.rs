@@ -7,7 +7,7 @@
 use super::filesystem::Kind;
 use super::machine::{Instance, Machine};
 use super::program::{Place, Program};
-use super::services::{API_SERVER, Route};
+use super::services::Route;
 use super::shell::World as _;
 use super::{Exit, ListenAnswer, ListenBehavior, ListenKind, NOTICEABLE, RuntimeMessage, Runtimes};
 use crate::api::{ContainerId, Text};
@@ -90,6 +90,11 @@ impl Runtimes {
         });
         let (address, port) = match self.kept_route(client, to, route) {
             Route::To(address, port) => (address, port),
+            Route::Server => {
+                let answer = ListenKind::Https.answer(&request.ask, &ListenAnswer::default());
+                let reply = NetReply { answer: answer.unwrap_or(NetAnswer::Connected), stands_until: SimTime::ZERO };
+                return self.send_reply(now, asker, reply, out);
+            }
             Route::Nobody => {
                 let reply = NetReply { answer: NetAnswer::Refused, stands_until: SimTime::ZERO };
                 return self.send_reply(now, asker, reply, out);
@@ -100,11 +105,6 @@ impl Runtimes {
                 return self.send_reply(now, asker, reply, out);
             }
         };
-        if address == API_SERVER {
-            let answer = ListenKind::Https.answer(&request.ask, &ListenAnswer::default());
-            let reply = NetReply { answer: answer.unwrap_or(NetAnswer::Connected), stands_until: SimTime::ZERO };
-            return self.send_reply(now, asker, reply, out);
-        }
         let place = self.namespace_of(client.node(), address);
         if let Some(Namespace::Pod(there, _) | Namespace::Host(there)) = place
             && self.is_cut_off(client.node(), there)

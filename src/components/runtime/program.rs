@@ -73,7 +73,8 @@ impl Runtimes {
                 let setup = Setup { dialect, pid, seed, waits_for_input: config.stdin };
                 return Ok(Launch::Script(Box::new(Script::new(Shell::new(command, setup)))));
             }
-            // An unknown image with a command of its own that nobody has said.
+            // An unknown image with a command of its own that nobody has said, and perhaps arguments for it.
+            _ if !known && config.command.is_empty() => None,
             Found::Missing if name.is_empty() && image.has_others => None,
             found => why_not(&found, &name),
         };
@@ -173,6 +174,14 @@ impl Runtimes {
         let instance = record.and_then(|record| record.instance(place.container));
         if !program.needs_writes.is_empty() && instance.is_some_and(|instance| !instance.files.takes_writes()) {
             return gives_up([program.needs_writes.clone()]);
+        }
+        let is_user = container.and_then(|container| container.run_as_user).is_some_and(|user| user != 0);
+        if let (Some(needs), Some(instance)) = (program.needs_root.as_ref().filter(|_| is_user), instance)
+            && image_table::is_official(&instance.config.image)
+            && !instance.files.is_mounted(&needs.unless_mounted)
+            && !needs.directories.iter().all(|directory| instance.files.is_mounted(directory))
+        {
+            return gives_up([needs.complaint.clone()]);
         }
         let mut process = program.process_in(here, &command.argv, &command.environment);
         if let Some((spec, container)) = here.filter(|_| program.open_ended) {

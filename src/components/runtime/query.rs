@@ -1,15 +1,15 @@
 //! What scripts ask the network: names of DNS, connections, pages.
 
 use super::Runtimes;
-use super::identity::{host_aliases, host_name};
+use super::identity::{host_aliases, machine_name};
 use super::network::WIRE;
 use super::program::Place;
 use super::script::Session;
-use super::services::DNS;
 use super::shell::{Answer, CallId, NetworkError, Query, Reply};
 use crate::components::cri::PodKey;
 use crate::components::message::{Message, NodeIndex};
 use crate::components::net::{Ask, HttpRequest, NetAnswer, NetClient, NetReply, NetRequest};
+use crate::components::pod_names::Resolver;
 use crate::engine::{Outbox, SimDuration, SimTime, StreamKey};
 use std::net::Ipv4Addr;
 
@@ -50,14 +50,15 @@ impl Runtimes {
     ) {
         let stream = StreamKey::from_bits(place.container.bits());
         let wire = self.draws.sample(&self.profile.pod_network, WIRE, stream, now.as_nanos());
-        let (reply, port) = match self.look_up(now, place, query) {
+        let mut waited = SimDuration::ZERO;
+        let (reply, port) = match self.look_up(now, place, query, &mut waited) {
             Ok((reply, Some(port))) => (reply, port),
             Ok((reply, None)) => {
-                return self.answer_script(place, session, call, Answer::Network(Ok(reply)), wire * 2, out);
+                return self.answer_script(place, session, call, Answer::Network(Ok(reply)), wire * 2 + waited, out);
             }
             Err(error) => {
                 let answer = client.map_or(Answer::Network(Err(error)), |[_, bad]| bad);
-                return self.answer_script(place, session, call, answer, wire * 2, out);
+                return self.answer_script(place, session, call, answer, wire * 2 + waited, out);
             }
         };
         let address: Ipv4Addr = reply.addresses[0].parse().expect("an address that was just printed");
@@ -77,16 +78,25 @@ impl Runtimes {
         self.asked.insert(id, Asked { place, session, call, reply, client });
         let client = NetClient::Containers(place.node);
         let request = Box::new(NetRequest { address, port, ask, deadline: SimTime::MAX, stream });
-        out.after(wire, Message::Net { client, id, request });
+        out.after(wire + waited, Message::Net { client, id, request });
     }
 
-    /// The address behind a question, and the port if it is to be connected to.
-    fn look_up(&mut self, now: SimTime, place: Place, query: &Query) -> Result<(Reply, Option<u16>), NetworkError> {
+    /// The address behind a question, and the port if it is to be connected to. Time may go by until name servers
+    /// answer.
+    fn look_up(
+        &mut self,
+        now: SimTime,
+        place: Place,
+        query: &Query,
+        waited: &mut SimDuration,
+    ) -> Result<(Reply, Option<u16>), NetworkError> {
         let (host, port) = match query {
-            Query::Resolve { host } | Query::Ping { host } => (host, None),
+            Query::Resolve { host, .. } | Query::Ping { host } => (host, None),
             Query::Connect { host, port } | Query::Http { host, port, .. } => (host, Some(*port)),
         };
-        let server = DNS.to_string();
+        let record = self.machines[place.node.index()].pods.get(&place.key).ok_or(NetworkError::Unreachable)?;
+        let (resolver, _) = Resolver::of(&record.pod);
+        let server = resolver.servers.first().map(ToString::to_string).unwrap_or_default();
         let plain = |address: Ipv4Addr| Reply {
             name: host.clone(),
             addresses: vec![address.to_string()],
@@ -96,22 +106,21 @@ impl Runtimes {
         if let Ok(address) = host.parse() {
             return Ok((plain(address), port));
         }
-        let record = self.machines[place.node.index()].pods.get(&place.key).ok_or(NetworkError::Unreachable)?;
         if *host == "localhost" {
             return Ok((plain(Ipv4Addr::LOCALHOST), port));
         }
-        let aliases = if port.is_some() || matches!(query, Query::Ping { .. }) {
-            host_aliases(&record.pod.spec)
-        } else {
-            Vec::new() // Questions to DNS do not look into `/etc/hosts`.
-        };
-        if let Some((address, _)) = aliases.iter().find(|(_, names)| names.contains(host))
-            && let Ok(address) = address.parse()
-        {
-            return Ok((plain(address), port));
-        }
-        if *host == *host_name(&record.pod, self.machines[place.node.index()].name).as_str() {
-            return Ok((plain(record.address().unwrap_or(Ipv4Addr::LOCALHOST)), port));
+        // What asks DNS itself does not look into `/etc/hosts`.
+        if !matches!(query, Query::Resolve { files: false, .. }) {
+            let aliases = host_aliases(&record.pod.spec);
+            if let Some((address, _)) = aliases.iter().find(|(_, names)| names.contains(host))
+                && let Ok(address) = address.parse()
+            {
+                return Ok((plain(address), port));
+            }
+            let own = machine_name(&record.pod, self.machines[place.node.index()].name);
+            if *host == *own.short || *host == own.full() {
+                return Ok((plain(record.address().unwrap_or(Ipv4Addr::LOCALHOST)), port));
+            }
         }
         if self.without_names(place.node, place.key) {
             return Err(NetworkError::NameNotFound);
@@ -119,8 +128,10 @@ impl Runtimes {
         if let Some(address) = self.wrong_names(place.node, place.key) {
             return Ok((plain(address), port));
         }
-        let namespace = record.pod.meta.namespace;
-        let found = self.resolve_for(now, place, host, namespace).ok_or(NetworkError::NameNotFound)?;
+        let lookup = self.resolve_for(now, place, host, &resolver);
+        *waited = lookup.waited;
+        let server = lookup.server.ok_or(NetworkError::NoNameServer)?.to_string();
+        let found = lookup.found.ok_or(NetworkError::NameNotFound)?;
         let addresses = found.addresses.iter().map(ToString::to_string).collect();
         Ok((Reply { name: found.name, addresses, server, ..Reply::default() }, port))
     }

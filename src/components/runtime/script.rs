@@ -2,11 +2,11 @@
 //!
 //! A script is resumed when its time has come and after each answer and signal; what it asks for is served here.
 
-use super::filesystem::{FileSystem, Files, Volumes};
+use super::filesystem::{FileSystem, Files, Volumes, Who, below};
 use super::identity::Identity;
 use super::image_table::ImageModel;
 use super::log::ContainerLog;
-use super::program::Place;
+use super::program::{Place, Program};
 use super::shell::{
     Answer, CallId, Command, Disposition, Program as Runner, Query, Request, Shell, Signal, State, Stream, World,
     is_init, is_utility,
@@ -51,6 +51,7 @@ pub(super) struct ContainerWorld<'a> {
     clock: WallClock,
     identity: Identity,
     user: u32,
+    who: Who,
     image: Arc<ImageModel>,
     processes: Vec<(u32, String)>,
 }
@@ -68,7 +69,7 @@ impl Script {
 
 impl World for ContainerWorld<'_> {
     fn files(&mut self) -> Files<'_> {
-        self.files.view(self.volumes, self.now).managed_by(&self.identity)
+        self.files.view(self.volumes, self.now).managed_by(&self.identity).seen_by(self.who)
     }
 
     fn write(&mut self, at: SimTime, _: Stream, bytes: &[u8]) {
@@ -101,6 +102,10 @@ impl World for ContainerWorld<'_> {
         self.user
     }
 
+    fn groups(&self) -> Vec<u32> {
+        self.identity.groups()
+    }
+
     fn find_program(&self, name: &str) -> Runner {
         let base = name.rsplit('/').next().unwrap_or(name);
         // What lies elsewhere only has the same name.
@@ -111,12 +116,13 @@ impl World for ContainerWorld<'_> {
         });
         if is_init(base) {
             let is_there = self.image.has_others || self.image.has_program(name);
-            if is_there && !self.files.holds(name) { Runner::Utility } else { Runner::Missing }
+            let is_file = name.contains('/') && self.files.holds(name);
+            if is_there && !is_file { Runner::Utility } else { Runner::Missing }
         } else if self.image.has_program(name) {
             Runner::Host
         } else if self.image.dialect().is_some() && plain && is_utility(base) {
             Runner::Utility
-        } else if self.image.has_others && !self.files.holds(name) {
+        } else if self.image.has_others && !(name.contains('/') && self.files.holds(name)) {
             Runner::Host
         } else {
             Runner::Missing
@@ -137,16 +143,31 @@ impl Runtimes {
         output: Option<&mut Vec<u8>>,
         action: impl FnOnce(&mut ContainerWorld<'_>) -> T,
     ) -> Option<T> {
-        let (_, image, _) = self.image_of(place)?;
+        let (config, image, known) = self.image_of(place)?;
         let frozen = self.frozen_mounts(place);
         let machine = &mut self.machines[place.node.index()];
-        let (who, skew) = ((machine.name, machine.address()), machine.skew);
+        let (machine_name, skew) = ((machine.name, machine.address()), machine.skew);
         let record = machine.pods.get_mut(&place.key)?;
         let pod = record.pod.clone();
-        let identity = Identity::new(record, who);
+        let identity = Identity::new(record, place.container, machine_name, (config, image.clone()));
         let instance = record.instance_mut(place.container)?;
-        let user = pod.spec.container(instance.status.name).and_then(|container| container.run_as_user);
-        let processes = instance.programs.iter().map(|program| (program.pid, program.argv.join(" "))).collect();
+        let container = pod.spec.container(instance.status.name);
+        let user = container.and_then(|container| container.run_as_user);
+        let usual = if known || container.is_some_and(|container| container.run_as_non_root) { image.user } else { 0 };
+        let who = match user {
+            None if usual == 0 => Who::Root,
+            Some(0) => Who::Root,
+            // Images whose programs are all known have no user of their own that would not be, either.
+            Some(_) if known && image.user == 0 && !image.has_others => Who::Stranger,
+            Some(_) | None => Who::User,
+        };
+        // While the main script runs, it knows by itself what it has begun.
+        let runs = instance.script.is_none();
+        let is_known = |program: &&Program| runs && matches!(program.caller, Some((Session::Main, _)));
+        let programs = instance.programs.iter().filter(|program| !is_known(program));
+        let programs = programs.map(|program| (program.pid, program.argv.join(" ")));
+        let script = instance.script.iter().flat_map(|script| script.shell.processes());
+        let processes = script.chain(programs).collect();
         instance.files.freeze(|mount| frozen.contains(&mount.path));
         let mut world = ContainerWorld {
             files: &mut instance.files,
@@ -157,6 +178,7 @@ impl Runtimes {
             clock: self.clock.skewed(skew),
             identity,
             user: user.and_then(|user| u32::try_from(user).ok()).unwrap_or(image.user),
+            who,
             image,
             processes,
         };
@@ -210,6 +232,7 @@ impl Runtimes {
         if let Some(slot) = self.script_slot(place, session) {
             *slot = Some(script);
         }
+        self.count_written(now, place, out);
         let Some(turn) = turn else { return };
         if let State::Waiting { until: Some(until) } = turn.state {
             self.resume_soon(place, session, until.since(now), out);
@@ -217,17 +240,32 @@ impl Runtimes {
         for call in turn.calls {
             self.serve_script(now, place, session, call.id, call.request, out);
         }
-        match turn.state {
-            State::Waiting { .. } => {}
-            State::Exited(code) => self.script_ended(now, place, session, code, out),
-            State::Unsupported(what) => match session {
-                Session::Main => self.fall_back(now, place, &what.to_string(), out),
-                Session::Exec(_) => {
-                    self.assume_of_commands(place, &format!("success, as `{what}` cannot be played,"));
-                    self.script_ended(now, place, session, 0, out);
-                }
-            },
+        let unknown = match turn.state {
+            State::Waiting { .. } => return,
+            State::Exited(0) => None,
+            State::Exited(_) => self.unknown_file(place, session).map(|path| format!("the image's {path}")),
+            State::Unsupported(ref what) => Some(what.to_string()),
+        };
+        match (turn.state, unknown, session) {
+            (_, Some(what), Session::Main) => self.fall_back(now, place, &what, out),
+            (_, Some(what), Session::Exec(_)) => {
+                self.assume_of_commands(place, &format!("success, as `{what}` cannot be played,"));
+                self.script_ended(now, place, session, 0, out);
+            }
+            (State::Exited(code), None, _) => self.script_ended(now, place, session, code, out),
+            (State::Waiting { .. } | State::Unsupported(_), None, _) => {}
         }
+    }
+
+    /// The file for lack of which a script fails, if the image is not known and its own program may have made it.
+    fn unknown_file(&mut self, place: Place, session: Session) -> Option<String> {
+        const MADE_WHEN_IT_RUNS: [&str; 7] = ["/dev", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/tmp"];
+        let (_, _, known) = self.image_of(place)?;
+        let plays_program = self.script_slot(place, Session::Main)?.is_none();
+        let is_command = session != Session::Main;
+        let path = self.script(place, session)?.shell.missed(is_command).filter(|_| !known)?;
+        let is_made = MADE_WHEN_IT_RUNS.iter().any(|directory| below(path, directory).is_some());
+        (!is_made || is_command && plays_program).then(|| path.to_owned())
     }
 
     fn script_ended(&mut self, now: SimTime, place: Place, session: Session, code: i32, out: &mut Outbox<Message>) {
@@ -274,7 +312,17 @@ impl Runtimes {
                 }
             }
             Request::SignalProcess { pid: 1, signal } => self.signal(now, place, signal, out),
-            Request::SignalProcess { pid, signal } => self.signal_program(now, place, pid, signal, out),
+            Request::SignalProcess { pid, signal } => {
+                let Some(instance) = self.instance_mut(place) else { return };
+                let is_program = instance.programs.iter().any(|program| program.pid == pid);
+                match &mut instance.script {
+                    Some(script) if !is_program => {
+                        script.shell.signal_process(pid, signal);
+                        self.resume_soon(place, Session::Main, SimDuration::ZERO, out);
+                    }
+                    _ => self.signal_program(now, place, pid, signal, out),
+                }
+            }
         }
     }
 

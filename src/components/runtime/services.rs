@@ -1,13 +1,15 @@
 //! Names and addresses of Services, as DNS and kube-proxy hand them out.
 //!
-//! DNS follows the Kubernetes DNS specification 1.1 and the search path that the kubelet writes into `resolv.conf`
-//! (`pkg/kubelet/network/dns`): five dots make a name absolute. A Service without ready endpoints refuses. Beyond the
-//! cluster lies an Internet in which every name of a public domain exists and every page is there.
+//! DNS follows the Kubernetes DNS specification 1.1, and who asks does so as its `resolv.conf` says. A Service without
+//! ready endpoints refuses. Beyond the cluster lies an Internet in which every name of a public domain exists, every
+//! page is there, and name servers know nothing of the cluster. No other name server is inside the cluster: a pod that
+//! names one of its addresses gets no answer.
 
-use crate::api::{Change, ChangeKind, Endpoint, EndpointSlice, FastMap, Name, Object, Service, names};
+use crate::api::{Change, ChangeKind, Endpoint, EndpointSlice, FastMap, Name, Object, Service, Text, names};
 use crate::components::kube_proxy::Proxies;
 use crate::components::message::NodeIndex;
-use crate::engine::SimTime;
+use crate::components::pod_names::{CLUSTER_DNS, CLUSTER_DOMAIN, Resolver};
+use crate::engine::{SimDuration, SimTime};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -15,14 +17,8 @@ names! {
     SERVICE_NAME = "kubernetes.io/service-name";
 }
 
-/// The end of every name of the cluster.
-const DOMAIN: &str = "cluster.local";
-/// Where the cluster's DNS answers.
-pub(super) const DNS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 /// The Service in front of the API server.
-pub(super) const API_SERVER: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
-/// Names with as many dots are tried as they are first (`ndots`).
-const ABSOLUTE_DOTS: usize = 5;
+const API_SERVER: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
 /// A name may stand for another so often (`maxDepth` in CoreDNS' `plugin/pkg/upstream`).
 const MAX_ALIASES: usize = 8;
 /// Public domains; a name that ends otherwise exists nowhere.
@@ -35,6 +31,10 @@ pub(super) struct Services {
     services: FastMap<(Name, Name), Arc<Service>>,
     slices: FastMap<(Name, Name), Vec<Arc<EndpointSlice>>>,
     by_address: FastMap<Ipv4Addr, (Name, Name)>,
+    /// Whether the Service of the API server is gone for now.
+    without_server: bool,
+    /// Whether nobody is behind it for now.
+    without_endpoints: bool,
 }
 
 /// A name that was found.
@@ -46,11 +46,46 @@ pub(super) struct Resolved {
     pub(super) addresses: Vec<Ipv4Addr>,
 }
 
+/// What came of looking for a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Lookup {
+    /// The name that was found, if any.
+    pub(super) found: Option<Resolved>,
+    /// The address of the name server that answered; none if none did.
+    pub(super) server: Option<Text>,
+    /// How long name servers were waited for that say nothing.
+    pub(super) waited: SimDuration,
+}
+
+/// A name server that answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NameServer {
+    /// That of the cluster, which asks others for what it does not know.
+    Cluster,
+    /// One out in the Internet.
+    Outside,
+}
+
+impl NameServer {
+    /// The one at an address.
+    fn at(address: &str) -> Option<Self> {
+        let address: Ipv4Addr = address.parse().ok()?;
+        let shared = address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64; // RFC 6598
+        let local = address.is_private() || address.is_loopback() || address.is_link_local() || shared;
+        match address {
+            CLUSTER_DNS => Some(Self::Cluster),
+            _ => (!local && !address.is_unspecified()).then_some(Self::Outside),
+        }
+    }
+}
+
 /// Where a connection goes in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
     /// To this address and port.
     To(Ipv4Addr, u16),
+    /// To the API server, by its Service.
+    Server,
     /// To a Service that has nobody behind it, or not this port.
     Nobody,
     /// To a Service whose endpoints this node may not use.
@@ -64,6 +99,9 @@ impl Services {
     pub(super) fn changed(&mut self, change: &Change) {
         let gone = change.kind == ChangeKind::Deleted;
         match &change.object {
+            // It is there from the start, and has its address for ever.
+            Object::Service(service) if service.meta.is_of_api_server() => self.without_server = gone,
+            Object::EndpointSlice(slice) if slice.meta.is_of_api_server() => self.without_endpoints = gone,
             Object::Service(service) => {
                 let key = (service.meta.namespace, service.meta.name);
                 self.by_address.retain(|_, whose| *whose != key);
@@ -98,16 +136,24 @@ impl Services {
             .filter(move |(endpoint, _)| endpoint.ready || unready)
     }
 
-    /// The addresses of a name, asked for in a namespace; none if it does not exist.
-    pub(super) fn resolve(&self, host: &str, namespace: &str) -> Option<Resolved> {
-        let absolute = host.strip_suffix('.');
-        let plain = absolute.unwrap_or(host);
-        let search =
-            [format!("{plain}.{namespace}.svc.{DOMAIN}"), format!("{plain}.svc.{DOMAIN}"), format!("{plain}.{DOMAIN}")];
-        let mut candidates: Vec<String> = if absolute.is_some() { Vec::new() } else { search.to_vec() };
-        let place = if plain.matches('.').count() >= ABSOLUTE_DOTS { 0 } else { candidates.len() };
-        candidates.insert(place, plain.to_owned());
-        candidates.into_iter().find_map(|name| self.look_up(name))
+    /// What a resolver finds: it asks for one full name after another, each time the first server that answers, and an
+    /// answer that there is no such name counts.
+    pub(super) fn resolve(&self, host: &str, resolver: &Resolver) -> Lookup {
+        let servers = || resolver.servers.iter().enumerate();
+        let Some((silent, server, kind)) = servers().find_map(|(n, server)| Some((n, server, NameServer::at(server)?)))
+        else {
+            let waited = resolver.timeout() * resolver.attempts() * resolver.servers.len() as u64;
+            return Lookup { found: None, server: None, waited };
+        };
+        let mut asked = 0;
+        let found = resolver.candidates(host).into_iter().find_map(|name| {
+            asked += 1;
+            match kind {
+                NameServer::Cluster => self.look_up(name),
+                NameServer::Outside => public_addresses(&name).map(|addresses| Resolved { name, addresses }),
+            }
+        });
+        Lookup { found, server: Some(server.clone()), waited: resolver.timeout() * silent as u64 * asked }
     }
 
     /// A full name and its addresses, after those for which it stands.
@@ -123,24 +169,23 @@ impl Services {
 
     /// The name for which the name of a Service of type `ExternalName` stands (a CNAME record).
     fn alias(&self, name: &str) -> Option<Name> {
-        let mut labels = name.strip_suffix(DOMAIN)?.strip_suffix(".svc.")?.split('.');
+        let mut labels = name.strip_suffix(CLUSTER_DOMAIN)?.strip_suffix(".svc.")?.split('.');
         let (service, namespace) = (labels.next()?, labels.next()?);
         let found = self.services.get(&(Name::new(namespace), Name::new(service)))?;
         (labels.next().is_none() && !found.external_name.is_empty()).then_some(found.external_name)
     }
 
     fn addresses(&self, name: &str) -> Option<Vec<Ipv4Addr>> {
-        let Some(inner) = name.strip_suffix(DOMAIN).and_then(|rest| rest.strip_suffix('.')) else {
-            let (_, top) = name.rsplit_once('.')?;
-            return PUBLIC.contains(&top).then(|| vec![public_address(name)]);
+        let Some(inner) = name.strip_suffix(CLUSTER_DOMAIN).and_then(|rest| rest.strip_suffix('.')) else {
+            return public_addresses(name);
         };
         let mut labels: Vec<&str> = inner.split('.').collect();
         let kind = labels.pop()?;
         let namespace = Name::new(labels.pop()?);
         match (kind, labels.as_slice()) {
             ("pod", [dashed]) => dashed.replace('-', ".").parse().ok().map(|address| vec![address]),
-            ("svc", ["kubernetes"]) if namespace == "default" => Some(vec![API_SERVER]),
-            ("svc", ["kube-dns"]) if namespace == "kube-system" => Some(vec![DNS]),
+            ("svc", ["kubernetes"]) if namespace == "default" => (!self.without_server).then(|| vec![API_SERVER]),
+            ("svc", ["kube-dns"]) if namespace == "kube-system" => Some(vec![CLUSTER_DNS]),
             ("svc", [service]) => self.service_addresses((namespace, Name::new(service))),
             ("svc", [host, service]) => {
                 let key = (namespace, Name::new(service));
@@ -169,6 +214,9 @@ impl Services {
     ) -> Route {
         if is_public(address) {
             return Route::Internet;
+        }
+        if address == API_SERVER && !self.without_server {
+            return if self.without_endpoints { Route::Nobody } else { Route::Server };
         }
         let Some(key) = self.by_address.get(&address) else { return Route::To(address, port) };
         let Some(view) = proxies.rules(now, from, *key) else { return Route::Nobody };
@@ -212,6 +260,12 @@ impl Services {
 
 fn some(addresses: Vec<Ipv4Addr>) -> Option<Vec<Ipv4Addr>> {
     (!addresses.is_empty()).then_some(addresses)
+}
+
+/// The addresses of a name of the Internet.
+fn public_addresses(name: &str) -> Option<Vec<Ipv4Addr>> {
+    let (_, top) = name.rsplit_once('.')?;
+    PUBLIC.contains(&top).then(|| vec![public_address(name)])
 }
 
 /// An address out of 203.0.113.0/24, which RFC 5737 keeps free.
@@ -294,13 +348,14 @@ mod tests {
             ("info.example.com", "prod", Some("info.example.com")),
             ("info.example.invalid", "prod", None),
         ] {
-            let resolved = services.resolve(host, from).map(|resolved| resolved.name);
+            let resolved = services.resolve(host, &Resolver::of_cluster(from)).found.map(|resolved| resolved.name);
             assert_eq!(resolved.as_deref(), found, "{host} from {from}");
         }
         services.changed(&slice("db", true));
         let pod = Some(vec![Ipv4Addr::new(10, 244, 0, 9)]);
-        assert_eq!(services.resolve("db", "prod").map(|resolved| resolved.addresses), pod);
-        assert_eq!(services.resolve("db-0.db", "prod").map(|resolved| resolved.addresses), pod);
+        let prod = Resolver::of_cluster("prod");
+        assert_eq!(services.resolve("db", &prod).found.map(|resolved| resolved.addresses), pod);
+        assert_eq!(services.resolve("db-0.db", &prod).found.map(|resolved| resolved.addresses), pod);
     }
 
     #[test]

@@ -6,12 +6,12 @@
 
 use super::Runtimes;
 use super::program::Place;
-use super::services::{Resolved, Route};
-use crate::api::Name;
+use super::services::{Lookup, Route};
 use crate::components::cri::PodKey;
 use crate::components::message::NodeIndex;
 use crate::components::net::NetClient;
-use crate::engine::SimTime;
+use crate::components::pod_names::Resolver;
+use crate::engine::{SimDuration, SimTime};
 use crate::faults::{FaultKind, StaleNames};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -25,7 +25,7 @@ pub(super) struct Remembered {
     /// The machines that keep where connections led, each with the endpoints of addresses of Services.
     routes: BTreeMap<NodeIndex, BTreeMap<Socket, Socket>>,
     /// Answers, none for names that there were not, by the fault that keeps them and who asked; and until when.
-    names: BTreeMap<(u32, NodeIndex, PodKey, String), (SimTime, Option<Resolved>)>,
+    names: BTreeMap<(u32, NodeIndex, PodKey, String), (SimTime, Lookup)>,
 }
 
 impl Remembered {
@@ -61,19 +61,19 @@ impl Runtimes {
     }
 
     /// What DNS answers to a program, or whoever keeps its answers.
-    pub(super) fn resolve_for(&mut self, now: SimTime, place: Place, host: &str, namespace: Name) -> Option<Resolved> {
+    pub(super) fn resolve_for(&mut self, now: SimTime, place: Place, host: &str, resolver: &Resolver) -> Lookup {
         let keeps = self.striking(place.node, place.key).find_map(|(found, _)| match &found.kind {
             FaultKind::StaleNames(StaleNames { ttl }) => Some((found.id, *ttl)),
             _ => None,
         });
-        let Some((fault, ttl)) = keeps else { return self.services.resolve(host, &namespace) };
+        let Some((fault, ttl)) = keeps else { return self.services.resolve(host, resolver) };
         let key = (fault, place.node, place.key, host.to_owned());
         if let Some((until, answer)) = self.remembered.names.get(&key)
             && now < *until
         {
-            return answer.clone();
+            return Lookup { waited: SimDuration::ZERO, ..answer.clone() };
         }
-        let answer = self.services.resolve(host, &namespace);
+        let answer = self.services.resolve(host, resolver);
         self.remembered.names.insert(key, (now + ttl, answer.clone()));
         answer
     }

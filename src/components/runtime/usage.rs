@@ -4,7 +4,7 @@ use super::disturbance::{Excess, LOOK};
 use super::machine::{Instance, Machine, PodRecord};
 use super::{Process, Runtimes, UsageStep};
 use crate::api::{MEMORY, Name};
-use crate::components::cri::{InstanceState, PodKey};
+use crate::components::cri::{ContainerMount, InstanceState, PodKey, VolumeKey};
 use crate::components::message::NodeIndex;
 use crate::components::stats::{ContainerStats, FileSystemStats, ImageStats, NodeStats, PodStats, Supply};
 use crate::engine::{SimDuration, SimTime};
@@ -146,9 +146,16 @@ impl Instance {
         for excess in &self.excess {
             excess.add_to(now, &mut usage);
         }
+        for (name, bytes) in &mut usage.volumes {
+            *bytes = self.room(*name).map_or(*bytes, |room| room.min(*bytes));
+        }
+        usage.writable = usage.writable.saturating_add(self.written.layer);
+        usage.writable_inodes = usage.writable_inodes.saturating_add(self.written.inodes);
+        usage.logs = usage.logs.saturating_add(self.log.on_disk());
         // What lies in memory is the memory of whoever wrote it.
         let in_memory = |name: &Name| self.config.memory_volumes.contains(name);
         usage.memory += usage.volumes.iter().filter(|(name, _)| in_memory(name)).map(|(_, bytes)| bytes).sum::<i64>();
+        usage.memory = usage.memory.saturating_add(self.written.memory);
         usage
     }
 
@@ -168,9 +175,25 @@ impl Instance {
         main.chain(self.other_programs().map(|program| (program.since, &program.model)))
     }
 
+    /// So many bytes are all that a volume takes, if it is in memory.
+    fn room(&self, volume: Name) -> Option<i64> {
+        let is = |mount: &&ContainerMount| matches!(mount.volume, VolumeKey::Pod { name, .. } if name == volume);
+        let room = self.config.mounts.iter().find(is)?.room?;
+        Some(i64::try_from(room).unwrap_or(i64::MAX))
+    }
+
     /// Bytes of memory by which it grows in a minute.
-    pub(super) fn leak(&self) -> i64 {
-        self.excess.iter().map(|excess| excess.leak(&self.config.memory_volumes)).sum()
+    pub(super) fn leak(&self, now: SimTime) -> i64 {
+        let leaks = self.excess.iter().map(|excess| (excess.leak(), excess.fills()));
+        let counts = |volume: Name| {
+            let is_full = || {
+                let usage = self.usage(now);
+                let written = usage.volumes.iter().find(|(name, _)| *name == volume).map_or(0, |(_, bytes)| *bytes);
+                self.room(volume).is_some_and(|room| written >= room)
+            };
+            self.config.memory_volumes.contains(&volume) && !is_full()
+        };
+        leaks.filter(|(_, fills)| fills.is_none_or(counts)).map(|(leak, _)| leak).sum()
     }
 
     fn changes_at(&self, now: SimTime) -> Option<SimTime> {
@@ -268,7 +291,7 @@ impl Machine {
 }
 
 impl PodRecord {
-    /// Bytes in the pod's volumes: what any of its containers says last.
+    /// Bytes in the pod's volumes: what any of its containers says last, and what scripts have written.
     fn volumes(&self, now: SimTime) -> Vec<(Name, i64)> {
         let mut volumes: Vec<(Name, i64)> = Vec::new();
         for instance in self.instances() {
@@ -277,6 +300,12 @@ impl PodRecord {
                     Some((_, have)) => *have = bytes.max(*have),
                     None => volumes.push((name, bytes)),
                 }
+            }
+        }
+        for (name, bytes) in &self.written.bytes {
+            match volumes.iter_mut().find(|(have, _)| have == name) {
+                Some((_, have)) => *have = have.saturating_add(*bytes),
+                None => volumes.push((*name, *bytes)),
             }
         }
         volumes

@@ -18,12 +18,13 @@ use super::machines::Machine;
 use super::manifest;
 use super::names::Makeable;
 use super::notes::Notes;
-use super::plan::{Action, ActionTarget, NodePlan, Pick, TimedAction};
+use super::plan::{Action, ActionTarget, ClusterLimits, NodePlan, Pick, TimedAction};
 use crate::api::{
     Condition, ConditionStatus, FastMap, Kind, Lowering, Name, Node, Object, POD_SCHEDULED, Part, PatchKind, Pod,
     PodStatus, TAINT_MEMORY_PRESSURE, TAINT_NOT_READY, TAINT_UNREACHABLE, TAINT_UNSCHEDULABLE, Timestamp, WallTime,
     names, requests,
 };
+use crate::components::controllers::NodeExpansion;
 use crate::components::latency::LatencyProfile;
 use crate::components::runtime::World;
 use crate::engine::SimDuration;
@@ -180,6 +181,8 @@ impl Reader {
             fault_limits: FaultLimits::default(),
             every_probe: false,
             groups: Vec::new(),
+            limits: ClusterLimits::default(),
+            node_expansion: NodeExpansion::default(),
             makeable: Makeable::default(),
             places: std::collections::BTreeMap::new(),
         };

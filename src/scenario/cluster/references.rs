@@ -89,7 +89,7 @@ fn collect(namespace: Name, spec: &PodSpec, named: &mut Named) {
             return;
         }
         name(kind, files.name, None);
-        files.items.iter().for_each(|(key, _)| name(kind, files.name, Some(*key)));
+        files.items.iter().for_each(|file| name(kind, files.name, Some(file.key)));
     };
     for volume in &spec.volumes {
         match &volume.source {
@@ -158,6 +158,9 @@ fn bound_claim(mut meta: Metadata) -> Vec<Object> {
         volume_name,
         phase: Name::new("Bound"),
         capacity: amount,
+        allocated: ResourceList::EMPTY,
+        growth: Name::default(),
+        conditions: List::EMPTY,
         source: Text::default(),
     };
     vec![Object::PersistentVolume(Arc::new(volume)), Object::PersistentVolumeClaim(Arc::new(claim))]

@@ -30,6 +30,8 @@ pub(super) struct Backoffs {
 struct Failure {
     at: SimTime,
     lasts: SimDuration,
+    /// How long the machines were waited for.
+    took: SimDuration,
 }
 
 impl Failure {
@@ -49,13 +51,23 @@ impl Backoffs {
         self.failed.get(&group).is_some_and(|failure| failure.holds(now))
     }
 
+    /// Whether a group still waits for machines.
+    pub(super) fn is_raised(&self, group: Name) -> bool {
+        self.raised.contains_key(&group)
+    }
+
+    /// For how long the machines of a group that is left alone were waited for.
+    pub(super) fn failure(&self, now: SimTime, group: Name) -> Option<SimDuration> {
+        self.failed.get(&group).filter(|failure| failure.holds(now)).map(|failure| failure.took)
+    }
+
     /// The machines of a group did not come.
-    fn fails(&mut self, now: SimTime, group: Name) {
+    fn fails(&mut self, now: SimTime, group: Name, took: SimDuration) {
         let lasts = match self.failed.get(&group) {
             Some(last) if !last.holds(now) => (last.lasts * 2).min(LONGEST),
             Some(_) | None => FIRST,
         };
-        self.failed.insert(group, Failure { at: now, lasts });
+        self.failed.insert(group, Failure { at: now, lasts, took });
     }
 }
 
@@ -72,7 +84,7 @@ impl Cluster {
                 self.autoscaler.backoffs.failed.remove(&group.name);
             } else if took > PROVISION_TIME {
                 self.autoscaler.backoffs.raised.remove(&group.name);
-                self.autoscaler.backoffs.fails(now, group.name);
+                self.autoscaler.backoffs.fails(now, group.name, took);
                 let message = format!("Nodes added to group {} failed to register within {took}", group.name);
                 self.tell_status(now, EventType::Warning, "ScaleUpTimedOut", &message, out);
             }
@@ -101,11 +113,11 @@ mod tests {
         let [group, other] = ["a", "b"].map(Name::new);
         let mut backoffs = Backoffs::default();
         for (fails, until) in [(0, 5), (20, 30), (40, 60), (70, 100), (110, 140)] {
-            backoffs.fails(at(fails), group);
+            backoffs.fails(at(fails), group, SimDuration::ZERO);
             assert!(backoffs.holds(at(until - 1), group), "failed after {fails} min");
             assert!(!backoffs.holds(at(until), group), "failed after {fails} min");
         }
-        backoffs.fails(at(120), group);
+        backoffs.fails(at(120), group, SimDuration::ZERO);
         assert!(!backoffs.holds(at(125), group), "one that fails while it is left alone begins again");
         assert!(!backoffs.holds(at(1), other));
     }

@@ -62,6 +62,7 @@ impl Cluster {
         let pods = PodsByNode::of(&self.server.store().pods, self.server.clock().at(now).truncated());
         self.go_on_draining(now, &pods, out);
         let plan = self.plan.clone();
+        let mut quota = self.room_to_shrink(now);
         for group in &plan.groups {
             let mut spare = self.autoscaler.size(group).saturating_sub(group.min);
             // Empty machines go first.
@@ -83,9 +84,9 @@ impl Cluster {
                 let quiet = self.autoscaler.added.is_none_or(|added| now.since(added) >= AFTER_ADD);
                 let unneeded = if node.is_ready() { group.unneeded } else { group.unready };
                 let waits = pods.have_to_move(*name) && self.drains_a_busy_one();
-                if quiet && now.since(since) >= unneeded && !waits {
+                if quiet && now.since(since) >= unneeded && !waits && quota.consume(&node) {
                     spare -= 1;
-                    self.begin_draining(now, &node, &pods, out);
+                    self.begin_draining(now, group, &node, &pods, out);
                 }
             }
         }
@@ -196,6 +197,31 @@ pub(super) fn target(node: Name) -> Target {
 /// Whether a machine is little used. Pods that do not count take away from what there is (`Calculate` of
 /// `cluster-autoscaler/simulator/utilization/info.go`).
 fn is_little_used(group: &NodeGroup, node: &Node, pods: &[Arc<Pod>]) -> bool {
+    let share = |[used, has]: [i64; 2]| used * 100 / has.max(1);
+    utilization(group, node, pods).map(share).into_iter().all(|share| share < LITTLE_USED)
+}
+
+/// How a machine is used, as events tell it: the shares of CPU, memory, GPUs and other devices, the resource of which
+/// most is used, and its share (`Info`).
+pub(super) fn utilization_info(group: &NodeGroup, node: &Node, pods: &[Arc<Pod>]) -> String {
+    #[allow(clippy::cast_precision_loss, reason = "it is only printed, as the autoscaler's language prints it")]
+    let [cpu, memory] = utilization(group, node, pods).map(|[used, has]| used as f64 / has.max(1) as f64);
+    let (resource, most) = if cpu > memory { ("cpu", cpu) } else { ("memory", memory) };
+    format!("{{{} {} 0 0 {resource} {}}}", shortest(cpu), shortest(memory), shortest(most))
+}
+
+/// A number between nothing and much as Go prints it with `%v`.
+fn shortest(number: f64) -> String {
+    if number == 0.0 || number >= 1e-4 {
+        return number.to_string();
+    }
+    let text = format!("{number:e}");
+    let (digits, exponent) = text.split_once("e-").unwrap_or((&text, "0"));
+    format!("{digits}e-{exponent:0>2}")
+}
+
+/// How much of CPU and memory the pods of a machine request, and of how much.
+fn utilization(group: &NodeGroup, node: &Node, pods: &[Arc<Pod>]) -> [[i64; 2]; 2] {
     let [mut used, mut apart] = [[0i64; 2]; 2];
     for pod in pods {
         let counts = !(group.ignore_daemons && is_of_daemon_set(pod) || group.ignore_mirrors && is_mirror(pod));
@@ -204,8 +230,7 @@ fn is_little_used(group: &NodeGroup, node: &Node, pods: &[Arc<Pod>]) -> bool {
         *sum = [sum[0] + wanted.milli_cpu(), sum[1] + wanted.memory()];
     }
     let has = [node.status.allocatable.get(*CPU), node.status.allocatable.get(*MEMORY)];
-    let share = |place: usize| used[place] * 100 / (has[place].unwrap_or(0) - apart[place]).max(1);
-    share(0).max(share(1)) < LITTLE_USED
+    [0, 1].map(|place| [used[place], has[place].unwrap_or(0) - apart[place]])
 }
 
 /// What a pod says of being moved.
@@ -221,4 +246,16 @@ fn would_be_lost(pod: &Pod) -> bool {
     };
     let bare = pod.meta.controller().is_none();
     pod.status.phase != PodPhase::Succeeded && (bare || pod.spec.volumes.iter().any(|volume| local(&volume.source)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shortest;
+
+    #[test]
+    fn shares_are_printed_as_go_prints_them() {
+        for (share, text) in [(0.0, "0"), (1.0, "1"), (0.875, "0.875"), (0.0001, "0.0001"), (0.000_025, "2.5e-05")] {
+            assert_eq!(shortest(share), text);
+        }
+    }
 }

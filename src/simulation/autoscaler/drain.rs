@@ -2,16 +2,16 @@
 //! machine goes once the others are gone. One that cannot be emptied in time stays.
 //!
 //! Follows `cluster-autoscaler/core/scaledown/actuation` (`drain.go`, `delete_in_batch.go`, `actuator.go`). Evictions
-//! are tried again, and the pods looked for, with each look at the cluster. Left out: the event `ScaleDown` of the
-//! whole cluster that names a machine's utilisation.
+//! are tried again, and the pods looked for, with each look at the cluster.
 
 use super::Cluster;
-use super::down::{PodsByNode, TO_BE_DELETED, target};
+use super::down::{PodsByNode, TO_BE_DELETED, target, utilization_info};
 use crate::api::{
     Amendment, DeleteOptions, EventType, List, Name, Node, Object, Pod, Request, Response, TaintEffect, Text,
 };
 use crate::components::message::Message;
 use crate::engine::{Outbox, SimDuration, SimTime};
+use crate::scenario::plan::NodeGroup;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -79,6 +79,7 @@ impl Cluster {
     pub(super) fn begin_draining(
         &mut self,
         now: SimTime,
+        group: &NodeGroup,
         node: &Arc<Node>,
         pods: &PodsByNode,
         out: &mut Outbox<Message>,
@@ -88,10 +89,15 @@ impl Cluster {
         self.autoscaler.unneeded.remove(&name);
         self.autoscaler.wanted.remove(&name);
         self.autoscaler.draining.machines.insert(name, Drain { since: now, is_busy, evicted: None });
-        if !is_busy {
-            let message = format!("Scale-down: removing empty node {:?}", &*name);
-            self.tell_status(now, EventType::Normal, "ScaleDownEmpty", &message, out);
-        }
+        let (reason, message) = if is_busy {
+            let moved: Vec<&str> = pods.to_move(name).map(|pod| pod.meta.name.as_str()).collect();
+            let (used, moved) = (utilization_info(group, node, pods.on(name)), moved.join(","));
+            let message = format!("Scale-down: removing node {name}, utilization: {used}, pods to reschedule: {moved}");
+            ("ScaleDown", message)
+        } else {
+            ("ScaleDownEmpty", format!("Scale-down: removing empty node {:?}", &*name))
+        };
+        self.tell_status(now, EventType::Normal, reason, &message, out);
         let taint = self.taint(now, Name::new(TO_BE_DELETED), TaintEffect::NoSchedule);
         let amendment = Amendment::Taints { add: vec![taint].into(), remove: List::EMPTY };
         self.autoscaler_calls(Request::Amend { target: target(name), uid: None, amendment }, out);

@@ -8,18 +8,21 @@
 //! Follows the documentation of `cluster-autoscaler`. It sees the cluster without delay. Machines that are not there
 //! yet are reckoned with the pods that DaemonSets will have there; those that have not registered for long are given
 //! back ([`unregistered`]) and their group is left alone for a while ([`backoff`]); nodes whose machine is gone are
-//! deleted ([`cloud`]). Left out on purpose: limits on cores and memory.
+//! deleted ([`cloud`]). What it sees and does it tells in a ConfigMap ([`status`]) and in events about that. The cores
+//! and the memory of the whole cluster can have limits ([`quota`]).
 
 mod backoff;
 mod cloud;
 mod down;
 mod drain;
+mod quota;
+mod status;
 mod unregistered;
 
 use super::Cluster;
 use crate::api::{
-    ApiObject, CPU, ConditionStatus, EventType, MEMORY, Metadata, NODE_READY, Name, Node, Object, ObjectReference,
-    POD_SCHEDULED, Pod, Request, Response, Text, Timestamp, requests,
+    ApiObject, CPU, ConditionStatus, EventType, MEMORY, Metadata, NODE_READY, Name, Node, Object, POD_SCHEDULED, Pod,
+    Request, Response, Text, Timestamp, requests,
 };
 use crate::components::controllers::foreseen_daemon_pod;
 use crate::components::events::{EventRecorder, Told};
@@ -30,6 +33,8 @@ use crate::engine::{Outbox, Purpose, SimDuration, SimTime, StreamKey};
 use crate::scenario::plan::NodeGroup;
 use backoff::Backoffs;
 use drain::Drains;
+use quota::Quota;
+use status::StatusMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -73,6 +78,8 @@ pub(super) struct Autoscaler {
     backoffs: Backoffs,
     /// Since when machines that are wanted have no node.
     unregistered: BTreeMap<Name, SimTime>,
+    /// What was written of all this for people.
+    status: StatusMap,
     /// When machines were last added.
     added: Option<SimTime>,
     /// Whether the next scan would find nothing to do.
@@ -94,6 +101,7 @@ impl Default for Autoscaler {
             draining: Drains::default(),
             backoffs: Backoffs::default(),
             unregistered: BTreeMap::new(),
+            status: StatusMap::default(),
             added: None,
             rest: None,
             orders: BTreeMap::new(),
@@ -148,6 +156,7 @@ impl Cluster {
         }
         self.autoscaler.wanted =
             groups.iter().flat_map(|group| group.machines.iter().take(group.first)).copied().collect();
+        self.announce_autoscaler(out);
         out.after(SCAN, Message::Autoscaler(AutoscalerMessage::Scan));
         out.after(cloud::MONITOR, Message::Autoscaler(AutoscalerMessage::Monitor));
     }
@@ -206,6 +215,7 @@ impl Cluster {
         if !self.is_healthy(now) {
             self.autoscaler.unneeded.clear();
             self.autoscaler.rest = None;
+            self.update_status_map(now, out);
             return;
         }
         let mut snapshot = self.foreseen(now);
@@ -215,15 +225,17 @@ impl Cluster {
             self.scale_up(now, &snapshot, left, out);
         }
         self.scale_down(now, &mut snapshot, out);
+        self.autoscaler.status.looked_down = Some(now);
         // A look that adds machines ends with that.
         if self.autoscaler.added != Some(now) {
             self.update_soft_taints(now, out);
         }
+        let told = self.update_status_map(now, out);
         let stamp = self.server.clock().at(now).truncated();
         let autoscaler = &self.autoscaler;
         let waits = !(autoscaler.draining.is_empty() && autoscaler.unregistered.is_empty())
             || self.server.store().nodes.iter().any(|node| is_starting(node, stamp));
-        let rests = all_fit && !waits && autoscaler.calls == calls;
+        let rests = all_fit && !waits && told && autoscaler.calls == calls;
         let rest = Rest { version: self.server.store().version(), until: self.next_scale_down() };
         self.autoscaler.rest = rests.then_some(rest);
     }
@@ -236,24 +248,29 @@ impl Cluster {
         unready <= UNREADY.0 || unready * 100 <= UNREADY.1 * nodes.len()
     }
 
+    /// The nodes that are reckoned with: those that are ready and not being emptied, …
+    fn nodes_that_stay(&self) -> impl Iterator<Item = &Arc<Node>> {
+        let stays = |node: &&Arc<Node>| node.is_ready() && !self.autoscaler.draining.contains(node.meta.name);
+        self.server.store().nodes.iter().filter(stays)
+    }
+
+    /// … and those that are about to join, as they would register.
+    fn nodes_to_come(&self, now: SimTime) -> impl Iterator<Item = Arc<Node>> {
+        let stamp = self.server.clock().at(now).truncated();
+        let comes = move |name: &&Name| match self.server.store().nodes.find(Name::default(), **name) {
+            Some(node) => is_starting(node, stamp),
+            None => !self.is_long_unregistered(now, **name),
+        };
+        self.autoscaler.wanted.iter().filter(comes).filter_map(|name| self.template(*name))
+    }
+
     /// The cluster with the machines that are about to join; those that are being emptied are left out.
     fn foreseen(&self, now: SimTime) -> ClusterSnapshot {
-        let stamp = self.server.clock().at(now).truncated();
         let store = self.server.store();
         let mut snapshot = self.without_nodes();
-        for node in store.nodes.iter() {
-            if node.is_ready() && !self.autoscaler.draining.contains(node.meta.name) {
-                snapshot.cache.set_node(node);
-            }
-        }
-        for name in &self.autoscaler.wanted {
-            let comes = match store.nodes.find(Name::default(), *name) {
-                Some(node) => is_starting(node, stamp),
-                None => !self.is_long_unregistered(now, *name),
-            };
-            if comes && let Some(node) = self.template(*name) {
-                self.add_template(&mut snapshot, &node);
-            }
+        self.nodes_that_stay().for_each(|node| snapshot.cache.set_node(node));
+        for node in self.nodes_to_come(now) {
+            self.add_template(&mut snapshot, &node);
         }
         let counts = |pod: &&Arc<Pod>| !pod.node_name.is_empty() && !pod.is_terminal() && !is_expendable(pod);
         for pod in store.pods.iter().filter(counts) {
@@ -347,11 +364,16 @@ impl Cluster {
     /// Raises the group that would leave the least idle.
     fn scale_up(&mut self, now: SimTime, snapshot: &ClusterSnapshot, left: Vec<Arc<Pod>>, out: &mut Outbox<Message>) {
         let plan = self.plan.clone();
-        let groups = plan.groups.iter().filter(|group| !self.autoscaler.backoffs.holds(now, group.name));
+        let quota = self.room_to_grow(now);
+        let fits = |group: &NodeGroup| self.next_of(group).is_none_or(|node| quota.exceeded_by(&node).is_empty());
+        let groups = plan.groups.iter().filter(|group| !self.autoscaler.backoffs.holds(now, group.name) && fits(group));
         let choices = groups.filter_map(|group| self.choice(now, snapshot, group, &left));
         let best = choices.min_by_key(|choice| (choice.waste, std::cmp::Reverse(choice.pods.len()), choice.group.name));
-        if let Some(best) = best {
+        if let Some(mut best) = best {
             let group = best.group;
+            if let Some(node) = self.next_of(group) {
+                best.machines.truncate(quota.allows(&node));
+            }
             let size = self.autoscaler.size(group);
             let (grown, most) = (size + best.machines.len(), group.machines.len());
             for (verb, set) in [("setting group", ""), ("group", " set")] {
@@ -370,8 +392,8 @@ impl Cluster {
             self.autoscaler.backoffs.raised(now, group.name);
             return;
         }
-        let mut templates: Vec<Result<ClusterSnapshot, &str>> =
-            plan.groups.iter().map(|group| self.alone(now, group)).collect();
+        let mut templates: Vec<Result<ClusterSnapshot, String>> =
+            plan.groups.iter().map(|group| self.alone(now, group, quota)).collect();
         for pod in &left {
             let message = format!("pod didn't trigger scale-up: {}", self.why_not(now, &mut templates, pod));
             self.tell(now, &Object::Pod(pod.clone()), EventType::Normal, "NotTriggerScaleUp", &message, out);
@@ -380,12 +402,15 @@ impl Cluster {
 
     /// The next machine of a group by itself, or why there is none (`cluster-autoscaler/core/scaleup/orchestrator/
     /// skippedreasons.go`).
-    fn alone(&self, now: SimTime, group: &NodeGroup) -> Result<ClusterSnapshot, &'static str> {
+    fn alone(&self, now: SimTime, group: &NodeGroup, quota: Quota) -> Result<ClusterSnapshot, String> {
         if self.autoscaler.backoffs.holds(now, group.name) {
-            return Err("in backoff after failed scale-up");
+            return Err("in backoff after failed scale-up".to_owned());
         }
-        let next = group.machines.iter().find(|name| self.is_free(**name));
-        let node = next.and_then(|name| self.template(*name)).ok_or("max node group size reached")?;
+        let node = self.next_of(group).ok_or("max node group size reached")?;
+        let exceeded = quota.exceeded_by(&node);
+        if !exceeded.is_empty() {
+            return Err(format!("exceeded quota: \"cluster-wide\", resources: {}", exceeded.join(", ")));
+        }
         let mut snapshot = self.without_nodes();
         self.add_template(&mut snapshot, &node);
         Ok(snapshot)
@@ -393,14 +418,14 @@ impl Cluster {
 
     /// Why no group grows for a pod: so many groups for each reason (`ReasonsMessage` of
     /// `cluster-autoscaler/processors/status/eventing_scale_up_processor.go`).
-    fn why_not(&self, now: SimTime, templates: &mut [Result<ClusterSnapshot, &str>], pod: &Pod) -> String {
+    fn why_not(&self, now: SimTime, templates: &mut [Result<ClusterSnapshot, String>], pod: &Pod) -> String {
         let profiles = &self.plan.scheduler.profiles;
         let profile = profiles.iter().find(|profile| profile.scheduler_name == pod.spec.scheduler_name);
         let stamp = self.server.clock().at(now).truncated().unix_secs();
         let mut reasons: BTreeMap<Text, usize> = BTreeMap::new();
         for template in templates {
             let told = match (template, profile) {
-                (Err(reason), _) => vec![Text::from(*reason)],
+                (Err(reason), _) => vec![Text::from(reason.as_str())],
                 (Ok(snapshot), Some(profile)) => {
                     let told = explain(snapshot, profile, pod, stamp).nodes.into_iter();
                     told.filter_map(|node| node.rejection).flat_map(|rejection| rejection.reasons).collect()
@@ -411,6 +436,12 @@ impl Cluster {
         }
         let reasons: Vec<String> = reasons.into_iter().map(|(reason, groups)| format!("{groups} {reason}")).collect();
         reasons.join(", ")
+    }
+
+    /// The next machine that a group could ask for, as it would register.
+    fn next_of(&self, group: &NodeGroup) -> Option<Arc<Node>> {
+        let next = group.machines.iter().find(|name| self.is_free(**name));
+        next.and_then(|name| self.template(*name))
     }
 
     /// Whether a machine of an autoscaled group could be asked for.
@@ -491,13 +522,7 @@ impl Cluster {
 
     /// Tells of the cluster as a whole: the ConfigMap of the autoscaler's status stands for it (`LogEventRecorder`).
     fn tell_status(&mut self, now: SimTime, kind: EventType, reason: &str, message: &str, out: &mut Outbox<Message>) {
-        let about = ObjectReference {
-            kind: Name::new("ConfigMap"),
-            api_version: Name::new("v1"),
-            namespace: Name::new("kube-system"),
-            name: Name::new("cluster-autoscaler-status"),
-            ..ObjectReference::default()
-        };
+        let about = self.status_map();
         let told = Told { about, kind, reason: Name::new(reason), message: message.into() };
         self.tells(now, told, out);
     }

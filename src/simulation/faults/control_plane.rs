@@ -265,7 +265,7 @@ impl Cluster {
         let profile = self.plan.profile.clone();
         let setup = ControllerSetup { clock: self.server.clock(), draws: self.draws, profile: profile.clone() };
         let fresh = ControllerManager::new(setup)
-            .provisioning(profile.provision.clone())
+            .provisioning(profile.provision.clone(), self.plan.node_expansion.clone())
             .attaching(profile.attach.clone(), profile.detach.clone());
         self.controllers = fresh.succeeding(&self.controllers);
         self.drivers_fail();
@@ -299,7 +299,7 @@ impl Cluster {
         let clock = self.server.clock().skewed(i64::try_from(offset.as_nanos()).unwrap_or(i64::MAX));
         let setup = ControllerSetup { clock, draws: self.draws, profile: profile.clone() };
         let fresh = ControllerManager::new(setup)
-            .provisioning(profile.provision.clone())
+            .provisioning(profile.provision.clone(), self.plan.node_expansion.clone())
             .attaching(profile.attach.clone(), profile.detach.clone());
         let mut objects: Vec<Object> = Kind::ALL.iter().flat_map(|kind| self.server.store().list(*kind)).collect();
         objects.retain(|object| object.kind() != Kind::Event);

@@ -4,13 +4,15 @@
 //! that it would fit: claims without one look again every 15 seconds. That tick is waited for only while such a claim
 //! is there. Left out: volume plug-ins of the controller itself (all provisioners are external), `Recycle`.
 
+mod expander;
 mod protection;
 mod provisioner;
 mod resizer;
 
+pub use expander::ExpandController;
 pub use protection::{ClaimProtectionController, VolumeProtectionController};
 pub use provisioner::ProvisionerController;
-pub use resizer::ResizerController;
+pub use resizer::{NodeExpansion, ResizerController};
 
 use super::flow::{Desk, Flow, Step, object};
 use super::host::{Controller, Seen, Settings};

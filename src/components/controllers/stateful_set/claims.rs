@@ -61,6 +61,18 @@ pub(super) fn claim_names(set: &StatefulSet, ordinal: i32) -> impl Iterator<Item
     set.spec.volume_claim_templates.iter().map(move |template| claim_name(set, template.name, ordinal))
 }
 
+/// Whether a missing pod has to wait because a claim of its ordinal still goes with the pod that had its name before
+/// (`PodClaimIsStale`).
+pub(super) fn is_stale(view: &View, ordinal: i32) -> bool {
+    let set = &view.set;
+    let pod = identity::name(set, ordinal);
+    let goes_with_another = |claim: &Arc<PersistentVolumeClaim>| {
+        claim.meta.owner_references.iter().any(|owner| owner.kind == "Pod" && owner.name == pod)
+    };
+    set.spec.delete_claims_on_scale_down
+        && claim_names(set, ordinal).filter_map(|name| view.volumes.get(&name)).any(goes_with_another)
+}
+
 /// Makes the claims of some ordinals that are missing, for all of them at a time; an ordinal's first problem ends it. A
 /// claim on its way out is a problem: the pod waits until it is gone. Returns the problems, by ordinal.
 pub(super) fn create_missing(

@@ -192,6 +192,7 @@ impl<'a> Work<'a> {
         for place in places {
             let ordinal = self.ordinal(place);
             match &self.replicas[place] {
+                None if claims::is_stale(self.view, ordinal) => {}
                 None => missing.push(ordinal),
                 Some(pod) if pod.is_terminal() => {
                     if let Next::Fail(error) = self.renew(pod, flow)? {
@@ -235,7 +236,12 @@ impl<'a> Work<'a> {
         Request::Create(Object::Pod(Arc::new(pod)))
     }
 
+    /// Makes the pod of an ordinal; nothing more is done in this round. One that waits for a claim to go is made when
+    /// the set is next looked at: nothing says when that is.
     fn create(&self, ordinal: i32, flow: &mut Flow<'_, Key>) -> Step<Next> {
+        if claims::is_stale(self.view, ordinal) {
+            return Ok(Next::Stop);
+        }
         if let Some(error) = self.claim(ordinal, flow)? {
             return Ok(Next::Fail(error));
         }

@@ -17,6 +17,8 @@ pub enum FileError {
     NotEmpty,
     /// EROFS: a read-only mount, or a read-only root file system.
     ReadOnly,
+    /// EACCES: a file of root's that others may not read.
+    Denied,
     /// EBUSY: a mount point cannot be removed or replaced.
     Busy,
     /// ELOOP.
@@ -25,7 +27,7 @@ pub enum FileError {
     Invalid,
     /// ENAMETOOLONG: a path of more than 4096 bytes.
     NameTooLong,
-    /// ENOSPC: a copy of more files than a simulation should hold.
+    /// ENOSPC: a volume in memory is full, or a copy of more files than a simulation should hold.
     NoSpace,
 }
 
@@ -39,6 +41,7 @@ impl fmt::Display for FileError {
             Self::Exists => "File exists",
             Self::NotEmpty => "Directory not empty",
             Self::ReadOnly => "Read-only file system",
+            Self::Denied => "Permission denied",
             Self::Busy => "Device or resource busy",
             Self::TooManyLinks => "Too many levels of symbolic links",
             Self::Invalid => "Invalid argument",

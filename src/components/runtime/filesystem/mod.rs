@@ -19,8 +19,9 @@
 //! ```
 //!
 //! Trees are shared behind `Arc` and copied where they are written, so an image costs nothing per container and a fork
-//! of the simulation is a few reference counts. Left out on purpose: owners and modes other than "executable" (nothing
-//! here is refused for lack of permission), hard links (they copy), and files that live on after being unlinked.
+//! of the simulation is a few reference counts. Modes count for what the kubelet writes, which is root's, and users
+//! whom an image does not know write only where everybody may. Left out on purpose: all other owners, all other modes
+//! than "executable", hard links (they copy), and files that live on after being unlinked.
 
 mod error;
 mod mount;
@@ -30,6 +31,6 @@ mod view;
 
 pub use error::FileError;
 pub use mount::{FileSystem, Mount, VolumeId, Volumes};
-pub use path::{absolute, base_name, parent};
+pub use path::{absolute, base_name, below, parent};
 pub use tree::{Directory, File, Managed, ManagedFiles, Node};
-pub use view::{Content, Files, Kind, Metadata};
+pub use view::{Content, Files, Kind, Metadata, Who};

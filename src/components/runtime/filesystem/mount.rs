@@ -1,7 +1,7 @@
 //! What a container's file system is made of: a root and mounts of volumes.
 
 use super::path::{absolute, below};
-use super::tree::{Directory, File};
+use super::tree::{Directory, File, PAGE};
 use super::view::Files;
 use crate::engine::SimTime;
 use std::collections::BTreeMap;
@@ -14,8 +14,16 @@ pub struct VolumeId(u64);
 /// The volumes of a node.
 #[derive(Debug, Clone, Default)]
 pub struct Volumes {
-    trees: BTreeMap<VolumeId, Arc<Directory>>,
+    trees: BTreeMap<VolumeId, Volume>,
     made: u64,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Volume {
+    pub(super) tree: Arc<Directory>,
+    /// So many pages of memory are all that it takes, if it is a tmpfs.
+    pub(super) pages: Option<u64>,
 }
 
 impl Volumes {
@@ -28,28 +36,35 @@ impl Volumes {
     pub fn insert(&mut self, content: Directory) -> VolumeId {
         let id = VolumeId(self.made);
         self.made += 1;
-        self.trees.insert(id, Arc::new(content));
+        self.trees.insert(id, Volume { tree: Arc::new(content), pages: None });
         id
     }
 
     /// Gives a volume a content that others may share.
     pub fn put(&mut self, id: VolumeId, content: Arc<Directory>) {
-        self.trees.insert(id, content);
+        self.trees.entry(id).or_default().tree = content;
     }
 
     /// The content of a volume.
     pub fn get(&self, id: VolumeId) -> Option<&Directory> {
-        self.trees.get(&id).map(|tree| &**tree)
+        self.trees.get(&id).map(|volume| &*volume.tree)
     }
 
     /// The content of a volume, to change: how an updated ConfigMap arrives.
     pub fn get_mut(&mut self, id: VolumeId) -> Option<&mut Directory> {
-        self.trees.get_mut(&id).map(Arc::make_mut)
+        self.trees.get_mut(&id).map(|volume| Arc::make_mut(&mut volume.tree))
     }
 
     /// Forgets a volume, with its content.
     pub fn remove(&mut self, id: VolumeId) -> Option<Arc<Directory>> {
-        self.trees.remove(&id)
+        self.trees.remove(&id).map(|volume| volume.tree)
+    }
+
+    /// Makes a volume a tmpfs that takes so many bytes, in whole pages. What it was made with stays.
+    pub fn limit(&mut self, id: VolumeId, bytes: u64) {
+        if let Some(volume) = self.trees.get_mut(&id) {
+            volume.pages.get_or_insert(bytes.div_ceil(PAGE));
+        }
     }
 }
 
@@ -94,6 +109,10 @@ pub struct FileSystem {
     pub(super) read_only_root: bool,
     /// The file outside the mounts that is written all the same, if any: the kubelet mounts it by itself.
     pub(super) words: Option<Box<str>>,
+    /// The tree that it started with.
+    image: Arc<Directory>,
+    /// How often something was written, in its root or in a volume.
+    pub(super) changes: u64,
 }
 
 impl Default for FileSystem {
@@ -107,7 +126,22 @@ impl Default for FileSystem {
 impl FileSystem {
     /// A file system that starts as an image's tree, shared until it is written.
     pub fn new(image: Arc<Directory>) -> Self {
-        Self { root: image, mounts: Vec::new(), read_only_root: false, words: None }
+        Self { root: image.clone(), mounts: Vec::new(), read_only_root: false, words: None, image, changes: 0 }
+    }
+
+    /// How often something was written through it.
+    pub const fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Bytes, and files and directories, that its root has more than the image.
+    pub fn written(&self) -> (i64, i64) {
+        if Arc::ptr_eq(&self.root, &self.image) {
+            return (0, 0);
+        }
+        let count = |tree: &Directory| (i64::try_from(tree.size()).unwrap_or(i64::MAX), tree.count());
+        let ((bytes, nodes), (of_image, image_nodes)) = (count(&self.root), count(&self.image));
+        ((bytes - of_image).max(0), (nodes - image_nodes).max(0))
     }
 
     /// The tree without its mounts: what counts as the container's writable layer.

@@ -49,7 +49,7 @@ pub(super) fn join(names: &[&str]) -> String {
 }
 
 /// What follows `prefix` in `path`, if `path` lies at or below it.
-pub(super) fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+pub fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     let rest = path.strip_prefix(prefix.trim_end_matches('/'))?;
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }

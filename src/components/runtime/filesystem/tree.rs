@@ -8,6 +8,15 @@ use std::sync::Arc;
 /// A file keeps so many bytes of its end when it grows by appending; its length stays true.
 const KEPT: usize = 64 * 1024;
 
+/// The permission bits that count for users who are not root: those of the group, and of others.
+const OTHERS_READ: u16 = 0o044;
+const OTHERS_RUN: u16 = 0o011;
+/// Root may execute what anybody may.
+const ANYBODY_RUNS: u16 = 0o111;
+
+/// Memory is given out in pages of so many bytes.
+pub(super) const PAGE: u64 = 4096;
+
 /// What a name in a directory stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
@@ -28,13 +37,15 @@ pub struct File {
     length: u64,
     /// Whether it may be executed.
     pub executable: bool,
+    /// The permission bits of a file that root owns and that containers may not change: the kubelet wrote it.
+    pub(in crate::components::runtime) mode: Option<u16>,
     /// When it was last written.
     pub modified: SimTime,
     /// Whether its content is made when it is read.
     pub(super) managed: Option<Managed>,
 }
 
-/// A file that the kubelet or the runtime puts into every container.
+/// A file that the kubelet, the runtime or the kernel puts into every container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Managed {
     /// `/etc/hostname`
@@ -43,6 +54,30 @@ pub enum Managed {
     Hosts,
     /// `/etc/resolv.conf`
     ResolvConf,
+    /// `/proc/1/comm`
+    Comm,
+    /// `/proc/1/cmdline`
+    CommandLine,
+    /// `/proc/1/status`
+    Status,
+    /// `/sys/fs/cgroup/memory.max`
+    MemoryMax,
+    /// `/sys/fs/cgroup/cpu.max`
+    CpuMax,
+}
+
+impl Managed {
+    /// All of them, with where they are.
+    pub(super) const ALL: [(&'static str, Self); 8] = [
+        ("/etc/hostname", Self::HostName),
+        ("/etc/hosts", Self::Hosts),
+        ("/etc/resolv.conf", Self::ResolvConf),
+        ("/proc/1/comm", Self::Comm),
+        ("/proc/1/cmdline", Self::CommandLine),
+        ("/proc/1/status", Self::Status),
+        ("/sys/fs/cgroup/memory.max", Self::MemoryMax),
+        ("/sys/fs/cgroup/cpu.max", Self::CpuMax),
+    ];
 }
 
 /// What those files say.
@@ -61,6 +96,31 @@ impl File {
     /// The same file, executable.
     pub fn executable(self) -> Self {
         Self { executable: true, ..self }
+    }
+
+    /// The same file, root's, with these permission bits.
+    pub fn of_root(self, mode: u16) -> Self {
+        Self { executable: mode & ANYBODY_RUNS != 0, mode: Some(mode), ..self }
+    }
+
+    /// The same file, its own again of whoever copied it.
+    fn copied(&self) -> Self {
+        Self { mode: None, ..self.clone() }
+    }
+
+    /// Whether a user may read it. Who is not root is in root's group, as users without one of their own are.
+    pub(super) fn is_readable(&self, is_root: bool) -> bool {
+        is_root || self.mode.is_none_or(|mode| mode & OTHERS_READ != 0)
+    }
+
+    /// Whether a user may execute it.
+    pub(super) fn is_executable(&self, is_root: bool) -> bool {
+        self.executable && (is_root || self.mode.is_none_or(|mode| mode & OTHERS_RUN != 0))
+    }
+
+    /// Its permission bits.
+    pub(super) fn permissions(&self) -> u16 {
+        self.mode.unwrap_or(if self.executable { 0o755 } else { 0o644 })
     }
 
     /// The bytes that are kept: all, or the end of a file that grew long.
@@ -139,15 +199,14 @@ impl Directory {
         for device in ["null", "zero", "full", "random", "urandom", "stdin", "stdout", "stderr"] {
             root.insert(&format!("/dev/{device}"), Node::Device);
         }
-        for (path, managed) in [
-            ("/etc/hostname", Managed::HostName),
-            ("/etc/hosts", Managed::Hosts),
-            ("/etc/resolv.conf", Managed::ResolvConf),
-        ] {
+        for (path, managed) in Managed::ALL {
             root.insert_file(path, File { managed: Some(managed), ..File::default() });
         }
         let memory = "MemTotal:       16777216 kB\nMemFree:         8388608 kB\n";
         root.insert_file("/proc/meminfo", File::new(memory.as_bytes()));
+        let users = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n";
+        root.insert_file("/etc/passwd", File::new(users.as_bytes()));
+        root.insert_file("/etc/group", File::new("root:x:0:\nnogroup:x:65534:\n"));
         root
     }
 
@@ -189,6 +248,19 @@ impl Directory {
         None
     }
 
+    /// The same, it and all below made at some moment.
+    pub fn made_at(mut self, time: SimTime) -> Self {
+        self.modified = time;
+        for node in self.entries.values_mut() {
+            match node {
+                Node::File(file) => Arc::make_mut(file).modified = time,
+                Node::Directory(directory) => *directory = Arc::new(Self::clone(directory).made_at(time)),
+                Node::Symlink(_) | Node::Device => {}
+            }
+        }
+        self
+    }
+
     /// The names and nodes of this directory, in order.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &Node)> {
         self.entries.iter().map(|(name, node)| (&**name, node))
@@ -198,6 +270,20 @@ impl Directory {
     pub fn size(&self) -> u64 {
         self.entries.values().map(Node::size).fold(0, u64::saturating_add)
     }
+
+    /// How many files and directories are below.
+    pub(super) fn count(&self) -> i64 {
+        let of = |node: &Node| match node {
+            Node::Directory(directory) => 1 + directory.count(),
+            Node::File(_) | Node::Symlink(_) | Node::Device => 1,
+        };
+        self.entries.values().map(of).sum()
+    }
+
+    /// The pages of memory that all files below take.
+    pub(super) fn pages(&self) -> u64 {
+        self.entries.values().map(Node::pages).fold(0, u64::saturating_add)
+    }
 }
 
 impl Node {
@@ -206,6 +292,35 @@ impl Node {
         match self {
             Self::File(file) => file.len(),
             Self::Directory(directory) => directory.size(),
+            Self::Symlink(_) | Self::Device => 0,
+        }
+    }
+
+    /// What a copy is: its files are those of whoever made it.
+    pub(super) fn copied(&self) -> Self {
+        match self {
+            Self::File(file) if file.mode.is_some() => Self::File(Arc::new(file.copied())),
+            Self::Directory(directory) if self.has_modes() => {
+                let entries = directory.entries.iter().map(|(name, node)| (name.clone(), node.copied())).collect();
+                Self::Directory(Arc::new(Directory { entries, modified: directory.modified }))
+            }
+            Self::File(_) | Self::Directory(_) | Self::Symlink(_) | Self::Device => self.clone(),
+        }
+    }
+
+    fn has_modes(&self) -> bool {
+        match self {
+            Self::File(file) => file.mode.is_some(),
+            Self::Directory(directory) => directory.entries.values().any(Self::has_modes),
+            Self::Symlink(_) | Self::Device => false,
+        }
+    }
+
+    /// The pages of memory that this file takes, or all files below.
+    pub(super) fn pages(&self) -> u64 {
+        match self {
+            Self::File(file) => file.len().div_ceil(PAGE),
+            Self::Directory(directory) => directory.pages(),
             Self::Symlink(_) | Self::Device => 0,
         }
     }

@@ -1,9 +1,9 @@
 //! The operations on files: what system calls do.
 
 use super::error::FileError;
-use super::mount::{FileSystem, Mount, VolumeId};
+use super::mount::{FileSystem, Mount, Volume, VolumeId};
 use super::path::{absolute, base_name, below, names, parent};
-use super::tree::{Directory, File, ManagedFiles, Node};
+use super::tree::{Directory, File, Managed, ManagedFiles, Node, PAGE};
 use crate::engine::SimTime;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,11 +21,23 @@ const MAX_COPIED: usize = 10_000;
 #[derive(Debug)]
 pub struct Files<'a> {
     system: &'a mut FileSystem,
-    volumes: &'a mut BTreeMap<VolumeId, Arc<Directory>>,
+    volumes: &'a mut BTreeMap<VolumeId, Volume>,
     now: SimTime,
     /// What the files say that are made when they are read, and those that were.
     managed: Option<&'a dyn ManagedFiles>,
-    made: [OnceCell<Node>; 3],
+    who: Who,
+    made: [OnceCell<Node>; Managed::ALL.len()],
+}
+
+/// Who looks at files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Root, or who can do the same as far as anybody knows.
+    Root,
+    /// The user that an image is made for: its files are theirs.
+    User,
+    /// A user whom the image does not know: its files are root's, but for those of directories for everybody.
+    Stranger,
 }
 
 /// What kind of thing a path names.
@@ -48,8 +60,12 @@ pub struct Metadata {
     pub kind: Kind,
     /// How long it is.
     pub length: u64,
-    /// Whether it may be executed (or searched).
+    /// Whether it may be executed (or searched) by who looks.
     pub executable: bool,
+    /// Whether it may be read by who looks.
+    pub readable: bool,
+    /// Its permission bits.
+    pub mode: u16,
     /// When it was last written.
     pub modified: SimTime,
 }
@@ -76,18 +92,20 @@ enum Tree {
 }
 
 impl<'a> Files<'a> {
-    pub(super) fn new(
-        system: &'a mut FileSystem,
-        volumes: &'a mut BTreeMap<VolumeId, Arc<Directory>>,
-        now: SimTime,
-    ) -> Self {
-        Self { system, volumes, now, managed: None, made: Default::default() }
+    pub(super) fn new(system: &'a mut FileSystem, volumes: &'a mut BTreeMap<VolumeId, Volume>, now: SimTime) -> Self {
+        Self { system, volumes, now, managed: None, who: Who::Root, made: Default::default() }
     }
 
     /// The same, where the files that the kubelet and the runtime put into every container say this.
     #[must_use]
     pub fn managed_by(self, files: &'a dyn ManagedFiles) -> Self {
         Self { managed: Some(files), ..self }
+    }
+
+    /// The same for some user.
+    #[must_use]
+    pub fn seen_by(self, who: Who) -> Self {
+        Self { who, ..self }
     }
 
     /// What a path names, or `None`.
@@ -109,6 +127,7 @@ impl<'a> Files<'a> {
     /// The content of a file.
     pub fn read(&self, path: &str) -> Result<Content<'_>, FileError> {
         match self.node(&self.resolve(path)?) {
+            Some(Node::File(file)) if !file.is_readable(self.who == Who::Root) => Err(FileError::Denied),
             Some(Node::File(file)) => {
                 Ok(Content { start: file.len().saturating_sub(file.bytes().len() as u64), bytes: file.bytes() })
             }
@@ -138,14 +157,53 @@ impl<'a> Files<'a> {
         self.set_len(path, 0)
     }
 
-    /// Adds to the end of a file, creating it where it is missing.
+    /// Adds to the end of a file, creating it where it is missing. What does not fit into its file system is lost.
     pub fn append(&mut self, path: &str, bytes: &[u8]) -> Result<(), FileError> {
-        self.change_file(path, |file| file.append(bytes))
+        let most = self.longest(path);
+        let mut left_out = false;
+        self.change_file(path, |file| {
+            let room = usize::try_from(most.saturating_sub(file.len())).unwrap_or(usize::MAX);
+            left_out = bytes.len() > room;
+            file.append(&bytes[..bytes.len().min(room)]);
+        })?;
+        if left_out { Err(FileError::NoSpace) } else { Ok(()) }
     }
 
-    /// Sets the length of a file without storing what is added, creating the file where it is missing.
+    /// Sets the length of a file without storing what is added, creating the file where it is missing. It becomes no
+    /// longer than fits into its file system.
     pub fn set_len(&mut self, path: &str, length: u64) -> Result<(), FileError> {
+        let fits = length.min(self.longest(path));
+        self.change_file(path, |file| file.set_len(fits))?;
+        if fits < length { Err(FileError::NoSpace) } else { Ok(()) }
+    }
+
+    /// The same where what is added is a hole, which takes no room when it is made.
+    pub fn set_len_with_hole(&mut self, path: &str, length: u64) -> Result<(), FileError> {
         self.change_file(path, |file| file.set_len(length))
+    }
+
+    /// The mounts that are in memory and take only so much: path, bytes, and bytes that are used.
+    pub fn in_memory(&self) -> Vec<(&str, u64, u64)> {
+        let found = |mount: &Mount| {
+            let volume = self.volumes.get(&mount.volume)?;
+            Some((volume.pages? * PAGE, volume.tree.pages() * PAGE))
+        };
+        let mounts = self.system.mounts.iter();
+        mounts.filter_map(|mount| found(mount).map(|(size, used)| (mount.path.as_str(), size, used))).collect()
+    }
+
+    /// The pages that are left in the file system of a resolved path, if it takes only so many.
+    fn free_pages(&self, path: &str) -> Option<u64> {
+        let Tree::Volume(id) = self.place(path).0.tree else { return None };
+        let volume = self.volumes.get(&id)?;
+        Some(volume.pages?.saturating_sub(volume.tree.pages()))
+    }
+
+    /// How long the file at a path may become.
+    fn longest(&self, path: &str) -> u64 {
+        let Ok(path) = self.resolve(path) else { return u64::MAX };
+        let Some(free) = self.free_pages(&path) else { return u64::MAX };
+        free.saturating_add(self.raw_node(&path).map_or(0, Node::pages)).saturating_mul(PAGE)
     }
 
     /// Sets whether a file may be executed.
@@ -269,6 +327,10 @@ impl<'a> Files<'a> {
             (Some(_) | None, _) => {}
         }
         self.writable_directory(parent(&to))?;
+        let moves_over = self.place(&from).0.tree != self.place(&to).0.tree;
+        if moves_over && self.free_pages(&to).is_some_and(|free| node.pages() > free) {
+            return Err(FileError::NoSpace);
+        }
         self.take(&from)?;
         self.put(&to, node)
     }
@@ -277,12 +339,15 @@ impl<'a> Files<'a> {
     /// directory are copied as links.
     pub fn copy(&mut self, from: &str, to: &str) -> Result<(), FileError> {
         let from = self.resolve(from)?;
-        let is_directory = self.describe(&from).ok_or(FileError::NotFound)?.kind == Kind::Directory;
-        if is_directory && below(&absolute("/", to), &from).is_some() {
+        let source = self.describe(&from).ok_or(FileError::NotFound)?;
+        if !source.readable {
+            return Err(FileError::Denied);
+        }
+        if source.kind == Kind::Directory && below(&absolute("/", to), &from).is_some() {
             return Err(FileError::Invalid);
         }
         // The source is taken as it is now: the target may lie in it, through another mount of the same volume.
-        let source = self.snapshot(&from);
+        let source = self.snapshot(&from).copied();
         let mut budget = MAX_COPIED;
         if !fits(&source, &mut budget) {
             return Err(FileError::NoSpace);
@@ -309,12 +374,24 @@ impl<'a> Files<'a> {
     fn paste(&mut self, source: &Node, to: &str) -> Result<(), FileError> {
         match source {
             // Where nothing is yet, the copy shares the source until one of them is written.
-            Node::Directory(_) if self.link_metadata(to).is_none() => self.create(to, source.clone()),
+            Node::Directory(_)
+                if self.link_metadata(to).is_none()
+                    && self.free_pages(&self.canonical_parent(to)?).is_none_or(|free| source.pages() <= free) =>
+            {
+                self.create(to, source.clone())
+            }
             Node::Directory(directory) => {
                 self.create_directories(to)?;
                 directory.entries().try_for_each(|(name, node)| self.paste(node, &absolute(to, name)))
             }
-            Node::File(source) => self.change_file(to, |file| *file = File::clone(source)),
+            Node::File(source) => {
+                let fits = source.len().min(self.longest(to));
+                self.change_file(to, |file| {
+                    *file = File::clone(source);
+                    file.set_len(fits);
+                })?;
+                if fits < source.len() { Err(FileError::NoSpace) } else { Ok(()) }
+            }
             Node::Symlink(target) => {
                 if self.link_metadata(to).is_some() {
                     self.remove_file(to)?;
@@ -395,14 +472,14 @@ impl<'a> Files<'a> {
     fn tree(&self, tree: Tree) -> Option<&Directory> {
         match tree {
             Tree::Root => Some(&self.system.root),
-            Tree::Volume(id) => self.volumes.get(&id).map(|tree| &**tree),
+            Tree::Volume(id) => self.volumes.get(&id).map(|volume| &*volume.tree),
         }
     }
 
     fn tree_mut(&mut self, tree: Tree) -> Option<&mut Directory> {
         match tree {
             Tree::Root => Some(Arc::make_mut(&mut self.system.root)),
-            Tree::Volume(id) => self.volumes.get_mut(&id).map(Arc::make_mut),
+            Tree::Volume(id) => self.volumes.get_mut(&id).map(|volume| Arc::make_mut(&mut volume.tree)),
         }
     }
 
@@ -460,23 +537,26 @@ impl<'a> Files<'a> {
     }
 
     fn describe(&self, path: &str) -> Option<Metadata> {
-        let directory = |modified| Metadata { kind: Kind::Directory, length: 4096, executable: true, modified };
+        let open = |kind, length, mode, modified| Metadata {
+            kind,
+            length,
+            executable: mode & 0o111 != 0,
+            readable: true,
+            mode,
+            modified,
+        };
+        let directory = |modified| open(Kind::Directory, 4096, 0o755, modified);
         match self.node(path) {
             Some(Node::File(file)) => Some(Metadata {
                 kind: Kind::File,
                 length: file.len(),
-                executable: file.executable,
+                executable: file.is_executable(self.who == Who::Root),
+                readable: file.is_readable(self.who == Who::Root),
+                mode: file.permissions(),
                 modified: file.modified,
             }),
-            Some(Node::Symlink(target)) => Some(Metadata {
-                kind: Kind::Symlink,
-                length: target.len() as u64,
-                executable: true,
-                modified: SimTime::ZERO,
-            }),
-            Some(Node::Device) => {
-                Some(Metadata { kind: Kind::Device, length: 0, executable: false, modified: SimTime::ZERO })
-            }
+            Some(Node::Symlink(target)) => Some(open(Kind::Symlink, target.len() as u64, 0o777, SimTime::ZERO)),
+            Some(Node::Device) => Some(open(Kind::Device, 0, 0o666, SimTime::ZERO)),
             Some(Node::Directory(found)) => Some(directory(found.modified)),
             None if self.directory(path).is_some() => Some(directory(SimTime::ZERO)),
             None if self.leads_to_mount(path) => Some(directory(SimTime::ZERO)),
@@ -486,6 +566,7 @@ impl<'a> Files<'a> {
 
     fn change_file(&mut self, path: &str, change: impl FnOnce(&mut File)) -> Result<(), FileError> {
         let path = self.resolve(path)?;
+        self.system.changes += 1;
         let now = self.now;
         match self.describe(&path).map(|metadata| metadata.kind) {
             Some(Kind::Directory) => return Err(FileError::IsADirectory),
@@ -521,6 +602,7 @@ impl<'a> Files<'a> {
     /// Puts a node at a path whose directory exists.
     fn put(&mut self, path: &str, node: Node) -> Result<(), FileError> {
         let now = self.now;
+        self.system.changes += 1;
         self.make_way(parent(path));
         let (directory, name) = self.directory_mut(path)?;
         directory.entries.insert(name.into(), node);
@@ -536,6 +618,7 @@ impl<'a> Files<'a> {
             return Err(FileError::Busy);
         }
         let now = self.now;
+        self.system.changes += 1;
         let (directory, name) = self.directory_mut(&path)?;
         directory.modified = now;
         directory.entries.remove(name.as_str()).ok_or(FileError::NotFound)
@@ -561,8 +644,10 @@ impl<'a> Files<'a> {
 
     /// Whether entries at a place may come, change and go.
     fn check_writable(&self, path: &str) -> Result<(), FileError> {
+        let is_for_all = || ["/dev", "/proc", "/tmp", "/var/tmp"].iter().any(|open| below(path, open).is_some());
         let read_only = match self.place(path).1 {
             Some(mount) => mount.read_only || mount.frozen,
+            None if self.who == Who::Stranger && !is_for_all() => return Err(FileError::Denied),
             // These are file systems of their own, in memory.
             None => self.system.read_only_root && ["/dev", "/proc"].iter().all(|own| below(path, own).is_none()),
         };
@@ -573,7 +658,7 @@ impl<'a> Files<'a> {
     /// may be (`makeMounts`); of the names that the runtime mounts it does as with the root
     /// (containerd's `internal/cri/server/container_create.go`).
     fn check_content(&self, path: &str) -> Result<(), FileError> {
-        let own = path == "/etc/hosts" || self.system.words.as_deref() == Some(path);
+        let own = path == "/etc/hosts" && self.who != Who::Stranger || self.system.words.as_deref() == Some(path);
         if own && self.place(path).1.is_none() { Ok(()) } else { self.check_writable(path) }
     }
 }

@@ -105,7 +105,8 @@ pub(super) fn unary(operator: &str, operand: &str, facts: &Facts<'_>) -> Option<
     Some(match operator {
         "-n" => !operand.is_empty(),
         "-z" => operand.is_empty(),
-        "-e" | "-a" | "-r" | "-w" | "-O" | "-G" => !operand.is_empty() && facts.files.metadata(&path()).is_some(),
+        "-r" => !operand.is_empty() && facts.files.metadata(&path()).is_some_and(|metadata| metadata.readable),
+        "-e" | "-a" | "-w" | "-O" | "-G" => !operand.is_empty() && facts.files.metadata(&path()).is_some(),
         "-f" => !operand.is_empty() && is(Kind::File),
         "-d" => !operand.is_empty() && is(Kind::Directory),
         "-c" => is(Kind::Device),

@@ -94,6 +94,8 @@ pub(super) struct Environment {
     pub positional: Arc<[String]>,
     /// `$0`
     pub name: Arc<str>,
+    /// As `ps` shows it.
+    pub command_line: Arc<str>,
     /// `$?`
     pub status: i32,
     /// `$$`: the number of the main process, also in subshells.

@@ -93,6 +93,7 @@ fn find_file(path: &str, world: &mut dyn World) -> Option<Found> {
 /// Starts a command. What finishes at once has finished when this returns.
 pub(super) fn launch(command: Command, dialect: Dialect, own: &mut Own, system: &mut System<'_>) -> Launched {
     own.spend(START_COST);
+    own.unwritten = None; // What the shell itself could not write is not the command's.
     let mut command = command;
     for _ in 0..MAX_INDIRECTIONS {
         let outcome = match find(&command, system.world) {
@@ -115,7 +116,10 @@ pub(super) fn launch(command: Command, dialect: Dialect, own: &mut Own, system: 
             },
         };
         match outcome {
-            Outcome::Ended(status) => return Launched::Ended(status),
+            Outcome::Ended(status) => {
+                let lost = Context { command: &command, own, system }.lost_output();
+                return Launched::Ended(lost.unwrap_or(status));
+            }
             Outcome::Task(task) => return Launched::Runs(Running::Utility(command, task)),
             Outcome::Becomes(next) => command = next,
             Outcome::Hosted(command) => return Launched::Runs(Running::Host { command, call: None }),
@@ -197,6 +201,7 @@ pub(super) fn interpret(script: &Script, invocation: &Invocation, dialect: Diale
         functions: Arc::new(BTreeMap::new()),
         positional: invocation.arguments.clone().into(),
         name: invocation.name.as_str().into(),
+        command_line: command.argv.join(" ").into(),
         status: 0,
         shell_pid: 0,
         last_background: None,

@@ -5,11 +5,12 @@ use super::interpreter::Interpreter;
 use super::open_files::{Description, FileId, OpenFiles, Read, Table, WriteError, Written};
 use super::request::{Answer, Call, CallId, Command, Request};
 use super::signal::Signal;
-use super::world::World;
+use super::world::{Program, World};
 use crate::components::runtime::filesystem::{FileError, Files, absolute};
 use crate::engine::{SimDuration, SimTime};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// A process.
 #[derive(Debug, Clone)]
@@ -31,8 +32,12 @@ pub(super) struct Own {
     pub pending: Vec<Signal>,
     /// It wrote to a pipe that nobody reads.
     pub broken_pipe: bool,
+    /// It wrote to a file what could not be kept, and why.
+    pub unwritten: Option<FileError>,
     /// It filled a pipe.
     pub full_pipe: Option<FileId>,
+    /// The command line of the shell that it is, while that runs a utility within its own step.
+    pub shell: Option<Arc<str>>,
 }
 
 /// What a process runs.
@@ -123,6 +128,10 @@ pub(super) struct Kernel {
     /// Which system the utilities belong to: their messages differ.
     pub dialect: Dialect,
     pub started_at: SimTime,
+    /// The first file that a utility wanted to read and that only the image may have.
+    pub missed: Option<String>,
+    /// The first such file that a condition asked for.
+    pub asked_for: Option<String>,
 }
 
 /// What a process sees of the rest during a step.
@@ -135,6 +144,27 @@ pub(super) struct System<'a> {
 }
 
 impl System<'_> {
+    /// A utility cannot read a file that is not there, unless the image has it.
+    pub fn misses(&mut self, path: String) {
+        if self.kernel.missed.is_none() && self.may_be_in_image(&path) {
+            self.kernel.missed = Some(path);
+        }
+    }
+
+    /// A condition was found not to hold; files of the image among its operands may make it hold.
+    pub fn asked_for(&mut self, operands: &[String], directory: &str) {
+        for operand in operands.iter().filter(|operand| operand.contains('/')) {
+            let path = absolute(directory, operand);
+            if self.kernel.asked_for.is_none() && self.may_be_in_image(&path) {
+                self.kernel.asked_for = Some(path);
+            }
+        }
+    }
+
+    fn may_be_in_image(&mut self, path: &str) -> bool {
+        self.world.files().link_metadata(path).is_none() && self.world.find_program(path) == Program::Host
+    }
+
     /// Starts a child.
     pub fn spawn(&mut self, parent: &Own, descriptors: Table, program: Running) -> u32 {
         self.kernel.last_pid += 1;
@@ -146,7 +176,9 @@ impl System<'_> {
             descriptors,
             pending: Vec::new(),
             broken_pipe: false,
+            unwritten: None,
             full_pipe: None,
+            shell: None,
         };
         self.spawned.push(Process { own, wait: Wait::Ready, program });
         pid
@@ -197,6 +229,11 @@ impl Own {
             }
             Err(error) => {
                 self.broken_pipe |= error == WriteError::BrokenPipe;
+                if let WriteError::File(error) = error
+                    && descriptor == 1
+                {
+                    self.unwritten = Some(error);
+                }
                 Err(error)
             }
         }
@@ -218,7 +255,7 @@ impl Context<'_, '_> {
 
     /// Writes to standard output.
     pub fn print(&mut self, text: impl AsRef<[u8]>) {
-        // A failed write shows as a broken pipe, or does not matter to those who print.
+        // A failed write shows as a broken pipe, or ends the utility.
         let _ = self.own.write(1, text.as_ref(), self.system);
     }
 
@@ -229,6 +266,13 @@ impl Context<'_, '_> {
             line = line.replace("can't ", "cannot ");
         }
         let _ = self.own.write(2, line.as_bytes(), self.system);
+    }
+
+    /// Ends a utility whose output could not be kept, as a write that fails does.
+    pub fn lost_output(&mut self) -> Option<i32> {
+        let error = self.own.unwritten.take()?;
+        self.complain(format_args!("write error: {error}"));
+        Some(1)
     }
 
     /// Writes a line to standard error.
@@ -269,6 +313,12 @@ impl Context<'_, '_> {
         if self.is_busybox() { busybox } else { gnu }.replace('%', operand)
     }
 
+    /// Notes that an operand cannot be read, if that is because nobody knows what the image holds.
+    pub fn misses(&mut self, operand: &str) {
+        let path = self.path(operand);
+        self.system.misses(path);
+    }
+
     /// Complains of an operand in these words.
     pub fn complain_of(&mut self, words: [&str; 2], operand: &str, error: impl fmt::Display) {
         let what = self.words(words, operand);
@@ -277,6 +327,7 @@ impl Context<'_, '_> {
 
     /// Complains about a file that cannot be opened.
     pub fn complain_of_file(&mut self, path: &str, error: impl fmt::Display) {
+        self.misses(path);
         self.complain_of(["can't open '%'", "%"], path, error);
     }
 

@@ -100,6 +100,8 @@ pub enum Query {
     Resolve {
         /// The name as given, without search domains.
         host: String,
+        /// Whether `/etc/hosts` is looked into first.
+        files: bool,
     },
     /// Does a TCP port accept?
     Connect {

@@ -127,6 +127,15 @@ pub(super) struct Word {
     pub braces: Option<Vec<Word>>,
 }
 
+impl Command {
+    /// Its command line, if it is a simple command that is the same whatever variables say.
+    pub fn literal_line(&self) -> Option<String> {
+        let Body::Simple { words, .. } = &self.body else { return None };
+        let words: Option<Vec<String>> = words.iter().map(Word::as_literal).collect();
+        words.filter(|words| !words.is_empty()).map(|words| words.join(" "))
+    }
+}
+
 /// A part of a word.
 #[derive(Debug, Clone)]
 pub(super) enum Piece {

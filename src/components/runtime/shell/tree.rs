@@ -114,11 +114,20 @@ impl Shell {
             descriptors,
             pending: Vec::new(),
             broken_pipe: false,
+            unwritten: None,
             full_pipe: None,
+            shell: None,
         };
         let program = Running::Command(command, setup.dialect);
         let process = Box::new(Process { own, wait: Wait::Ready, program });
         Self { processes: BTreeMap::from([(main, process)]), kernel, main, started: false, end: None }
+    }
+
+    /// The first file that a utility, or also a condition, looked for in vain and that the image may have, for all that
+    /// is known of it.
+    pub fn missed(&self, conditions: bool) -> Option<&str> {
+        let asked_for = self.kernel.asked_for.as_ref().filter(|_| conditions);
+        self.kernel.missed.as_ref().or(asked_for).map(|path| &**path)
     }
 
     /// Runs everything that can run at `now`, and returns after a bounded number of steps. Resume again at the instant
@@ -170,9 +179,18 @@ impl Shell {
         self.disposition(self.main, signal) == Disposition::Trapped
     }
 
-    /// The number and command line of each process, as `ps` shows them.
-    pub fn processes(&self) -> Vec<(u32, String)> {
-        self.processes.values().map(|process| (process.own.pid, process.program.shown())).collect()
+    /// The number and command line of each process, as `ps` shows them; not of the host's programs.
+    pub fn processes(&self) -> impl Iterator<Item = (u32, String)> + '_ {
+        let own = self.processes.values().filter(|process| !matches!(process.program, Running::Host { .. }));
+        own.map(|process| (process.own.pid, process.program.shown()))
+    }
+
+    /// A signal from outside reaches one of its processes that is not the main one; a trap takes effect when the shell
+    /// is resumed.
+    pub fn signal_process(&mut self, pid: u32, signal: Signal) {
+        if pid != self.main {
+            self.deliver(pid, signal);
+        }
     }
 
     fn disposition(&self, pid: u32, signal: Signal) -> Disposition {
@@ -355,7 +373,9 @@ impl Running {
                 shell.step(own, system)
             }
             Self::Utility(command, task) => {
-                let step = task.step(&mut super::process::Context { command, own, system });
+                let mut context = super::process::Context { command, own, system };
+                let step = task.step(&mut context);
+                let step = context.lost_output().map_or(step, Step::Exit);
                 if matches!(step, Step::Continue) {
                     own.spend(TASK_COST);
                 }
@@ -379,7 +399,7 @@ impl Running {
     /// The command line, as `ps` shows it.
     pub fn shown(&self) -> String {
         match self {
-            Self::Interpreter(shell) => shell.environment.name.to_string(),
+            Self::Interpreter(shell) => shell.environment.command_line.to_string(),
             Self::Utility(command, _) | Self::Host { command, .. } | Self::Command(command, _) => {
                 command.argv.join(" ")
             }

@@ -34,6 +34,11 @@ pub trait World {
         0
     }
 
+    /// The numbers of the user's groups, its own first.
+    fn groups(&self) -> Vec<u32> {
+        vec![0]
+    }
+
     /// Who runs a command of this name. An image without `curl` answers [`Program::Missing`] for it.
     fn find_program(&self, name: &str) -> Program {
         if is_utility(name) { Program::Utility } else { Program::Missing }

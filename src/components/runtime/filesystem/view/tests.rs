@@ -185,3 +185,37 @@ fn a_fork_writes_for_itself() {
     assert_eq!(system2.view(&mut volumes2, SimTime::ZERO).read("/data/c").unwrap().bytes, b"sea");
     assert_eq!(system.view(&mut volumes, SimTime::ZERO).metadata("/tmp/only-here"), None);
 }
+
+#[test]
+fn a_volume_in_memory_takes_so_many_pages() {
+    let mut volumes = Volumes::default();
+    let full = volumes.create();
+    volumes.limit(full, 3 * 4096 - 1); // Rounded up.
+    volumes.limit(full, 1); // It is as large as it was made.
+    let other = volumes.create();
+    let mut system = FileSystem::default();
+    system.mount(Mount::new("/m", full));
+    system.mount(Mount::new("/o", other));
+    let mut files = system.view(&mut volumes, SimTime::ZERO);
+    let length = |files: &Files<'_>, path: &str| files.metadata(path).map(|found| found.length);
+    assert_eq!(files.append("/m/a", &[b'x'; 4097]), Ok(()));
+    assert_eq!(files.in_memory(), [("/m", 3 * 4096, 2 * 4096)]);
+    assert_eq!(files.set_len("/m/b", 5000), Err(FileError::NoSpace));
+    assert_eq!(length(&files, "/m/b"), Some(4096));
+    // What is left of a page can be written, and a file can be made that takes none.
+    assert_eq!(files.append("/m/a", b"more"), Ok(()));
+    assert_eq!(files.append("/m/c", b"x"), Err(FileError::NoSpace));
+    assert_eq!(length(&files, "/m/c"), Some(0));
+    assert_eq!(files.set_len("/m/a", 10), Ok(()));
+    assert_eq!(files.append("/m/c", b"x"), Ok(()));
+    // So it is for what is copied or moved into it.
+    assert_eq!(files.create_directory("/o/d"), Ok(()));
+    assert_eq!(files.append("/o/d/e", b"x"), Ok(()));
+    assert_eq!(files.rename("/o/d", "/m/d"), Err(FileError::NoSpace));
+    assert_eq!(files.copy("/o/d", "/m/d"), Err(FileError::NoSpace));
+    assert_eq!(length(&files, "/m/d/e"), Some(0));
+    assert_eq!(files.remove_file("/m/b"), Ok(()));
+    assert_eq!(files.copy("/o/d/e", "/m/d/e"), Ok(()));
+    // Elsewhere there is room.
+    assert_eq!(files.set_len("/o/x", 1 << 40), Ok(()));
+}

@@ -20,10 +20,21 @@ pub(super) fn echo(
         Dialect::Dash => format::echo(&words[1..], "n", true),
         Dialect::Bash | Dialect::BusyBox => format::echo(&words[1..], "neE", false),
     };
-    match own.write(1, text.as_bytes(), system) {
-        Ok(()) => Outcome::Status(0),
-        Err(_) => Outcome::Status(1),
+    Outcome::Status(i32::from(!say(shell, "echo", &text, own, system)))
+}
+
+/// Writes to standard output, and tells if that cannot be kept.
+fn say(shell: &mut Interpreter, name: &str, text: &str, own: &mut Own, system: &mut System<'_>) -> bool {
+    let done = own.write(1, text.as_bytes(), system).is_ok();
+    if let Some(error) = own.unwritten.take() {
+        let message = match shell.environment.dialect {
+            Dialect::BusyBox => format!("write error: {error}"),
+            Dialect::Bash => format!("{name}: write error: {error}"),
+            Dialect::Dash => format!("{name}: {name}: I/O error"),
+        };
+        shell.complain(&message, own, system);
     }
+    done
 }
 
 pub(super) fn printf(
@@ -46,7 +57,7 @@ pub(super) fn printf(
     }
     let done = match variable {
         Some(name) => shell.environment.assign(name, text).is_ok(),
-        None => own.write(1, text.as_bytes(), system).is_ok(),
+        None => say(shell, "printf", &text, own, system),
     };
     Outcome::Status(i32::from(!done || !errors.is_empty()))
 }
@@ -72,7 +83,12 @@ pub(super) fn test(
     let Environment { directory, variables, .. } = &shell.environment;
     let result = condition::test(operands, &Facts { files: &files, directory, variables });
     match result {
-        Ok(value) => Outcome::Status(i32::from(!value)),
+        Ok(value) => {
+            if !value {
+                system.asked_for(operands, directory);
+            }
+            Outcome::Status(i32::from(!value))
+        }
         Err(message) => {
             let message = if shell.environment.dialect == Dialect::BusyBox {
                 message

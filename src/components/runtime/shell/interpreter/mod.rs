@@ -274,6 +274,12 @@ impl Interpreter {
         own.spend(FORK_COST);
         let mut environment = self.environment.clone();
         environment.reset_traps();
+        // A command that a pipe leads to or from is what its process turns into.
+        if let Frame::Command { command, .. } = &frame
+            && let Some(line) = command.literal_line()
+        {
+            environment.command_line = line.into();
+        }
         let child = Self {
             environment,
             frames: vec![frame],

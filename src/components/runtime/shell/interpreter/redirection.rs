@@ -163,6 +163,7 @@ impl Interpreter {
         let result = match (mode, kind) {
             (Mode::Read, None) => Err(FileError::NotFound),
             (Mode::Write | Mode::Append | Mode::ReadWrite, Some(Kind::Directory)) => Err(FileError::IsADirectory),
+            (Mode::Read, Some(Kind::File)) => files.read(&full).map(|_| ()),
             (Mode::Read, Some(_)) => Ok(()),
             (Mode::Write, _) => files.truncate(&full),
             (Mode::Append | Mode::ReadWrite, None) => files.truncate(&full),
@@ -173,7 +174,12 @@ impl Interpreter {
                 let path = system.world.files().canonical(&full).unwrap_or(full);
                 Ok(Some(system.kernel.open.open(Description::File { path, offset: 0 })))
             }
-            Err(error) => Err(self.refusal(path, mode, error)),
+            Err(error) => {
+                if mode == Mode::Read {
+                    system.misses(full);
+                }
+                Err(self.refusal(path, mode, error))
+            }
         }
     }
 

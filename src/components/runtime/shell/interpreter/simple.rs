@@ -231,7 +231,10 @@ impl Interpreter {
             input: Vec::new(),
         };
         let name = command.argv[0].clone();
-        match launch::launch(command, self.environment.dialect, own, system) {
+        own.shell = Some(self.environment.command_line.clone());
+        let launched = launch::launch(command, self.environment.dialect, own, system);
+        own.shell = None;
+        match launched {
             Launched::Ended(status) => {
                 // A utility that ran within this step stands for a process of its own: it alone dies of SIGPIPE.
                 self.environment.status = if std::mem::take(&mut own.broken_pipe) { 141 } else { status };

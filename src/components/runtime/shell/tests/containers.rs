@@ -34,6 +34,8 @@ fn one_shot_commands() {
     check(&["cat", "/nope"], BusyBox, Some(1), "", &[]);
     check(&["sleep", "60"], BusyBox, Some(0), "", &[]);
     check(&["sleep", "inf"], Bash, None, "", &[]);
+    check(&["sleep", "infinite"], BusyBox, None, "", &[]);
+    check(&["sleep", "infinite"], Bash, Some(1), "", &[]);
     check(&["sh", "-c", "sleep 60"], Dash, Some(0), "", &[]);
     check(&["cp", "-f", "/flannel", "/opt/cni/bin/flannel"], BusyBox, Some(1), "", &[]);
     check(&["bash", "-c", "echo \"it's over\" && sleep 90 && exit 42"], Bash, Some(42), "it's over\n", &[]);

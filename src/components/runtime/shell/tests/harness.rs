@@ -129,7 +129,7 @@ impl Container {
 
     fn network(&self, query: &Query) -> Result<Reply, NetworkError> {
         let (host, port) = match query {
-            Query::Resolve { host } | Query::Ping { host } => (host, None),
+            Query::Resolve { host, .. } | Query::Ping { host } => (host, None),
             Query::Connect { host, port } | Query::Http { host, port, .. } => (host, Some(*port)),
         };
         if host != "db" {

@@ -37,7 +37,7 @@ pub(super) fn forever() -> Outcome {
 
 /// A span as `sleep` takes it: `5`, `0.5`, `2m`, `1.5h`, `infinity`. The outer `None` is no span, the inner is endless.
 fn span(text: &str) -> Option<Option<SimDuration>> {
-    if matches!(text, "inf" | "infinity" | "Inf" | "INFINITY") {
+    if ["inf", "infinity"].iter().any(|word| text.eq_ignore_ascii_case(word)) {
         return Some(None);
     }
     let (digits, unit) = match text.find(|c: char| c.is_ascii_alphabetic()) {
@@ -60,6 +60,10 @@ fn span(text: &str) -> Option<Option<SimDuration>> {
     Some(Some(SimDuration::from_secs(whole) * seconds + SimDuration::from_nanos(nanos) * seconds))
 }
 
+fn starts_endless(text: &str) -> bool {
+    text.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("inf"))
+}
+
 pub(super) fn sleep(context: &mut Context<'_, '_>) -> Outcome {
     let arguments = context.arguments();
     let micros = context.command.base_name() == "usleep";
@@ -71,10 +75,13 @@ pub(super) fn sleep(context: &mut Context<'_, '_>) -> Outcome {
     for argument in &arguments {
         let parsed = match micros {
             true => argument.parse().ok().map(|micros| Some(SimDuration::from_micros(micros))),
+            // BusyBox looks no further than this (`sleep_main`).
+            false if context.is_busybox() && starts_endless(argument) => Some(None),
             false => span(argument),
         };
         let Some(parsed) = parsed else {
-            context.complain(format_args!("invalid number '{argument}'"));
+            let words = context.words(["invalid number '%'", "invalid time interval '%'"], argument);
+            context.complain(words);
             return Outcome::Ended(1);
         };
         total = total.and_then(|total| Some(total + parsed?));

@@ -297,7 +297,12 @@ pub(super) fn test(context: &mut Context<'_, '_>) -> Outcome {
     let variables = Variables::from_environment(&context.command.environment);
     let files = context.files();
     match condition::test(&operands, &Facts { files: &files, directory: &directory, variables: &variables }) {
-        Ok(value) => Outcome::Ended(i32::from(!value)),
+        Ok(value) => {
+            if !value {
+                context.system.asked_for(&operands, &directory);
+            }
+            Outcome::Ended(i32::from(!value))
+        }
         Err(message) => {
             context.complain(message);
             Outcome::Ended(2)

@@ -128,14 +128,21 @@ pub(super) fn cp(context: &mut Context<'_, '_>) -> Outcome {
         let kind = context.files().metadata(&from).map(|metadata| metadata.kind);
         let exists = context.files().metadata(&target).is_some();
         let result = match kind {
-            None => Err(format!("can't stat '{source}': {}", FileError::NotFound)),
+            None => {
+                context.misses(&source);
+                Err(format!("can't stat '{source}': {}", FileError::NotFound))
+            }
             Some(Kind::Directory) if !recursive => {
                 Err(context.words(["omitting directory '%'", "-r not specified; omitting directory '%'"], &source))
             }
             Some(_) if exists && flags.has('n') => Ok(()),
             Some(_) => {
                 let what = context.words(["can't create '%'", "can't create regular file '%'"], &target);
-                context.files().copy(&from, &target).map_err(|error| format!("{what}: {error}"))
+                let full = context.words(["write error", "error writing '%'"], &target);
+                context.files().copy(&from, &target).map_err(|error| match error {
+                    FileError::NoSpace => format!("{full}: {error}"),
+                    _ => format!("{what}: {error}"),
+                })
             }
         };
         if let Err(message) = result {
@@ -157,6 +164,7 @@ pub(super) fn mv(context: &mut Context<'_, '_>) -> Outcome {
         let from = context.path(&source);
         let result = context.files().rename(&from, &target);
         if let Err(error) = result {
+            context.misses(&source);
             let what = match error {
                 _ if context.is_busybox() => format!("can't rename '{source}'"),
                 FileError::NotFound => format!("can't stat '{source}'"),

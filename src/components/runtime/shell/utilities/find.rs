@@ -38,6 +38,7 @@ pub(super) fn find(context: &mut Context<'_, '_>) -> Outcome {
     for root in roots {
         let path = context.path(&root);
         if context.files().link_metadata(&path).is_none() {
+            context.misses(&root);
             context.complain_of(["%", "'%'"], &root, FileError::NotFound);
             status = 1;
             continue;

@@ -25,7 +25,11 @@ pub(super) fn printenv(context: &mut Context<'_, '_>) -> Outcome {
 pub(super) fn hostname(context: &mut Context<'_, '_>) -> Outcome {
     let full = context.system.world.full_hostname();
     let text = match context.arguments().first().map(String::as_str) {
-        None | Some("-s" | "--short") => context.system.world.hostname(),
+        None => context.system.world.hostname(),
+        Some("-s" | "--short") => {
+            let name = context.system.world.hostname();
+            name.split('.').next().unwrap_or_default().to_owned()
+        }
         Some("-f" | "--fqdn" | "--long") => full,
         Some("-d" | "--domain") => full.split_once('.').map_or("", |(_, domain)| domain).to_owned(),
         Some("-i" | "-I" | "--ip-address" | "--all-ip-addresses") => context.system.world.addresses().join(" "),
@@ -36,7 +40,7 @@ pub(super) fn hostname(context: &mut Context<'_, '_>) -> Outcome {
     Outcome::Ended(0)
 }
 
-fn user_name(user: u32) -> Option<&'static str> {
+pub(super) fn user_name(user: u32) -> Option<&'static str> {
     (user == 0).then_some("root")
 }
 
@@ -47,14 +51,21 @@ pub(super) fn id(context: &mut Context<'_, '_>) -> Outcome {
         Ok(flags) => flags,
         Err(flag) => return Outcome::Unsupported(format!("id {flag}")),
     };
+    let groups = context.system.world.groups();
     let named = |id: u32| user_name(id).map_or_else(|| id.to_string(), str::to_owned);
-    let text = match (flags.has('u') || flags.has('g') || flags.has('G'), flags.has('n')) {
-        (true, true) => named(user),
-        (true, false) => if flags.has('u') { user } else { 0 }.to_string(),
-        (false, _) => {
-            let shown = user_name(user).map_or_else(|| user.to_string(), |name| format!("{user}({name})"));
-            format!("uid={shown} gid=0(root) groups=0(root)")
-        }
+    let shown = |id: u32| if flags.has('n') { named(id) } else { id.to_string() };
+    let full = |id: u32| user_name(id).map_or_else(|| id.to_string(), |name| format!("{id}({name})"));
+    let all = |tell: &dyn Fn(u32) -> String, separator: &str| {
+        let mut sorted = groups.clone();
+        sorted.sort_unstable();
+        sorted.into_iter().map(tell).collect::<Vec<_>>().join(separator)
+    };
+    let own = groups.first().copied().unwrap_or_default();
+    let text = match ['u', 'g', 'G'].into_iter().find(|letter| flags.has(*letter)) {
+        Some('u') => shown(user),
+        Some('g') => shown(own),
+        Some(_) => all(&shown, " "),
+        None => format!("uid={} gid={} groups={}", full(user), full(own), all(&full, ",")),
     };
     context.print(format!("{text}\n"));
     Outcome::Ended(0)

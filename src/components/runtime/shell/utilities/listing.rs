@@ -26,6 +26,7 @@ pub(super) fn ls(context: &mut Context<'_, '_>) -> Outcome {
             Some(metadata) if metadata.kind == Kind::Directory && !flags.has('d') => directories.push((operand, path)),
             Some(_) => files.push((operand, path)),
             None => {
+                context.misses(&operand);
                 context.complain_of(["%", "cannot access '%'"], &operand, FileError::NotFound);
                 status = if context.is_busybox() { 1 } else { 2 };
             }
@@ -95,14 +96,15 @@ fn lines(context: &mut Context<'_, '_>, flags: &Flags, entries: &[(String, Strin
     text
 }
 
-fn mode(metadata: Metadata) -> &'static str {
-    match (metadata.kind, metadata.executable) {
-        (Kind::Directory, _) => "drwxr-xr-x",
-        (Kind::Symlink, _) => "lrwxrwxrwx",
-        (Kind::Device, _) => "crw-rw-rw-",
-        (Kind::File, true) => "-rwxr-xr-x",
-        (Kind::File, false) => "-rw-r--r--",
-    }
+fn mode(metadata: Metadata) -> String {
+    let kind = match metadata.kind {
+        Kind::Directory => 'd',
+        Kind::Symlink => 'l',
+        Kind::Device => 'c',
+        Kind::File => '-',
+    };
+    let bit = |place: usize| if metadata.mode >> (8 - place) & 1 == 1 { ['r', 'w', 'x'][place % 3] } else { '-' };
+    std::iter::once(kind).chain((0..9).map(bit)).collect()
 }
 
 fn long_line(context: &mut Context<'_, '_>, flags: &Flags, name: &str, path: &str, metadata: Metadata) -> String {
@@ -129,6 +131,7 @@ pub(super) fn stat(context: &mut Context<'_, '_>) -> Outcome {
             false => context.files().link_metadata(&path),
         };
         let Some(metadata) = found else {
+            context.misses(operand);
             context.complain_of(["can't stat '%'", "can't statx '%'"], operand, FileError::NotFound);
             status = 1;
             continue;
@@ -142,13 +145,12 @@ pub(super) fn stat(context: &mut Context<'_, '_>) -> Outcome {
         let modified = context.system.world.date(metadata.modified);
         let text = match flags.value('c') {
             Some(format) => {
-                let bits = if metadata.executable { "755" } else { "644" };
                 let replaced = format
                     .replace("%n", operand)
                     .replace("%s", &metadata.length.to_string())
                     .replace("%F", kind)
-                    .replace("%a", bits)
-                    .replace("%A", mode(metadata))
+                    .replace("%a", &format!("{:o}", metadata.mode))
+                    .replace("%A", &mode(metadata))
                     .replace("%Y", &modified.as_second().to_string())
                     .replace("%u", "0")
                     .replace("%g", "0")

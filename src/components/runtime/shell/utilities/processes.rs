@@ -4,12 +4,25 @@ use super::super::builtins::send;
 use super::super::process::Context;
 use super::super::signal::Signal;
 use super::Outcome;
+use super::identity::user_name;
+use std::sync::Arc;
+
+/// The shell within whose step the utility runs, if that goes on afterwards.
+fn shell(context: &Context<'_, '_>) -> Option<Arc<str>> {
+    context.own.shell.clone().filter(|line| **line != *context.command.argv.join(" "))
+}
+
+/// The number of the utility itself: one of its own also where the shell runs it within its own step.
+fn own_number(context: &Context<'_, '_>) -> u32 {
+    if shell(context).is_some() { context.system.kernel.last_pid + 1 } else { context.own.pid }
+}
 
 /// All processes of the container: number and command line.
 fn all(context: &mut Context<'_, '_>) -> Vec<(u32, String)> {
     let mut found = context.system.world.processes();
     found.extend(context.system.others.values().map(|process| (process.own.pid, process.program.shown())));
-    found.push((context.own.pid, context.command.argv.join(" ")));
+    found.extend(shell(context).map(|line| (context.own.pid, line.to_string())));
+    found.push((own_number(context), context.command.argv.join(" ")));
     found.sort();
     found.dedup_by_key(|(pid, _)| *pid);
     found
@@ -17,8 +30,10 @@ fn all(context: &mut Context<'_, '_>) -> Vec<(u32, String)> {
 
 pub(super) fn ps(context: &mut Context<'_, '_>) -> Outcome {
     let mut text = "PID   USER     TIME  COMMAND\n".to_owned();
+    let user = context.system.world.user();
+    let user = user_name(user).map_or_else(|| user.to_string(), str::to_owned);
     for (pid, command) in all(context) {
-        text.push_str(&format!("{pid:>5} root      0:00 {command}\n"));
+        text.push_str(&format!("{pid:>5} {user:<8}  0:00 {command}\n"));
     }
     context.print(text);
     Outcome::Ended(0)
@@ -26,7 +41,7 @@ pub(super) fn ps(context: &mut Context<'_, '_>) -> Outcome {
 
 /// The other processes whose name, or command line if `full`, matches.
 fn matching(context: &mut Context<'_, '_>, pattern: &str, full: bool, exact: bool) -> Vec<u32> {
-    let own = context.own.pid;
+    let own = own_number(context);
     let matches = |command: &String| {
         let name = command.split_whitespace().next().unwrap_or("");
         let name = name.rsplit('/').next().unwrap_or(name).trim_end_matches(':');

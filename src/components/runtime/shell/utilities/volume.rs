@@ -3,7 +3,7 @@
 use super::super::process::Context;
 use super::Outcome;
 use super::flags::{Flags, Spec, size};
-use crate::components::runtime::filesystem::{Kind, absolute};
+use crate::components::runtime::filesystem::{FileError, Kind, absolute};
 
 pub(super) fn truncate(context: &mut Context<'_, '_>) -> Outcome {
     let spec = Spec { letters: "s:l:cnx", long: &[("size", 's'), ("length", 'l')], permutes: true };
@@ -18,7 +18,10 @@ pub(super) fn truncate(context: &mut Context<'_, '_>) -> Outcome {
     let mut status = 0;
     for operand in &flags.operands {
         let path = context.path(operand);
-        let result = context.files().set_len(&path, length);
+        let result = match name.as_str() {
+            "truncate" => context.files().set_len_with_hole(&path, length),
+            _ => context.files().set_len(&path, length),
+        };
         if let Err(error) = result {
             context.complain_of_file(operand, error);
             status = 1;
@@ -62,14 +65,23 @@ pub(super) fn dd(context: &mut Context<'_, '_>) -> Outcome {
             context.files().copy(&from, &path)
         }
     };
-    if let Err(error) = copied {
-        context.complain_of_file(&output, error);
-        return Outcome::Ended(1);
+    let mut read = length / block.max(1);
+    let mut written = read;
+    match copied {
+        Ok(()) => {}
+        Err(error @ FileError::NoSpace) => {
+            context.complain_of(["error writing '%'", "error writing '%'"], &output, error);
+            written = context.files().metadata(&path).map_or(0, |metadata| metadata.length) / block.max(1);
+            read = written + 1;
+        }
+        Err(error) => {
+            context.complain_of_file(&output, error);
+            return Outcome::Ended(1);
+        }
     }
-    let blocks = length / block.max(1);
-    let report = format!("{blocks}+0 records in\n{blocks}+0 records out\n");
+    let report = format!("{read}+0 records in\n{written}+0 records out\n");
     let _ = context.own.write(2, report.as_bytes(), context.system);
-    Outcome::Ended(0)
+    Outcome::Ended(i32::from(copied.is_err()))
 }
 
 pub(super) fn du(context: &mut Context<'_, '_>) -> Outcome {
@@ -131,5 +143,17 @@ pub(super) fn df(context: &mut Context<'_, '_>) -> Outcome {
         "Filesystem           1K-blocks      Used Available Use% Mounted on\n\
          overlay              104857600  20971520  83886080  20% /\n",
     );
+    let files = context.files();
+    let line = |(path, size, used): (&str, u64, u64)| {
+        let percent = (used * 100).div_ceil(size.max(1));
+        format!(
+            "tmpfs{:>25}{:>10}{:>10}{percent:>4}% {path}\n",
+            size / 1024,
+            used / 1024,
+            (size - used.min(size)) / 1024
+        )
+    };
+    let lines: String = files.in_memory().into_iter().map(line).collect();
+    context.print(lines);
     Outcome::Ended(0)
 }

@@ -13,7 +13,7 @@ pub(in super::super) fn lookup(context: &mut Context<'_, '_>) -> Outcome {
         context.complain("missing operand");
         return Outcome::Ended(1);
     };
-    ask(context, Query::Resolve { host: name.clone() }, RESOLVER_PATIENCE, Purpose::Lookup { name })
+    ask(context, Query::Resolve { host: name.clone(), files: false }, RESOLVER_PATIENCE, Purpose::Lookup { name })
 }
 
 pub(super) fn lookup_answer(context: &mut Context<'_, '_>, name: &str, result: Result<Reply, NetworkError>) -> i32 {
@@ -46,7 +46,7 @@ pub(super) fn lookup_answer(context: &mut Context<'_, '_>, name: &str, result: R
 pub(in super::super) fn getent(context: &mut Context<'_, '_>) -> Outcome {
     match context.arguments().as_slice() {
         [database, name, ..] if matches!(database.as_str(), "hosts" | "ahosts" | "ahostsv4") => {
-            let query = Query::Resolve { host: name.clone() };
+            let query = Query::Resolve { host: name.clone(), files: true };
             ask(context, query, RESOLVER_PATIENCE, Purpose::Hosts { name: name.clone() })
         }
         [database, ..] => Outcome::Unsupported(format!("getent {database}")),

@@ -60,8 +60,35 @@ struct Search<'a> {
     steps: u32,
 }
 
+/// What a pod asks for that has no devices yet, and what is to be known for that.
+#[derive(Debug, Default)]
+pub(super) struct Demand {
+    /// The claims.
+    pub claims: Vec<Arc<ResourceClaim>>,
+    /// The devices that others have.
+    taken: BTreeSet<DeviceId>,
+    /// The expressions of classes and claims, read.
+    selectors: BTreeMap<Text, Result<Selector, String>>,
+}
+
+impl Demand {
+    /// That of claims.
+    pub(super) fn new(objects: &Objects, claims: Vec<Arc<ResourceClaim>>) -> Self {
+        if claims.is_empty() {
+            return Self::default();
+        }
+        let alternatives = claims.iter().flat_map(|claim| &claim.devices.requests).flat_map(|one| &one.alternatives);
+        let texts = alternatives.flat_map(|one| {
+            let class = objects.device_classes.get(&one.class);
+            class.into_iter().flat_map(|class| &class.selectors).chain(&one.selectors)
+        });
+        let selectors = texts.map(|text| (text.clone(), Selector::parse(text))).collect();
+        Self { taken: allocated(objects), selectors, claims }
+    }
+}
+
 /// The devices that are not to be had: allocated, or about to be (`ListAllAllocatedDevices`).
-pub(super) fn allocated(objects: &Objects) -> BTreeSet<DeviceId> {
+fn allocated(objects: &Objects) -> BTreeSet<DeviceId> {
     let stored = objects.resource_claims.values().filter_map(|claim| claim.status.allocation.as_ref());
     let all = stored.chain(objects.allocations_in_flight.values()).flat_map(|one| &one.results);
     all.filter(|one| !one.admin_access).map(|one| one.device).collect()
@@ -71,10 +98,10 @@ pub(super) fn allocated(objects: &Objects) -> BTreeSet<DeviceId> {
 /// early alternatives count more.
 pub(super) fn allocate(
     objects: &Objects,
-    claims: &[Arc<ResourceClaim>],
-    allocated: &BTreeSet<DeviceId>,
+    demand: &Demand,
     node: &Node,
 ) -> Result<(Vec<Arc<Allocation>>, i64), Refusal> {
+    let claims = &demand.claims;
     let pools = pools(objects);
     let mut candidates = Vec::new();
     let mut incomplete = None;
@@ -106,12 +133,12 @@ pub(super) fn allocate(
                     let why = format!("asks for all devices, but resource pool {pool} is currently being updated");
                     return Err(Refusal::Error(format!("claim {claim}, request {name}: {why}").into()));
                 }
-                options.push((alternative, matching(objects, claim, alternative, &candidates)?));
+                options.push((alternative, matching(objects, demand, claim, alternative, &candidates)?));
             }
             wanted.push(Wanted { claim: place, request, options });
         }
     }
-    let free = candidates.iter().map(|one| !allocated.contains(&one.id)).collect();
+    let free = candidates.iter().map(|one| !demand.taken.contains(&one.id)).collect();
     let mut search = Search { claims, candidates: &candidates, wanted: &wanted, free, taken: Vec::new(), steps: 0 };
     if !search.can_succeed() {
         return Err(Refusal::Unavailable);
@@ -150,6 +177,7 @@ fn reaches(nodes: &DeviceNodes, node: &Node) -> bool {
 /// The devices that an alternative's class and selectors let pass.
 fn matching(
     objects: &Objects,
+    demand: &Demand,
     claim: &ResourceClaim,
     alternative: &DeviceAlternative,
     candidates: &[Candidate<'_>],
@@ -159,8 +187,8 @@ fn matching(
         let text = format!("could not retrieve device class {class}: deviceclass.resource.k8s.io {class:?} not found");
         return Err(Refusal::Error(text.into()));
     };
-    let of_class = selectors(&known.selectors, &format!("class {class}"))?;
-    let of_claim = selectors(&alternative.selectors, &format!("claim {}", claim.meta.key()))?;
+    let of_class = selectors(demand, &known.selectors, &format!("class {class}"))?;
+    let of_claim = selectors(demand, &alternative.selectors, &format!("claim {}", claim.meta.key()))?;
     let mut places = Vec::new();
     'devices: for (place, one) in candidates.iter().enumerate() {
         for (selector, whose) in of_class.iter().chain(&of_claim) {
@@ -175,15 +203,16 @@ fn matching(
     Ok(places)
 }
 
-fn selectors(texts: &[Text], whose: &str) -> Result<Vec<(Selector, String)>, Refusal> {
+fn selectors<'d>(demand: &'d Demand, texts: &[Text], whose: &str) -> Result<Vec<(&'d Selector, String)>, Refusal> {
     let read = |(place, text): (usize, &Text)| {
         let whose = format!("{whose}: selector #{place}");
-        match Selector::parse(text) {
-            Ok(selector) => Ok((selector, whose)),
-            Err(error) => Err(Refusal::Error(format!("{whose}: CEL compile error: {error}").into())),
+        match demand.selectors.get(text) {
+            Some(Ok(selector)) => Some(Ok((selector, whose))),
+            Some(Err(error)) => Some(Err(Refusal::Error(format!("{whose}: CEL compile error: {error}").into()))),
+            None => None,
         }
     };
-    texts.iter().enumerate().map(read).collect()
+    texts.iter().enumerate().filter_map(read).collect()
 }
 
 impl Search<'_> {

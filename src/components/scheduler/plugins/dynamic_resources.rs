@@ -6,11 +6,10 @@
 
 use crate::api::names;
 use crate::api::{
-    Allocation, CLAIM_FINALIZER, DeviceId, Kind, Name, Object, Part, PatchKind, Pod, Request, ResourceClaim, Target,
-    Text,
+    Allocation, CLAIM_FINALIZER, Kind, Name, Object, Part, PatchKind, Pod, Request, ResourceClaim, Target, Text,
 };
 use crate::components::scheduler::cache::{Cache, NodeInfo, NodeSlot};
-use crate::components::scheduler::devices::{self, Refusal};
+use crate::components::scheduler::devices::{self, Demand, Refusal};
 use crate::components::scheduler::events::{Actions, ClusterEvent, Resource};
 use crate::components::scheduler::framework::{
     Code, Context, CycleState, EventToRegister, Hint, Plugin, Points, PostFilterContext, PostFilterResult, PreBind,
@@ -20,7 +19,6 @@ use crate::components::scheduler::index::any_term_matches;
 use crate::components::scheduler::objects::Objects;
 use crate::engine::SimDuration;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 names! {
@@ -52,10 +50,8 @@ struct Reached;
 struct PodClaims {
     /// Those that have devices.
     allocated: Vec<Arc<ResourceClaim>>,
-    /// Those that want some.
-    wanting: Vec<Arc<ResourceClaim>>,
-    /// The devices that others have.
-    taken: Arc<BTreeSet<DeviceId>>,
+    /// What those ask for that want some.
+    wanting: Arc<Demand>,
 }
 
 /// What the claims get on the chosen node, and whether the server was told.
@@ -166,7 +162,7 @@ impl Plugin for DynamicResources {
             Ok(all) => all,
             Err(reason) => return unresolvable(reason).into(),
         };
-        let mut claims = PodClaims::default();
+        let (mut claims, mut wanting) = (PodClaims::default(), Vec::new());
         for claim in all {
             if claim.status.allocation.is_some() {
                 if !can_be_used(&claim, pod) {
@@ -187,11 +183,9 @@ impl Plugin for DynamicResources {
                     return unresolvable(text).into();
                 }
             }
-            claims.wanting.push(claim);
+            wanting.push(claim);
         }
-        if !claims.wanting.is_empty() {
-            claims.taken = Arc::new(devices::allocated(objects));
-        }
+        claims.wanting = Arc::new(Demand::new(objects, wanting));
         state.write(claims);
         PreFilterResult::default()
     }
@@ -204,8 +198,8 @@ impl Plugin for DynamicResources {
             terms.is_some_and(|terms| !any_term_matches(terms, node.meta.name, &node.meta.labels))
         };
         let elsewhere = claims.allocated.iter().any(|claim| is_elsewhere(&claim));
-        if !claims.wanting.is_empty() {
-            match devices::allocate(&cx.cache.objects, &claims.wanting, &claims.taken, node) {
+        if !claims.wanting.claims.is_empty() {
+            match devices::allocate(&cx.cache.objects, &claims.wanting, node) {
                 Ok(_) => {}
                 Err(Refusal::Unavailable) => return Verdict::unresolvable(CANNOT_ALLOCATE),
                 Err(Refusal::TimedOut) => return Verdict::unresolvable(TIMED_OUT),
@@ -234,8 +228,7 @@ impl Plugin for DynamicResources {
     ) -> Vec<Text> {
         if verdict.code == Code::Error
             && let (Some(claims), Some(node)) = (state.read::<PodClaims>(), node.node())
-            && let Err(Refusal::Error(text)) =
-                devices::allocate(&cx.cache.objects, &claims.wanting, &claims.taken, node)
+            && let Err(Refusal::Error(text)) = devices::allocate(&cx.cache.objects, &claims.wanting, node)
         {
             return vec![text];
         }
@@ -255,10 +248,10 @@ impl Plugin for DynamicResources {
     fn score(&self, cx: &Context<'_>, state: &CycleState, _pod: &Pod, node: &NodeInfo) -> i64 {
         let (Some(claims), Some(node)) = (state.read::<PodClaims>(), node.node()) else { return 0 };
         let is_choice = |claim: &Arc<ResourceClaim>| claim.devices.requests.iter().any(|one| one.first_available);
-        if !claims.wanting.iter().any(is_choice) {
+        if !claims.wanting.claims.iter().any(is_choice) {
             return 0;
         }
-        devices::allocate(&cx.cache.objects, &claims.wanting, &claims.taken, node).map_or(0, |(_, score)| score)
+        devices::allocate(&cx.cache.objects, &claims.wanting, node).map_or(0, |(_, score)| score)
     }
 
     fn normalize_score(
@@ -278,14 +271,14 @@ impl Plugin for DynamicResources {
         let Some(claims) = state.read::<PodClaims>() else { return Status::success() };
         let have = |claim: &Arc<ResourceClaim>| Some((claim.clone(), claim.status.allocation.clone()?));
         let mut reserved = Reserved { claims: claims.allocated.iter().filter_map(have).collect(), told: false };
-        if !claims.wanting.is_empty() {
+        if !claims.wanting.claims.is_empty() {
             let Some(node) = cache.find_node(node).and_then(|slot| cache.node(slot).node().cloned()) else {
                 return Status::error(format!("node {:?} not found", &*node));
             };
-            let Ok((found, _)) = devices::allocate(&cache.objects, &claims.wanting, &claims.taken, &node) else {
+            let Ok((found, _)) = devices::allocate(&cache.objects, &claims.wanting, &node) else {
                 return Status::error("claim allocation not found for node");
             };
-            for (claim, allocation) in claims.wanting.iter().zip(found) {
+            for (claim, allocation) in claims.wanting.claims.iter().zip(found) {
                 let key = (claim.meta.namespace, claim.meta.name);
                 cache.objects.allocations_in_flight.insert(key, allocation.clone());
                 reserved.claims.push((claim.clone(), allocation));

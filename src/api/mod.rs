@@ -8,6 +8,7 @@
 pub mod amount;
 mod clock;
 mod decimal;
+mod device;
 mod event;
 mod human_duration;
 mod labels;
@@ -34,6 +35,7 @@ mod workload;
 
 pub use amount::Amount;
 pub use clock::*;
+pub use device::*;
 pub use event::*;
 pub use human_duration::{human_duration, short_human_duration};
 pub use labels::*;

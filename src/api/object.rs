@@ -4,11 +4,12 @@
 //! keeps it. That is what a watch delivers and what an informer's cache holds.
 
 use super::{
-    ConfigMap, ControllerRevision, CronJob, CsiDriver, CsiNode, CsiStorageCapacity, DaemonSet, Deployment,
+    ConfigMap, ControllerRevision, CronJob, CsiDriver, CsiNode, CsiStorageCapacity, DaemonSet, Deployment, DeviceClass,
     EndpointSlice, Endpoints, Event, HorizontalPodAutoscaler, Id, Job, LimitRange, Metadata, Name, Namespace, Node,
     ObjectReference, Other, OwnerReference, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
-    PriorityClass, ReplicaSet, ReplicationController, ResourceQuota, RuntimeClass, Secret, Service, ServiceAccount,
-    StatefulSet, StorageClass, Store, Table, VolumeAttachment,
+    PriorityClass, ReplicaSet, ReplicationController, ResourceClaim, ResourceClaimTemplate, ResourceQuota,
+    ResourceSlice, RuntimeClass, Secret, Service, ServiceAccount, StatefulSet, StorageClass, Store, Table,
+    VolumeAttachment,
 };
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -212,6 +213,12 @@ kinds! {
     VolumeAttachment, volume_attachments, "storage.k8s.io", "v1", "VolumeAttachment", "volumeattachments", cluster,
         [attached];
     Other, others, "", "", "", "", namespaced, shared;
+    // After the others, so that the numbers of kinds stay what they were.
+    ResourceClaim, resource_claims, "resource.k8s.io", "v1", "ResourceClaim", "resourceclaims", namespaced, [status];
+    ResourceClaimTemplate, resource_claim_templates, "resource.k8s.io", "v1", "ResourceClaimTemplate",
+        "resourceclaimtemplates", namespaced, none;
+    DeviceClass, device_classes, "resource.k8s.io", "v1", "DeviceClass", "deviceclasses", cluster, none;
+    ResourceSlice, resource_slices, "resource.k8s.io", "v1", "ResourceSlice", "resourceslices", cluster, none;
 }
 
 /// The name of each kind, and its group and version, interned.

@@ -255,6 +255,7 @@ fn merge_keys<'v>(field: &str, mut elements: impl Iterator<Item = &'v Value>) ->
         | "imagePullSecrets"
         | "schedulingGates"
         | "resourceClaims"
+        | "resourceClaimStatuses"
         | "secrets" => &["name"],
         "ports" if elements.any(|element| element.get("containerPort").is_some()) => &["containerPort", "protocol"],
         "ports" => &["port", "protocol"],
@@ -262,7 +263,7 @@ fn merge_keys<'v>(field: &str, mut elements: impl Iterator<Item = &'v Value>) ->
         "volumeDevices" => &["devicePath"],
         "topologySpreadConstraints" => &["topologyKey"],
         "conditions" | "addresses" => &["type"],
-        "ownerReferences" => &["uid"],
+        "ownerReferences" | "reservedFor" => &["uid"],
         "hostAliases" | "podIPs" | "hostIPs" => &["ip"],
         _ => &[],
     }

@@ -2,10 +2,10 @@
 
 use super::{
     ApiObject, ConfigMap, ControllerRevision, CronJob, CsiDriver, CsiNode, CsiStorageCapacity, DaemonSet, Deployment,
-    EndpointSlice, Endpoints, Event, FastMap, HorizontalPodAutoscaler, Id, Job, Kind, LimitRange, Name, Namespace,
-    Node, Object, Other, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PriorityClass, ReplicaSet,
-    ReplicationController, ResourceQuota, RuntimeClass, Secret, Service, ServiceAccount, StatefulSet, StorageClass,
-    VolumeAttachment, object,
+    DeviceClass, EndpointSlice, Endpoints, Event, FastMap, HorizontalPodAutoscaler, Id, Job, Kind, LimitRange, Name,
+    Namespace, Node, Object, Other, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PriorityClass,
+    ReplicaSet, ReplicationController, ResourceClaim, ResourceClaimTemplate, ResourceQuota, ResourceSlice,
+    RuntimeClass, Secret, Service, ServiceAccount, StatefulSet, StorageClass, VolumeAttachment, object,
 };
 use std::sync::Arc;
 
@@ -132,6 +132,10 @@ pub struct Store {
     pub csi_storage_capacities: Table<CsiStorageCapacity>,
     pub volume_attachments: Table<VolumeAttachment>,
     pub others: Table<Other>,
+    pub resource_claims: Table<ResourceClaim>,
+    pub resource_claim_templates: Table<ResourceClaimTemplate>,
+    pub device_classes: Table<DeviceClass>,
+    pub resource_slices: Table<ResourceSlice>,
     version: u64,
     changes: Vec<Change>,
 }

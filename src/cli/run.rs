@@ -184,7 +184,7 @@ impl Run {
         let refused = simulation.refused();
         let any_refused = !(refused.is_empty() && scenario.notes.refused.is_empty());
         let nothing = any_refused && scenario.does_nothing_but_create() && simulation.witness().accepted == 0;
-        tell::refused(&scenario, &refused, if nothing { "; change it, or what it needs" } else { "" });
+        tell::refused(scenario, &refused, if nothing { "; change it, or what it needs" } else { "" });
         let assumed: Vec<(String, String)> =
             simulation.assumed().iter().map(|(container, model)| (container.clone(), model.clone())).collect();
         if !self.quiet {

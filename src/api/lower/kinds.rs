@@ -64,11 +64,6 @@ pub const INERT_KINDS: &[InertKind] = inert! {
         "ClusterRoleBinding" "clusterrolebindings" cluster,
         "Role" "roles" namespaced,
         "RoleBinding" "rolebindings" namespaced;
-    "resource.k8s.io/v1":
-        "DeviceClass" "deviceclasses" cluster,
-        "ResourceClaim" "resourceclaims" namespaced,
-        "ResourceClaimTemplate" "resourceclaimtemplates" namespaced,
-        "ResourceSlice" "resourceslices" cluster;
     "storage.k8s.io/v1": "VolumeAttributesClass" "volumeattributesclasses" cluster;
 };
 

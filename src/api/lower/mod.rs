@@ -10,6 +10,7 @@ mod common;
 mod container;
 mod decode;
 mod defaults;
+mod device;
 mod effects;
 mod gates;
 mod kinds;
@@ -34,7 +35,8 @@ use decode::{DecodeError, Notes};
 use k8s_openapi::Metadata as HasMetadata;
 use k8s_openapi::api::{
     apps::v1 as apps, autoscaling::v2 as autoscaling, batch::v1 as batch_v1, core::v1, discovery::v1 as discovery,
-    node::v1 as node_v1, policy::v1 as policy_v1, scheduling::v1 as scheduling, storage::v1 as storage_v1,
+    node::v1 as node_v1, policy::v1 as policy_v1, resource::v1 as resource_v1, scheduling::v1 as scheduling,
+    storage::v1 as storage_v1,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
@@ -187,6 +189,10 @@ impl Lowering {
             Kind::CsiDriver => self.run::<storage_v1::CSIDriver>(value),
             Kind::CsiStorageCapacity => self.run::<storage_v1::CSIStorageCapacity>(value),
             Kind::VolumeAttachment => self.run::<storage_v1::VolumeAttachment>(value),
+            Kind::ResourceClaim => self.run::<resource_v1::ResourceClaim>(value),
+            Kind::ResourceClaimTemplate => self.run::<resource_v1::ResourceClaimTemplate>(value),
+            Kind::DeviceClass => self.run::<resource_v1::DeviceClass>(value),
+            Kind::ResourceSlice => self.run::<resource_v1::ResourceSlice>(value),
             Kind::Other => unreachable!("no manifest names the kind of kinds without record"),
         }
     }

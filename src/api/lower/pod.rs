@@ -7,8 +7,9 @@ use crate::api::pod::requests;
 use crate::api::validation::{self, Errors};
 use crate::api::{
     Affinity, DnsConfig, DnsPolicy, FieldFile, FileField, KeyFile, Labels, List, Metadata, Name, NodeSelectorTerm,
-    ObjectFiles, Pod, PodAffinityTerm, PodDns, PodSpec, PodTemplate, ProjectedSource, Requirement, RestartPolicy,
-    TaintEffect, Text, Toleration, TolerationOperator, TopologySpreadConstraint, Volume, VolumeSource,
+    ObjectFiles, Pod, PodAffinityTerm, PodClaimSource, PodDns, PodResourceClaim, PodSpec, PodTemplate, ProjectedSource,
+    Requirement, RestartPolicy, TaintEffect, Text, Toleration, TolerationOperator, TopologySpreadConstraint, Volume,
+    VolumeSource,
 };
 use k8s_openapi::api::core::v1;
 use std::sync::Arc;
@@ -119,12 +120,23 @@ pub(crate) fn pod_spec(mut pod: v1::PodSpec) -> PodSpec {
         hostname_override: name(pod.hostname_override.as_ref()),
         dns: dns(pod.dns_policy.as_deref(), pod.dns_config),
         no_service_links: pod.enable_service_links == Some(false),
+        resource_claims: pod.resource_claims.iter().flatten().filter_map(pod_claim).collect(),
         requests: Default::default(),
         non_zero_requests: (0, 0),
         source,
     };
     spec.compute_requests();
     spec
+}
+
+fn pod_claim(claim: &v1::PodResourceClaim) -> Option<PodResourceClaim> {
+    let (existing, template) = (&claim.resource_claim_name, &claim.resource_claim_template_name);
+    let source = match (existing, template) {
+        (Some(name), _) => PodClaimSource::Claim(Name::from(name)),
+        (None, Some(template)) => PodClaimSource::Template(Name::from(template)),
+        (None, None) => return None,
+    };
+    Some(PodResourceClaim { name: Name::from(&claim.name), source })
 }
 
 /// Whom a pod asks for names; none if it is the cluster's DNS, as it is by default.

@@ -41,6 +41,12 @@ pub(super) fn pod_status(pod: v1::PodStatus) -> Status {
         observed_generation: pod.observed_generation.unwrap_or_default(),
         allocated_resources: pod.allocated_resources.as_ref().map(|list| amounts(Some(list))),
         resources: pod.resources.map(|resources| pair(resources.requests.as_ref(), resources.limits.as_ref())),
+        resource_claims: pod
+            .resource_claim_statuses
+            .iter()
+            .flatten()
+            .filter_map(|one| Some((Name::from(&one.name), Name::from(one.resource_claim_name.as_ref()?))))
+            .collect(),
     };
     Status { record, has_qos_class: qos_class.is_some() }
 }

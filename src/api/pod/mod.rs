@@ -15,7 +15,7 @@ pub use scheduling::*;
 pub use status::*;
 pub use volume::*;
 
-use super::{Labels, Metadata, Name, ResourceList, Resources, Text};
+use super::{Labels, Metadata, Name, PodClaimSource, PodResourceClaim, ResourceList, Resources, Text};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -51,6 +51,20 @@ impl Pod {
     /// How often its containers were restarted, all in all.
     pub fn restarts(&self) -> u32 {
         self.status.all_containers().map(|container| container.restart_count).sum()
+    }
+}
+
+impl Pod {
+    /// The claim behind one of the pod's claims, and whether it was made for the pod (`resourceclaim.Name`): none if
+    /// that is not known yet.
+    pub fn resource_claim(&self, claim: &PodResourceClaim) -> Option<(Name, bool)> {
+        match claim.source {
+            PodClaimSource::Claim(name) => Some((name, false)),
+            PodClaimSource::Template(_) => {
+                let made = self.status.resource_claims.iter().find(|(name, _)| *name == claim.name)?;
+                Some((made.1, true))
+            }
+        }
     }
 }
 
@@ -128,6 +142,9 @@ pub struct PodSpec {
     /// Whether it uses the node's interprocess communication.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub host_ipc: bool,
+    /// Claims on devices.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resource_claims: Vec<PodResourceClaim>,
     /// Whether the kernel says the full name of its machine (`setHostnameAsFQDN`).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub host_name_as_fqdn: bool,

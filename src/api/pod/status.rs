@@ -52,6 +52,9 @@ pub struct PodStatus {
     pub allocated_resources: Option<ResourceList>,
     /// Requests and limits of the pod as a whole that are in force.
     pub resources: Option<(ResourceList, ResourceList)>,
+    /// The claims that were made for it, by their names in the pod.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resource_claims: Vec<(Name, Name)>,
 }
 
 /// The statuses of pods of which nothing is known yet but their class: most manifests are of such.
@@ -131,6 +134,7 @@ impl PodStatus {
             observed_generation: self.observed_generation,
             allocated_resources: self.allocated_resources.clone(),
             resources: self.resources.clone(),
+            resource_claims: self.resource_claims.clone(),
         }
     }
 
@@ -152,6 +156,7 @@ impl PodStatus {
             observed_generation,
             allocated_resources,
             resources,
+            resource_claims,
         } = self;
         *phase == other.phase
             && *reason == other.reason
@@ -167,6 +172,7 @@ impl PodStatus {
             && *observed_generation == other.observed_generation
             && *allocated_resources == other.allocated_resources
             && *resources == other.resources
+            && *resource_claims == other.resource_claims
     }
 
     /// The statuses of all containers: init, regular, ephemeral.

@@ -58,6 +58,10 @@ pub fn render(object: &Object) -> Value {
         Object::CsiDriver(record) => others::plain(&record.source),
         Object::CsiStorageCapacity(record) => others::plain(&record.source),
         Object::VolumeAttachment(record) => others::volume_attachment(record),
+        Object::ResourceClaim(record) => others::resource_claim(record),
+        Object::ResourceClaimTemplate(record) => others::plain(&record.source),
+        Object::DeviceClass(record) => others::plain(&record.source),
+        Object::ResourceSlice(record) => others::plain(&record.source),
         Object::Other(record) => others::plain(&record.source),
     };
     printed.put("apiVersion", object.api_version());

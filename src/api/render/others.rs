@@ -5,8 +5,8 @@ use super::spec;
 use crate::api::{
     AccessMode, ConfigMap, CsiNode, Endpoint, EndpointAddress, EndpointSlice, Endpoints, Event, LimitRange,
     LimitRangeItem, Name, Namespace, Node, PersistentVolume, PersistentVolumeClaim, PodDisruptionBudget, Port,
-    PriorityClass, ResourceList, ResourceQuota, Secret, Service, ServiceAccount, StorageClass, Taint, Text, Uid,
-    VolumeAttachment, lower::record_as,
+    PriorityClass, ResourceClaim, ResourceList, ResourceQuota, Secret, Service, ServiceAccount, StorageClass, Taint,
+    Text, Uid, VolumeAttachment, lower::record_as,
 };
 use serde_json::{Value, json};
 
@@ -439,6 +439,25 @@ pub(super) fn storage_class(class: &StorageClass) -> Fields {
     let waits = class.wait_for_first_consumer;
     fields.put("volumeBindingMode", if waits { "WaitForFirstConsumer" } else { "Immediate" });
     fields.over(parsed(&class.source))
+}
+
+/// A claim on devices, what it got and who uses it.
+pub(super) fn resource_claim(claim: &ResourceClaim) -> Fields {
+    let mut status = Fields::default();
+    status.maybe("allocation", claim.status.allocation.as_ref().map(|allocation| parsed(&allocation.source)));
+    let consumers = list(&claim.status.reserved_for, |consumer| {
+        let mut fields = Fields::default();
+        fields.set("apiGroup", consumer.api_group);
+        fields.put("resource", consumer.resource);
+        fields.put("name", consumer.name);
+        fields.put("uid", consumer.uid.to_string());
+        fields.into()
+    });
+    status.set("reservedFor", consumers);
+    let mut fields = Fields::default();
+    fields.put("spec", parsed(&claim.source));
+    fields.put("status", status);
+    fields
 }
 
 /// The drivers of a node.

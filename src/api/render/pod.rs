@@ -52,6 +52,8 @@ pub(super) fn status(status: &PodStatus, spec: &Value) -> Value {
     fields.put("qosClass", status.qos_class.to_string());
     fields.set("reason", status.reason);
     fields.maybe("resources", status.resources.as_ref().map(|pair| resources(pair, own)));
+    let claims = list(&status.resource_claims, |(name, claim)| json!({"name": name, "resourceClaimName": claim}));
+    fields.set("resourceClaimStatuses", claims);
     fields.maybe("startTime", status.start_time);
     fields.into()
 }

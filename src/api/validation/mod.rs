@@ -7,6 +7,7 @@
 mod batch;
 mod container;
 mod cron;
+mod device;
 mod meta;
 mod names;
 mod pod;
@@ -19,6 +20,7 @@ mod volume;
 mod workload;
 
 pub(super) use batch::{cron_job, job};
+pub(super) use device::{resource_claim, resource_slice};
 pub(super) use meta::{complete_name, kube_finalizers, metadata};
 pub(super) use names::NameRule;
 pub(super) use pod::pod;

@@ -81,6 +81,9 @@ pub fn validate_update(old: &Object, new: &Object, part: Part) -> Vec<FieldError
             let handler = after["handler"].as_str().unwrap_or_default();
             errors.invalid(&At::root("handler"), handler, "field is immutable");
         }
+        (Object::ResourceClaim(_) | Object::ResourceClaimTemplate(_), _) if was != is => {
+            errors.invalid(&at, Json::of(is), "field is immutable");
+        }
         (Object::ConfigMap(_) | Object::Secret(_), _) => frozen(&before, &after, &mut errors),
         (Object::Node(_), _) => {
             let id = |spec: &Value| spec["providerID"].as_str().unwrap_or_default().to_owned();
@@ -155,6 +158,10 @@ fn source(object: &Object) -> &str {
         Object::VolumeAttachment(object) => &object.source,
         Object::ControllerRevision(object) => &object.source,
         Object::Other(object) => &object.source,
+        Object::ResourceClaim(object) => &object.source,
+        Object::ResourceClaimTemplate(object) => &object.source,
+        Object::DeviceClass(object) => &object.source,
+        Object::ResourceSlice(object) => &object.source,
         Object::Namespace(_) | Object::Event(_) | Object::EndpointSlice(_) | Object::Endpoints(_) => "",
     }
 }

@@ -34,6 +34,7 @@ mod pod_control;
 mod pod_gc;
 mod quota;
 mod replica_set;
+mod resource_claim;
 mod rosters;
 mod stateful_set;
 mod taint_eviction;
@@ -286,6 +287,8 @@ controllers! {
     /// Pods get claims of their own.
     EphemeralVolume, ephemeral_volumes: ephemeral_volume::EphemeralVolumeController =
         ephemeral_volume::EphemeralVolumeController;
+    /// Pods get claims on devices, and give them back.
+    ResourceClaim, device_claims: resource_claim::ResourceClaimController = resource_claim::ResourceClaimController;
     /// EndpointSlices list the addresses behind Services.
     EndpointSlice, endpoint_slices: endpoint_slice::EndpointSliceController =
         endpoint_slice::EndpointSliceController::default();

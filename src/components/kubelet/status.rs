@@ -88,6 +88,7 @@ impl StatusInput<'_> {
             start_time: self.old.start_time,
             nominated_node_name: pod.status.nominated_node_name,
             observed_generation: pod.meta.generation,
+            resource_claims: pod.status.resource_claims.clone(),
             ..PodStatus::default()
         };
         self.show_restart_in_place(&mut status);

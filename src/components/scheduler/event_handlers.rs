@@ -174,6 +174,9 @@ fn resource_of(object: &Object) -> Option<Resource> {
         Object::CsiDriver(_) => Resource::CsiDriver,
         Object::CsiStorageCapacity(_) => Resource::CsiStorageCapacity,
         Object::VolumeAttachment(_) => Resource::VolumeAttachment,
+        Object::ResourceClaim(_) => Resource::ResourceClaim,
+        Object::DeviceClass(_) => Resource::DeviceClass,
+        Object::ResourceSlice(_) => Resource::ResourceSlice,
         _ => return None,
     })
 }

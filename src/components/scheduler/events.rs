@@ -31,8 +31,12 @@ pub enum Resource {
     VolumeAttachment,
     /// A class of volumes.
     StorageClass,
-    /// Kinds of dynamic resource allocation, of which there are no objects.
+    /// A claim on devices.
     ResourceClaim,
+    /// A class of devices.
+    DeviceClass,
+    /// A part of a pool of devices.
+    ResourceSlice,
     /// Anything: frees every pod that is not gated.
     Wildcard,
 }
@@ -183,6 +187,9 @@ pub fn pod_changes(old: &Pod, new: &Pod) -> Vec<Actions> {
     }
     if new.spec.tolerations.len() != old.spec.tolerations.len() {
         changes.push(Actions::UPDATE_POD_TOLERATION);
+    }
+    if new.status.resource_claims != old.status.resource_claims {
+        changes.push(Actions::UPDATE_POD_RESOURCE_CLAIM);
     }
     if changes.is_empty() {
         changes.push(Actions::UPDATE_OTHER);

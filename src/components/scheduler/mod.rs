@@ -5,13 +5,14 @@
 //! cycles ([`binding`]) run beside it. A pod that fits nowhere may have others evicted in the background
 //! ([`eviction`]). All of it is that of kube-scheduler 1.36 with its default feature gates.
 //!
-//! Left out on purpose: extenders, dynamic resource allocation, pod groups, leader election.
+//! Left out on purpose: extenders, pod groups, leader election.
 
 mod batch;
 mod binding;
 pub mod cache;
 pub mod config;
 mod cycle;
+mod devices;
 pub mod diagnosis;
 mod event_handlers;
 mod event_series;

@@ -1,8 +1,9 @@
 //! The objects other than nodes and pods that decisions look at, by name.
 
 use crate::api::{
-    CsiDriver, CsiNode, CsiStorageCapacity, FastMap, Labels, Name, Object, PersistentVolume, PersistentVolumeClaim,
-    PodDisruptionBudget, ReplicaSet, ReplicationController, Service, StatefulSet, StorageClass, VolumeAttachment,
+    Allocation, CsiDriver, CsiNode, CsiStorageCapacity, DeviceClass, FastMap, Labels, Name, Object, PersistentVolume,
+    PersistentVolumeClaim, PodDisruptionBudget, ReplicaSet, ReplicationController, ResourceClaim, ResourceSlice,
+    Service, StatefulSet, StorageClass, VolumeAttachment,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,11 @@ pub struct Objects {
     pub csi_drivers: BTreeMap<Name, Arc<CsiDriver>>,
     pub csi_storage_capacities: ByName<CsiStorageCapacity>,
     pub volume_attachments: BTreeMap<Name, Arc<VolumeAttachment>>,
+    pub resource_claims: ByName<ResourceClaim>,
+    pub device_classes: BTreeMap<Name, Arc<DeviceClass>>,
+    pub resource_slices: BTreeMap<Name, Arc<ResourceSlice>>,
+    /// Allocations of claims that are being written, by namespace and name (`inFlightAllocations`).
+    pub allocations_in_flight: BTreeMap<(Name, Name), Arc<Allocation>>,
     /// Volumes and claims as they will be once the scheduler's own writes are seen (`assumecache`).
     pub assumed_volumes: BTreeMap<Name, Arc<PersistentVolume>>,
     /// The same of claims.
@@ -75,6 +81,14 @@ impl Objects {
             Object::VolumeAttachment(new) => {
                 put(&mut self.volume_attachments, name, new, deleted).map(Object::VolumeAttachment)
             }
+            Object::ResourceClaim(new) => {
+                if deleted || new.status.allocation.is_some() {
+                    self.allocations_in_flight.remove(&key);
+                }
+                put(&mut self.resource_claims, key, new, deleted).map(Object::ResourceClaim)
+            }
+            Object::DeviceClass(new) => put(&mut self.device_classes, name, new, deleted).map(Object::DeviceClass),
+            Object::ResourceSlice(new) => put(&mut self.resource_slices, name, new, deleted).map(Object::ResourceSlice),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@
 //! was noted before. Where recordings of real clusters break a law as it is often told, it is stated as reality keeps
 //! it. Sources are tests and functions of Kubernetes 1.36 under `pkg/kubelet`.
 //!
-//! Not told apart here: cgroups, dynamic resource allocation, and what a kubelet writes to its own disk.
+//! Not told apart here: cgroups, devices of claims, and what a kubelet writes to its own disk.
 
 mod checker;
 mod conditions;

@@ -72,8 +72,9 @@ fn text() {
         ),
         (
             "printf 'A1\\nb2\\n' | grep -iE '^a[0-9]$'; printf 'a.b\\naxb\\n' | grep -F a.b; printf \
-             '1\\n2\\n3\\n' | grep -A1 2; grep -rl x /etc || echo $?",
-            "A1\na.b\n2\n3\n1\n",
+             '1\\n2\\n3\\n' | grep -A1 2; grep -rl nobody-there /etc || \
+             echo $?; grep -l root /etc/passwd; printf 'x\\nx\\nx\\n' > /tmp/f; grep -l x /tmp/f; grep -c x /tmp/f",
+            "A1\na.b\n2\n3\n1\n/etc/passwd\n/tmp/f\n3\n",
         ),
         (
             "echo hello | sed 's/l/L/'; echo hello | sed 's/l/L/g;s/h/[&]/'; printf 'a\\nb\\nc\\n' | sed -n \

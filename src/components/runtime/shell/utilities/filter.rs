@@ -85,7 +85,11 @@ impl<F: LineFilter> Filter for Lines<F> {
             start += length + 1;
             flow = self.filter.line(&line, out);
         }
-        self.partial.drain(..start);
+        match flow {
+            Flow::More => drop(self.partial.drain(..start)),
+            // What is left of an input that was enough is not its last line.
+            Flow::NextInput | Flow::Enough => self.partial.clear(),
+        }
         flow
     }
 

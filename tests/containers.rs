@@ -684,7 +684,12 @@ fn files_that_only_an_unknown_image_has_are_taken_to_be_there() {
         )
     };
     let manifest = [
-        pod("copies", "example.com/frr", &["sh", "-c", "cp -f /reloader.sh /opt/"], never),
+        pod("copies", "example.com/frr", &["sh", "-c", "cp -f /reloader.sh /opt/ && test -x /opt/reloader.sh"], never),
+        "{apiVersion: v1, kind: Pod, metadata: {name: hands}, spec: {volumes: [{name: v, emptyDir: {}}], initContainers: \
+         [{name: cp, image: example.com/frr, command: [cp, /metrics, /v/], volumeMounts: [{name: v, mountPath: /v}]}], \
+         containers: [{name: app, image: busybox, command: [/v/metrics], volumeMounts: [{name: v, mountPath: \
+         /v}]}]}}\n---\n"
+            .to_owned(),
         pod("tests", "example.com/frr", &["sh", "-c", "[ -f /reloader.sh ] || exit 3"], never),
         pod("own", "example.com/frr", &["sh", "-c", "cat /tmp/mine"], never),
         pod("known", "busybox", &["sh", "-c", "cp /reloader.sh /opt/"], never),
@@ -702,6 +707,7 @@ fn files_that_only_an_unknown_image_has_are_taken_to_be_there() {
         "",
         &[
             "pod(copies).phase == Succeeded",
+            "pod(hands).phase == Running",
             "container(tests/app).exitCode == 3",
             "container(own/app).exitCode == 1",
             "container(known/app).exitCode == 1",

@@ -53,6 +53,7 @@ pub(super) struct ContainerWorld<'a> {
     user: u32,
     who: Who,
     image: Arc<ImageModel>,
+    known: bool,
     processes: Vec<(u32, String)>,
 }
 
@@ -100,6 +101,10 @@ impl World for ContainerWorld<'_> {
 
     fn user(&self) -> u32 {
         self.user
+    }
+
+    fn knows_image(&self) -> bool {
+        self.known
     }
 
     fn groups(&self) -> Vec<u32> {
@@ -180,6 +185,7 @@ impl Runtimes {
             user: user.and_then(|user| u32::try_from(user).ok()).unwrap_or(image.user),
             who,
             image,
+            known,
             processes,
         };
         Some(action(&mut world))
@@ -260,10 +266,9 @@ impl Runtimes {
     /// The file for lack of which a script fails, if the image is not known and its own program may have made it.
     fn unknown_file(&mut self, place: Place, session: Session) -> Option<String> {
         const MADE_WHEN_IT_RUNS: [&str; 7] = ["/dev", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/tmp"];
-        let (_, _, known) = self.image_of(place)?;
         let plays_program = self.script_slot(place, Session::Main)?.is_none();
         let is_command = session != Session::Main;
-        let path = self.script(place, session)?.shell.missed(is_command).filter(|_| !known)?;
+        let path = self.script(place, session)?.shell.missed(is_command)?;
         let is_made = MADE_WHEN_IT_RUNS.iter().any(|directory| below(path, directory).is_some());
         (!is_made || is_command && plays_program).then(|| path.to_owned())
     }

@@ -39,6 +39,8 @@ pub struct File {
     pub executable: bool,
     /// The permission bits of a file that root owns and that containers may not change: the kubelet wrote it.
     pub(in crate::components::runtime) mode: Option<u16>,
+    /// Whether nobody knows what it is: it came from an image that nobody has described.
+    pub(in crate::components::runtime) opaque: bool,
     /// When it was last written.
     pub modified: SimTime,
     /// Whether its content is made when it is read.
@@ -101,6 +103,11 @@ impl File {
     /// The same file, root's, with these permission bits.
     pub fn of_root(self, mode: u16) -> Self {
         Self { executable: mode & ANYBODY_RUNS != 0, mode: Some(mode), ..self }
+    }
+
+    /// A program, or what else nobody knows.
+    pub(super) fn unknown() -> Self {
+        Self { executable: true, opaque: true, ..Self::default() }
     }
 
     /// The same file, its own again of whoever copied it.

@@ -66,6 +66,8 @@ pub struct Metadata {
     pub readable: bool,
     /// Its permission bits.
     pub mode: u16,
+    /// Whether nobody knows what it is.
+    pub opaque: bool,
     /// When it was last written.
     pub modified: SimTime,
 }
@@ -335,6 +337,11 @@ impl<'a> Files<'a> {
         self.put(&to, node)
     }
 
+    /// Makes a file of which nobody knows what it is: a copy of one that only an image has.
+    pub fn create_opaque(&mut self, path: &str) -> Result<(), FileError> {
+        self.change_file(path, |file| *file = File::unknown())
+    }
+
     /// Copies a file or a whole directory; an existing file is replaced, directories are merged. Links within a
     /// directory are copied as links.
     pub fn copy(&mut self, from: &str, to: &str) -> Result<(), FileError> {
@@ -542,6 +549,7 @@ impl<'a> Files<'a> {
             length,
             executable: mode & 0o111 != 0,
             readable: true,
+            opaque: false,
             mode,
             modified,
         };
@@ -553,6 +561,7 @@ impl<'a> Files<'a> {
                 executable: file.is_executable(self.who == Who::Root),
                 readable: file.is_readable(self.who == Who::Root),
                 mode: file.permissions(),
+                opaque: file.opaque,
                 modified: file.modified,
             }),
             Some(Node::Symlink(target)) => Some(open(Kind::Symlink, target.len() as u64, 0o777, SimTime::ZERO)),

@@ -84,6 +84,7 @@ fn find_file(path: &str, world: &mut dyn World) -> Option<Found> {
     let files = world.files();
     let metadata = files.metadata(path)?;
     match metadata.kind {
+        Kind::File if metadata.executable && metadata.opaque => Some(Found::Host),
         Kind::File if metadata.executable => Some(Found::Script { path: path.to_owned() }),
         Kind::File | Kind::Directory => Some(Found::NotExecutable),
         Kind::Symlink | Kind::Device => None,

@@ -161,8 +161,11 @@ impl System<'_> {
         }
     }
 
-    fn may_be_in_image(&mut self, path: &str) -> bool {
-        self.world.files().link_metadata(path).is_none() && self.world.find_program(path) == Program::Host
+    /// Whether a file that is not there may be in the image, for all that is known of that.
+    pub fn may_be_in_image(&mut self, path: &str) -> bool {
+        !self.world.knows_image()
+            && self.world.files().link_metadata(path).is_none()
+            && self.world.find_program(path) == Program::Host
     }
 
     /// Starts a child.

@@ -39,6 +39,11 @@ pub trait World {
         vec![0]
     }
 
+    /// Whether it is known which files the image has, and which it has not.
+    fn knows_image(&self) -> bool {
+        true
+    }
+
     /// Who runs a command of this name. An image without `curl` answers [`Program::Missing`] for it.
     fn find_program(&self, name: &str) -> Program {
         if is_utility(name) { Program::Utility } else { Program::Missing }

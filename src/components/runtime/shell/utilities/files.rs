@@ -128,6 +128,10 @@ pub(super) fn cp(context: &mut Context<'_, '_>) -> Outcome {
         let kind = context.files().metadata(&from).map(|metadata| metadata.kind);
         let exists = context.files().metadata(&target).is_some();
         let result = match kind {
+            // What only an unknown image has is copied as what it is: unknown.
+            None if context.system.may_be_in_image(&from) => {
+                context.files().create_opaque(&target).map_err(|error| format!("can't create '{target}': {error}"))
+            }
             None => {
                 context.misses(&source);
                 Err(format!("can't stat '{source}': {}", FileError::NotFound))

@@ -1115,3 +1115,32 @@ fn users_are_who_they_are() {
     let expect: Vec<&str> = expect.iter().map(String::as_str).collect();
     check(20, &manifest, "", &expect);
 }
+
+/// A disk that a script has filled is free again once the pod's volumes are removed; the pressure is held for five
+/// minutes more (`PressureTransitionPeriod`).
+#[test]
+fn a_full_disk_is_free_again_when_its_pod_is_gone() {
+    let manifest = "
+apiVersion: v1
+kind: Pod
+metadata: {name: fat}
+spec:
+  volumes: [{name: d, emptyDir: {}}]
+  containers:
+  - name: app
+    image: busybox
+    command: [sh, -c, sleep 20; dd if=/dev/zero of=/d/big bs=1G count=85; sleep 3600]
+    volumeMounts: [{name: d, mountPath: /d}]
+";
+    check(
+        480,
+        manifest,
+        "actions: [(at: \"1m\", do: Create(Inline(\"{apiVersion: v1, kind: Pod, metadata: {name: late}, spec: {containers: \
+         [{name: app, image: nginx}]}}\")))],",
+        &[
+            "first event(pod(fat), Evicted, 'The node was low on resource: ephemeral-storage*') between 20s and 55s",
+            "eventually event(pod(late), FailedScheduling)",
+            "first event(pod(late), Scheduled) between 5m10s and 6m10s",
+        ],
+    );
+}

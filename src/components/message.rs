@@ -161,6 +161,13 @@ pub enum Message {
         /// All its files.
         files: List<VolumeFile>,
     },
+    /// A kubelet has removed the directories of a pod's own volumes.
+    VolumesRemoved {
+        /// The machine.
+        node: NodeIndex,
+        /// The pod.
+        pod: PodKey,
+    },
     /// Programs on a machine use noticeably more, or less, than they did.
     UsageChanged(NodeIndex),
     /// Something inside a runtime.

@@ -221,6 +221,7 @@ impl Cluster {
                 NetClient::Containers(node) => self.runtimes.net_done(node, id, *reply, out),
             },
             Message::VolumeWritten { node, volume, files } => self.runtimes.volume_written(now, node, volume, &files),
+            Message::VolumesRemoved { node, pod } => self.runtimes.volumes_removed(node, pod),
             Message::UsageChanged(node) => self.watch_usage(now, node, out),
             Message::Runtime(node, message) => self.runtimes.handle(now, node, message, out),
             Message::Scheduler(term, message) => {

@@ -372,6 +372,10 @@ impl Trace for TraceRecord {
                 }
                 (Actor::Runtime(*node), told)
             }
+            Message::VolumesRemoved { node, pod } => {
+                let subject = self.pod(*node, *pod);
+                (Actor::Runtime(*node), Told { subject, ..Told::new(FactKind::Runtime, "VolumesRemoved") })
+            }
             Message::UsageChanged(node) => (Actor::Runtime(*node), Told::new(FactKind::Runtime, "UsageChanged")),
             Message::Net { client, request, .. } => {
                 (Actor::Runtime(client.node()), self.passed_on(cause, FactKind::Net, (&request.ask).into()))

@@ -617,6 +617,12 @@ impl Kubelet {
             state.volumes.gone_at = Some(gone_at);
         }
         self.free_devices(now, key, gone_at, out);
+        let has_own = |state: &PodState| -> bool {
+            state.pod.spec.volumes.iter().any(|volume| matches!(volume.source, VolumeSource::EmptyDir { .. }))
+        };
+        if self.pods.get(&key).is_some_and(|state| has_own(state)) {
+            out.after(gone_at.since(now), Message::VolumesRemoved { node: self.node, pod: key });
+        }
     }
 
     /// Whether nothing of the pod is mounted any more.

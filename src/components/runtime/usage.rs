@@ -294,6 +294,9 @@ impl PodRecord {
     /// Bytes in the pod's volumes: what any of its containers says last, and what scripts have written.
     fn volumes(&self, now: SimTime) -> Vec<(Name, i64)> {
         let mut volumes: Vec<(Name, i64)> = Vec::new();
+        if self.written.are_removed {
+            return volumes;
+        }
         for instance in self.instances() {
             for (name, bytes) in instance.usage(now).volumes {
                 match volumes.iter_mut().find(|(have, _)| *have == name) {

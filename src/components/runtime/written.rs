@@ -33,11 +33,21 @@ pub(super) struct Written {
 pub(super) struct WrittenVolumes {
     /// Bytes by volume.
     pub(super) bytes: Vec<(Name, i64)>,
+    /// Whether they are removed: the pod has ended.
+    pub(super) are_removed: bool,
     /// All bytes of the pod when its kubelet was told last, and whether they were too many.
     told: (i64, bool),
 }
 
 impl Runtimes {
+    /// The kubelet has removed what a pod had in volumes of its own.
+    pub fn volumes_removed(&mut self, node: NodeIndex, pod: PodKey) {
+        if let Some(record) = self.machines[node.index()].pods.get_mut(&pod) {
+            record.written.bytes.clear();
+            record.written.are_removed = true;
+        }
+    }
+
     /// A script has had its turn: counts what it has written since, and has the kubelet look if that may matter.
     pub(super) fn count_written(&mut self, now: SimTime, place: Place, out: &mut Outbox<Message>) {
         let Place { node, key, container } = place;

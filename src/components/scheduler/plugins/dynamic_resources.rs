@@ -107,7 +107,6 @@ impl Plugin for DynamicResources {
             .with(Points::PRE_FILTER)
             .with(Points::FILTER)
             .with(Points::POST_FILTER)
-            .with(Points::PRE_SCORE)
             .with(Points::SCORE)
             .with(Points::RESERVE)
             .with(Points::PRE_BIND)
@@ -246,15 +245,12 @@ impl Plugin for DynamicResources {
         PostFilterResult { status, ..PostFilterResult::default() }
     }
 
-    /// Only the order of alternatives makes one node better than another: without it nobody is asked for scores.
-    fn pre_score(&self, _cx: &Context<'_>, state: &mut CycleState, _pod: &Pod, _nodes: &[NodeSlot]) -> Status {
-        let is_choice = |claim: &Arc<ResourceClaim>| claim.devices.requests.iter().any(|one| one.first_available);
-        let chooses = |claims: &PodClaims| claims.wanting.claims.iter().any(is_choice);
-        if state.read::<PodClaims>().is_some_and(chooses) { Status::success() } else { Status::skip() }
-    }
-
     fn score(&self, cx: &Context<'_>, state: &CycleState, _pod: &Pod, node: &NodeInfo) -> i64 {
         let (Some(claims), Some(node)) = (state.read::<PodClaims>(), node.node()) else { return 0 };
+        let is_choice = |claim: &Arc<ResourceClaim>| claim.devices.requests.iter().any(|one| one.first_available);
+        if !claims.wanting.claims.iter().any(is_choice) {
+            return 0;
+        }
         devices::allocate(&cx.cache.objects, &claims.wanting, node).map_or(0, |(_, score)| score)
     }
 

@@ -254,6 +254,15 @@ impl Plugin for DynamicResources {
         devices::allocate(&cx.cache.objects, &claims.wanting, node).map_or(0, |(_, score)| score)
     }
 
+    fn score_many(&self, cx: &Context<'_>, state: &CycleState, pod: &Pod, nodes: &[NodeSlot], scores: &mut [i64]) {
+        if state.read::<PodClaims>().is_none() {
+            return scores.fill(0);
+        }
+        for (&node, score) in nodes.iter().zip(scores) {
+            *score = self.score(cx, state, pod, cx.cache.node(node));
+        }
+    }
+
     fn normalize_score(
         &self,
         _cx: &Context<'_>,

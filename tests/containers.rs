@@ -467,6 +467,24 @@ spec:
 }
 
 #[test]
+fn a_server_speaks_what_any_container_of_its_pod_asks_it_in() {
+    let manifest = "
+apiVersion: v1
+kind: Pod
+metadata: {name: router}
+spec:
+  containers:
+  - name: main
+    image: example.com/router
+    startupProbe: {httpGet: {path: /livez, port: 9141, scheme: HTTPS}, periodSeconds: 5, failureThreshold: 3}
+  - name: metrics
+    image: example.com/exporter
+    ports: [{containerPort: 9141}]
+";
+    check(60, manifest, "", &["never event(pod(router), Unhealthy)", "eventually pod(router).ready"]);
+}
+
+#[test]
 fn clients_ask_the_server_that_they_are_told() {
     let service = |name: &str, port: u16| {
         format!(

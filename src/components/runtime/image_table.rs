@@ -481,6 +481,29 @@ fn usage(process: &mut Process) -> &mut super::UsageStep {
 /// Listens on the ports that a container declares, is probed at, in the protocol that the probe speaks, or is told by
 /// its flags. At a port that another container of the pod declares, that one is probed.
 fn add_ports(listen: &mut Vec<ListenBehavior>, spec: &PodSpec, container: &Container, argv: &[String]) {
+    let declares = |container: &Container, port| container.ports.iter().any(|own| own.container_port == port);
+    let others = |port| {
+        let mut others = spec.created_containers();
+        !declares(container, port) && others.any(|other| other.name != container.name && declares(other, port))
+    };
+    let probed: Vec<_> = probed_ports(spec, container).filter(|(port, _)| !others(*port)).collect();
+    // The protocol of a port at which another container's probe asks.
+    let kind_of = |port: u16, otherwise| {
+        let mut asked = spec.created_containers().flat_map(|other| probed_ports(spec, other));
+        asked.find(|(wanted, _)| *wanted == port).map_or(otherwise, |(_, kind)| kind)
+    };
+    let declared = container.ports.iter().filter(|port| port.protocol != "UDP" && port.protocol != "SCTP");
+    let declared = declared.map(|port| (port.container_port, ListenKind::Http)).chain(ports_of_flags(argv));
+    let declared = declared.map(|(port, kind)| (port, kind_of(port, kind)));
+    for (port, kind) in probed.into_iter().chain(declared) {
+        if listen.iter().all(|entry| entry.port != port) {
+            listen.push(ListenBehavior { port, kind, assumed: true, ..ListenBehavior::default() });
+        }
+    }
+}
+
+/// The ports of the pod at which a container's probes and hooks ask, and the protocols that they speak.
+fn probed_ports<'a>(spec: &'a PodSpec, container: &'a Container) -> impl Iterator<Item = (u16, ListenKind)> + 'a {
     let probes = [&container.startup, &container.readiness, &container.liveness].map(Option::as_deref);
     let hooks = [&container.post_start, &container.pre_stop].map(Option::as_deref);
     let handlers = probes.into_iter().flatten().map(|probe| &probe.handler).chain(hooks.into_iter().flatten());
@@ -488,29 +511,16 @@ fn add_ports(listen: &mut Vec<ListenBehavior>, spec: &PodSpec, container: &Conta
         Port::Number(port) => Some(*port),
         Port::Named(name) => container.port_named(name),
     };
-    // On the machine's network a probe may name the machine, as the kubelet that asks is there too.
-    let is_own = |host: &str| host.is_empty() || spec.host_network;
-    let declares = |container: &Container, port| container.ports.iter().any(|own| own.container_port == port);
-    let others = |port| {
-        let mut others = spec.created_containers();
-        !declares(container, port) && others.any(|other| other.name != container.name && declares(other, port))
-    };
-    let probed = handlers.filter_map(|handler| match handler {
+    // On the machine's network a probe may name the machine, and the kubelet that asks is there too.
+    let is_own = move |host: &str| host.is_empty() || spec.host_network;
+    handlers.filter_map(move |handler| match handler {
         Handler::HttpGet { port, host, https, .. } if is_own(host) => {
             Some((number(port)?, if *https { ListenKind::Https } else { ListenKind::Http }))
         }
         Handler::TcpSocket { port, host } if is_own(host) => Some((number(port)?, ListenKind::Http)),
         Handler::Grpc { port, .. } => Some((*port, ListenKind::Grpc)),
         _ => None,
-    });
-    let probed = probed.filter(|(port, _)| !others(*port));
-    let declared = container.ports.iter().filter(|port| port.protocol != "UDP" && port.protocol != "SCTP");
-    let declared = declared.map(|port| (port.container_port, ListenKind::Http));
-    for (port, kind) in probed.chain(declared).chain(ports_of_flags(argv)) {
-        if listen.iter().all(|entry| entry.port != port) {
-            listen.push(ListenBehavior { port, kind, assumed: true, ..ListenBehavior::default() });
-        }
-    }
+    })
 }
 
 /// The ports that a command line tells a server to listen at: `--secure-port=N`, `--web.listen-address=:N`,

@@ -21,7 +21,7 @@ const ACTIONS: usize = 1;
 /// The run in the Trace Event Format.
 pub fn json(record: &TraceRecord, story: &Story) -> Vec<u8> {
     let why = Why::of(record);
-    let mut writer = Writer { events: Vec::new(), slices: BTreeMap::new() };
+    let mut writer = Writer::new();
     writer.name("process_name", CONTROL_PLANE, 0, "cluster");
     writer.name("thread_name", CONTROL_PLANE, ACTIONS, "actions");
     for (id, at, what) in &story.actions {
@@ -36,19 +36,11 @@ pub fn json(record: &TraceRecord, story: &Story) -> Vec<u8> {
         let name = if process.is_empty() { "not bound to a node" } else { process.as_str() };
         let number = threads.process(story, *process);
         writer.name("process_name", number, 0, name);
-        writer
-            .events
-            .push(json!({"ph": "M", "name": "process_sort_index", "pid": number, "args": {"sort_index": number}}));
+        writer.put(&json!({"ph": "M", "name": "process_sort_index", "pid": number, "args": {"sort_index": number}}));
     }
     writer.arrows(&why);
-    let whole = json!({
-        "displayTimeUnit": "ms",
-        "otherData": {"kubernetes": "v1.36", "podsim": env!("CARGO_PKG_VERSION")},
-        "traceEvents": writer.events,
-    });
-    let mut bytes = serde_json::to_vec(&whole).expect("plain data");
-    bytes.push(b'\n');
-    bytes
+    writer.bytes.extend_from_slice(b"]}\n");
+    writer.bytes
 }
 
 /// Which threads each node's process has used.
@@ -81,19 +73,38 @@ struct Slice {
 }
 
 struct Writer {
-    events: Vec<Value>,
+    /// The file as far as it is written.
+    bytes: Vec<u8>,
     /// The slice that each fact opened.
     slices: BTreeMap<FactId, Slice>,
 }
 
 impl Writer {
+    fn new() -> Self {
+        let head = json!({
+            "displayTimeUnit": "ms",
+            "otherData": {"kubernetes": "v1.36", "podsim": env!("CARGO_PKG_VERSION")},
+            "traceEvents": [],
+        });
+        let mut bytes = head.to_string().into_bytes();
+        bytes.truncate(bytes.len() - "]}".len());
+        Self { bytes, slices: BTreeMap::new() }
+    }
+
+    fn put(&mut self, event: &Value) {
+        if self.bytes.last() != Some(&b'[') {
+            self.bytes.push(b',');
+        }
+        serde_json::to_writer(&mut self.bytes, event).expect("plain data");
+    }
+
     fn name(&mut self, what: &str, process: usize, thread: usize, name: &str) {
-        self.events.push(json!({"ph": "M", "name": what, "pid": process, "tid": thread, "args": {"name": name}}));
+        self.put(&json!({"ph": "M", "name": what, "pid": process, "tid": thread, "args": {"name": name}}));
     }
 
     fn slice(&mut self, slice: Slice, name: &str, fact: FactId, mut about: Value) {
         about["seq"] = fact.index().into();
-        self.events.push(json!({"ph": "X", "name": name, "cat": "state", "pid": slice.process, "tid": slice.thread,
+        self.put(&json!({"ph": "X", "name": name, "cat": "state", "pid": slice.process, "tid": slice.thread,
             "ts": micros(slice.from), "dur": slice.to.since(slice.from).as_nanos() as f64 / 1e3, "args": about}));
         self.slices.entry(fact).or_insert(slice);
     }
@@ -109,7 +120,7 @@ impl Writer {
             self.span(process, thread, &span, "Ready", json!({}));
         }
         for said in &pod.events {
-            self.events.push(json!({"ph": "i", "s": "t", "name": said.reason.as_str(), "cat": "event", "pid": process,
+            self.put(&json!({"ph": "i", "s": "t", "name": said.reason.as_str(), "cat": "event", "pid": process,
                 "tid": thread, "ts": micros(said.at),
                 "args": {"message": &*said.message, "count": said.count, "warning": said.warning,
                     "container": said.container.as_str(), "seq": said.fact.index()}}));
@@ -123,7 +134,7 @@ impl Writer {
 
     fn thread(&mut self, process: usize, thread: usize, name: &str) {
         self.name("thread_name", process, thread, name);
-        self.events.push(json!({"ph": "M", "name": "thread_sort_index", "pid": process, "tid": thread,
+        self.put(&json!({"ph": "M", "name": "thread_sort_index", "pid": process, "tid": thread,
             "args": {"sort_index": thread}}));
     }
 
@@ -137,7 +148,7 @@ impl Writer {
             self.span(process, thread, span, &words(span.what, false), about);
         }
         for mark in &container.marks {
-            self.events.push(json!({"ph": "i", "s": "t", "name": &mark.text, "cat": "mark", "pid": process,
+            self.put(&json!({"ph": "i", "s": "t", "name": &mark.text, "cat": "mark", "pid": process,
                 "tid": thread, "ts": micros(mark.at)}));
         }
     }
@@ -148,20 +159,19 @@ impl Writer {
 
     /// An arrow to every slice from the nearest slice among its causes.
     fn arrows(&mut self, why: &Why<'_>) {
-        let mut arrows = Vec::new();
-        for (fact, to) in &self.slices {
+        let slices = std::mem::take(&mut self.slices);
+        for (fact, to) in &slices {
             let back = |id: &FactId| why.causes().behind(*id).because.map(|(cause, _)| cause);
-            let cause = std::iter::successors(back(fact), back).find_map(|cause| self.slices.get(&cause));
+            let cause = std::iter::successors(back(fact), back).find_map(|cause| slices.get(&cause));
             let Some(from) = cause else { continue };
             let id = fact.index();
             // An arrow leaves a slice while it lasts.
             let leaves = micros(to.from).min(micros(from.to)).max(micros(from.from));
-            arrows.push(json!({"ph": "s", "name": "cause", "cat": "cause", "id": id, "pid": from.process,
+            self.put(&json!({"ph": "s", "name": "cause", "cat": "cause", "id": id, "pid": from.process,
                 "tid": from.thread, "ts": leaves}));
-            arrows.push(json!({"ph": "f", "bp": "e", "name": "cause", "cat": "cause", "id": id, "pid": to.process,
+            self.put(&json!({"ph": "f", "bp": "e", "name": "cause", "cat": "cause", "id": id, "pid": to.process,
                 "tid": to.thread, "ts": micros(to.from)}));
         }
-        self.events.append(&mut arrows);
     }
 }
 

@@ -336,6 +336,22 @@ mod tests {
     }
 
     #[test]
+    fn a_patch_is_what_the_whole_objects_have_between_them() {
+        let record = crash_loop();
+        let mut newest: FastMap<SubjectId, &Fact> = FastMap::default();
+        let mut changed = 0;
+        for (_, fact) in record.iter().filter(|(_, fact)| fact.has_object()) {
+            let subject = fact.subject().expect("an object has a name");
+            if let Some(before) = newest.insert(subject, fact) {
+                let whole = |fact: &Fact| fact.object().expect("it has one").into_owned();
+                assert_eq!(patch(before, fact), json_patch::diff(&whole(before), &whole(fact)), "{fact:?}");
+                changed += 1;
+            }
+        }
+        assert!(changed > 10, "{changed} changes are no test");
+    }
+
+    #[test]
     fn every_cause_comes_before_its_effect() {
         let record = crash_loop();
         for (id, fact) in record.iter() {

@@ -4,13 +4,14 @@
 //! (an object that a controller made) is printed from its record alone.
 
 mod autoscaler;
+mod change;
 mod fields;
 mod others;
 mod pod;
 mod spec;
 mod workload;
 
-use super::{Name, Object, Pod, PodSpec, Uid};
+use super::{Name, Object, PodSpec, Uid};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -70,20 +71,14 @@ pub fn render(object: &Object) -> Value {
     printed.into()
 }
 
-/// Two versions of an object as [`render`] prints them, but without what both are known to share.
+/// Two versions of an object as [`render`] prints them, but without what both are known to share:
+/// they differ where the whole objects differ.
 pub fn render_both(before: &Object, after: &Object) -> (Value, Value) {
     if let (Object::Pod(first), Object::Pod(second)) = (before, after)
         && Arc::ptr_eq(&first.spec, &second.spec)
         && (first.node_name, first.meta.uid) == (second.node_name, second.meta.uid)
     {
-        let spec = pod::written(first);
-        let rest = |object: &Object, record: &Pod| {
-            let mut fields = fields::Fields::default();
-            fields.put("metadata", fields::metadata(object.meta()));
-            fields.put("status", pod::status(&record.status, &spec));
-            fields.into()
-        };
-        return (rest(before, first), rest(after, second));
+        return change::both(first, second);
     }
     (render(before), render(after))
 }

@@ -147,3 +147,42 @@ fn what_is_missing_is_told() {
     assert_eq!(place(&untold, "a").1, "Pending");
     assert_eq!(untold.objects().filter(|object| object.kind() == Kind::ResourceClaim).count(), 0);
 }
+
+#[test]
+fn a_pod_that_no_scheduler_saw_waits_for_its_reservation() {
+    let claim = "---\napiVersion: resource.k8s.io/v1\nkind: ResourceClaim\nmetadata: {name: shared}\nspec:\n  \
+                 devices:\n    requests: [{name: gpu, exactly: {deviceClassName: gpu.example.com}}]\n";
+    let bound = |name: &str, claim: &str| {
+        let pod = pod(name, claim, 3600);
+        pod.replace("  restartPolicy: Never\n", "  restartPolicy: Never\n  nodeName: node-1\n")
+    };
+    // Nobody allocates for a pod without a scheduler, and what nobody has cannot be reserved.
+    let objects = claim.to_owned() + &bound("a", "resourceClaimName: shared") + &bound("b", "resourceClaimName: none");
+    let mut simulation = run(&objects, 30);
+    let text = "Failed to prepare dynamic resources: prepare dynamic resources: ";
+    let reason = "FailedPrepareDynamicResources";
+    let pods = ["a", "b"].map(|name| simulation.pod("default", name).expect("it is there"));
+    let claim = claims(&simulation)[0].clone();
+    let not_allowed =
+        format!("pod a ({}) is not allowed to use ResourceClaim shared ({})", pods[0].meta.uid, claim.meta.uid);
+    assert!(told(&simulation, reason, &format!("{text}{not_allowed}")));
+    let missing = "fetch ResourceClaim none: resourceclaims.resource.k8s.io \"none\" not found";
+    assert!(told(&simulation, reason, &format!("{text}{missing}")));
+    simulation.run_until(SimTime::from_secs(300));
+    assert_eq!(place(&simulation, "a"), ("node-1".to_owned(), "Pending".to_owned()));
+}
+
+#[test]
+fn a_pod_bound_by_hand_shares_what_is_allocated_already() {
+    let claim = "---\napiVersion: resource.k8s.io/v1\nkind: ResourceClaim\nmetadata: {name: shared}\nspec:\n  \
+                 devices:\n    requests: [{name: gpu, exactly: {deviceClassName: gpu.example.com}}]\n";
+    let first = run(&(claim.to_owned() + &pod("a", "resourceClaimName: shared", 3600)), 30);
+    let (node, _) = place(&first, "a");
+    let late = pod("b", "resourceClaimName: shared", 3600)
+        .replace("  restartPolicy: Never\n", &format!("  restartPolicy: Never\n  nodeName: {node}\n"));
+    let objects = claim.to_owned() + &pod("a", "resourceClaimName: shared", 3600) + &late;
+    let simulation = run(&objects, 120);
+    // No scheduler reserves the claim for it: the controller does, sooner or later than the kubelet looks.
+    assert_eq!(claims(&simulation)[0].status.reserved_for.len(), 2);
+    assert_eq!(place(&simulation, "b").1, "Running");
+}

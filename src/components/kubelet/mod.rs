@@ -17,6 +17,7 @@ mod config;
 mod container_gc;
 mod container_start;
 mod credentials;
+mod devices;
 mod downward;
 mod env_files;
 mod environment;
@@ -351,6 +352,8 @@ enum PendingCall {
     Volume { key: PodKey, volume: usize, target: Target },
     /// The claim of a volume, or what stands behind it.
     Claim { key: PodKey, volume: usize },
+    /// One of a pod's claims on devices.
+    Devices { key: PodKey, turn: u32 },
     /// The claim of a volume whose file system grows.
     Expansion { key: PodKey, volume: usize },
     /// The deletion of a mirror pod.
@@ -755,6 +758,7 @@ impl Kubelet {
                 self.object_read(now, key, volume, target, response, out);
             }
             Some(PendingCall::Claim { key, volume }) => self.claim_read(now, key, volume, response, out),
+            Some(PendingCall::Devices { key, turn }) => self.devices_read(now, key, turn, response, out),
             Some(PendingCall::Expansion { key, volume }) => self.expansion_answered(now, (key, volume), response, out),
             Some(PendingCall::MirrorDeleted { key, turn }) => self.mirror_deleted(now, key, turn, &response, out),
             Some(PendingCall::MirrorCreated { key, turn }) => self.mirror_created(now, key, turn, out),

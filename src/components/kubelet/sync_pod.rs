@@ -59,6 +59,8 @@ pub(super) enum Stage {
     KillContainers { left: VecDeque<ContainerKill>, current: Box<PodKill> },
     /// Removing instances.
     Remove { left: VecDeque<ContainerId> },
+    /// Looking at the pod's claims on devices, one after another.
+    Claims { at: usize },
     /// Making the sandbox.
     Sandbox,
     /// Getting the images of volumes.
@@ -360,9 +362,15 @@ impl Kubelet {
 
     fn make_sandbox(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(sync) = self.sync(key) else { return };
+        sync.acted = true;
+        self.prepare_claims(now, key, 0, out);
+    }
+
+    /// The pod has what it takes to make a sandbox.
+    pub(super) fn run_sandbox(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+        let Some(sync) = self.sync(key) else { return };
         let attempt = sync.actions.create_sandbox.expect("a sandbox is wanted");
         sync.stage = Stage::Sandbox;
-        sync.acted = true;
         let pod = sync.pod.clone();
         if let Err(error) = HostName::of(&pod).of_kernel(&pod)
             && !pod.spec.host_network
@@ -395,7 +403,7 @@ impl Kubelet {
             Stage::ImageVolumes { .. } => self.image_step_answered(now, key, result, out),
             Stage::Start { .. } => self.start_answered(now, key, result, out),
             Stage::KillPod(_) | Stage::KillContainers { .. } => self.kill_step_answered(now, key, result, out),
-            Stage::Volumes { .. } => {}
+            Stage::Volumes { .. } | Stage::Claims { .. } => {}
         }
     }
 
@@ -535,7 +543,7 @@ impl Kubelet {
     }
 
     /// The sync is over.
-    fn finish_sync(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
+    pub(super) fn finish_sync(&mut self, now: SimTime, key: PodKey, out: &mut Outbox<Message>) {
         let Some(sync) = self.sync(key) else { return };
         let (acted, reset, watched) = (sync.acted, sync.reset, sync.watched);
         let end = if sync.failed { SyncEnd::Failed { until: sync.back_off_until } } else { SyncEnd::Done { acted } };
